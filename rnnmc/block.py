@@ -1,0 +1,132 @@
+"""A design point and a block number become an Arrow table: pure, on one thread, the same bits at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from rnnmc.errors import UsageError
+from rnnmc.study import DesignPoint
+
+TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
+LARGEST_TILE = 4096
+FLOP_A_BLOCK = 6e10  # about two seconds on one core
+LARGEST_BLOCK = 1 << 16
+
+SCHEMA = pa.schema(
+    [
+        ("point", pa.dictionary(pa.int32(), pa.string())),
+        ("block", pa.int32()),
+        ("replicate", pa.int32()),
+        ("horizon", pa.int32()),
+        ("log_spectral", pa.float64()),
+        ("log_rms", pa.float64()),
+        ("status", pa.dictionary(pa.int8(), pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """How the replicates of a design point are cut up; fixed by the point alone, and part of what is recorded.
+
+    tile: replicates drawn and carried together. block: replicates of a block, a whole number of tiles.
+    """
+
+    tile: int
+    block: int
+
+    def blocks(self, replicates: int) -> list[tuple[int, int]]:
+        """(block number, replicates wanted of it) for each block that `replicates` replicates need."""
+        return [(i, min(self.block, replicates - i * self.block)) for i in range(-(-replicates // self.block))]
+
+
+def step_flop(point: DesignPoint) -> float:
+    """Rough floating-point work of one step of one replicate, for cutting blocks and for comparing points."""
+    n, d, gates = point.width, point.state_size, len(point.cell_object.gates)
+    product = 2.0 * d * n * n * (len(point.cell_object.parts) + (gates > 1))
+    drawing = 40.0 * gates * n * n if point.weights == "untied" else 0.0
+    return product + 60.0 * d * gates + 8.0 * gates * n * n + drawing
+
+
+def partition(point: DesignPoint) -> Partition:
+    """Tile and block sizes of this design point."""
+    tile = min(LARGEST_TILE, 1 << max(0, (TILE_ENTRIES // (point.state_size * point.width)).bit_length() - 1))
+    wanted = FLOP_A_BLOCK / (step_flop(point) * point.horizons[-1])
+    tiles = max(1, round(min(wanted, LARGEST_BLOCK) / tile))
+    return Partition(tile, tiles * tile)
+
+
+def run_block(point: DesignPoint, block: int, replicates: int | None = None, device: str = "cpu") -> pa.Table:
+    """The samples of one block: one row for each (replicate, horizon), by replicate, then horizon. Columns: SCHEMA.
+
+    replicates: keep only the first so many of the block; they are the same bits as in the whole block. Log-norms are
+    in nats; with a float32 point they are rounded to float32. device: "cpu" or "cuda"; weights and drives are drawn
+    on the CPU either way. Raises UsageError for a block below 0, a count outside of the block, or a device that is
+    not there.
+    """
+    cut = partition(point)
+    count = cut.block if replicates is None else replicates
+    if block < 0 or not 1 <= count <= cut.block:
+        raise UsageError(f"block {block}, replicates {count}: give a block of at least 0 and 1 to {cut.block} replicates")
+    with _one_thread(device):
+        tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
+        together = [tiles] if device == "cuda" else [[tile] for tile in tiles]
+        measured = [_run_tiles(point, some, cut.tile, device) for some in together]
+    columns = {name: np.concatenate([part[name] for part in measured])[:count] for name in measured[0]}
+    return _table(point, block, block * cut.block, columns)
+
+
+def _run_tiles(point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, device: str) -> dict[str, np.ndarray]:
+    """name -> (replicates, horizons) for some tiles that run together."""
+    from rnnmc.chain import follow
+    from rnnmc.draws import Draws
+    from rnnmc.layout import layout_for
+    from rnnmc.observables.norms import OBSERVABLE
+
+    layout = layout_for(point.width)
+    draws = Draws(point, tiles, replicates, layout, device)
+    moments = follow(point.cell_object, layout, draws.steps(), draws.state(), point.horizons)
+    measured = [OBSERVABLE.measure(moment) for moment in moments]
+    return {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
+
+
+def _table(point: DesignPoint, block: int, first: int, columns: dict[str, np.ndarray]) -> pa.Table:
+    from rnnmc.observables.norms import STATUS
+
+    count, horizons = columns["status"].shape
+    rows = count * horizons
+    logs = {name: columns[name].ravel() for name in ("log_spectral", "log_rms")}
+    if point.dtype == "float32":  # no more digits than were computed, in the one type that every shard has
+        logs = {name: values.astype(np.float32).astype(np.float64) for name, values in logs.items()}
+    return pa.table(
+        {
+            "point": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [point.key]),
+            "block": np.full(rows, block, np.int32),
+            "replicate": np.repeat(np.arange(first, first + count, dtype=np.int32), horizons),
+            "horizon": np.tile(np.array(point.horizons, np.int32), count),
+            **logs,
+            "status": pa.DictionaryArray.from_arrays(columns["status"].ravel(), list(STATUS)),
+        },
+        schema=SCHEMA,
+    )
+
+
+@contextmanager
+def _one_thread(device: str) -> Iterator[None]:
+    """One thread, no gradients: a split over threads would move vector tails, and with them the last bits."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device on this machine; run with --device cpu, or give RAY_ADDRESS of a cluster that has one")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)

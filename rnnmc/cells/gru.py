@@ -1,0 +1,41 @@
+"""The gated recurrent unit as first published: the reset gate acts before the product."""
+
+from __future__ import annotations
+
+from rnnmc.cells.cell import Cell
+from rnnmc.cells.functions import logistic, sech2
+
+
+class GRU(Cell):
+    """dh' = (1-z) o dh + (y-h) z(1-z) o U_z dh + z(1-y^2) o U_h( r o dh + h r(1-r) o U_r dh ).
+
+    z is the article's: it lets the new candidate in. PyTorch and Keras write 1 - z for it.
+    """
+
+    name = "gru"
+    formula = "z,r = sg(.), y = tanh(W x + U_h (r o h) + b), h' = (1-z) o h + z o y"
+    source = "Cho et al. 2014; keras.layers.GRU(reset_after=False); physics.md section 2"
+    gates = ("update", "reset", "candidate")
+    memory = {"update": -1}  # noqa: RUF012
+    bounded = True
+    reset = "reset"  # the gate that plays r; the tied GRU has one gate for both
+
+    def linearise(self, weights, drive, state):
+        (h,) = state
+        u, at_h = weights.recurrent, weights.apply(h, *self.gates[:-1])
+        z, keep, z_slope = logistic(drive["update"] + at_h["update"])
+        r, _, r_slope = logistic(drive[self.reset] + at_h[self.reset])
+        candidate = drive["candidate"] + weights.product(r * h, u["candidate"])
+        y = candidate.tanh()
+        of_reset_state = (weights.identity * r).addcmul(u[self.reset], h * r_slope)  # d(r o h)/dh
+        jacobian = (weights.identity * keep).addcmul(u["update"], (y - h) * z_slope)
+        inner = weights.product(of_reset_state, u["candidate"])
+        jacobian = jacobian.addcmul(inner, z * sech2(candidate))
+
+        def push(directions):
+            return (weights.product(directions[0], jacobian),)
+
+        return (keep * h + z * y,), push
+
+
+CELL = GRU()

@@ -1,0 +1,40 @@
+"""The article's own proposal: a GRU whose second gate acts on the output, with a cell state behind it."""
+
+from __future__ import annotations
+
+from rnnmc.cells.cell import Cell
+from rnnmc.cells.functions import logistic, sech2
+
+
+class GRUOutputGated(Cell):
+    """dc' = (1-z) o dc + [(y-c) z(1-z) o U_z + z(1-y^2) o U_c] dh; dh' = r o dc' + c' r(1-r) o U_r dh."""
+
+    name = "gru_output_gated"
+    formula = "z,r = sg(.), y = tanh(W x + U h + b), c' = (1-z) o c + z o y, h' = r o c'"
+    source = "kexue.fm/archives/7888; physics.md section 2"
+    gates = ("update", "output", "candidate")
+    parts = ("h", "c")
+    memory = {"update": -1}  # noqa: RUF012
+    bounded = True
+
+    def linearise(self, weights, drive, state):
+        h, c = state
+        u, at_h = weights.recurrent, weights.apply(h, *self.gates)
+        z, keep, z_slope = logistic(drive["update"] + at_h["update"])
+        r, _, r_slope = logistic(drive["output"] + at_h["output"])
+        candidate = drive["candidate"] + at_h["candidate"]
+        y = candidate.tanh()
+        c_next = keep * c + z * y
+        h_to_c = u["update"] * ((y - c) * z_slope)
+        h_to_c = h_to_c.addcmul(u["candidate"], z * sech2(candidate))
+        through_output = u["output"] * (c_next * r_slope)
+
+        def push(directions):
+            dh, dc = directions
+            dc_next = weights.product(dh, h_to_c, plus=dc * keep)
+            return weights.product(dh, through_output, plus=dc_next * r), dc_next
+
+        return (r * c_next, c_next), push
+
+
+CELL = GRUOutputGated()

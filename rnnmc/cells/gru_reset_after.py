@@ -1,0 +1,42 @@
+"""The GRU that PyTorch, cuDNN and Keras run: the reset gate acts after the product."""
+
+from __future__ import annotations
+
+from rnnmc.cells.cell import Cell
+from rnnmc.cells.functions import logistic, sech2
+
+
+class GRUResetAfter(Cell):
+    """dh' = (1-z) o dh + (y-h) z(1-z) o U_z dh + z(1-y^2) o ( r o U_h dh + (U_h h + b_h) r(1-r) o U_r dh ).
+
+    z is the article's: it lets the new candidate in. PyTorch and Keras write 1 - z for it.
+    """
+
+    name = "gru_reset_after"
+    formula = "z,r = sg(.), y = tanh(W x + b + r o (U_h h + b_h)), h' = (1-z) o h + z o y"
+    source = "torch.nn.GRU, keras.layers.GRU(reset_after=True); physics.md section 2"
+    gates = ("update", "reset", "candidate")
+    inner_biases = {"candidate_recurrent": "candidate"}  # noqa: RUF012
+    memory = {"update": -1}  # noqa: RUF012
+    bounded = True
+
+    def linearise(self, weights, drive, state):
+        (h,) = state
+        u, at_h = weights.recurrent, weights.apply(h, *self.gates)
+        z, keep, z_slope = logistic(drive["update"] + at_h["update"])
+        r, _, r_slope = logistic(drive["reset"] + at_h["reset"])
+        inner = at_h["candidate"] + weights.bias["candidate_recurrent"]
+        candidate = drive["candidate"] + r * inner
+        y = candidate.tanh()
+        slope = z * sech2(candidate)
+        jacobian = (weights.identity * keep).addcmul(u["update"], (y - h) * z_slope)
+        jacobian = jacobian.addcmul(u["candidate"], slope * r)
+        jacobian = jacobian.addcmul(u["reset"], slope * inner * r_slope)
+
+        def push(directions):
+            return (weights.product(directions[0], jacobian),)
+
+        return (keep * h + z * y,), push
+
+
+CELL = GRUResetAfter()

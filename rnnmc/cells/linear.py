@@ -1,0 +1,25 @@
+"""The linear RNN, a control whose law is exact."""
+
+from __future__ import annotations
+
+from rnnmc.cells.cell import Cell
+
+
+class Linear(Cell):
+    """dh' = U dh."""
+
+    name = "linear"
+    formula = "h' = W x + U h + b"
+    source = "Newman 1986; physics.md section 5"
+    gates = ("hidden",)
+
+    def linearise(self, weights, drive, state):
+        (h,) = state
+
+        def push(directions):
+            return (weights.product(directions[0], weights.recurrent["hidden"]),)
+
+        return (drive["hidden"] + weights.apply(h, "hidden")["hidden"],), push
+
+
+CELL = Linear()

@@ -1,0 +1,48 @@
+"""The long short-term memory cell, with the joint Jacobian of (h, c)."""
+
+from __future__ import annotations
+
+from rnnmc.cells.cell import Cell
+from rnnmc.cells.functions import logistic, sech2
+
+
+class LSTM(Cell):
+    """dc' = f o dc + K dh and dh' = o sech^2(c') o dc' + L dh, where
+
+    K = c f(1-f) o U_f + g i(1-i) o U_i + i (1-g^2) o U_c and L = tanh(c') o(1-o) o U_o: all four blocks of the joint
+    Jacobian. The h -> h block alone, as some published tools fill it, loses the memory path through c.
+    """
+
+    name = "lstm"
+    formula = "f,i,o = sg(.), g = tanh(.), c' = f o c + i o g, h' = o o tanh(c')"
+    source = "Hochreiter and Schmidhuber 1997, Gers et al. 2000; torch.nn.LSTM; physics.md section 2"
+    gates = ("forget", "input", "output", "candidate")
+    parts = ("h", "c")
+    memory = {"forget": 1, "input": -1}  # noqa: RUF012
+    bounded = True
+
+    def linearise(self, weights, drive, state):
+        h, c = state
+        u, at_h = weights.recurrent, weights.apply(h, *self.gates)
+        f, _, f_slope = logistic(drive["forget"] + at_h["forget"])
+        i, _, i_slope = logistic(drive["input"] + at_h["input"])
+        o, _, o_slope = logistic(drive["output"] + at_h["output"])
+        candidate = drive["candidate"] + at_h["candidate"]
+        g = candidate.tanh()
+        c_next = f * c + i * g
+        squashed = c_next.tanh()
+        h_to_c = u["forget"] * (c * f_slope)
+        h_to_c = h_to_c.addcmul(u["input"], g * i_slope)
+        h_to_c = h_to_c.addcmul(u["candidate"], i * sech2(candidate))
+        through_output = u["output"] * (squashed * o_slope)
+        through_c = o * sech2(c_next)
+
+        def push(directions):
+            dh, dc = directions
+            dc_next = weights.product(dh, h_to_c, plus=dc * f)
+            return weights.product(dh, through_output, plus=dc_next * through_c), dc_next
+
+        return (o * squashed, c_next), push
+
+
+CELL = LSTM()

@@ -1,0 +1,38 @@
+"""The minimal RNN: one gate between the state and a transformed input."""
+
+from __future__ import annotations
+
+import torch
+
+from rnnmc.cells.cell import Cell
+from rnnmc.cells.functions import logistic
+
+
+class MinimalRNN(Cell):
+    """dh' = u o dh + (h - y) u(1-u) o U dh.
+
+    The gate sees x through its own input weights, where the paper sends it y through a second matrix; the Jacobian
+    has the same form.
+    """
+
+    name = "minimal_rnn"
+    formula = "u = sg(W_u x + U h + b), y = tanh(W_y x + b_y), h' = u o h + (1-u) o y"
+    source = "Chen, Pennington, Schoenholz 2018; physics.md sections 2 and 6"
+    gates = ("update", "candidate")
+    recurrent = ("update",)
+    memory = {"update": 1}  # noqa: RUF012
+    bounded = True
+
+    def linearise(self, weights, drive, state):
+        (h,) = state
+        u, rest, slope = logistic(drive["update"] + weights.apply(h, "update")["update"])
+        y = torch.tanh(drive["candidate"])
+        jacobian = (weights.identity * u).addcmul(weights.recurrent["update"], (h - y) * slope)
+
+        def push(directions):
+            return (weights.product(directions[0], jacobian),)
+
+        return (u * h + rest * y,), push
+
+
+CELL = MinimalRNN()

@@ -1,0 +1,96 @@
+"""The chain P_T = J_T ... J_2 J_1 along a trajectory, in the log domain.
+
+P_T is carried as rows (column j of P_T is row j of what is carried), scaled by an exact power of two for each
+replicate whenever it threatens to leave the floating-point range; the exponents are added up as whole numbers. So
+neither the horizon nor the gain can make it overflow or underflow, and rescaling costs no accuracy at all.
+Log-norms are natural logarithms, in nats. physics.md sections 1 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rnnmc.cells.cell import Cell
+from rnnmc.layout import Layout
+from rnnmc.weights import Weights
+
+SAFE = 2.0**16  # a step may then still change the norm by 1e33 in float32 before anything is lost
+State = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The chain at one logged horizon. R replicates, d the length of the joint state.
+
+    horizon: steps since the start.
+    product: (R, d, d) in the chain's dtype, transposed P_T divided by 2^exponent.
+    exponent: (R,) int64.
+    finite: (R,) bool, False once the state has left the floating-point range at any step so far.
+    state: the state s_T, one vector for each part, in the chain's layout.
+    """
+
+    horizon: int
+    product: Tensor
+    exponent: Tensor
+    finite: Tensor
+    state: State
+
+
+def follow(
+    cell: Cell,
+    layout: Layout,
+    steps: Iterable[tuple[Weights, Mapping[str, Tensor]]],
+    state: State,
+    horizons: tuple[int, ...],
+) -> Iterator[Moment]:
+    """Yield the chain at each of the rising `horizons` (steps), from P_0 = I at `state`.
+
+    steps: (weights, drive) of each step, as `rnnmc.draws.Draws.steps` gives them. Memory does not depend on the
+    horizon. Never raises for numbers: an overflow of the state is marked in `Moment.finite`.
+    """
+    directions = _identity(cell, layout, state)
+    exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
+    finite = torch.ones_like(exponent, dtype=torch.bool)
+    logged = set(horizons)
+    for step, (weights, drive) in enumerate(steps, 1):
+        state, push = cell.linearise(weights, drive, state)
+        directions, exponent = _rescaled(layout, push(directions), exponent)
+        if not cell.bounded:
+            for part in state:
+                finite = finite & layout.size(part).isfinite()
+        if step in logged:
+            product = torch.cat([layout.matrices(part) for part in directions], dim=2)
+            yield Moment(step, product, exponent.flatten(), finite.flatten(), state)
+        if step == horizons[-1]:
+            return
+
+
+def _identity(cell: Cell, layout: Layout, state: State) -> State:
+    """The d unit directions of every replicate, one tensor for each part of the state."""
+    parts, width = len(cell.parts), state[0].shape[layout.out_axis]
+    eye = layout.identity(parts * width, state[0])
+    shape = list(state[0].shape)
+    shape[layout.direction_axis] = parts * width
+    return tuple(part.expand(shape).contiguous() for part in eye.split(width, layout.out_axis))
+
+
+def _rescaled(layout: Layout, directions: State, exponent: Tensor) -> tuple[State, Tensor]:
+    """Directions brought back near one by exact powers of two, where any replicate needs it."""
+    size = layout.size(directions[0])
+    for part in directions[1:]:
+        size = torch.maximum(size, layout.size(part))
+    if size.device.type == "cpu" and _all_safe(size):  # elsewhere asking costs more than scaling
+        return directions, exponent
+    size = torch.where((size > 0) & size.isfinite(), size, 1.0)
+    mantissa, shift = torch.frexp(size)
+    scale = mantissa / size  # exactly 2^-shift
+    return tuple(part * scale for part in directions), exponent + shift
+
+
+def _all_safe(size: Tensor) -> bool:
+    low, high = torch.aminmax(size)
+    return 1 / SAFE < float(low) and float(high) < SAFE

@@ -1,0 +1,133 @@
+"""The draws of one tile: weights, drive and initial state, from streams that depend on nothing but their key.
+
+A tile is a fixed number of replicates that are drawn together. Its streams are counter-based (Philox) and keyed by
+(study seed and factors, through the point key; block; tile; role), so that no draw depends on which other tiles were
+drawn, in which order or process, or on which device the chain then runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnmc.cells.cell import Cell
+from rnnmc.initialisation import Assignment, names_of
+from rnnmc.initialisers.gaussian import Gaussian
+from rnnmc.layout import Layout
+from rnnmc.study import DesignPoint
+from rnnmc.weights import Weights
+
+Role = Literal["weights", "drive", "state"]
+PIECE_ENTRIES = 1 << 18  # numbers drawn at a time for a drive: bounds memory, changes no value
+
+
+def stream(key: str, block: int, tile: int, role: Role) -> np.random.Generator:
+    """The generator of one role of one tile; equal arguments give equal draws everywhere."""
+    digest = hashlib.blake2b(f"{key}/{block}/{tile}/{role}".encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+class Draws:
+    """Weights, pre-activations and initial state of one tile, as tensors in one layout.
+
+    point: the design point. tiles: (block, tile) pairs that run together, each of `replicates` replicates.
+    """
+
+    def __init__(self, point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, layout: Layout, device: str):
+        self.point, self.cell, self.layout, self.device = point, point.cell_object, layout, device
+        self.tiles, self.replicates, self.width = tiles, replicates, point.width
+        self.dtype = torch.float32 if point.dtype == "float32" else torch.float64
+        self.laws = point.init.assignments(self.cell, point.width, point.drive.dimension)
+
+    def _streams(self, role: Role) -> list[np.random.Generator]:
+        return [stream(self.point.key, block, tile, role) for block, tile in self.tiles]
+
+    def _load(self, array: np.ndarray) -> Tensor:
+        return self.layout.load(array, self.dtype, self.device)
+
+    def state(self) -> tuple[Tensor, ...]:
+        """Initial state: zero, or N(0, state_std^2) in every part."""
+        shape = (len(self.cell.parts), self.replicates, 1, self.width)
+        if not self.point.state_std:
+            return tuple(self._load(np.zeros((self.replicates * len(self.tiles), *shape[2:]))) for _ in self.cell.parts)
+        draws = [rng.standard_normal(shape) * self.point.state_std for rng in self._streams("state")]
+        return tuple(self._load(part) for part in np.concatenate(draws, axis=1))
+
+    def steps(self) -> Iterator[tuple[Weights, Mapping[str, Tensor]]]:
+        """Yield (weights, drive) without end, one for each step; the drive is gate -> W_k x_t + b_k."""
+        weights, drive = self._streams("weights"), self._drive()
+        tied = self.point.weights == "tied"
+        current = self._weights(weights)
+        while True:
+            of_cell, inputs, bias, scale = current
+            x = next(drive)
+            if self.point.drive.is_field:
+                total = x * scale + bias
+            else:
+                total = bias if x is None else self.layout.product(x, inputs, plus=bias)
+            yield of_cell, dict(zip(self.cell.gates, total.split(self.width, self.layout.out_axis), strict=True))
+            if not tied:
+                current = self._weights(weights)
+
+    def _weights(self, streams: list[np.random.Generator]) -> tuple[Weights, Tensor, Tensor, Tensor]:
+        """(cell's weights, input weights side by side, biases side by side, deviation of the field)."""
+        dimension = self.point.drive.dimension
+        with_inputs = dimension > 0 and not self.point.drive.is_field
+        rows = {"recurrent": 1 if self.cell.diagonal else self.width, "input": dimension, "bias": 1}
+        drawn = {
+            role: self._load(np.concatenate([self._matrices(role, rows[role], rng) for rng in streams]))
+            for role in ("recurrent", "input", "bias")
+            if names_of(self.cell, role) and (role != "input" or with_inputs)
+        }
+        stacked = drawn.get("recurrent")
+        axis, bias = self.layout.out_axis, drawn["bias"].split(self.width, self.layout.out_axis)
+        recurrent = stacked.split(self.width, axis) if stacked is not None else ()
+        of_cell = Weights(
+            self.layout,
+            stacked,
+            dict(zip(self.cell.recurrent, recurrent, strict=True)),
+            dict(zip(self.cell.inner_biases, bias[len(self.cell.gates) :], strict=True)),
+        )
+        of_gates = drawn["bias"].narrow(axis, 0, len(self.cell.gates) * self.width)
+        return of_cell, drawn.get("input", of_gates), of_gates, self._deviation()
+
+    def _matrices(self, role: str, rows: int, rng: np.random.Generator) -> np.ndarray:
+        """(replicates, rows, names * n): every matrix of this role side by side, in the cell's own order."""
+        names, n = names_of(self.cell, role), self.width
+        out = np.empty((self.replicates, rows, len(names) * n))
+        for together, law in self.laws[role]:
+            signs = tuple(self.cell.memory.get(gate, 1) for gate in together)
+            matrix = law.draw(rng, (self.replicates, rows, len(together) * n), signs)
+            for i, gate in enumerate(together):
+                at = names.index(gate) * n
+                out[:, :, at : at + n] = matrix[:, :, i * n : (i + 1) * n]
+        return out
+
+    def _deviation(self) -> Tensor:
+        if not self.point.drive.is_field:
+            return torch.zeros(())
+        return self._load(np.repeat(field_deviation(self.cell, self.laws["input"]), self.width)[None, None])
+
+    def _drive(self) -> Iterator[Tensor | None]:
+        """Yield x_t as a vector (or the standard field, n times the number of gates long), or None without input."""
+        drive = self.point.drive
+        size = self.width * len(self.cell.gates) if drive.is_field else drive.dimension
+        if size == 0:
+            while True:
+                yield None
+        steps = max(1, min(self.point.horizons[-1], PIECE_ENTRIES // (size * self.replicates)))
+        pieces = [drive.pieces(rng, (steps, self.replicates, size)) for rng in self._streams("drive")]
+        while True:
+            piece = np.concatenate([next(source) for source in pieces], axis=1)
+            yield from self._load(piece[:, :, None])
+
+
+def field_deviation(cell: Cell, assignments: list[Assignment]) -> np.ndarray:
+    """(gates,) deviation of the field on each gate, from its Gaussian input law."""
+    law_of = {gate: law for gates, law in assignments for gate in gates}
+    return np.array([law.gain if isinstance(law := law_of[gate], Gaussian) else np.nan for gate in cell.gates])

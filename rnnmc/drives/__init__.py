@@ -1,0 +1,27 @@
+"""The kinds of input sequence, one file each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnmc.drives.drive import Drive
+from rnnmc.registry import choose, offered, refuse
+
+
+def drives() -> dict[str, type[Drive]]:
+    """name -> kind of drive."""
+    return offered("rnnmc.drives", "DRIVE")
+
+
+def read_drive(value: Any) -> Drive:
+    """Parse what stands under `drive:`: a name, {name: main value} or {name: {parameter: value}}."""
+    if isinstance(value, Drive):
+        return value
+    if isinstance(value, str):
+        value = {value: None}
+    if not isinstance(value, dict) or len(value) != 1:
+        raise refuse("", value, f"does not name one drive; {choose('', drives())}")
+    name, parameters = next(iter(value.items()))
+    if name not in drives():
+        raise refuse("", name, f"is not a drive; {choose(str(name), drives())}")
+    return drives()[name].read(parameters, str(name))

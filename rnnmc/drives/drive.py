@@ -1,0 +1,33 @@
+"""What every drive offers: its dimension, and its sequence in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from rnnmc.registry import Described
+
+Dimension = Annotated[int, Field(ge=1)]
+
+
+class Drive(Described):
+    """A kind of input sequence x_t, of dimension `dimension`, with unit variance in each component.
+
+    is_field: there are no input weights; every pre-activation has a normal of its own at every step.
+    """
+
+    dimension: Dimension = 1
+    is_field: ClassVar[bool] = False
+
+    def check(self, horizon: int) -> None:
+        """Raise ValueError where the sequence cannot serve a chain of so many steps."""
+
+    def pieces(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
+        """Yield float64 arrays of `shape` without end; how long a piece is changes no value.
+
+        shape: (steps, replicates, dimension), the last being n times the number of gates for a field.
+        """
+        raise NotImplementedError

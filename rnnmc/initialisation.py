@@ -1,0 +1,145 @@
+"""An initialisation as a study file writes it: a preset, or a law for each role and gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rnnmc.cells.cell import Cell
+from rnnmc.initialisers import laws, presets
+from rnnmc.initialisers.constant import Constant
+from rnnmc.initialisers.gaussian import Gaussian
+from rnnmc.initialisers.law import MODIFIERS, Law
+from rnnmc.registry import choose, refuse
+
+ROLES = ("recurrent", "input", "bias")
+EVERY = "every"  # the key under which the law of all gates that are not named stands
+
+Role = Mapping[str, Law]  # gate or EVERY -> law
+Assignment = tuple[tuple[str, ...], Law]  # matrices drawn together, and their law
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """A preset's name, or None, and what is said beside or instead of it: role -> gate -> law."""
+
+    preset: str | None
+    roles: Mapping[str, Role]
+
+    @classmethod
+    def read(cls, value: Any) -> Initialisation:
+        """Parse what stands under `init:`: a preset's name, or {preset:, recurrent:, input:, bias:}."""
+        if isinstance(value, Initialisation):
+            return value
+        if isinstance(value, str):
+            value = {"preset": value}
+        if not isinstance(value, dict) or not value:
+            raise refuse("", value, "is not an initialisation; give a preset's name or a law for each role")
+        preset = value.get("preset")
+        if preset is not None and preset not in presets():
+            raise refuse("preset" if len(value) > 1 else "", preset, f"is not a preset; {_presets_or_laws(preset)}")
+        for key in value:
+            if key not in ("preset", *ROLES):
+                raise refuse(str(key), value[key], f"is under an unknown key; {choose(str(key), ROLES)}")
+        return cls(preset, {role: read_role(value[role], role) for role in ROLES if role in value})
+
+    def written(self) -> Any:
+        """What a study file would say: the inverse of `read`."""
+        roles = {role: _written_role(laws_) for role, laws_ in self.roles.items()}
+        if self.preset is None:
+            return roles
+        return {"preset": self.preset} | roles if roles else self.preset
+
+    def laws(self, cell: Cell, width: int, inputs: int) -> dict[str, dict[str, Law]]:
+        """role -> gate -> law, with the preset written out and every gate filled in.
+
+        Raises a refusal where a gate or role does not exist in the cell or has no law.
+        """
+        base: dict[str, Role] = {"input": {EVERY: Gaussian(gain=1.0)}, "bias": {EVERY: Constant(value=0.0)}}
+        if self.preset is not None:
+            if cell.diagonal:
+                raise refuse("", self.preset, f"has no law for {cell.name}; give init: {{recurrent: {{ring: 1.0}}}}")
+            said = presets()[self.preset].roles(cell, width, max(inputs, 1))
+            base = {role: read_role(said[role], role) for role in ROLES}
+        filled = {}
+        for role in ROLES:
+            names = names_of(cell, role)
+            law_of = dict(base.get(role, {})) | dict(self.roles.get(role, {}))
+            for gate in law_of:
+                if gate not in (EVERY, *names):
+                    raise refuse(f"{role}.{gate}", gate, f"is not a {role} gate of {cell.name}; {choose(gate, names)}")
+            missing = [gate for gate in names if gate not in law_of and EVERY not in law_of]
+            if missing:
+                raise refuse(role, "nothing", f"is said for {missing[0]} of {cell.name}; give a law, such as gaussian: 1")
+            filled[role] = {gate: law_of.get(gate, law_of.get(EVERY)) for gate in names}
+        return filled
+
+    def assignments(self, cell: Cell, width: int, inputs: int) -> dict[str, list[Assignment]]:
+        """role -> which matrices are drawn together, and by which law, in the order in which they are drawn."""
+        result: dict[str, list[Assignment]] = {}
+        for role, law_of in self.laws(cell, width, inputs).items():
+            result[role], done = [], set()
+            for law in dict.fromkeys(law_of.values()):
+                gates = tuple(gate for gate in law_of if law_of[gate] == law)
+                try:
+                    groups = law.groups(gates, cell)
+                except ValueError as error:
+                    raise refuse(role, str(law), str(error)) from None
+                result[role] += [(group, law) for group in groups]
+                done |= {gate for group in groups for gate in group}
+            rest = [gate for gate in law_of if gate not in done]  # chrono leaves the other gates alone
+            result[role] += [((gate,), Constant(value=0.0)) for gate in rest]
+        return result
+
+    def __str__(self) -> str:
+        words = [self.preset] if self.preset else []
+        for role, law_of in self.roles.items():
+            said = ", ".join(f"{law}" if gate == EVERY else f"{gate} {law}" for gate, law in law_of.items())
+            words.append(said if role == "recurrent" else f"{role} {said}")
+        return ", ".join(words).replace("constant ", "")
+
+
+def names_of(cell: Cell, role: str) -> tuple[str, ...]:
+    """The names that weights of this role have in this cell."""
+    if role == "recurrent":
+        return cell.recurrent
+    return cell.gates if role == "input" else (*cell.gates, *cell.inner_biases)
+
+
+def read_role(value: Any, path: str) -> Role:
+    """A law for every gate, laws by gate, or both: `{gaussian: 1, clip: 2, forget: {orthogonal: 1}}`."""
+    if not isinstance(value, dict):
+        return {EVERY: _read_law({"constant": value}, path)}
+    whole = {key: v for key, v in value.items() if key in laws() or key in MODIFIERS}
+    role = {EVERY: _read_law(whole, path)} if whole else {}
+    for gate in value.keys() - whole.keys():
+        said = value[gate]
+        role[str(gate)] = _read_law(said if isinstance(said, dict) else {"constant": said}, f"{path}.{gate}")
+    return dict(sorted(role.items()))
+
+
+def _read_law(value: dict[str, Any], path: str) -> Law:
+    names = [key for key in value if key in laws()]
+    unknown = [key for key in value if key not in laws() and key not in MODIFIERS]
+    if unknown:
+        raise refuse(f"{path}.{unknown[0]}", value[unknown[0]], f"is under an unknown law; {choose(unknown[0], laws())}")
+    if len(names) != 1:
+        raise refuse(path, value, f"does not name one law; {choose('', laws())}")
+    modifiers = {key: value[key] for key in value if key in MODIFIERS}
+    law = laws()[names[0]].read(value[names[0]], f"{path}.{names[0]}", **modifiers)
+    if not isinstance(law, Law):
+        raise TypeError(f"{names[0]} is not a law")
+    if law.spectral_radius is not None and not path.startswith("recurrent"):
+        raise refuse(f"{path}.spectral_radius", law.spectral_radius, "scales square matrices; give it under recurrent")
+    return law
+
+
+def _written_role(role: Role) -> dict[str, Any]:
+    return {} | (role[EVERY].written() if EVERY in role else {}) | {g: v.written() for g, v in role.items() if g != EVERY}
+
+
+def _presets_or_laws(name: str) -> str:
+    if name in laws():
+        return f"{name} is a law: write init: {{recurrent: {{{name}: 1.0}}}}"
+    return choose(name, presets())

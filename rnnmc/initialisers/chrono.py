@@ -1,0 +1,36 @@
+"""Chrono initialisation: biases of the gates that remember, from a range of time scales."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from rnnmc.cells.cell import Cell
+from rnnmc.initialisers.law import Law, Signs
+
+
+class Chrono(Law):
+    """log u on the gate that keeps the state and -log u on the one that admits input, u ~ Uniform[1, t_max - 1].
+
+    One u a unit serves both. A gate that forgets when open (the GRU's update gate here) takes -log u.
+    """
+
+    name, main = "chrono", "t_max"
+    formula = "b_forget = log u, b_input = -log u, u ~ U[1, t_max - 1]; GRU: b_update = -log u"
+    source = "Tallec and Ollivier 2018; physics.md section 6"
+    t_max: Annotated[float, Field(gt=2, allow_inf_nan=False)]
+
+    def groups(self, gates: tuple[str, ...], cell: Cell) -> list[tuple[str, ...]]:
+        if not cell.memory:
+            raise ValueError(f"is chrono, but {cell.name} has no gate that remembers; use it with lstm, gru or the like")
+        return [tuple(cell.memory)]
+
+    def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
+        count, rows, columns = shape
+        keep = np.log(rng.uniform(1, self.t_max - 1, (count, rows, columns // len(signs))))
+        return np.concatenate([sign * keep for sign in signs], axis=2)
+
+
+LAW = Chrono

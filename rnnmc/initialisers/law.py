@@ -1,0 +1,72 @@
+"""What every initialiser offers: a law of the entries, with clipping and scaling; or a preset made of laws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from rnnmc.cells.cell import Cell
+from rnnmc.registry import Described
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+Signs = tuple[int, ...]  # one for each matrix drawn together: -1 for a gate that forgets when open (Cell.memory)
+
+MODIFIERS = ("clip", "spectral_radius", "stacked")
+
+
+class Law(Described):
+    """A law of weights. Sizes: fan_in is the length of what the matrix multiplies (1 for a bias).
+
+    clip: entries are cut to [-clip, clip]. spectral_radius: each square matrix is then scaled to this radius.
+    stacked: draw the matrices of all gates as one, fan_in x (gates * n), as Keras does.
+    """
+
+    clip: Positive | None = None
+    spectral_radius: NonNegative | None = None
+    stacked: bool = False
+
+    def groups(self, gates: tuple[str, ...], cell: Cell) -> list[tuple[str, ...]]:
+        """Which of `gates` are drawn together. Raises ValueError for a cell that has no such gates."""
+        return [gates] if self.stacked else [(gate,) for gate in gates]
+
+    def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
+        """Draw (replicates, fan_in, gates * n) float64 before clipping and scaling."""
+        raise NotImplementedError
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs = (1,)) -> np.ndarray:
+        """Draw (replicates, fan_in, gates * n) float64, input by output: entry [r, j, i] weighs input j in unit i."""
+        matrix = self.entries(rng, shape, signs)
+        if self.clip is not None:
+            matrix = np.clip(matrix, -self.clip, self.clip)
+        if self.spectral_radius is not None:
+            parts = np.split(matrix, len(signs), axis=2)
+            matrix = np.concatenate([part * self._to_radius(part) for part in parts], axis=2)
+        return matrix
+
+    def _to_radius(self, matrix: np.ndarray) -> np.ndarray:
+        import torch  # LAPACK on the one thread that a block runs on
+
+        radius = torch.linalg.eigvals(torch.from_numpy(matrix)).abs().amax(-1).numpy()
+        return np.where(radius > 0, self.spectral_radius / np.where(radius > 0, radius, 1), 0)[:, None, None]
+
+    def written(self) -> Any:
+        given = self.model_dump(exclude_defaults=True)
+        modifiers = {key: given.pop(key) for key in MODIFIERS if key in given}
+        return {self.name: given[self.main] if list(given) == [self.main] else given} | modifiers
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A framework's default initialisation. `roles(cell, width, inputs)` says it as a study file would."""
+
+    name: str
+    formula: str
+    source: str
+    roles: Callable[[Cell, int, int], dict[str, Any]]

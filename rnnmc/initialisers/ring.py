@@ -1,0 +1,39 @@
+"""Eigenvalues on a ring: the linear recurrent unit's own initialisation."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import model_validator
+
+from rnnmc.cells.cell import Cell
+from rnnmc.initialisers.law import Law, NonNegative, Positive, Signs
+
+
+class Ring(Law):
+    """Modulus with square uniform on [inner^2, outer^2], phase uniform on [0, 2 pi)."""
+
+    name, main = "ring", "outer"
+    formula = "|lambda|^2 ~ U[inner^2, outer^2], arg lambda ~ U[0, 2 pi)"
+    source = "Orvieto et al. 2023; physics.md section 5"
+    outer: Positive = 1.0
+    inner: NonNegative = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Ring:
+        if self.inner > self.outer:
+            raise ValueError("has inner above outer; give 0 <= inner <= outer")
+        return self
+
+    def groups(self, gates: tuple[str, ...], cell: Cell) -> list[tuple[str, ...]]:
+        if cell.recurrent != ("modulus", "phase"):
+            raise ValueError(f"is ring, but {cell.name} has no eigenvalues of its own; use it with lru")
+        return [("modulus", "phase")]
+
+    def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
+        count, rows, columns = shape
+        half = (count, rows, columns // 2)
+        modulus = np.sqrt(rng.uniform(self.inner**2, self.outer**2, half))
+        return np.concatenate([modulus, rng.uniform(0, 2 * np.pi, half)], axis=2)
+
+
+LAW = Ring

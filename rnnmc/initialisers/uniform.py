@@ -1,0 +1,37 @@
+"""Independent uniform entries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from rnnmc.initialisers.law import Law, Positive, Signs
+
+
+class Uniform(Law):
+    """Uniform entries, by `gain` (variance gain^2 / fan_in, as gaussian) or by `limit` (on [-limit, limit]).
+
+    terms: the sum of so many independent draws, as for PyTorch's two bias vectors.
+    """
+
+    name, main = "uniform", "gain"
+    formula = "U(-a, a), a = gain sqrt(3 / fan_in) or a = limit"
+    source = "Glorot and Bengio 2010; torch.nn.RNN"
+    gain: Positive | None = None
+    limit: Positive | None = None
+    terms: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> Uniform:
+        if (self.gain is None) == (self.limit is None):
+            raise ValueError("does not say one scale; give either a gain or a limit")
+        return self
+
+    def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
+        limit = self.limit or self.gain * np.sqrt(3 / shape[1])
+        return sum(rng.uniform(-limit, limit, shape) for _ in range(self.terms))
+
+
+LAW = Uniform

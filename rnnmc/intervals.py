@@ -1,0 +1,90 @@
+"""Binomial intervals: how well a share of replicates pins down the probability behind it.
+
+All bounds are pointwise and hold for a number of replicates fixed beforehand; when sampling stopped because an
+interval had become narrow they are too narrow, and a confidence sequence is needed instead. physics.md section 8.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv, ndtri
+
+Floats = NDArray[np.float64]
+
+
+def binomial_interval(
+    count: ArrayLike, total: ArrayLike, level: float = 0.95, kind: str = "wilson"
+) -> tuple[Floats, Floats]:
+    """Lower and upper bound of the probability of an event seen `count` times in `total` replicates.
+
+    count, total: whole numbers of any shapes that broadcast together; both bounds have that shape, within [0, 1].
+    level: two-sided, so that each tail keeps (1 - level)/2.
+    kind: "wilson" (score; right on average, for curves), "jeffreys" (equal tails of the Beta(1/2, 1/2) posterior;
+    the same use) or "clopper-pearson" (covers at least `level` for every probability; where a guarantee is claimed).
+
+    With no event the lower bound is exactly 0, with nothing but events the upper one exactly 1, and of no replicate
+    at all nothing is known: [0, 1]. Clopper-Pearson without an event in N reaches 1 - 0.025^(1/N) at level 0.95,
+    for both tails are paid for; the one-sided 95 % bound 1 - 0.05^(1/N) of physics.md section 8 is its upper bound
+    at level 0.90.
+
+    Raises ValueError for counts that are negative, fractional or above their total, for a level outside (0, 1) and
+    for an unknown kind. Source: Brown, Cai and DasGupta, Statistical Science 16 (2001) 101.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is not a kind of interval; take one of {', '.join(KINDS)}")
+    if not 0 < level < 1:
+        raise ValueError(f"level: {level} is not a confidence level; give a number between 0 and 1, such as 0.95")
+    events, trials = np.broadcast_arrays(_whole("count", count), _whole("total", total))
+    if np.any(events > trials):
+        raise ValueError("count: more events than replicates; count must not be above total")
+
+    tail = (1 - level) / 2
+    low, high = KINDS[kind](events, np.maximum(trials, 1), tail)
+    # Rounding must not lift a bound off the end of the range that it touches by definition.
+    low = np.where(events == 0, 0.0, np.clip(low, 0.0, 1.0))
+    high = np.where(events == trials, 1.0, np.clip(high, 0.0, 1.0))
+    return low, high
+
+
+def _whole(name: str, values: ArrayLike) -> Floats:
+    """The values as floats, exact up to 2^53; refuses what cannot be a number of replicates."""
+    numbers = np.asarray(values)
+    if numbers.dtype.kind not in "iuf":
+        raise ValueError(f"{name}: {numbers.dtype} values are not numbers of replicates; give whole numbers")
+    numbers = numbers.astype(np.float64)
+    if not np.all(np.isfinite(numbers) & (numbers >= 0) & (numbers == np.floor(numbers))):
+        raise ValueError(f"{name}: not a number of replicates; give whole numbers from 0 up")
+    return numbers
+
+
+def _wilson(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
+    """Probabilities that a score test with `tail` on each side does not reject."""
+    z = -ndtri(tail)
+    share = count / total
+    shrink = 1 + z**2 / total
+    centre = (share + z**2 / (2 * total)) / shrink
+    half = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / shrink
+    return centre - half, centre + half
+
+
+def _jeffreys(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
+    """Equal-tailed quantiles of Beta(count + 1/2, total - count + 1/2)."""
+    a, b = count + 0.5, np.maximum(total - count, 0) + 0.5
+    return betaincinv(a, b, tail), betaincinv(a, b, 1 - tail)
+
+
+def _clopper_pearson(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
+    """Probabilities that neither one-sided exact binomial test at `tail` rejects."""
+    misses = np.maximum(total - count, 0)
+    # The maxima keep the beta function defined at the two ends, whose bounds the caller sets exactly.
+    low = betaincinv(np.maximum(count, 1), misses + 1, tail)
+    high = betaincinv(count + 1, np.maximum(misses, 1), 1 - tail)
+    return low, high
+
+
+KINDS: dict[str, Callable[[Floats, Floats, float], tuple[Floats, Floats]]] = {
+    "wilson": _wilson,
+    "jeffreys": _jeffreys,
+    "clopper-pearson": _clopper_pearson,
+}

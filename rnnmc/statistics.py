@@ -1,0 +1,230 @@
+"""From samples to statistics: what the replicates of one design point say at every stored horizon.
+
+Log-norms are natural logarithms (nats), horizons numbers of steps. Infinities are results and stay in: a dead chain
+has log-norm -inf and has vanished, an overflown one +inf and has exploded; both count in every probability and
+quantile and stay out of means. Nothing is NaN: what is undefined is null. physics.md sections 3.6, 4 and 8.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rnnmc.intervals import binomial_interval
+
+MEASURES = ("log_spectral", "log_rms")
+EVENTS = ("vanish", "stable", "explode", "dead", "overflow")
+MODES = ("at", "by")
+PERCENTS = (5, 25, 50, 75, 95)
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+class Replicates(NamedTuple):
+    """The samples of one design point as a rectangle: rows are replicates, columns horizons."""
+
+    point: str
+    horizons: NDArray[np.int64]  # (horizons,) in steps, rising
+    log_norms: dict[str, Floats]  # measure -> (replicates, horizons) in nats
+    dead: Flags  # (replicates, horizons)
+    overflow: Flags  # (replicates, horizons)
+
+
+def point_statistics(
+    samples: pl.DataFrame, vanish: float, explode: float, interval: str = "wilson", level: float = 0.95
+) -> pl.DataFrame:
+    """Probabilities, moments, quantiles and growth rate of one design point, one row a (horizon, measure).
+
+    samples: one row a (replicate, horizon), in any order: point, block, replicate, horizon (steps), log_spectral and
+    log_rms (nats; -inf where dead, +inf where overflown), status (ok, dead or overflow). Every replicate must have
+    every horizon.
+    vanish, explode: thresholds on the norm itself. Vanished is log-norm < log(vanish), exploded > log(explode),
+    stable everything between, the thresholds included.
+
+    Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates; for each event of vanish, stable,
+    explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`, `p_<event>_<mode>`,
+    `p_<event>_<mode>_low`, `p_<event>_<mode>_high`; mean and deviation (ddof = 1) of the log-norms with status ok;
+    q05 to q95 of all log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never
+    interpolate; growth_rate and growth_rate_error (nats a step; see `growth_rate`); and the settings behind the row:
+    threshold_vanish, threshold_explode, interval, level.
+
+    "At" T is where the norm is at T. "By" T is what happened first: vanish_by, explode_by are the shares whose first
+    excursion beyond a threshold, at or before T, went down or up, stable_by the share that has had none; the three sum
+    to one (competing risks: as all are followed to the end, the cumulative incidence is this plain share). dead_by and
+    overflow_by are the shares that have ever been so. Crossings are seen at stored horizons only: an excursion between
+    two of them leaves no trace, and a first passage lies somewhere in the interval before the horizon that shows it.
+
+    Raises ValueError, naming the point, for samples that are no such rectangle, hold more than one point, or whose
+    log-norms and status contradict each other; and for thresholds that are not 0 < vanish < explode.
+    """
+    if not 0 < vanish < explode < np.inf:
+        raise ValueError(f"thresholds: vanish {vanish}, explode {explode}; give finite 0 < vanish < explode")
+    replicates = rectangle(samples)
+    frames = []
+    for measure in MEASURES:
+        log_norm = replicates.log_norms[measure]
+        events = _events(log_norm < np.log(vanish), log_norm > np.log(explode), replicates)
+        columns = _shares(events, len(log_norm), interval, level)
+        columns |= _moments(log_norm) | _quantiles(log_norm)
+        rate, error = growth_rate(log_norm, replicates.horizons)
+        columns |= {"growth_rate": _null_for_nan(rate), "growth_rate_error": _null_for_nan(error)}
+        frames.append(_frame(replicates, measure, len(log_norm), columns))
+    settings = {"threshold_vanish": vanish, "threshold_explode": explode, "interval": interval, "level": level}
+    statistics = pl.concat(frames).sort("horizon", "measure")
+    return statistics.with_columns(pl.lit(value).alias(name) for name, value in settings.items())
+
+
+def rectangle(samples: pl.DataFrame) -> Replicates:
+    """The samples of one point sorted by (block, replicate, horizon) and cut into rows, one a replicate.
+
+    Raises ValueError, naming the point, unless every replicate has the same horizons, once each, with log-norms
+    that are numbers and agree with their status.
+    """
+    if samples.is_empty():
+        raise ValueError("no samples: a statistic needs at least one replicate")
+    names = samples["point"].cast(pl.String).unique().sort().to_list()
+    if len(names) > 1:
+        raise ValueError(f"samples of {len(names)} points ({names[0]}, {names[1]}, ...); give one point at a time")
+    point = str(names[0])
+    horizons = samples["horizon"].unique().sort().to_numpy().astype(np.int64)
+    if not _in_order(samples, horizons):
+        samples = samples.sort("block", "replicate", "horizon")
+        if not _in_order(samples, horizons):
+            raise ValueError(
+                f"point {point}: not every replicate has each of the {len(horizons)} horizons exactly once; "
+                "a block is missing, cut off or there twice (rnnmc verify names it)"
+            )
+    shape = (-1, len(horizons))
+    log_norms = {name: samples[name].cast(pl.Float64).to_numpy().reshape(shape) for name in MEASURES}
+    status = samples["status"].cast(pl.String)
+    dead = (status == "dead").fill_null(False).to_numpy().reshape(shape)
+    overflow = (status == "overflow").fill_null(False).to_numpy().reshape(shape)
+    ok = (status == "ok").fill_null(False).to_numpy().reshape(shape)
+    for name, log_norm in log_norms.items():
+        agrees = (ok & np.isfinite(log_norm)) | (dead & (log_norm == -np.inf)) | (overflow & (log_norm == np.inf))
+        if not agrees.all():
+            raise ValueError(
+                f"point {point}: {name} contradicts status in {np.count_nonzero(~agrees)} rows; "
+                "ok goes with a finite number, dead with -inf, overflow with +inf, and nothing is null or NaN"
+            )
+    return Replicates(point, horizons, log_norms, dead, overflow)
+
+
+def _in_order(samples: pl.DataFrame, horizons: NDArray[np.int64]) -> bool:
+    """Whether the rows are whole replicates one after another, each a different one with all horizons rising."""
+    if samples.height % len(horizons):
+        return False
+    shape = (-1, len(horizons))
+    identity = samples.select(
+        (pl.col("block").cast(pl.Int64) * 2**32 + pl.col("replicate")).alias("identity")
+    ).to_series()
+    owner = identity.to_numpy().reshape(shape)
+    return bool(
+        np.all(samples["horizon"].to_numpy().reshape(shape) == horizons)
+        and np.all(owner == owner[:, :1])
+        and len(np.unique(owner[:, 0])) == len(owner)
+    )
+
+
+def growth_rate(log_norm: Floats, horizons: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Mean growth rate of the norm over the last decade before each horizon and its standard error, nats a step.
+
+    log_norm: (replicates, horizons) in nats; horizons: (horizons,) in steps, rising. Both results: (horizons,), NaN
+    where undefined. For horizon T each replicate gives the slope (l_T - l_T0)/(T - T0), T0 the largest stored horizon
+    <= T/10, so that the transient drops out; without such a T0 the rate is undefined, as is the error with fewer than
+    two replicates. Only replicates with finite norms at both ends take part: with dead or overflown ones about, the
+    rate is that of the survivors. An estimate of the top Lyapunov exponent. physics.md section 1.
+    """
+    rate = np.full(len(horizons), np.nan)
+    error = np.full(len(horizons), np.nan)
+    for j, horizon in enumerate(horizons):
+        start = int(np.searchsorted(horizons, horizon / 10, side="right")) - 1
+        if start < 0:
+            continue
+        finite = np.isfinite(log_norm[:, j]) & np.isfinite(log_norm[:, start])
+        slope = (log_norm[finite, j] - log_norm[finite, start]) / (horizon - horizons[start])
+        if len(slope) > 0:
+            rate[j] = slope.mean()
+        if len(slope) > 1:
+            error[j] = slope.std(ddof=1) / np.sqrt(len(slope))
+    return rate, error
+
+
+def _events(below: Flags, above: Flags, replicates: Replicates) -> dict[str, NDArray[np.int64]]:
+    """`<event>_<mode>` -> (horizons,) number of replicates; below, above: (replicates, horizons)."""
+    outside = np.logical_or.accumulate(below | above, axis=1)
+    # A replicate belongs for good to the side of its first excursion, so it is enough to know where that one went.
+    first = np.argmax(below | above, axis=1)[:, np.newaxis]
+    down_first = np.take_along_axis(below, first, axis=1)
+    flags = {
+        "vanish_at": below,
+        "stable_at": ~(below | above),
+        "explode_at": above,
+        "dead_at": replicates.dead,
+        "overflow_at": replicates.overflow,
+        "vanish_by": outside & down_first,
+        "stable_by": ~outside,
+        "explode_by": outside & ~down_first,
+        "dead_by": np.logical_or.accumulate(replicates.dead, axis=1),
+        "overflow_by": np.logical_or.accumulate(replicates.overflow, axis=1),
+    }
+    return {name: np.count_nonzero(flag, axis=0) for name, flag in flags.items()}
+
+
+def _shares(
+    events: dict[str, NDArray[np.int64]], total: int, interval: str, level: float
+) -> dict[str, NDArray[np.int64] | Floats]:
+    """Four columns an event and mode, each (horizons,): its count, its share of `total` and the share's interval."""
+    columns: dict[str, NDArray[np.int64] | Floats] = {}
+    for event in EVENTS:
+        for mode in MODES:
+            name = f"{event}_{mode}"
+            low, high = binomial_interval(events[name], total, level, interval)
+            columns |= {
+                f"{name}_count": events[name],
+                f"p_{name}": events[name] / total,
+                f"p_{name}_low": low,
+                f"p_{name}_high": high,
+            }
+    return columns
+
+
+def _moments(log_norm: Floats) -> dict[str, pl.Series]:
+    """Mean and sample deviation over finite log-norms, each (horizons,); null of none, or of one for the deviation."""
+    finite = np.isfinite(log_norm)
+    number = np.count_nonzero(finite, axis=0)
+    kept = np.where(finite, log_norm, 0.0)
+    mean = kept.sum(axis=0) / np.maximum(number, 1)
+    squares = (np.where(finite, log_norm - mean, 0.0) ** 2).sum(axis=0)
+    deviation = np.sqrt(squares / np.maximum(number - 1, 1))
+    return {
+        "mean": _null_for_nan(np.where(number > 0, mean, np.nan)),
+        "deviation": _null_for_nan(np.where(number > 1, deviation, np.nan)),
+    }
+
+
+def _quantiles(log_norm: Floats) -> dict[str, Floats]:
+    """`q05` ... `q95` -> (horizons,), the smallest log-norm that at least this share of replicates does not exceed.
+
+    In whole numbers, for 0.05 times a number of replicates need not be whole in floating point.
+    """
+    ranks = [-(-len(log_norm) * percent // 100) - 1 for percent in PERCENTS]
+    ordered = np.partition(log_norm, ranks, axis=0)
+    return {f"q{percent:02d}": ordered[rank] for percent, rank in zip(PERCENTS, ranks, strict=True)}
+
+
+def _null_for_nan(values: Floats) -> pl.Series:
+    return pl.Series(values, nan_to_null=True)
+
+
+def _frame(replicates: Replicates, measure: str, number: int, columns: dict) -> pl.DataFrame:
+    """The rows of one measure, keys first."""
+    keys = {
+        "point": pl.Series([replicates.point], dtype=pl.String).new_from_index(0, len(replicates.horizons)),
+        "horizon": pl.Series(replicates.horizons, dtype=pl.Int32),
+        "measure": pl.Series([measure], dtype=pl.Enum(MEASURES)).new_from_index(0, len(replicates.horizons)),
+        "replicates": pl.Series([number], dtype=pl.Int64).new_from_index(0, len(replicates.horizons)),
+    }
+    return pl.DataFrame(keys | columns)

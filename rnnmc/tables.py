@@ -1,0 +1,199 @@
+"""The numbers of a study as rows and as text, for the terminal and, from the same rows, for the page and figures.
+
+Text is plain ASCII (any terminal can print it); the page sets minus signs and infinities its own way.
+"""
+
+import math
+from collections.abc import Iterable
+
+import polars as pl
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+# What may tell two points of the same cell and width apart, and how a value of it reads in a label.
+FACTORS = {
+    "init": "{}",
+    "drive": "drive {}",
+    "weights": "{}",
+    "state_std": "state std {:g}",
+    "dtype": "{}",
+}
+MEASURE_NAMES = {"log_spectral": "spectral norm", "log_rms": "RMS gain"}
+
+
+def varying_factors(points: pl.DataFrame) -> list[str]:
+    """The columns among init, drive, weights, state_std and dtype that take more than one value; init if none does."""
+    varying = [name for name in FACTORS if name in points.columns and points[name].n_unique() > 1]
+    return varying or ["init"]
+
+
+def with_series(points: pl.DataFrame) -> pl.DataFrame:
+    """The points with a column `series`: a short text of what varies beside cell and width, unique within these.
+
+    points: the rows of points.parquet. Points that differ in none of the named factors (a changed length, say) get
+    the beginning of their key, so that no two are ever drawn as one.
+    """
+    factors = varying_factors(points)
+    labels = ["; ".join(FACTORS[name].format(row[name]) for name in factors) for row in points.iter_rows(named=True)]
+    labelled = points.with_columns(
+        pl.Series("series", labels, dtype=pl.String),
+        pl.col("point", "cell", *(name for name in factors if name != "state_std")).cast(pl.String),
+    )
+    twin = pl.struct("cell", "width", "series").is_duplicated()
+    with_key = pl.col("series") + " #" + pl.col("point").str.slice(0, 6)
+    return labelled.with_columns(pl.when(twin).then(with_key).otherwise(pl.col("series")).alias("series"))
+
+
+def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "log_spectral") -> pl.DataFrame:
+    """One row a point, in the order of `points`: its factors, its series and its statistics at its last horizon.
+
+    statistics: rows of `rnnmc.statistics.point_statistics` of any number of points; points without any are left out.
+    """
+    last = (
+        statistics.filter(pl.col("measure").cast(pl.String) == measure)
+        .with_columns(pl.col("point").cast(pl.String))
+        .filter(pl.col("horizon") == pl.col("horizon").max().over("point"))
+    )
+    named = with_series(points).select("point", "cell", "width", *varying_factors(points), "series")
+    return named.join(last, on="point", how="inner", maintain_order="left")
+
+
+def probability_text(p: float, low: float, high: float) -> str:
+    """`0.734 [0.720, 0.747]`: a probability and its interval, to two digits of the interval's width."""
+    # An interval of no width does not occur; the floor keeps a rounded one from asking for endless digits.
+    digits = min(max(1 - math.floor(math.log10(max(high - low, 1e-7))), 2), 7)
+
+    def text(value: float) -> str:
+        return f"{value:.0f}" if value in (0, 1) else f"{value:.{digits}f}"
+
+    return f"{text(p)} [{text(low)}, {text(high)}]"
+
+
+def nats_text(value: float | None) -> str:
+    """A log-norm to about three digits, `-inf` and `inf` included; a dash where there is none."""
+    if value is None:
+        return "-"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def log_norm_text(row: dict) -> str:
+    """`-12.3 [-20.1, -5.20]`: median and 5-95 % of the log-norm, in nats."""
+    return f"{nats_text(row['q50'])} [{nats_text(row['q05'])}, {nats_text(row['q95'])}]"
+
+
+def rate_text(row: dict) -> str:
+    """`-0.4401 +- 0.0012`: growth rate and its standard error in nats a step; a dash where it is undefined."""
+    rate, error = row["growth_rate"], row["growth_rate_error"]
+    if rate is None:
+        return "-"
+    if error is None:
+        return f"{rate:.4g}"
+    digits = min(max(1 - math.floor(math.log10(max(error, 1e-9))), 2), 8)
+    return f"{rate:.{digits}f} +- {error:.{digits}f}"
+
+
+def event_text(row: dict, event: str, mode: str = "at") -> str:
+    """The probability of an event with its interval, from a row of statistics."""
+    name = f"p_{event}_{mode}"
+    return probability_text(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def rare_events(rows: pl.DataFrame) -> list[str]:
+    """Those of dead and overflow that happened at all, which alone are worth a column."""
+    return [event for event in ("dead", "overflow") if (rows[f"{event}_by_count"] > 0).any()]
+
+
+def horizon_text(rows: pl.DataFrame) -> str:
+    """`1,000 steps`, or `100 to 1,000 steps` where the points end at different horizons."""
+    first, last = min(rows["horizon"].to_list()), max(rows["horizon"].to_list())
+    number = f"{last:,}" if first == last else f"{first:,} to {last:,}"
+    return f"{number} step" if first == last == 1 else f"{number} steps"
+
+
+def share_text(p: float) -> str:
+    """A probability where its interval has no room; exact zeros and ones look so."""
+    return f"{p:.0f}" if p in (0, 1) else f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"
+
+
+def main_table(statistics: pl.DataFrame, points: pl.DataFrame) -> Table:
+    """The main table of a study for the terminal, one row a point at its last horizon (spectral norm)."""
+    rows = main_rows(statistics, points)
+    rare = rare_events(rows)
+    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _caption(rows))
+    table.add_column("cell", overflow="fold")
+    table.add_column("width", justify="right", no_wrap=True)
+    table.add_column("series", overflow="fold")
+    _add_numbers(table, ["N", "P(vanish)", "P(stable)", "P(explode)", *(f"P({event})" for event in rare)])
+    _add_numbers(table, ["median [5 %, 95 %]"])
+    previous = None
+    for row in rows.iter_rows(named=True):
+        if previous is not None and row["cell"] != previous:
+            table.add_section()
+        previous = row["cell"]
+        names = [row["cell"], str(row["width"]), row["series"], f"{row['replicates']:,}"]
+        shares = [share_text(row[f"p_{event}_at"]) for event in ("stable", "explode", *rare)]
+        _add_row(table, [*names, _narrow(event_text(row, "vanish")), *shares, _narrow(log_norm_text(row))])
+    return table
+
+
+def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spectral") -> Table:
+    """The statistics of one point for the terminal, one row a horizon.
+
+    measure: "log_spectral" or "log_rms". Raises ValueError for statistics of several points.
+    """
+    rows = statistics.filter(pl.col("measure").cast(pl.String) == measure).sort("horizon")
+    if rows["point"].n_unique() != 1:
+        raise ValueError(f"horizon_table: statistics of {rows['point'].n_unique()} points; give those of one")
+    rare = rare_events(rows)
+    table = _table(title, f"{MEASURE_NAMES[measure]}, {rows['replicates'][0]:,} replicates; {_caption(rows)}")
+    _add_numbers(table, ["horizon"])
+    # In 80 columns an interval stays whole as long as there are not two rare events beside it.
+    whole = len("[0.123,0.123]") if len(rare) < 2 else None
+    _add_numbers(table, ["P(vanish)", "P(stable)", "P(explode)"], min_width=whole)
+    _add_numbers(table, rare)
+    _add_numbers(table, ["median [5 %, 95 %]"], min_width=whole)
+    for row in rows.iter_rows(named=True):
+        shares = [_narrow(event_text(row, event)) for event in ("vanish", "stable", "explode")]
+        shares += [share_text(row[f"p_{event}_at"]) for event in rare]
+        _add_row(table, [f"{row['horizon']:,}", *shares, _narrow(log_norm_text(row))])
+    return table
+
+
+def _table(title: str, caption: str) -> Table:
+    return Table(
+        title=title,
+        caption=caption,
+        caption_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+
+
+def _add_numbers(table: Table, headers: Iterable[str], min_width: int | None = None) -> None:
+    for header in headers:
+        table.add_column(header, justify="right", overflow="fold", min_width=min_width)
+
+
+def _add_row(table: Table, cells: Iterable[str]) -> None:
+    # As Text, for in a plain string rich would read "[inf,inf]" as markup and drop it.
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _narrow(text: str) -> str:
+    """An interval without a space inside, so that a narrow terminal breaks the line before it and not within."""
+    return text.replace(", ", ",")
+
+
+def _caption(rows: pl.DataFrame) -> str:
+    """What the numbers of a table mean, in one line."""
+    row = rows.row(0, named=True)
+    return (
+        f"vanish: norm below {row['threshold_vanish']:g}; explode: above {row['threshold_explode']:g}; "
+        f"brackets: {100 * row['level']:g} % {row['interval']} interval; log-norm in nats"
+    )
