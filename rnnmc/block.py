@@ -14,7 +14,8 @@ from rnnmc.study import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
 LARGEST_TILE = 4096
-FLOP_A_BLOCK = 6e10  # about two seconds on one core
+COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster
+FLOP_A_BLOCK = 1.2e11  # a few seconds on one core
 LARGEST_BLOCK = 1 << 16
 
 SCHEMA = pa.schema(
@@ -35,10 +36,12 @@ class Partition:
     """How the replicates of a design point are cut up; fixed by the point alone, and part of what is recorded.
 
     tile: replicates drawn and carried together. block: replicates of a block, a whole number of tiles.
+    kernel: the layout that the chain runs in.
     """
 
     tile: int
     block: int
+    kernel: str
 
     def blocks(self, replicates: int) -> list[tuple[int, int]]:
         """(block number, replicates wanted of it) for each block that `replicates` replicates need."""
@@ -58,7 +61,7 @@ def partition(point: DesignPoint) -> Partition:
     tile = min(LARGEST_TILE, 1 << max(0, (TILE_ENTRIES // (point.state_size * point.width)).bit_length() - 1))
     wanted = FLOP_A_BLOCK / (step_flop(point) * point.horizons[-1])
     tiles = max(1, round(min(wanted, LARGEST_BLOCK) / tile))
-    return Partition(tile, tiles * tile)
+    return Partition(tile, tiles * tile, "columns" if point.width <= COLUMNS_UP_TO_WIDTH else "rows")
 
 
 def run_block(point: DesignPoint, block: int, replicates: int | None = None, device: str = "cpu") -> pa.Table:
@@ -85,10 +88,10 @@ def _run_tiles(point: DesignPoint, tiles: list[tuple[int, int]], replicates: int
     """name -> (replicates, horizons) for some tiles that run together."""
     from rnnmc.chain import follow
     from rnnmc.draws import Draws
-    from rnnmc.layout import layout_for
+    from rnnmc.layout import Columns, Rows
     from rnnmc.observables.norms import OBSERVABLE
 
-    layout = layout_for(point.width)
+    layout = Columns() if partition(point).kernel == "columns" else Rows()
     draws = Draws(point, tiles, replicates, layout, device)
     moments = follow(point.cell_object, layout, draws.steps(), draws.state(), point.horizons)
     measured = [OBSERVABLE.measure(moment) for moment in moments]

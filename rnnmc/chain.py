@@ -29,7 +29,7 @@ class Moment:
     horizon: steps since the start.
     product: (R, d, d) in the chain's dtype, transposed P_T divided by 2^exponent.
     exponent: (R,) int64.
-    finite: (R,) bool, False once the state has left the floating-point range at any step so far.
+    finite: (R,) bool, False once the state has left the floating-point range, at any step so far before the chain died.
     state: the state s_T, one vector for each part, in the chain's layout.
     """
 
@@ -58,10 +58,9 @@ def follow(
     logged = set(horizons)
     for step, (weights, drive) in enumerate(steps, 1):
         state, push = cell.linearise(weights, drive, state)
+        if not cell.bounded:  # what becomes of the state once the chain is exactly zero changes it no more
+            finite = finite & (_size(layout, state).isfinite() | (_size(layout, directions) == 0))
         directions, exponent = _rescaled(layout, push(directions), exponent)
-        if not cell.bounded:
-            for part in state:
-                finite = finite & layout.size(part).isfinite()
         if step in logged:
             product = torch.cat([layout.matrices(part) for part in directions], dim=2)
             yield Moment(step, product, exponent.flatten(), finite.flatten(), state)
@@ -80,15 +79,22 @@ def _identity(cell: Cell, layout: Layout, state: State) -> State:
 
 def _rescaled(layout: Layout, directions: State, exponent: Tensor) -> tuple[State, Tensor]:
     """Directions brought back near one by exact powers of two, where any replicate needs it."""
-    size = layout.size(directions[0])
-    for part in directions[1:]:
-        size = torch.maximum(size, layout.size(part))
+    size = _size(layout, directions)
     if size.device.type == "cpu" and _all_safe(size):  # elsewhere asking costs more than scaling
         return directions, exponent
     size = torch.where((size > 0) & size.isfinite(), size, 1.0)
+    size = size.clamp(min=torch.finfo(size.dtype).tiny)  # 2^-shift of a subnormal would be infinite
     mantissa, shift = torch.frexp(size)
     scale = mantissa / size  # exactly 2^-shift
     return tuple(part * scale for part in directions), exponent + shift
+
+
+def _size(layout: Layout, parts: State) -> Tensor:
+    """Largest absolute entry of each replicate over all parts; NaN where there is one."""
+    size = layout.size(parts[0])
+    for part in parts[1:]:
+        size = torch.maximum(size, layout.size(part))
+    return size
 
 
 def _all_safe(size: Tensor) -> bool:

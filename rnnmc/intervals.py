@@ -1,7 +1,8 @@
 """Binomial intervals: how well a share of replicates pins down the probability behind it.
 
-All bounds are pointwise and hold for a number of replicates fixed beforehand; when sampling stopped because an
-interval had become narrow they are too narrow, and a confidence sequence is needed instead. physics.md section 8.
+All bounds are pointwise and hold for a number of replicates fixed beforehand; when sampling stopped because
+an interval had become narrow they are too narrow, and a confidence sequence is needed instead. physics.md
+section 8.
 """
 
 from collections.abc import Callable
@@ -18,23 +19,26 @@ def binomial_interval(
 ) -> tuple[Floats, Floats]:
     """Lower and upper bound of the probability of an event seen `count` times in `total` replicates.
 
-    count, total: whole numbers of any shapes that broadcast together; both bounds have that shape, within [0, 1].
+    count, total: whole numbers of any shapes that broadcast together; both bounds have that shape.
     level: two-sided, so that each tail keeps (1 - level)/2.
-    kind: "wilson" (score; right on average, for curves), "jeffreys" (equal tails of the Beta(1/2, 1/2) posterior;
-    the same use) or "clopper-pearson" (covers at least `level` for every probability; where a guarantee is claimed).
+    kind: "wilson" (score; right on average, for curves), "jeffreys" (equal tails of the Beta(1/2, 1/2)
+    posterior; the same use) or "clopper-pearson" (covers at least `level` for every probability; where a
+    guarantee is claimed).
 
-    With no event the lower bound is exactly 0, with nothing but events the upper one exactly 1, and of no replicate
-    at all nothing is known: [0, 1]. Clopper-Pearson without an event in N reaches 1 - 0.025^(1/N) at level 0.95,
-    for both tails are paid for; the one-sided 95 % bound 1 - 0.05^(1/N) of physics.md section 8 is its upper bound
-    at level 0.90.
+    With no event the lower bound is exactly 0, with nothing but events the upper one exactly 1, and of no
+    replicate at all nothing is known: 0 and 1. Clopper-Pearson without an event in N reaches 1 - 0.025^(1/N)
+    at level 0.95, for both tails are paid for; the one-sided 95 % bound 1 - 0.05^(1/N) of physics.md
+    section 8 is its upper bound at level 0.90.
 
-    Raises ValueError for counts that are negative, fractional or above their total, for a level outside (0, 1) and
-    for an unknown kind. Source: Brown, Cai and DasGupta, Statistical Science 16 (2001) 101.
+    Raises ValueError for counts that are negative, fractional or above their total, for a level outside
+    (0, 1) and for an unknown kind. Source: Brown, Cai and DasGupta, Statistical Science 16 (2001) 101.
     """
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is not a kind of interval; take one of {', '.join(KINDS)}")
     if not 0 < level < 1:
-        raise ValueError(f"level: {level} is not a confidence level; give a number between 0 and 1, such as 0.95")
+        raise ValueError(
+            f"level: {level} is not a confidence level; give a number between 0 and 1, such as 0.95"
+        )
     events, trials = np.broadcast_arrays(_whole("count", count), _whole("total", total))
     if np.any(events > trials):
         raise ValueError("count: more events than replicates; count must not be above total")

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster
 
 
 class Layout(Protocol):
@@ -100,8 +99,3 @@ class Columns:
 
     def identity(self, rows: int, like: Tensor) -> Tensor:
         return torch.eye(rows, dtype=like.dtype, device=like.device)[..., None]
-
-
-def layout_for(width: int) -> Layout:
-    """The layout in which a chain of this width runs fastest; fixed by the width alone."""
-    return Columns() if width <= COLUMNS_UP_TO_WIDTH else Rows()

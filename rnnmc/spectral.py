@@ -23,11 +23,9 @@ SHORTCUT_FROM = 3 * DIRECTIONS  # rows; below this LAPACK costs no more
 def spectral_norm(matrix: Tensor) -> Tensor:
     """(R,) largest singular value of each of the (R, d, d) float64 matrices; NaN where one is not finite."""
     rows = matrix.shape[1]
-    if rows == 1:
-        return matrix[:, 0, 0].abs()
-    if rows == 2:
-        return _of_two_by_two(matrix)
     finite = matrix.isfinite().all(dim=2).all(dim=1)
+    if rows <= 2:
+        return torch.where(finite, matrix[:, 0, 0].abs() if rows == 1 else _of_two_by_two(matrix), torch.nan)
     norm = torch.full_like(matrix[:, 0, 0], torch.nan)
     todo = finite
     if rows >= SHORTCUT_FROM:
@@ -58,5 +56,5 @@ def _by_subspace(matrix: Tensor) -> tuple[Tensor, Tensor]:
     missed = square.sum(dim=(1, 2)) - inside.diagonal(dim1=1, dim2=2).sum(1)
     outside = (basis - old @ inside).square().sum(dim=(1, 2))
     margin = top - missed.clamp(min=0)
-    known = (margin > 0) & (outside <= TOLERANCE * top * margin)
+    known = (margin > 0) & (outside < TOLERANCE * top * margin)  # strictly: both are zero where tiny ones underflow
     return known, top.clamp(min=0).sqrt()

@@ -1,8 +1,9 @@
 """From samples to statistics: what the replicates of one design point say at every stored horizon.
 
-Log-norms are natural logarithms (nats), horizons numbers of steps. Infinities are results and stay in: a dead chain
-has log-norm -inf and has vanished, an overflown one +inf and has exploded; both count in every probability and
-quantile and stay out of means. Nothing is NaN: what is undefined is null. physics.md sections 3.6, 4 and 8.
+Log-norms are natural logarithms (nats), horizons numbers of steps. Infinities are results and stay in: a dead
+chain has log-norm -inf and has vanished, an overflown one +inf and has exploded; both count in every
+probability and quantile and stay out of means. Nothing is NaN: what is undefined is null. physics.md sections
+3.6, 4 and 8.
 """
 
 from typing import NamedTuple
@@ -37,27 +38,28 @@ def point_statistics(
 ) -> pl.DataFrame:
     """Probabilities, moments, quantiles and growth rate of one design point, one row a (horizon, measure).
 
-    samples: one row a (replicate, horizon), in any order: point, block, replicate, horizon (steps), log_spectral and
-    log_rms (nats; -inf where dead, +inf where overflown), status (ok, dead or overflow). Every replicate must have
-    every horizon.
-    vanish, explode: thresholds on the norm itself. Vanished is log-norm < log(vanish), exploded > log(explode),
-    stable everything between, the thresholds included.
+    samples: one row a (replicate, horizon), in any order: point, block, replicate, horizon (steps),
+    log_spectral and log_rms (nats; -inf where dead, +inf where overflown), status (ok, dead or overflow).
+    Every replicate must have every horizon.
+    vanish, explode: thresholds on the norm itself. Vanished is log-norm < log(vanish), exploded
+    > log(explode), stable everything between, the thresholds included.
 
-    Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates; for each event of vanish, stable,
-    explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`, `p_<event>_<mode>`,
-    `p_<event>_<mode>_low`, `p_<event>_<mode>_high`; mean and deviation (ddof = 1) of the log-norms with status ok;
-    q05 to q95 of all log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never
-    interpolate; growth_rate and growth_rate_error (nats a step; see `growth_rate`); and the settings behind the row:
-    threshold_vanish, threshold_explode, interval, level.
+    Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates; for each event of vanish,
+    stable, explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`,
+    `p_<event>_<mode>`, `p_<event>_<mode>_low`, `p_<event>_<mode>_high`; mean and deviation (ddof = 1) of the
+    log-norms with status ok; q05 to q95 of all log-norms, infinities included: order statistics, NumPy's
+    "inverted_cdf", which never interpolate; growth_rate and growth_rate_error (nats a step; see
+    `growth_rate`); and the settings behind the row: threshold_vanish, threshold_explode, interval, level.
 
-    "At" T is where the norm is at T. "By" T is what happened first: vanish_by, explode_by are the shares whose first
-    excursion beyond a threshold, at or before T, went down or up, stable_by the share that has had none; the three sum
-    to one (competing risks: as all are followed to the end, the cumulative incidence is this plain share). dead_by and
-    overflow_by are the shares that have ever been so. Crossings are seen at stored horizons only: an excursion between
-    two of them leaves no trace, and a first passage lies somewhere in the interval before the horizon that shows it.
+    "At" T is where the norm is at T. "By" T is what happened first: vanish_by, explode_by are the shares
+    whose first excursion beyond a threshold, at or before T, went down or up, stable_by the share that has
+    had none; the three sum to one (competing risks: as all are followed to the end, the cumulative incidence is this
+    plain share). dead_by and overflow_by are the shares that have ever been so. Crossings are seen at stored
+    horizons only (interval-censored): an excursion between two of them leaves no trace, and a first passage
+    lies somewhere in the interval before the horizon that shows it.
 
-    Raises ValueError, naming the point, for samples that are no such rectangle, hold more than one point, or whose
-    log-norms and status contradict each other; and for thresholds that are not 0 < vanish < explode.
+    Raises ValueError, naming the point, for samples that are no such rectangle, hold more than one point, or
+    whose log-norms and status contradict each other; and for thresholds that are not 0 < vanish < explode.
     """
     if not 0 < vanish < explode < np.inf:
         raise ValueError(f"thresholds: vanish {vanish}, explode {explode}; give finite 0 < vanish < explode")
@@ -71,7 +73,12 @@ def point_statistics(
         rate, error = growth_rate(log_norm, replicates.horizons)
         columns |= {"growth_rate": _null_for_nan(rate), "growth_rate_error": _null_for_nan(error)}
         frames.append(_frame(replicates, measure, len(log_norm), columns))
-    settings = {"threshold_vanish": vanish, "threshold_explode": explode, "interval": interval, "level": level}
+    settings = {
+        "threshold_vanish": vanish,
+        "threshold_explode": explode,
+        "interval": interval,
+        "level": level,
+    }
     statistics = pl.concat(frames).sort("horizon", "measure")
     return statistics.with_columns(pl.lit(value).alias(name) for name, value in settings.items())
 
@@ -79,14 +86,16 @@ def point_statistics(
 def rectangle(samples: pl.DataFrame) -> Replicates:
     """The samples of one point sorted by (block, replicate, horizon) and cut into rows, one a replicate.
 
-    Raises ValueError, naming the point, unless every replicate has the same horizons, once each, with log-norms
-    that are numbers and agree with their status.
+    Raises ValueError, naming the point, unless every replicate has the same horizons, once each, with log-
+    norms that are numbers and agree with their status.
     """
     if samples.is_empty():
         raise ValueError("no samples: a statistic needs at least one replicate")
     names = samples["point"].cast(pl.String).unique().sort().to_list()
     if len(names) > 1:
-        raise ValueError(f"samples of {len(names)} points ({names[0]}, {names[1]}, ...); give one point at a time")
+        raise ValueError(
+            f"samples of {len(names)} points ({names[0]}, {names[1]}, ...); give one point at a time"
+        )
     point = str(names[0])
     horizons = samples["horizon"].unique().sort().to_numpy().astype(np.int64)
     if not _in_order(samples, horizons):
@@ -103,7 +112,9 @@ def rectangle(samples: pl.DataFrame) -> Replicates:
     overflow = (status == "overflow").fill_null(False).to_numpy().reshape(shape)
     ok = (status == "ok").fill_null(False).to_numpy().reshape(shape)
     for name, log_norm in log_norms.items():
-        agrees = (ok & np.isfinite(log_norm)) | (dead & (log_norm == -np.inf)) | (overflow & (log_norm == np.inf))
+        agrees = (
+            (ok & np.isfinite(log_norm)) | (dead & (log_norm == -np.inf)) | (overflow & (log_norm == np.inf))
+        )
         if not agrees.all():
             raise ValueError(
                 f"point {point}: {name} contradicts status in {np.count_nonzero(~agrees)} rows; "
@@ -113,7 +124,7 @@ def rectangle(samples: pl.DataFrame) -> Replicates:
 
 
 def _in_order(samples: pl.DataFrame, horizons: NDArray[np.int64]) -> bool:
-    """Whether the rows are whole replicates one after another, each a different one with all horizons rising."""
+    """Whether the rows are whole replicates one after another, no two the same, with all horizons rising."""
     if samples.height % len(horizons):
         return False
     shape = (-1, len(horizons))
@@ -129,13 +140,15 @@ def _in_order(samples: pl.DataFrame, horizons: NDArray[np.int64]) -> bool:
 
 
 def growth_rate(log_norm: Floats, horizons: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Mean growth rate of the norm over the last decade before each horizon and its standard error, nats a step.
+    """Mean growth rate of the norm over the last decade before each horizon and its standard error, nats a
+    step.
 
-    log_norm: (replicates, horizons) in nats; horizons: (horizons,) in steps, rising. Both results: (horizons,), NaN
-    where undefined. For horizon T each replicate gives the slope (l_T - l_T0)/(T - T0), T0 the largest stored horizon
-    <= T/10, so that the transient drops out; without such a T0 the rate is undefined, as is the error with fewer than
-    two replicates. Only replicates with finite norms at both ends take part: with dead or overflown ones about, the
-    rate is that of the survivors. An estimate of the top Lyapunov exponent. physics.md section 1.
+    log_norm: (replicates, horizons) in nats; horizons: (horizons,) in steps, rising. Both results:
+    (horizons,), NaN where undefined. For horizon T each replicate gives the slope (l_T - l_T0)/(T - T0), T0
+    the largest stored horizon <= T/10, so that the transient drops out; without such a T0 the rate is
+    undefined, as is the error with fewer than two replicates. Only replicates with finite norms at both ends
+    take part: with dead or overflown ones about, the rate is that of the survivors. An estimate of the top
+    Lyapunov exponent. physics.md section 1.
     """
     rate = np.full(len(horizons), np.nan)
     error = np.full(len(horizons), np.nan)
@@ -155,7 +168,8 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64]) -> tuple[Floats, 
 def _events(below: Flags, above: Flags, replicates: Replicates) -> dict[str, NDArray[np.int64]]:
     """`<event>_<mode>` -> (horizons,) number of replicates; below, above: (replicates, horizons)."""
     outside = np.logical_or.accumulate(below | above, axis=1)
-    # A replicate belongs for good to the side of its first excursion, so it is enough to know where that one went.
+    # A replicate belongs for good to the side of its first excursion, so it is enough to know where that one
+    # went.
     first = np.argmax(below | above, axis=1)[:, np.newaxis]
     down_first = np.take_along_axis(below, first, axis=1)
     flags = {
@@ -176,7 +190,7 @@ def _events(below: Flags, above: Flags, replicates: Replicates) -> dict[str, NDA
 def _shares(
     events: dict[str, NDArray[np.int64]], total: int, interval: str, level: float
 ) -> dict[str, NDArray[np.int64] | Floats]:
-    """Four columns an event and mode, each (horizons,): its count, its share of `total` and the share's interval."""
+    """Four columns an event and mode, each (horizons,): count, share of `total` and the share's interval."""
     columns: dict[str, NDArray[np.int64] | Floats] = {}
     for event in EVENTS:
         for mode in MODES:
@@ -192,7 +206,7 @@ def _shares(
 
 
 def _moments(log_norm: Floats) -> dict[str, pl.Series]:
-    """Mean and sample deviation over finite log-norms, each (horizons,); null of none, or of one for the deviation."""
+    """Mean and sample deviation over finite log-norms, each (horizons,); null where there are too few."""
     finite = np.isfinite(log_norm)
     number = np.count_nonzero(finite, axis=0)
     kept = np.where(finite, log_norm, 0.0)
@@ -206,7 +220,8 @@ def _moments(log_norm: Floats) -> dict[str, pl.Series]:
 
 
 def _quantiles(log_norm: Floats) -> dict[str, Floats]:
-    """`q05` ... `q95` -> (horizons,), the smallest log-norm that at least this share of replicates does not exceed.
+    """`q05` ... `q95` -> (horizons,), the smallest log-norm that at least this share of replicates does not
+    exceed.
 
     In whole numbers, for 0.05 times a number of replicates need not be whole in floating point.
     """

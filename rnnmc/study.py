@@ -81,6 +81,14 @@ class Thresholds(_Model):
             raise refuse("vanish", self.vanish, f"is not below explode ({self.explode:g}); give vanish < explode")
         return self
 
+    @classmethod
+    def checked(cls, **values: Any) -> Thresholds:
+        """Thresholds(**values), with UsageError for what cannot be."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise UsageError(_sentence(error, "thresholds.")) from None
+
 
 class DesignPoint(_Model):
     """Everything that determines the numbers of one design point, and nothing else.
@@ -170,9 +178,13 @@ class DesignPoint(_Model):
     @property
     def label(self) -> str:
         """The design point for people: `lstm n=64 pytorch white`."""
-        drive = f"{self.drive}".split(" digest")[0]
         extra = [self.weights] * (self.weights != "tied") + [f"state {self.state_std:g}"] * (self.state_std > 0)
-        return " ".join([f"{self.cell} n={self.width} {self.init} | {drive}", *extra])
+        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive_label}", *extra])
+
+    @property
+    def drive_label(self) -> str:
+        """The drive for people, without the digest of a file."""
+        return str(self.drive).split(" digest")[0]
 
 
 class PlannedPoint(_Model):

@@ -1,4 +1,5 @@
-"""The numbers of a study as rows and as text, for the terminal and, from the same rows, for the page and figures.
+"""The numbers of a study as rows and as text, for the terminal and, from the same rows, for the page and
+figures.
 
 Text is plain ASCII (any terminal can print it); the page sets minus signs and infinities its own way.
 """
@@ -23,19 +24,22 @@ MEASURE_NAMES = {"log_spectral": "spectral norm", "log_rms": "RMS gain"}
 
 
 def varying_factors(points: pl.DataFrame) -> list[str]:
-    """The columns among init, drive, weights, state_std and dtype that take more than one value; init if none does."""
+    """Those of init, drive, weights, state_std and dtype that take more than one value; init if none does."""
     varying = [name for name in FACTORS if name in points.columns and points[name].n_unique() > 1]
     return varying or ["init"]
 
 
 def with_series(points: pl.DataFrame) -> pl.DataFrame:
-    """The points with a column `series`: a short text of what varies beside cell and width, unique within these.
+    """The points with a column `series`: a short text of what varies beside cell and width, unique within
+    these.
 
-    points: the rows of points.parquet. Points that differ in none of the named factors (a changed length, say) get
-    the beginning of their key, so that no two are ever drawn as one.
+    points: the rows of points.parquet. Points that differ in none of the named factors (a changed length,
+    say) get the beginning of their key, so that no two are ever drawn as one.
     """
     factors = varying_factors(points)
-    labels = ["; ".join(FACTORS[name].format(row[name]) for name in factors) for row in points.iter_rows(named=True)]
+    labels = [
+        "; ".join(FACTORS[name].format(row[name]) for name in factors) for row in points.iter_rows(named=True)
+    ]
     labelled = points.with_columns(
         pl.Series("series", labels, dtype=pl.String),
         pl.col("point", "cell", *(name for name in factors if name != "state_std")).cast(pl.String),
@@ -46,9 +50,11 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "log_spectral") -> pl.DataFrame:
-    """One row a point, in the order of `points`: its factors, its series and its statistics at its last horizon.
+    """One row a point, in the order of `points`: its factors, its series and its statistics at its last
+    horizon.
 
-    statistics: rows of `rnnmc.statistics.point_statistics` of any number of points; points without any are left out.
+    statistics: rows of `rnnmc.statistics.point_statistics` of any number of points; points without any are
+    left out.
     """
     last = (
         statistics.filter(pl.col("measure").cast(pl.String) == measure)
@@ -86,7 +92,7 @@ def log_norm_text(row: dict) -> str:
 
 
 def rate_text(row: dict) -> str:
-    """`-0.4401 +- 0.0012`: growth rate and its standard error in nats a step; a dash where it is undefined."""
+    """`-0.4401 +- 0.0012`: growth rate and standard error in nats a step; a dash where undefined."""
     rate, error = row["growth_rate"], row["growth_rate_error"]
     if rate is None:
         return "-"
@@ -186,7 +192,7 @@ def _add_row(table: Table, cells: Iterable[str]) -> None:
 
 
 def _narrow(text: str) -> str:
-    """An interval without a space inside, so that a narrow terminal breaks the line before it and not within."""
+    """An interval without a space inside, so that a narrow terminal breaks the line before it."""
     return text.replace(", ", ",")
 
 

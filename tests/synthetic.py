@@ -1,4 +1,4 @@
-"""Samples and whole studies made up from random walks, for tests that need numbers but no recurrent network."""
+"""Samples and studies made up from random walks, for tests that need numbers but no recurrent network."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import polars as pl
 from rnnmc.statistics import point_statistics
 
 STATUS = pl.Enum(["ok", "dead", "overflow"])
-THRESHOLDS = {"vanish": 1e-3, "explode": 1e3}
+VANISH, EXPLODE = 1e-3, 1e3
 
 
 def samples_of(
@@ -19,7 +19,7 @@ def samples_of(
     per_block: int = 64,
     rms_offset: float = -0.5,
 ) -> pl.DataFrame:
-    """The samples whose log-norms are given: (replicates, horizons) in nats; -inf means dead, +inf overflow."""
+    """The samples with these log-norms: (replicates, horizons) in nats; -inf means dead, +inf overflow."""
     log_spectral = np.asarray(log_spectral, dtype=float)
     replicates, number = log_spectral.shape
     assert number == len(horizons)
@@ -50,8 +50,8 @@ def walks(
 ) -> np.ndarray:
     """Log-norms (replicates, horizons) of Gaussian walks: drift in nats a step, spread in nats a root step.
 
-    death, overflow: chance a step of going to -inf and +inf for good; between them the walk is rate plus noise, with
-    a rate of its own for each replicate, as with weights that are tied.
+    death, overflow: chance a step of going to -inf and +inf for good; between them the walk is rate plus
+    noise, with a rate of its own for each replicate, as with weights that are tied.
     """
     random = np.random.default_rng(seed)
     steps = np.asarray(horizons, dtype=float)
@@ -70,7 +70,7 @@ def walks(
 def log_spaced(last: int, per_decade: int = 8) -> list[int]:
     """Horizons from 1 to `last` with about `per_decade` in each decade."""
     number = round(np.log10(last) * per_decade) + 1
-    return sorted({int(round(t)) for t in np.geomspace(1, last, number)})
+    return sorted({round(t) for t in np.geomspace(1, last, number)})
 
 
 CELLS = ("tanh", "relu", "lstm", "gru", "gru_reset_after", "gru_tied", "gru_output_gated")
@@ -107,7 +107,7 @@ def study(
     last: int = 1000,
     replicates: int = 400,
 ) -> tuple[dict, pl.DataFrame, pl.DataFrame]:
-    """A made-up study: its settings, points and statistics, with all three outcomes, dead ReLUs and overflows in it."""
+    """Settings, points and statistics of a made-up study with every outcome, dead and overflown ones too."""
     horizons = log_spaced(last)
     rows, frames = [], []
     for c, cell in enumerate(cells):
@@ -126,12 +126,12 @@ def study(
                     overflow=2e-4 if relu and i == 3 else 0.0,
                 )
                 rows.append(row)
-                frames.append(point_statistics(samples_of(log_norm, horizons, row["point"]), **THRESHOLDS))
+                frames.append(point_statistics(samples_of(log_norm, horizons, row["point"]), VANISH, EXPLODE))
     settings = {
         "study": "synthetic",
         "seed": 7888,
         "replicates": replicates,
         "horizons": horizons,
-        "thresholds": dict(THRESHOLDS),
+        "thresholds": {"vanish": VANISH, "explode": EXPLODE},
     }
     return settings, pl.DataFrame(rows), pl.concat(frames)

@@ -1,0 +1,78 @@
+# `make` alone lists the targets. Needs Python >= 3.11, make, git and gcc; everything else goes into .venv.
+
+PYTHON ?= python3
+CONFIG ?= config/default.yaml
+JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+TESTS ?=
+BENCH ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SCHEMA := workflow/schemas/study.schema.json
+STUDY_SCHEMA := import json; from rnnmc.study import study_schema; print(json.dumps(study_schema(), indent=2))
+
+.DEFAULT_GOAL := help
+.PHONY: help install study test bench lint format docs schema lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) TESTS=$(TESTS) BENCH=$(BENCH)"
+
+install: $(VENV)/.installed ## create .venv from requirements.lock
+
+study: install ## run a study, then print its table and the path of its report; CONFIG=config/x.yaml JOBS=8
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile $(CONFIG)
+
+test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(TESTS)
+
+bench: install ## measure speed against the machine's limit and against peers (minutes); BENCH=--quick
+	@$(BIN)/python benchmarks/bench.py $(BENCH)
+
+lint: install ## check style, format and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; run: make format"; exit 1; }
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+format: install ## bring the code into form
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+docs: install ## write the API reference to build/docs
+	@$(BIN)/python -m pdoc --docformat google --math --output-directory build/docs rnnmc
+	@echo "Open build/docs/index.html"
+
+schema: install ## write the JSON schema of a study file, after a change of rnnmc/study.py
+	@mkdir -p $(dir $(SCHEMA))
+	@$(BIN)/python -c '$(STUDY_SCHEMA)' > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
+	@echo "Wrote $(SCHEMA)"
+
+# One resolution for every Python from 3.11 on. torch's own wheel brings the CUDA libraries that it needs, and its
+# CPU build none, so they are left out here; a marker is kept only where it depends on the Python version.
+lock: ## resolve pyproject.toml anew into requirements.lock, keeping what still fits (needs the network)
+	@$(PYTHON) -m venv --clear build/lock && build/lock/bin/python -m pip --disable-pip-version-check --quiet install uv
+	@cp requirements.lock build/lock/all
+	@build/lock/bin/uv pip compile pyproject.toml --quiet --extra dev --universal --python-version 3.11 \
+	    --fork-strategy fewest --no-annotate --no-header --output-file build/lock/all
+	@{ echo "# Made from pyproject.toml by: make lock. For Linux, Python 3.11 and later."; sed -E -e '/^(#|nvidia-|cuda-|triton)/d' \
+	    -e '/python_(full_)?version/!s/ ;.*//' build/lock/all; } > build/lock/new && mv build/lock/new requirements.lock
+	@rm -r build/lock
+	@echo "Wrote requirements.lock; make test TESTS=tests/test_project.py tells which lines of environment.yml to mend"
+
+clean: ## remove .venv, caches and built documents; never results/
+	@rm -rf $(VENV) build rnnmc.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './results/*' -prune -exec rm -r {} +
+	@echo "Removed .venv, caches and build/; results/ is as it was"
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "rnnmc needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there); give another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "Creating .venv from requirements.lock (once; PyTorch is large, so this can take minutes)"
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot create an environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PIP) install --requirement requirements.lock
+	@touch $@

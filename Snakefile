@@ -1,0 +1,46 @@
+# rnnmc: the study as a graph. plan -> sample (one job a design point) -> aggregate -> report
+#
+#   snakemake -j 8                                       the default study
+#   snakemake -j 8 --configfile config/real.yaml         another one
+#   RAY_ADDRESS=head:6379 snakemake -j 64                on a Ray cluster
+#
+# -j says how many design points are in flight; Ray's CPUs say how many blocks run.
+from snakemake.utils import min_version, validate
+
+from rnnmc.workflow import Run
+
+min_version("9.0")
+
+if not config:
+
+    configfile: "config/default.yaml"
+
+
+study_run = Run(config, workflow)
+validate(config, "workflow/schemas/study.schema.json", set_default=False)
+
+
+include: "workflow/rules/sample.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/study.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{study_run.directory}/report.html",
+
+
+onstart:
+    study_run.start()
+
+
+onsuccess:
+    study_run.succeed()
+
+
+onerror:
+    study_run.stop()

@@ -1,0 +1,140 @@
+"""What the figures of a study have in common: colours, axes, legends, panels and how their data travel."""
+
+import altair as alt
+import polars as pl
+
+# From Okabe and Ito (2008): told apart under every common colour blindness, on light and on dark ground.
+OUTCOMES = {"vanish": "#0072B2", "stable": "#B4B9C1", "explode": "#D55E00"}
+# None of these can be taken for the colour of an outcome; more series than this take theirs along viridis.
+SERIES = ["#8E63CE", "#159A78", "#C94F8C", "#9A8A1F", "#3FA7D6", "#7A6A5B"]
+VIRIDIS = [0.2, 0.9]  # the part of the scheme that shows on white and on black
+ROW_WIDTH = 780  # of a row of panels, in pixels; with axes and legend about 1,000
+
+
+def config(ink: str, background: str | None = "white") -> dict:
+    """The Vega-Lite configuration behind every chart: type, grid and margins, drawn in the colour `ink`."""
+    faint = {"gridColor": ink, "gridOpacity": 0.12, "domainColor": ink, "domainOpacity": 0.4}
+    text = {
+        "labelColor": ink,
+        "titleColor": ink,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+    }
+    return {
+        "background": background,
+        "padding": 8,
+        "font": "Helvetica Neue, Helvetica, Arial, sans-serif",
+        "view": {"stroke": ink, "strokeOpacity": 0.15},
+        "axis": {**text, **faint, "tickColor": ink, "tickOpacity": 0.4},
+        "legend": {**text, "labelLimit": 260, "symbolStrokeWidth": 2.5},
+        "header": {**text, "labelFontSize": 12},
+        "title": {
+            "anchor": "start",
+            "color": ink,
+            "subtitleColor": ink,
+            "fontSize": 15,
+            "subtitleFontSize": 12,
+            "offset": 12,
+        },
+        "rule": {"color": ink},
+    }
+
+
+def inline(table: pl.DataFrame) -> alt.InlineData:
+    """The table as CSV inside the chart: a third of the size of JSON rows, and null is simply empty."""
+    parse = {name: "number" for name, kind in table.schema.items() if kind.is_numeric()}
+    floats = [name for name, kind in table.schema.items() if kind.is_float()]
+    text = table.with_columns(pl.col(floats).round_sig_figs(5)).write_csv()
+    return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
+
+
+def title(text: str, subtitle: str) -> alt.TitleParams:
+    """A chart's title and, below it, how to read the chart."""
+    return alt.TitleParams(text=text, subtitle=subtitle)
+
+
+def tooltip(*fields: str, **named: str) -> list[alt.Tooltip]:
+    """What a chart says under the pointer: fields under their own names, then fields under others."""
+    plain = [alt.Tooltip(f"{field}:N") for field in fields]
+    return plain + [alt.Tooltip(f"{field}:N", title=title) for field, title in named.items()]
+
+
+def thresholds_text(rows: pl.DataFrame) -> str:
+    vanish, explode = rows["threshold_vanish"][0], rows["threshold_explode"][0]
+    return f"Vanished: norm below {vanish:g}; exploded: above {explode:g}"
+
+
+def interval_text(rows: pl.DataFrame) -> str:
+    return f"{100 * rows['level'][0]:g} % {rows['interval'][0].capitalize()} interval"
+
+
+def unless_other_picked(pick: alt.Parameter, normal: float, faded: float):
+    """Opacity that fades every series but the one picked in the legend."""
+    return alt.when(pick).then(alt.value(normal)).otherwise(alt.value(faded))
+
+
+def colour(series: list[str], rows: pl.DataFrame) -> alt.Color:
+    """One colour a series, the same in every figure; a legend of those present, where there are several."""
+    present = set(rows["series"].to_list())
+    shown = [name for name in series if name in present]
+    scale = alt.Scale(domain=series, range=SERIES[: len(series)])
+    if len(series) > len(SERIES):
+        scale = alt.Scale(domain=series, scheme=alt.SchemeParams(name="viridis", extent=VIRIDIS))
+    legend = None
+    if len(series) > 1:
+        room = 880 // (sum(7 * len(name) + 30 for name in shown) // len(shown))
+        legend = alt.Legend(
+            title=None,
+            orient="top",
+            values=shown,
+            columns=max(1, min(len(shown), room)),
+            symbolLimit=0,
+            symbolOpacity=1,
+        )
+    return alt.Color("series:N", scale=scale, sort=series, legend=legend)
+
+
+def horizon_axis(curves: pl.DataFrame) -> alt.X:
+    """Horizons on a logarithmic axis with labels at powers of ten, or at each horizon when there are few."""
+    horizons = sorted(set(curves["horizon"].to_list()))
+    first, last = horizons[0], horizons[-1]
+    powers = [10**k for k in range(10) if first <= 10**k <= last]
+    # Given outright, for a layer without rows has no extent of its own; a lone horizon stands in the middle.
+    scale = alt.Scale(type="log", domain=[first, last] if first < last else [first / 2, last * 2], nice=False)
+    values = powers if len(powers) > 1 else horizons[:6]
+    return alt.X(
+        "horizon:Q",
+        scale=scale,
+        title="horizon (steps)",
+        axis=alt.Axis(values=values, format=",", labelOverlap=True),
+    )
+
+
+def nats_ticks(floor: float, ceiling: float) -> list[float]:
+    """0 and plus or minus 3, 10, 30, 100, ... as far as the axis goes."""
+    sizes = [digit * 10**power for power in range(9) for digit in (3, 10)]
+    return [tick for tick in sorted([0, *sizes, *(-size for size in sizes)]) if floor <= tick <= ceiling]
+
+
+def dots(curves: pl.DataFrame) -> alt.OverlayMarkDef | bool:
+    """Dots on the lines where horizons are so few that a line alone could be too short to see."""
+    return alt.OverlayMarkDef(size=22) if curves["horizon"].n_unique() <= 6 else False
+
+
+def band(base: alt.Chart, curves: pl.DataFrame) -> alt.Chart:
+    """The mark from a lower to an upper bound: an area, or a bar where there is but one horizon."""
+    return base.mark_area() if curves["horizon"].n_unique() > 1 else base.mark_rule(strokeWidth=7)
+
+
+def panel_width(curves: pl.DataFrame) -> int:
+    return max(150, min(420, ROW_WIDTH // curves["width"].n_unique()))
+
+
+def widths(curves: pl.DataFrame) -> alt.Column:
+    """One panel a width, from left to right."""
+    return alt.Column("panel:N", sort=panels(curves), title=None)
+
+
+def panels(rows: pl.DataFrame) -> list[str]:
+    return [f"width {width}" for width in sorted(set(rows["width"].to_list()))]

@@ -1,0 +1,244 @@
+"""A cell against autograd, finite differences, its own batch, both layouts and its exact laws, in float64.
+
+Every check answers with the worst error it met, so that a mistake can be told from rounding, and each kind of mistake
+fails a check of its own: a wrong tangent the first two, a mean over the batch the batch check, a wrong axis the
+layout check, a wrong formula (with a tangent that fits it) the laws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnmc.cells import cells
+from rnnmc.cells.cell import Cell
+from rnnmc.layout import Columns, Layout, Rows
+from rnnmc.weights import Weights
+
+REPLICATES = 4
+STEP = 1e-5  # of the finite differences: truncation and rounding then leave about 1e-9
+SMALL = 1e-2  # errors are relative to the largest entry, or to this where all are smaller: autograd knows no 1e-17
+# (weights, drive, state), deviations of: the zero state's surroundings, moderate gates, saturated gates
+SETTINGS = ((0.3, 0.3, 0.1), (1.0, 1.0, 1.0), (2.0, 6.0, 1.0))
+
+Arguments = tuple[Weights, Mapping[str, Tensor], tuple[Tensor, ...]]
+Pairs = Iterator[tuple[Tensor, Tensor]]  # (found, wanted)
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check: worst_error is relative to the largest entry; meaning says what a failure would mean."""
+
+    name: str
+    passed: bool
+    worst_error: float
+    tolerance: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Weights, drive and state of REPLICATES replicates, as float64 arrays (replicate, rows, columns)."""
+
+    recurrent: Mapping[str, np.ndarray]
+    bias: Mapping[str, np.ndarray]
+    drive: Mapping[str, np.ndarray]
+    state: tuple[np.ndarray, ...]
+
+    def laid(self, layout: Layout, only: int | None = None) -> Arguments:
+        """The arguments of `Cell.step` for all replicates, or for `only` one of them."""
+        some = slice(None) if only is None else slice(only, only + 1)
+
+        def load(array: np.ndarray) -> Tensor:
+            return layout.load(array[some], torch.float64, "cpu")
+
+        recurrent, stacked = {name: load(matrix) for name, matrix in self.recurrent.items()}, None
+        if recurrent:  # the named matrices are views of the stacked one, as in rnnmc.draws
+            stacked = torch.cat(list(recurrent.values()), dim=layout.out_axis)
+            width = next(iter(recurrent.values())).shape[layout.out_axis]
+            recurrent = dict(zip(recurrent, stacked.split(width, layout.out_axis), strict=True))
+        bias = {name: load(vector) for name, vector in self.bias.items()}
+        drive = {gate: load(vector) for gate, vector in self.drive.items()}
+        return Weights(layout, stacked, recurrent, bias), drive, tuple(load(part) for part in self.state)
+
+
+def check_cell(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]:
+    """The results of every check that applies to `cell`, at `width` units, from random weights that `seed` sets.
+
+    Never raises for a mistake of the cell: a check in which the cell raised has failed, with an infinite error.
+    """
+    rng = np.random.default_rng(seed)
+    samples = [_sample(cell, width, rng, *setting) for setting in SETTINGS]
+    ones = [(sample.laid(Rows(), r)) for sample in samples for r in range(REPLICATES)]
+
+    def against(reference: Callable[[Cell, Arguments], Tensor]) -> Pairs:
+        return ((_tangent(cell, one), reference(cell, one)) for one in ones)
+
+    checks: list[tuple[str, float, str, Callable[[], Pairs]]] = [
+        ("autograd", 1e-9, "the tangent is not the derivative of step", lambda: against(_autograd)),
+        ("finite differences", 1e-6, "the tangent is not what small steps do", lambda: against(_differences)),
+        ("next state", 1e-12, "step and linearise do not give the same next state", lambda: _next_states(cell, ones)),
+        ("linearity", 1e-10, "push is not linear in the directions", lambda: _linearity(cell, ones, rng)),
+        ("batch", 1e-10, "replicates of one batch feel each other", lambda: _batches(cell, samples)),
+        ("layouts", 1e-10, "the cell depends on the order of the axes in memory", lambda: _layouts(cell, samples)),
+        ("bounded", 0.0, "the cell says it is bounded, but its state overflows", lambda: _bound(cell, width, rng)),
+    ]
+    checks += [(name, 1e-10, meaning, law) for name, meaning, law in _laws(cell, samples)]
+    return [_result(*check) for check in checks if check[0] != "bounded" or cell.bounded]
+
+
+def _result(name: str, tolerance: float, meaning: str, pairs: Callable[[], Pairs]) -> CheckResult:
+    worst = 0.0
+    try:
+        for found, wanted in pairs():
+            if found.shape != wanted.shape:
+                raise ValueError(f"the shape is {tuple(found.shape)}, not {tuple(wanted.shape)}")
+            error = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=SMALL))
+            worst = max(worst, math.inf if math.isnan(error) else error)
+    except Exception as error:  # a cell of somebody's own may raise anything
+        return CheckResult(name, False, math.inf, tolerance, f"{meaning}: {type(error).__name__}: {error}")
+    return CheckResult(name, worst <= tolerance, worst, tolerance, meaning)
+
+
+def _sample(cell: Cell, width: int, rng: np.random.Generator, weights: float, drive: float, state: float) -> _Sample:
+    vector, rows = (REPLICATES, 1, width), 1 if cell.diagonal else width
+    return _Sample(
+        {k: rng.standard_normal((REPLICATES, rows, width)) * weights / np.sqrt(rows) for k in cell.recurrent},
+        {k: rng.standard_normal(vector) * weights for k in cell.inner_biases},
+        {k: rng.standard_normal(vector) * drive for k in cell.gates},
+        tuple(rng.standard_normal(vector) * state for _ in cell.parts),
+    )
+
+
+def _flat(layout: Layout, parts: tuple[Tensor, ...]) -> Tensor:
+    """(replicate, k, d) of parts in this layout."""
+    return torch.cat([layout.matrices(part) for part in parts], dim=2)
+
+
+def _pushed(cell: Cell, arguments: Arguments, rows: np.ndarray) -> Tensor:
+    """J applied to each of the (k, d) rows, as (replicate, k, d)."""
+    layout, state = arguments[0].layout, arguments[2]
+    batch = state[0].shape[layout.replicate_axis]
+    directions = layout.load(np.repeat(rows[None], batch, axis=0), torch.float64, "cpu")
+    _, push = cell.linearise(*arguments)
+    return _flat(layout, push(directions.split(state[0].shape[layout.out_axis], layout.out_axis)))
+
+
+def _tangent(cell: Cell, arguments: Arguments) -> Tensor:
+    """(replicate, d, d) Jacobian that `linearise` gives, out by in."""
+    size = _flat(arguments[0].layout, arguments[2]).shape[2]
+    return _pushed(cell, arguments, np.eye(size)).mT
+
+
+def _of_flat_state(cell: Cell, one: Arguments) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """(step of one replicate as a map from (d,) to (d,), its present argument)."""
+    weights, drive, state = one
+    width = state[0].shape[2]
+
+    def step(flat: Tensor) -> Tensor:
+        return torch.cat(cell.step(weights, drive, flat[None, None].split(width, 2)), dim=2)[0, 0]
+
+    return step, torch.cat(state, dim=2)[0, 0]
+
+
+def _autograd(cell: Cell, one: Arguments) -> Tensor:
+    step, at = _of_flat_state(cell, one)
+    return torch.func.jacrev(step)(at)[None]
+
+
+def _differences(cell: Cell, one: Arguments) -> Tensor:
+    step, at = _of_flat_state(cell, one)
+    moves = STEP * torch.eye(len(at), dtype=at.dtype)
+    return torch.stack([(step(at + move) - step(at - move)) / (2 * STEP) for move in moves], dim=1)[None]
+
+
+def _next_states(cell: Cell, ones: list[Arguments]) -> Pairs:
+    for one in ones:
+        yield torch.cat(cell.linearise(*one)[0]), torch.cat(cell.step(*one))
+
+
+def _linearity(cell: Cell, ones: list[Arguments], rng: np.random.Generator) -> Pairs:
+    for one in ones:
+        jacobian = _tangent(cell, one)
+        for count in (1, 3):
+            rows = 100 * rng.standard_normal((count, jacobian.shape[2]))
+            yield _pushed(cell, one, rows), torch.from_numpy(rows) @ jacobian.mT
+
+
+def _seen(cell: Cell, arguments: Arguments) -> Tensor:
+    """(replicate, d, d + 1): the Jacobian beside the next state."""
+    return torch.cat([_tangent(cell, arguments), _flat(arguments[0].layout, cell.step(*arguments)).mT], dim=2)
+
+
+def _batches(cell: Cell, samples: list[_Sample]) -> Pairs:
+    for sample in samples:
+        for layout in (Rows(), Columns()):
+            alone = [_seen(cell, sample.laid(layout, r)) for r in range(REPLICATES)]
+            yield _seen(cell, sample.laid(layout)), torch.cat(alone)
+
+
+def _layouts(cell: Cell, samples: list[_Sample]) -> Pairs:
+    for sample in samples:
+        for r in range(REPLICATES):
+            yield _seen(cell, sample.laid(Columns(), r)), _seen(cell, sample.laid(Rows(), r))
+
+
+def _bound(cell: Cell, width: int, rng: np.random.Generator) -> Pairs:
+    weights, drive, state = _sample(cell, width, rng, 1e9, 1e9, 1e9).laid(Rows())
+    for _ in range(50):  # 1e9^50 would be far out of range
+        state = cell.step(weights, drive, state)
+    overflowed = (~torch.cat(state).isfinite()).double()
+    yield overflowed, torch.zeros_like(overflowed)
+
+
+def _laws(cell: Cell, samples: list[_Sample]) -> Iterator[tuple[str, str, Callable[[], Pairs]]]:
+    """(name, meaning, pairs) of the exact laws of physics.md section 5, for our cells and what is derived from them."""
+    if not any(isinstance(cell, type(ours)) for ours in cells().values()):
+        return
+    arguments = [sample.laid(Rows(), r) for sample in samples for r in range(REPLICATES)]
+    if cell.diagonal:
+        yield "law of eigenvalues", "singular values are not the moduli", lambda: _moduli(cell, arguments)
+        return
+    if cell.memory:
+        meaning = "without recurrent weights, the memory does not decay by its gate alone"
+        yield "law of zero weights", meaning, lambda: _zero_weights(cell, arguments)
+    meaning = "at the zero state, where every gate is 1/2, the Jacobian is not a I + b U"
+    yield "law of the zero state", meaning, lambda: _zero_state(cell, arguments)
+
+
+def _moduli(cell: Cell, arguments: list[Arguments]) -> Pairs:
+    for one in arguments:
+        moduli = one[0].recurrent["modulus"][0, 0].abs().repeat(2)
+        yield torch.linalg.svdvals(_tangent(cell, one)[0]), moduli.sort(descending=True).values
+
+
+def _zero_weights(cell: Cell, arguments: list[Arguments]) -> Pairs:
+    (gate, sign), *_ = cell.memory.items()
+    for weights, drive, state in arguments:
+        zero = {name: torch.zeros_like(matrix) for name, matrix in weights.recurrent.items()}
+        stacked = None if weights.stacked is None else torch.zeros_like(weights.stacked)
+        tangent, width = _tangent(cell, (Weights(Rows(), stacked, zero, weights.bias), drive, state)), state[0].shape[2]
+        yield tangent[0, -width:, -width:], torch.diag((sign * drive[gate][0, 0]).sigmoid())
+
+
+def _zero_state(cell: Cell, arguments: list[Arguments]) -> Pairs:
+    for given, drive, state in arguments:
+        unbiased = {name: torch.zeros_like(vector) for name, vector in given.bias.items()}
+        weights = Weights(Rows(), given.stacked, given.recurrent, unbiased)
+        still = 1.0 if cell.name == "relu" else 0.0  # a ReLU has no slope at zero
+        nothing = {gate: torch.full_like(vector, still) for gate, vector in drive.items()}
+        tangent = _tangent(cell, (weights, nothing, tuple(torch.zeros_like(part) for part in state)))[0]
+        one = torch.eye(state[0].shape[2], dtype=torch.float64)
+        if not cell.memory:
+            yield tangent, weights.recurrent["hidden"][0].mT
+            continue
+        u = weights.recurrent["candidate"][0].mT if "candidate" in weights.recurrent else 0 * one
+        if len(cell.parts) == 1:
+            yield tangent, one / 2 + u / 4
+        else:
+            yield tangent, torch.cat([torch.cat([u / 4, one / 4], dim=1), torch.cat([u / 2, one / 2], dim=1)])

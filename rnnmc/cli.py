@@ -1,0 +1,360 @@
+"""The command line. Exit codes: 0 done, 1 a run or check failed, 2 wrong usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rnnmc.errors import RunError, UsageError
+
+app = typer.Typer(
+    help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]  # of every mistake in options and arguments
+
+StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
+Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
+Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda")]
+Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
+
+
+def main() -> None:
+    """Run a command, and turn every foreseen failure into one sentence and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        _fail(str(error), 2)
+    except RunError as error:
+        _fail(str(error), 1)
+    except CommandLineError as error:
+        context = getattr(error, "ctx", None)
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        _fail(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; finished blocks are kept: run again to go on", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed the pipe: nothing to tell
+    else:
+        sys.exit(code or 0)
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(f"rnnmc: {sentence}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _print(*things: Any) -> None:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 160  # a table in a log should not be cut to 80 columns
+    Console(width=width).print(*things)
+
+
+def _yaml(text: str) -> Any:
+    """An option's value: a plain word or number, or a mapping in YAML."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"{text!r} is not YAML; give a name, or a mapping such as '{{ar1: 0.9}}'") from None
+
+
+def _device(value: str) -> str:
+    if value not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device: {value} is not a device; give auto, cpu or cuda")
+    return value
+
+
+def _init(init: str, gain: float | None, input_std: float | None, bias: list[str]) -> Any:
+    """The initialisation that --init, --gain, --input-std and --bias describe, as a study file would say it."""
+    from rnnmc.initialisers import laws
+
+    said = _yaml(init)
+    if isinstance(said, str) and said in laws():
+        said = {"recurrent": {said: gain} if gain is not None else {said: {}}}
+    elif gain is not None:
+        raise UsageError(f"--gain: {gain:g} goes with a law such as --init gaussian, not with the preset {init}")
+    if input_std is not None or bias:
+        said = {"preset": said} if isinstance(said, str) else dict(said)
+    if input_std is not None:
+        said["input"] = {"gaussian": input_std}
+    for one in bias:
+        name, equals, value = one.partition("=")
+        try:
+            said.setdefault("bias", {})[name] = float(value)
+        except ValueError:
+            raise UsageError(f"--bias: {one!r} is not NAME=VALUE; give for example --bias forget=1") from None
+    return said
+
+
+@app.command()
+def measure(
+    cell: Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")],
+    width: Annotated[int, typer.Option(help="n, units")] = 16,
+    init: Annotated[str, typer.Option(help="preset or law (see `rnnmc initialisers`), or a mapping in YAML")] = "pytorch",
+    gain: Annotated[float | None, typer.Option(help="of the recurrent law: gaussian means N(0, gain^2/n)")] = None,
+    input_std: Annotated[float | None, typer.Option(help="deviation of the input weights or of the field")] = None,
+    bias: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, for example forget=1; repeatable")] = None,
+    weights: Annotated[str, typer.Option(help="tied (a real RNN) or untied (fresh at every step)")] = "tied",
+    drive: Annotated[str, typer.Option(help="a drive (see `rnnmc drives`), or a mapping in YAML")] = "white",
+    state_std: Annotated[float, typer.Option(help="deviation of the initial state")] = 0.0,
+    horizons: Annotated[str, typer.Option(help="steps, in rising order")] = "10,100,1000",
+    replicates: Annotated[int, typer.Option(help="random initialisations")] = 1000,
+    target_half_width: Annotated[
+        float | None, typer.Option(help="sample, up to a million, until P(vanish) and P(explode) are known so well")
+    ] = None,
+    vanish: Annotated[float, typer.Option(help="a norm below this has vanished")] = 1e-3,
+    explode: Annotated[float, typer.Option(help="a norm above this has exploded")] = 1e3,
+    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="of every draw")] = 7888,
+    observables: Annotated[str, typer.Option(help="comma-separated")] = "norms",
+    out: Annotated[Path | None, typer.Option(help="also write the samples to this Parquet file")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the statistics as JSON")] = False,
+    address: Address = None,
+) -> None:
+    """Measure one design point, now, and print a table by horizon."""
+    from rnnmc.study import DesignPoint, Thresholds
+
+    try:
+        steps = [int(part) for part in horizons.split(",")]
+    except ValueError:
+        raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None
+    point = DesignPoint(
+        cell=cell, width=width, init=_init(init, gain, input_std, bias or []), drive=_yaml(drive), weights=weights,
+        state_std=state_std, horizons=steps, dtype=dtype, seed=seed, observables=observables.split(","),
+    )  # fmt: skip
+    thresholds = Thresholds.checked(vanish=vanish, explode=explode)
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out: {out.parent} is not a folder; make it first")
+    _measure(point, replicates, target_half_width, thresholds, _device(device), address, out, as_json)
+
+
+def _measure(
+    point: Any, replicates: int, half_width: float | None, thresholds: Any, device: str, address: str | None,
+    out: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    from rnnmc.measuring import measure_samples, measure_until
+    from rnnmc.progress import progress
+    from rnnmc.statistics import point_statistics
+    from rnnmc.tables import horizon_table
+
+    interval = "wilson" if half_width is None else "confidence-sequence"
+    with progress(point.label, replicates if half_width is None else None) as report:
+        if half_width is None:
+            samples = measure_samples(point, replicates, device, address, report)
+        else:
+            samples = measure_until(point, half_width, thresholds, device, address, report)
+    statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, interval)
+    if out is not None:
+        samples.write_parquet(out, metadata={"rnnmc": json.dumps(point.written())})
+    if as_json:
+        print(json.dumps({"point": point.written(), "statistics": statistics.to_dicts()}, default=str))
+        return
+    _print(horizon_table(statistics, point.label))
+
+
+@app.command()
+def run(study_file: StudyFile, address: Address = None, device: Device = "auto", results: Path = Path("results")) -> None:
+    """Run a whole study without Snakemake: the same results in the same files."""
+    from rnnmc import pipeline
+    from rnnmc.cluster import connected
+    from rnnmc.progress import progress
+    from rnnmc.study import load_study
+
+    study = load_study(study_file)
+    directory = pipeline.folder_of(study, results)
+    points = pipeline.plan(study, directory)
+    jobs = pipeline.jobs_missing(directory, points)
+    if jobs:
+        with (
+            connected(address, dashboard=True) as cluster,
+            progress(study.study, sum(job.replicates for job in jobs)) as report,
+        ):
+            print(f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}", file=sys.stderr)
+            pipeline.sample(directory, jobs, cluster, _device(device), report)
+    else:
+        print("nothing to sample: every block is there", file=sys.stderr)
+    for planned in points:
+        pipeline.write_manifest(directory, planned)
+    pipeline.aggregate(directory, study.thresholds, study.interval)
+    pipeline.report(directory)
+    show(directory)
+
+
+@app.command()
+def plan(study_file: StudyFile, write: Annotated[Path | None, typer.Option(hidden=True)] = None) -> None:
+    """Say what a study is and what it will cost, before anything runs."""
+    from rnnmc.study import load_study
+
+    study = load_study(study_file)
+    if write is not None:
+        from rnnmc.pipeline import plan as leave_plan
+
+        leave_plan(study, write)
+        return
+    from rnnmc.planning import cost_tables
+
+    _print(*cost_tables(study))
+
+
+@app.command(hidden=True)
+def sample(directory: Folder, key: str, device: Device = "auto", cpus: int | None = None) -> None:
+    """Sample one design point of a planned study over Ray: a job of the workflow."""
+    from rnnmc import pipeline
+    from rnnmc.cluster import connected
+    from rnnmc.progress import progress
+    from rnnmc.store import planned_points
+
+    (planned,) = planned_points(directory, key)
+    jobs = pipeline.jobs_missing(directory, [planned])
+    if jobs:
+        with (
+            connected(cpus=cpus) as cluster,
+            progress(planned.point.label, sum(job.replicates for job in jobs)) as report,
+        ):
+            pipeline.sample(directory, jobs, cluster, _device(device), report)
+    pipeline.write_manifest(directory, planned)
+
+
+@app.command()
+def status(directory: Folder) -> None:
+    """Say what is done, running and missing."""
+    from rnnmc.planning import status_table
+
+    _print(status_table(directory))
+
+
+@app.command()
+def verify(
+    directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged shards again")] = False
+) -> None:
+    """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
+    from rnnmc import pipeline
+
+    damaged, digest, count = pipeline.verify(directory)
+    for error in damaged:
+        print(error)
+    if damaged and repair:
+        pipeline.repair(directory, damaged)
+        damaged, digest, count = pipeline.verify(directory)
+        print(f"repaired; {len(damaged)} damaged shards are left")
+    if damaged:
+        raise RunError(f"{directory}: {len(damaged)} of {count} shards are damaged")
+    print(f"{count} shards whole; samples SHA-256 {digest}")
+
+
+@app.command()
+def statistics(
+    directory: Folder,
+    vanish: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
+    explode: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
+    interval: Annotated[str | None, typer.Option(help="wilson, jeffreys or clopper-pearson")] = None,
+) -> None:
+    """Aggregate the samples again: other thresholds, other intervals. Samples nothing."""
+    from rnnmc import pipeline
+    from rnnmc.study import Thresholds
+
+    said: Any = pipeline.study_said(directory)
+    given = {name: value for name, value in (("vanish", vanish), ("explode", explode)) if value is not None}
+    kinds = ("wilson", "jeffreys", "clopper-pearson")
+    if interval not in (None, *kinds):
+        raise UsageError(f"--interval: {interval} is not known; give {', '.join(kinds)}")
+    pipeline.aggregate(directory, Thresholds.checked(**(said["thresholds"] | given)), interval or said["interval"])
+    print(directory / "statistics.parquet")
+
+
+@app.command()
+def report(directory: Folder) -> None:
+    """Write figures and page from the statistics that are there. Samples nothing."""
+    from rnnmc import pipeline
+
+    print(pipeline.report(directory))
+
+
+@app.command(hidden=True)
+def show(directory: Folder) -> None:
+    """Print the main table and where the page is: the last words of a run."""
+    import polars as pl
+
+    from rnnmc.tables import main_table
+
+    _print(main_table(pl.read_parquet(directory / "statistics.parquet"), pl.read_parquet(directory / "points.parquet")))
+    print(directory / "report.html")
+
+
+@app.command()
+def cells() -> None:
+    """List the cells, with formula and source."""
+    from rnnmc.cells import cells as all_cells
+
+    _list("cell", {name: (cell.formula, cell.source) for name, cell in all_cells().items()})
+
+
+@app.command()
+def initialisers() -> None:
+    """List the presets and laws of weights, with formula and source."""
+    from rnnmc.initialisers import laws, presets
+
+    _list("preset", {name: (preset.formula, preset.source) for name, preset in presets().items()})
+    _list("law", {name: (law.formula, law.source) for name, law in laws().items()})
+
+
+@app.command()
+def drives() -> None:
+    """List the kinds of input sequence, with formula and source."""
+    from rnnmc.drives import drives as all_drives
+
+    _list("drive", {name: (drive.formula, drive.source) for name, drive in all_drives().items()})
+
+
+def _list(title: str, rows: dict[str, tuple[str, str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title, "formula", "source", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name, (formula, source) in rows.items():
+        table.add_row(name, Text(formula), Text(source))
+    _print(table)
+
+
+@app.command(name="check-cell")
+def check_cell(
+    cell: Annotated[str, typer.Argument(help="a cell's name, or module:attribute of your own")],
+    width: Annotated[int, typer.Option(help="n, units", min=1)] = 5,
+    seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
+) -> None:
+    """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
+    from rich.table import Table
+
+    from rnnmc.cells import cell as cell_named
+    from rnnmc.check import check_cell as check
+
+    try:
+        found = cell_named(cell)
+    except ValueError as error:
+        raise UsageError(f"{cell} {error}") from None
+    results = check(found, width, seed)
+    table = Table("check", "result", "error", "allowed", "meaning", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for one in results:
+        verdict = "passed" if one.passed else "FAILED"
+        table.add_row(one.name, verdict, f"{one.worst_error:.1e}", f"{one.tolerance:.0e}", one.meaning)
+    _print(table)
+    wrong = [one.name for one in results if not one.passed]
+    if wrong:
+        raise RunError(f"{cell}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Tables for people: what a study will cost, and how far it has come."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.table import Table
+
+from rnnmc.block import partition
+from rnnmc.cluster import connected, own_cpus
+from rnnmc.forecast import costs
+from rnnmc.store import is_running, planned_points, shard_path
+from rnnmc.study import Study
+
+LISTED = 200  # design points named one by one; of more, only the sum is told
+
+
+def cost_tables(study: Study) -> list[Table | str]:
+    """One row a design point with blocks, rows, bytes and core-seconds, and the sum on the resources at hand."""
+    cpus = own_cpus()
+    if os.environ.get("RAY_ADDRESS"):
+        with connected() as cluster:
+            cpus = cluster.cpus
+    cost = costs(study.points)
+    table = Table(title=f"study {study.study}", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("design point")
+    for name in ("key", "replicates", "horizon", "blocks", "rows", "size", "core time"):
+        table.add_column(name, justify="right")
+    for planned, one in list(zip(study.points, cost, strict=True))[:LISTED]:
+        point = planned.point
+        numbers = (f"{planned.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}", f"{one.rows:,}")
+        table.add_row(point.label, point.key, *numbers, _size(one.size), _time(one.seconds))
+    seconds, longest = sum(one.seconds for one in cost), max(one.seconds / one.blocks for one in cost)
+    total = (
+        f"{len(cost):,} design points, {sum(c.blocks for c in cost):,} blocks, {sum(c.rows for c in cost):,} rows, "
+        f"about {_size(sum(c.size for c in cost))}; about {_time(seconds)} of one core, "
+        f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
+    )
+    return [table, total]
+
+
+def status_table(directory: Path) -> Table:
+    """One row a design point: blocks done, running and missing. Looks at names and marks, reads no shard."""
+    table = Table(title=str(directory), box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("design point")
+    for name in ("key", "done", "running", "missing", "of"):
+        table.add_column(name, justify="right")
+    sums = [0, 0, 0, 0]
+    for planned in planned_points(directory):
+        point = planned.point
+        blocks = [block for block, _ in partition(point).blocks(planned.replicates)]
+        absent = [block for block in blocks if not shard_path(directory, point, block).exists()]
+        running = sum(is_running(directory, point, block) for block in absent)
+        row = [len(blocks) - len(absent), running, len(absent) - running, len(blocks)]
+        sums = [a + b for a, b in zip(sums, row, strict=True)]
+        table.add_row(point.label, point.key, *map(str, row))
+    table.add_row("all", "", *map(str, sums), style="bold")
+    return table
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

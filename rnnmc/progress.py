@@ -1,0 +1,66 @@
+"""Progress of blocks: a bar with rate and time left on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rnnmc.fanout import Done
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Report = Callable[[Done], None]
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def progress(title: str, replicates: int | None) -> Iterator[Report]:
+    """Yield what is to be called with each finished block. replicates: in all, or None where that is not known."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with _bar(console, title, replicates) if console.is_terminal else _lines(title, replicates) as report:
+        yield report
+
+
+@contextmanager
+def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Report]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("replicates")]
+    columns += [TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+    with Progress(*columns, console=console) as bar:
+        task, begin = bar.add_task(title, total=replicates, rate=""), time.monotonic()
+
+        def report(done: Done) -> None:
+            completed = bar.tasks[0].completed + done.replicates
+            rate = completed / max(time.monotonic() - begin, 1e-9)
+            bar.update(task, completed=completed, rate=f"{rate:,.0f} a second")
+            if done.error:
+                bar.console.print(done.error, style="red")
+
+        yield report
+
+
+@contextmanager
+def _lines(title: str, replicates: int | None) -> Iterator[Report]:
+    begin = last = time.monotonic()
+    completed = 0
+
+    def report(done: Done) -> None:
+        nonlocal last, completed
+        completed += done.replicates
+        now = time.monotonic()
+        if done.error or completed == replicates or now - last > SECONDS_BETWEEN_LINES:
+            last = now
+            rate = completed / max(now - begin, 1e-9)
+            left = f", {(replicates - completed) / rate:,.0f} s left" if replicates and rate else ""
+            of = f" of {replicates:,}" if replicates else ""
+            said = done.error or f"{completed:,}{of} replicates, {rate:,.0f} a second{left}"
+            print(f"{title}: {said}", file=sys.stderr, flush=True)
+
+    yield report

@@ -1,0 +1,141 @@
+"""What a study found, in sentences of plain words and numbers."""
+
+import math
+
+import polars as pl
+
+from rnnmc.tables import event_text, horizon_text, nats_text, probability_text
+
+VERBS = {"vanish": "vanish", "stable": "stay in between", "explode": "explode"}
+
+
+def findings(rows: pl.DataFrame, statistics: pl.DataFrame) -> list[str]:
+    """The sentences that open the report, the most general one first.
+
+    rows: `rnnmc.tables.main_rows`; statistics: all rows of the same points. A design point "mostly" does what
+    more than half of its replicates do.
+    """
+    if rows.height == 1:
+        return [f"{_thresholds(rows)} {_single(rows.row(0, named=True))}", _longest(rows, statistics)]
+    return [f"{_thresholds(rows)} {_majorities(rows)}", *_extremes(rows), _longest(rows, statistics)]
+
+
+def _thresholds(rows: pl.DataFrame) -> str:
+    """After how many steps the norm is judged, and by what."""
+    first = rows.row(0, named=True)
+    return (
+        f"After {horizon_text(rows)}, a norm below {first['threshold_vanish']:g} counts as vanished "
+        f"and one above {first['threshold_explode']:g} as exploded."
+    )
+
+
+def _majorities(rows: pl.DataFrame) -> str:
+    """How many design points mostly vanish, stay and explode."""
+    counts = {event: int((rows[f"p_{event}_at"] > 0.5).sum()) for event in VERBS}
+    undecided = rows.height - sum(counts.values())
+    parts = [
+        f"{count} ({_percent(count / rows.height)}) mostly {VERBS[event]}" for event, count in counts.items()
+    ]
+    if undecided:
+        parts.append(f"{undecided} {'has' if undecided == 1 else 'have'} no majority")
+    return f"Of {rows.height} design points, {_and(parts)}."
+
+
+def _extremes(rows: pl.DataFrame) -> list[str]:
+    """Which cell keeps the norm most often and which explodes most, with its best and worst design point."""
+    sentences = [
+        _champion(rows, "stable", "keeps the norm between the thresholds most often", "at its best"),
+        _champion(rows, "explode", "explodes most often", "at its worst"),
+    ]
+    sets = rows.group_by("cell").agg(pl.struct("width", "series").sort().alias("set"))["set"]
+    if sets.n_unique() > 1:
+        sentences.append(
+            "The cells were not all measured at the same widths and settings: their averages "
+            "compare unlike sets."
+        )
+    return sentences
+
+
+def _champion(rows: pl.DataFrame, event: str, does: str, extreme: str) -> str:
+    """The cell with the highest mean probability of an event, its own highest point, and the runner-up."""
+    if not (rows[f"{event}_at_count"] > 0).any():
+        none = {"stable": "stayed between the thresholds", "explode": "exploded"}[event]
+        bound = max(rows[f"p_{event}_at_high"].to_list())
+        return (
+            f"Not one of {rows['replicates'].sum():,} replicates {none}; the {100 * rows['level'][0]:g} % "
+            f"interval of no design point reaches above {_percent(bound)}."
+        )
+    cells = [_average(cell, event) for cell in rows.partition_by("cell", maintain_order=True)]
+    top, *others = sorted(cells, key=lambda found: -found["p"])
+    of_top = rows.filter(pl.col("cell") == top["cell"]).sort(f"p_{event}_at", descending=True)
+    point = of_top.row(0, named=True)
+    sentence = f"The {top['cell']} cell {does}: {_share(top)} "
+    if top["points"] > 1:
+        sentence += (
+            f"on average over its {top['points']} design points and {event_text(point, event)} {extreme} "
+        )
+    sentence += f"({_where(point)})"
+    if others:
+        sentence += f"; next is {others[0]['cell']} with {_share(others[0])}"
+        sentence += ", too close to tell apart" if others[0]["high"] > top["low"] else ""
+    return sentence + "."
+
+
+def _average(rows: pl.DataFrame, event: str) -> dict:
+    """Mean probability over the design points of one cell, with an interval.
+
+    The points are independent, so that the distances from mean to bound add in squares (Newcombe 1998; Zou
+    and Donner 2008), which keeps the asymmetry of the single intervals.
+    """
+    p, low, high = (rows[f"p_{event}_at{end}"].to_numpy() for end in ("", "_low", "_high"))
+    mean = float(p.mean())
+    down, up = (math.sqrt(((p - bound) ** 2).sum()) / len(p) for bound in (low, high))
+    return {"cell": rows["cell"][0], "points": len(p), "p": mean, "low": mean - down, "high": mean + up}
+
+
+def _longest(rows: pl.DataFrame, statistics: pl.DataFrame) -> str:
+    """Where at least half of the replicates stay between the thresholds for longest, without a break."""
+    kept = (
+        statistics.filter(pl.col("measure").cast(pl.String) == "log_spectral", pl.col("p_stable_by") >= 0.5)
+        .with_columns(pl.col("point").cast(pl.String))
+        .join(rows, on="point", how="semi")
+        .sort("horizon", "p_stable_by", descending=True)
+    )
+    if kept.is_empty():
+        return "Nowhere do half of the replicates stay between the thresholds up to the first stored horizon."
+    row = kept.row(0, named=True)
+    point = rows.row(by_predicate=pl.col("point") == row["point"], named=True)
+    last = point["horizon"] == row["horizon"]
+    others = kept.filter(pl.col("horizon") == row["horizon"]).height - 1
+    company = f", as do more than half at {others} other design points" if last and others else ""
+    longest = f"The norm lasts longest in {point['cell']} ({_where(point)}): a share of "
+    place = longest if rows.height > 1 else "A share of "
+    return (
+        f"{place}{event_text(row, 'stable', 'by')} of the replicates has not once left the thresholds "
+        f"up to step {row['horizon']:,}{', the last one' if last else ''}{company}."
+    )
+
+
+def _single(row: dict) -> str:
+    """The probabilities of a study of one point."""
+    shares = [f"P({event}) = {event_text(row, event)}" for event in VERBS]
+    return (
+        f"For {row['cell']} ({_where(row)}), {_and(shares)}; the median log-norm is {nats_text(row['q50'])} "
+        f"nats ({row['replicates']:,} replicate{'s' if row['replicates'] > 1 else ''})."
+    )
+
+
+def _where(row: dict) -> str:
+    return f"width {row['width']}, {row['series']}"
+
+
+def _share(found: dict) -> str:
+    return f"P = {probability_text(found['p'], found['low'], found['high'])}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.2g} %"
+
+
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

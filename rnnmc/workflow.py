@@ -1,0 +1,69 @@
+"""What the Snakefile needs to know of a study, and the Ray head that lives as long as a run does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rnnmc import cluster, pipeline
+from rnnmc.errors import RunError, UsageError
+from rnnmc.store import point_folder
+from rnnmc.study import Study, read_study
+
+
+class Run:
+    """One run of Snakemake over one study.
+
+    config, workflow: Snakemake's own. A mistake in the study ends the process with one sentence and exit code 2
+    before anything is written.
+    """
+
+    def __init__(self, config: dict[str, Any], workflow: Any):
+        source = next((str(path) for path in reversed(workflow.configfiles)), "config")
+        self.device = "auto"
+        try:
+            self.study: Study = read_study(dict(config), os.path.relpath(source))
+        except UsageError as error:
+            print(f"rnnmc: {error}", file=sys.stderr)
+            sys.exit(2)
+        self.directory = pipeline.folder_of(self.study).as_posix()
+        self.replicates = {planned.point.key: planned.replicates for planned in self.study.points}
+        self.manifests = [
+            (point_folder(Path(self.directory), planned.point) / "manifest.json").as_posix() for planned in self.study.points
+        ]
+        self.fingerprint = json.dumps(self.study.written(), sort_keys=True)
+        self.remote = workflow.remote_exec or not workflow.local_exec
+        self.head: cluster.Head | None = None
+
+    def plan(self) -> None:
+        """Leave study.yaml and points.parquet."""
+        pipeline.plan(self.study, Path(self.directory))
+
+    def start(self) -> None:
+        """Start one Ray head for all jobs (in the cluster at RAY_ADDRESS, if that is set), and tell the jobs of it."""
+        if self.remote and not os.environ.get("RAY_ADDRESS"):
+            return  # each job starts a Ray of its own inside its allocation
+        try:
+            self.head = cluster.start_head(Path(self.directory) / "logs" / "ray-head.log")
+        except (RunError, UsageError) as error:
+            print(f"rnnmc: {error}", file=sys.stderr)
+            sys.exit(1)
+        os.environ["RAY_ADDRESS"] = self.head.address
+        os.environ["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
+        print(f"Ray at {self.head.address}; dashboard: {self.head.dashboard or 'none'}", file=sys.stderr)
+
+    def succeed(self) -> None:
+        """Stop the head and print the main table and where the page is."""
+        from rnnmc.cli import show
+
+        self.stop()
+        show(Path(self.directory))
+
+    def stop(self) -> None:
+        """Stop the head, and with it a Ray that it started."""
+        if self.head is not None:
+            self.head.stop()
+            self.head = None

@@ -1,0 +1,101 @@
+"""Binomial intervals against SciPy's own, at their ends, and by how often they cover the truth."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rnnmc.intervals import binomial_interval
+
+KINDS = ("wilson", "jeffreys", "clopper-pearson")
+
+
+def cases() -> list[tuple[int, int]]:
+    return [(k, n) for n in (1, 2, 3, 7, 20, 101, 4000) for k in sorted({0, 1, n // 3, n // 2, n - 1, n})]
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+@pytest.mark.parametrize(("kind", "method"), [("wilson", "wilson"), ("clopper-pearson", "exact")])
+def test_wilson_and_clopper_pearson_agree_with_scipy(kind, method, level):
+    count, total = (np.array(column) for column in zip(*cases(), strict=True))
+    low, high = binomial_interval(count, total, level, kind)
+    for k, n, got_low, got_high in zip(count, total, low, high, strict=True):
+        want = stats.binomtest(int(k), int(n)).proportion_ci(level, method=method)
+        # SciPy finds its exact bounds with a root finder, to about 1e-12.
+        assert (got_low, got_high) == pytest.approx((want.low, want.high), abs=1e-11)
+
+
+def test_jeffreys_is_the_beta_posterior_cut_off_at_the_ends():
+    low, high = binomial_interval([0, 3, 10], [10, 10, 10], 0.9, "jeffreys")
+    np.testing.assert_allclose(high[:2], stats.beta.ppf(0.95, [0.5, 3.5], [10.5, 7.5]), rtol=1e-10)
+    np.testing.assert_allclose(low[1:], stats.beta.ppf(0.05, [3.5, 10.5], [7.5, 0.5]), rtol=1e-10)
+    assert (low[0], high[2]) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_touch_zero_and_one_exactly_and_hold_the_share_between_them(kind):
+    count, total = (np.array(column) for column in zip(*cases(), strict=True))
+    low, high = binomial_interval(count, total, 0.95, kind)
+    assert (low[count == 0] == 0).all()
+    assert (high[count == total] == 1).all()
+    assert (low[count > 0] > 0).all()
+    assert (high[count < total] < 1).all()
+    assert ((low <= count / total) & (count / total <= high)).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_no_replicates_nothing_is_known(kind):
+    assert binomial_interval(0, 0, 0.95, kind) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_success_and_failure_are_mirror_images(kind):
+    low, high = binomial_interval(np.arange(41), 40, 0.95, kind) if False else binomial_interval(
+        np.arange(41), np.full(41, 40), 0.95, kind
+    )
+    np.testing.assert_allclose(low, 1 - high[::-1], atol=1e-13)
+
+
+def test_without_an_event_the_two_sided_bound_pays_for_both_tails():
+    n = np.array([1, 10, 4000])
+    assert binomial_interval(0, n, 0.95, "clopper-pearson")[1] == pytest.approx(1 - 0.025 ** (1 / n), rel=1e-10)
+    assert binomial_interval(0, n, 0.90, "clopper-pearson")[1] == pytest.approx(1 - 0.05 ** (1 / n), rel=1e-10)
+
+
+def coverage(kind: str, p: np.ndarray, n: int, level: float) -> np.ndarray:
+    """Probability that the interval of a Binomial(n, p) count holds p, summed over all counts: no sampling."""
+    k = np.arange(n + 1)
+    low, high = binomial_interval(k, n, level, kind)
+    holds = (low <= p[:, np.newaxis]) & (p[:, np.newaxis] <= high)
+    return (stats.binom.pmf(k, n, p[:, np.newaxis]) * holds).sum(axis=1)
+
+
+@pytest.mark.parametrize("n", [5, 50, 400])
+def test_clopper_pearson_covers_at_least_as_often_as_it_says_for_every_probability(n):
+    assert coverage("clopper-pearson", np.linspace(0.0005, 0.9995, 999), n, 0.95).min() >= 0.95 - 1e-9
+
+
+@pytest.mark.parametrize("kind", ["wilson", "jeffreys"])
+def test_wilson_and_jeffreys_cover_as_often_as_they_say_on_average(kind):
+    # On average over p both err by a few tenths of a per cent at n = 100 (Brown, Cai and DasGupta 2001, figure 5).
+    assert coverage(kind, np.linspace(0.0005, 0.9995, 999), 100, 0.95).mean() == pytest.approx(0.95, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, 10), "count"),
+        ((11, 10), "more events"),
+        ((0.5, 10), "count"),
+        ((1, 10.5), "total"),
+        ((np.nan, 10), "count"),
+        ((1, np.inf), "total"),
+        (("3", 10), "count"),
+        ((1, 10, 0), "level"),
+        ((1, 10, 1.0), "level"),
+        ((1, 10, 95), "level"),
+        ((1, 10, 0.95, "wald"), "wald"),
+    ],
+)
+def test_what_is_no_count_level_or_kind_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        binomial_interval(*arguments)

@@ -1,0 +1,252 @@
+"""Every statistic against a second route, written plainly in Python, NumPy or SciPy."""
+
+import math
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from synthetic import EXPLODE, VANISH, log_spaced, samples_of, walks
+
+from rnnmc.statistics import EVENTS, MODES, PERCENTS, point_statistics
+
+HORIZONS = [1, 3, 10, 30, 100, 1000]
+INF = math.inf
+
+
+def statistics(log_norm, horizons=None, **settings) -> pl.DataFrame:
+    """Statistics of the spectral norm, one row a horizon."""
+    horizons = horizons or HORIZONS[: np.shape(log_norm)[1]]
+    table = point_statistics(samples_of(log_norm, horizons), VANISH, EXPLODE, **settings)
+    return table.filter(pl.col("measure") == "log_spectral")
+
+
+@pytest.fixture(scope="module")
+def mixed() -> np.ndarray:
+    """300 walks over six horizons with every outcome among them, dead and overflow included."""
+    return walks(HORIZONS, 300, drift=-0.004, spread=0.3, death=3e-4, overflow=2e-4, seed=5)
+
+
+def kind(value: float) -> str:
+    return "vanish" if value < math.log(VANISH) else "explode" if value > math.log(EXPLODE) else "stable"
+
+
+def plain_counts(log_norm: np.ndarray) -> list[dict[str, int]]:
+    """Counts of every event at and by every horizon, one replicate and one horizon at a time."""
+    counts = [{f"{event}_{mode}": 0 for event in EVENTS for mode in MODES} for _ in log_norm[0]]
+    for path in log_norm:
+        first, dead, overflow = "stable", False, False
+        for count, value in zip(counts, path, strict=True):
+            now = kind(value)
+            first = now if first == "stable" else first
+            dead, overflow = dead or value == -INF, overflow or value == INF
+            count[f"{now}_at"] += 1
+            count[f"{first}_by"] += 1
+            count["dead_at"] += value == -INF
+            count["overflow_at"] += value == INF
+            count["dead_by"] += dead
+            count["overflow_by"] += overflow
+    return counts
+
+
+def test_counts_at_and_by_agree_with_walking_along_each_replicate(mixed):
+    rows = statistics(mixed)
+    for row, want in zip(rows.iter_rows(named=True), plain_counts(mixed), strict=True):
+        assert {name: row[f"{name}_count"] for name in want} == want
+    assert (rows.select(pl.col("^.*_count$")).sum().row(0) != np.zeros(10)).all(), "the data lack an event"
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([-INF, -9.0, -6.9, 0.0, 6.9, 9.0, INF]), min_size=4, max_size=4),
+        min_size=1,
+        max_size=6,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_vanished_stable_and_exploded_always_sum_to_one(paths):
+    rows = statistics(np.array(paths))
+    for row, want in zip(rows.iter_rows(named=True), plain_counts(np.array(paths)), strict=True):
+        assert {name: row[f"{name}_count"] for name in want} == want
+        for mode in MODES:
+            assert sum(row[f"p_{event}_{mode}"] for event in EVENTS[:3]) == pytest.approx(1, abs=1e-12)
+
+
+def test_every_share_and_interval_comes_from_its_own_count(mixed):
+    for interval, method in (("wilson", "wilson"), ("clopper-pearson", "exact")):
+        for row in statistics(mixed, interval=interval, level=0.9).iter_rows(named=True):
+            assert (row["interval"], row["level"]) == (interval, 0.9)
+            for name in (f"{event}_{mode}" for event in EVENTS for mode in MODES):
+                count = row[f"{name}_count"]
+                ci = stats.binomtest(count, len(mixed)).proportion_ci(0.9, method=method)
+                assert row[f"p_{name}"] == count / len(mixed)
+                bounds = (row[f"p_{name}_low"], row[f"p_{name}_high"])
+                assert bounds == pytest.approx((ci.low, ci.high), abs=1e-10)
+
+
+def test_moments_agree_with_numpy_over_replicates_that_are_ok(mixed):
+    rows = statistics(mixed)
+    for column, row in zip(mixed.T, rows.iter_rows(named=True), strict=True):
+        ok = column[np.isfinite(column)]
+        assert row["mean"] == pytest.approx(np.mean(ok), rel=1e-12)
+        assert row["deviation"] == pytest.approx(np.std(ok, ddof=1), rel=1e-12)
+
+
+@pytest.mark.parametrize("replicates", [1, 2, 19, 20, 21, 140, 300])
+def test_quantiles_are_numpys_inverted_cdf_infinities_included(mixed, replicates):
+    rows = statistics(mixed[:replicates])
+    for percent in PERCENTS:
+        want = np.quantile(mixed[:replicates], percent / 100, axis=0, method="inverted_cdf")
+        np.testing.assert_array_equal(rows[f"q{percent:02d}"].to_numpy(), want)
+
+
+def test_growth_rate_is_the_mean_slope_over_the_last_decade_of_survivors(mixed):
+    rows = statistics(mixed).rows_by_key("horizon", named=True, unique=True)
+    for horizon, start in {10: 1, 30: 3, 100: 10, 1000: 100}.items():
+        ends = mixed[:, HORIZONS.index(horizon)], mixed[:, HORIZONS.index(start)]
+        with np.errstate(invalid="ignore"):  # inf - inf of those that are dropped on the next line
+            slopes = (ends[0] - ends[1]) / (horizon - start)
+        slopes = slopes[np.isfinite(ends[0])]
+        assert rows[horizon]["growth_rate"] == pytest.approx(slopes.mean(), rel=1e-12)
+        assert rows[horizon]["growth_rate_error"] == pytest.approx(stats.sem(slopes), rel=1e-12)
+    assert rows[1]["growth_rate"] is None
+    assert rows[3]["growth_rate_error"] is None
+
+
+def test_growth_rate_of_a_straight_line_forgets_its_transient():
+    line = np.array([[5.0 - 0.25 * t if t >= 10 else 99.0 for t in HORIZONS]] * 3)
+    last = statistics(line).row(-1, named=True)
+    assert (last["growth_rate"], last["growth_rate_error"]) == pytest.approx((-0.25, 0), abs=1e-12)
+
+
+def test_a_dead_relu_unit_counts_as_vanished_and_stays_out_of_means():
+    row = statistics([[-INF], [-1.0], [-3.0], [2.0]]).row(0, named=True)
+    assert (row["vanish_at_count"], row["dead_at_count"], row["dead_by_count"]) == (1, 1, 1)
+    assert row["mean"] == pytest.approx(-2 / 3)
+    assert row["q05"] == -INF
+
+
+def test_an_overflow_counts_as_exploded_and_stays_out_of_means():
+    row = statistics([[INF], [1.0], [3.0]]).row(0, named=True)
+    assert (row["explode_at_count"], row["overflow_at_count"], row["dead_at_count"]) == (1, 1, 0)
+    assert (row["mean"], row["q95"]) == (2.0, INF)
+
+
+def test_a_norm_that_comes_back_is_stable_at_the_end_but_has_vanished_by_then():
+    last = statistics([[0.0, -8.0, 8.0, 0.0]]).row(-1, named=True)
+    assert (last["stable_at_count"], last["stable_by_count"]) == (1, 0)
+    assert (last["vanish_by_count"], last["explode_by_count"]) == (1, 0)
+
+
+def test_a_norm_exactly_on_a_threshold_is_stable():
+    row = statistics([[math.log(VANISH)], [math.log(EXPLODE)]]).row(0, named=True)
+    assert row["stable_at_count"] == 2
+
+
+@pytest.mark.parametrize("log_norm", [[[0.5]], [[-INF]], [[INF, INF]], [[-INF, INF, 0.0], [1.0, INF, -INF]]])
+def test_nothing_is_ever_nan_and_what_is_undefined_is_null(log_norm):
+    rows = point_statistics(samples_of(log_norm, HORIZONS[: len(log_norm[0])]), VANISH, EXPLODE)
+    assert not rows.select(pl.col(pl.Float64).is_nan().any()).transpose().to_series().any()
+    lone = rows.filter(pl.lit(len(log_norm) == 1))
+    assert lone["deviation"].is_null().all()
+    assert lone["growth_rate_error"].is_null().all()
+    dead = rows.filter(pl.lit(log_norm == [[-INF]]))
+    assert dead["mean"].is_null().all()
+
+
+def test_both_measures_come_out_and_are_not_mixed_up():
+    rows = point_statistics(samples_of([[-6.8, 0.0]], [1, 10], rms_offset=-0.5), VANISH, EXPLODE)
+    assert rows.select("horizon", "measure").rows() == [
+        (1, "log_spectral"),
+        (1, "log_rms"),
+        (10, "log_spectral"),
+        (10, "log_rms"),
+    ]
+    assert rows["mean"].to_list() == pytest.approx([-6.8, -7.3, 0.0, -0.5])
+    assert rows["vanish_at_count"].to_list() == [0, 1, 0, 0]
+    assert rows["vanish_by_count"].to_list() == [0, 1, 0, 1]
+
+
+def test_the_order_of_the_rows_changes_nothing(mixed):
+    samples = samples_of(mixed, HORIZONS)
+    shuffled = samples.sample(fraction=1, shuffle=True, seed=3)
+    assert point_statistics(shuffled, VANISH, EXPLODE).equals(point_statistics(samples, VANISH, EXPLODE))
+
+
+def test_float32_log_norms_and_text_columns_are_as_good(mixed):
+    samples = samples_of(np.float32(mixed), HORIZONS)
+    plain = samples.with_columns(
+        pl.col("log_spectral", "log_rms").cast(pl.Float32), pl.col("point", "status").cast(pl.String)
+    )
+    exact = point_statistics(samples, VANISH, EXPLODE).filter(pl.col("measure") == "log_spectral")
+    assert point_statistics(plain, VANISH, EXPLODE).filter(pl.col("measure") == "log_spectral").equals(exact)
+
+
+def damage(samples: pl.DataFrame, fault: str) -> pl.DataFrame:
+    """The samples with one planted mistake."""
+    second = pl.col("block") == 1
+    return {
+        "a row missing": lambda: samples.slice(1),
+        "a block cut off at a horizon": lambda: samples.filter(~(second & (pl.col("horizon") == 1000))),
+        "a replicate at other horizons": lambda: samples.with_columns(
+            pl.when(second & (pl.col("replicate") == 0) & (pl.col("horizon") == 1000))
+            .then(999)
+            .otherwise(pl.col("horizon"))
+            .alias("horizon")
+        ),
+        "a block there twice": lambda: pl.concat([samples, samples.filter(second)]),
+        "a NaN": lambda: samples.with_columns(log_rms=pl.when(second).then(math.nan).otherwise("log_rms")),
+        "a null": lambda: samples.with_columns(log_rms=pl.when(second).then(None).otherwise("log_rms")),
+        "ok with -inf": lambda: samples.with_columns(
+            log_spectral=pl.when(second).then(-INF).otherwise("log_spectral")
+        ),
+        "dead with a number": lambda: samples.with_columns(status=pl.lit("dead")),
+        "no status": lambda: samples.with_columns(status=pl.lit(None, dtype=pl.String)),
+        "two points": lambda: pl.concat([samples, samples.with_columns(point=pl.lit("ba9876543210"))]),
+    }[fault]()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "a row missing",
+        "a block cut off at a horizon",
+        "a replicate at other horizons",
+        "a block there twice",
+        "a NaN",
+        "a null",
+        "ok with -inf",
+        "dead with a number",
+        "no status",
+        "two points",
+    ],
+)
+def test_damaged_samples_are_refused_by_the_name_of_their_point(fault):
+    samples = samples_of(np.zeros((200, len(HORIZONS))), HORIZONS).with_columns(pl.col("point").cast(pl.String))
+    assert point_statistics(samples, VANISH, EXPLODE).height == 2 * len(HORIZONS)
+    with pytest.raises(ValueError, match="0123456789ab"):
+        point_statistics(damage(samples, fault), VANISH, EXPLODE)
+
+
+def test_no_samples_and_thresholds_that_exclude_each_other_are_refused():
+    samples = samples_of([[0.0]], [1])
+    with pytest.raises(ValueError, match="no samples"):
+        point_statistics(samples.clear(), VANISH, EXPLODE)
+    for vanish, explode in ((1.0, 1.0), (0.0, 1.0), (2.0, 1.0), (1e-3, INF), (math.nan, 1.0)):
+        with pytest.raises(ValueError, match="thresholds"):
+            point_statistics(samples, vanish, explode)
+
+
+def test_ten_thousand_replicates_take_a_fraction_of_a_second():
+    horizons = log_spaced(1000)
+    samples = samples_of(walks(horizons, 10_000, -0.01, 0.2, death=1e-4), horizons)
+    point_statistics(samples, VANISH, EXPLODE)
+    best = math.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        point_statistics(samples, VANISH, EXPLODE)
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.3, f"{best:.2f} s"

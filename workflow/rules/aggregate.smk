@@ -1,0 +1,24 @@
+# From shards to statistics: thresholds and intervals are applied here, and only here.
+
+
+rule aggregate:
+    input:
+        f"{study_run.directory}/points.parquet",
+        study_run.manifests,
+    output:
+        report(
+            f"{study_run.directory}/statistics.csv",
+            caption="../report/statistics.rst",
+            category="Statistics",
+        ),
+        f"{study_run.directory}/statistics.parquet",
+    params:
+        thresholds=study_run.study.thresholds.model_dump(),
+        interval=study_run.study.interval,
+    log:
+        f"{study_run.directory}/logs/aggregate.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "rnnmc statistics {study_run.directory} --vanish {params.thresholds[vanish]} "
+        "--explode {params.thresholds[explode]} --interval {params.interval} > {log} 2>&1"
