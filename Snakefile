@@ -5,6 +5,8 @@
 #   RAY_ADDRESS=head:6379 snakemake -j 64                on a Ray cluster
 #
 # -j says how many design points are in flight; Ray's CPUs say how many blocks run.
+from pathlib import Path
+
 from snakemake.utils import min_version, validate
 
 from rnnmc.workflow import Run

@@ -2,14 +2,14 @@
 
 For each cell and width, in microseconds per sample-step (one step of one replicate) on one thread:
 
-rnnmc   `run_block` as a study calls it: draws, chain, and norms at 8 horizons per decade.
-limit   the machine's own rate of float32 matrix multiplication, measured here before each cell; the share counts only the
-        matrix products of the chain, so it also shows what the elementwise work and the draws cost.
-peer    the same weights and drives through batched torch.func Jacobians (the faster of forward and reverse mode) and a
-        product in the log domain, one norm at the end. Both must agree before either is timed.
+rnnmc   `run_block` as a study calls it: draws, 1,000 steps of the chain, and norms at 8 horizons per decade.
+limit   the machine's own rate of float32 matrix multiplication, measured here before each cell; the share counts only
+        the matrix products of the chain, so it also shows what draws, norms and elementwise work cost.
+peer    the same weights and drives, already drawn, through batched torch.func Jacobians (the faster of forward and
+        reverse mode) and a product in the log domain, with one norm at the end. They must agree before they are timed.
 
 Medians of several runs, with half the range between the fastest and the slowest as spread. Prints a table and writes
-benchmarks/results.json. Run by `make bench`; `make bench BENCH=--quick` takes part of the widths and shorter chains.
+benchmarks/results.json. Run by `make bench`; `make bench BENCH=--quick` takes some of the cells and widths.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -38,7 +39,10 @@ from rnnmc.weights import Weights
 
 WIDTHS = (1, 4, 16, 64, 128)
 PEER_BATCH = 64  # replicates at least: a batch that torch.func is at ease with
-PEER_SECONDS = 0.3  # about what one run of the peer takes
+PEER_SECONDS = 0.2  # about what one run of the peer takes
+HORIZON = 1000
+RUNS = 5
+QUICK_CELLS, QUICK_WIDTHS, QUICK_RUNS = ["tanh", "lstm", "gru_reset_after"], (1, 16, 64), 2
 CHECKED_STEPS = 10
 AGREEMENT = 1e-6  # nats, in float64 over CHECKED_STEPS steps
 PEAK_SIZE = 1024
@@ -109,21 +113,21 @@ def product_flop(cell: str, width: int) -> int:
 
 
 def peak_rate() -> float:
-    """Floating-point operations per second of a large float32 matrix multiplication on one thread, the best of several."""
+    """Floating-point operations per second of a large float32 matrix multiplication, one thread, best of several."""
     a, b = torch.randn(PEAK_SIZE, PEAK_SIZE), torch.randn(PEAK_SIZE, PEAK_SIZE)
     best = float("inf")
     for _ in range(6):
         start = time.perf_counter()
-        a @ b
+        torch.mm(a, b)
         best = min(best, time.perf_counter() - start)
     return 2 * PEAK_SIZE**3 / best
 
 
-def time_rnnmc(cell: str, width: int, horizon: int, runs: int) -> Timing:
+def time_rnnmc(cell: str, width: int, runs: int) -> Timing:
     """Microseconds per sample-step of one tile, the least that a block computes."""
-    point = design_point(cell, width, horizons_up_to(horizon))
+    point = design_point(cell, width, horizons_up_to(HORIZON))
     tile = partition(point).tile
-    return Timing.of(lambda: run_block(point, 0, tile), runs, tile * horizon)
+    return Timing.of(lambda: run_block(point, 0, tile), runs, tile * HORIZON)
 
 
 def drawn(point: DesignPoint) -> tuple[int, Steps]:
@@ -169,13 +173,13 @@ def time_peer(cell: str, width: int, runs: int) -> tuple[str, Timing]:
     return best, timings[best]
 
 
-def measure(names: list[str], widths: tuple[int, ...], horizon: int, runs: int, peaks: list[float]) -> Iterator[Row]:
+def measure(names: list[str], widths: tuple[int, ...], runs: int, peaks: list[float]) -> Iterator[Row]:
     """Measure every cell at every width; the machine's rates are added to `peaks`."""
     for cell in names:
         peaks.append(peak_rate())
         for width in widths:
             check_peer(cell, width)
-            ours, flop = time_rnnmc(cell, width, horizon, runs), product_flop(cell, width)
+            ours, flop = time_rnnmc(cell, width, runs), product_flop(cell, width)
             mode, theirs = time_peer(cell, width, runs)
             share = flop / (ours.median * 1e-6) / max(peaks)
             yield Row(cell, width, ours, flop, share, theirs, mode, theirs.median / ours.median)
@@ -188,7 +192,7 @@ def as_table(rows: list[Row], peak: float) -> Table:
     for name in ("cell", "width", "rnnmc", "share of limit", "torch.func", "times faster"):
         table.add_column(name, justify="left" if name == "cell" else "right")
     for row in rows:
-        times = [f"{t.median:.3g} ± {t.spread:.1g}" for t in (row.rnnmc, row.peer)]
+        times = [f"{t.median:.3g} ± {t.spread / t.median:.0%}" for t in (row.rnnmc, row.peer)]
         table.add_row(row.cell, str(row.width), times[0], f"{row.share_of_peak:.1%}", times[1], f"{row.ratio:.3g}")
     return table
 
@@ -205,21 +209,25 @@ def processor() -> str:
 def main() -> None:
     """Parse the command line, measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="widths 1, 16 and 64 and chains of 100 steps, 3 runs")
-    parser.add_argument("--cells", nargs="+", choices=list(cells()), default=list(cells()), help="only these cells")
+    parser.add_argument("--quick", action="store_true", help="some cells and widths, two runs: about a minute")
+    parser.add_argument("--cells", nargs="+", choices=list(cells()), metavar="CELL", help="only these cells")
+    parser.add_argument("--widths", nargs="+", type=int, metavar="N", help="only these widths")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"), help="where to write")
     chosen = parser.parse_args()
-    widths, horizon, runs = ((1, 16, 64), 100, 3) if chosen.quick else (WIDTHS, 1000, 5)
+    names = chosen.cells or (QUICK_CELLS if chosen.quick else list(cells()))
+    widths = tuple(chosen.widths or (QUICK_WIDTHS if chosen.quick else WIDTHS))
+    runs = QUICK_RUNS if chosen.quick else RUNS
     torch.set_num_threads(1)
-    console, rows, peaks = Console(), [], []
-    with console.status("Measuring") as status:
-        for row in measure(chosen.cells, widths, horizon, runs, peaks):
+    console = Console() if sys.stdout.isatty() else Console(width=110)
+    rows, peaks = [], []
+    with Console(stderr=True).status("Measuring") as status:
+        for row in measure(names, widths, runs, peaks):
             rows.append(row)
             status.update(f"Measured {row.cell} n={row.width}")
     console.print(as_table(rows, max(peaks)))
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
     machine = {"processor": processor(), "peak_flop_per_second": max(peaks), "threads": 1} | versions
-    settings = {"horizon": horizon, "runs": runs, "quick": chosen.quick}
+    settings = {"horizon": HORIZON, "runs": runs, "quick": chosen.quick}
     content = {"machine": machine, "settings": settings, "sampling": [asdict(row) for row in rows]}
     chosen.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     console.print(f"Wrote {chosen.output}", soft_wrap=True, highlight=False)

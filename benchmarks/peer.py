@@ -1,8 +1,8 @@
-"""What one would write without rnnmc: each cell in plain PyTorch, its Jacobian by batched torch.func, the product in logs.
+"""What one would write without rnnmc: each cell in plain PyTorch, differentiated by torch.func, the product in logs.
 
-A cell here is a function of (u, x, s): u[name] the recurrent matrix of a gate, input by output, x[gate] its W x + b, and
-s the joint state, one vector. `log_spectral` differentiates it, for all replicates at once, multiplies the Jacobians up
-and rescales the product at every step.
+A cell here is a function of (u, x, s): u[name] the recurrent matrix of a gate, input by output, x[gate] its W x + b,
+and s the joint state, one vector. `log_spectral` differentiates it, for all replicates at once, multiplies the
+Jacobians up and rescales the product at every step.
 """
 
 from __future__ import annotations
@@ -97,7 +97,10 @@ def log_spectral(
     mode: Mode,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """(replicates,) log ||P_T||_2 in nats at T = horizon, from the zero state. mode: which way torch.func differentiates."""
+    """(replicates,) log ||P_T||_2 in nats at T = horizon, from the zero state.
+
+    steps: (weights, drive) of each step, in the layout `Rows`. mode: which way torch.func differentiates.
+    """
     one = STEPS[cell]
 
     def step(u: Arrays, x: Arrays, s: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,7 +113,7 @@ def log_spectral(
     product = torch.eye(state_size, dtype=dtype).expand(replicates, -1, -1)
     log = torch.zeros(replicates, dtype=torch.float64)
     for _, (weights, drive) in zip(range(horizon), steps, strict=False):
-        u = {name: matrix.squeeze(1) for name, matrix in (weights.recurrent | weights.bias).items()}
+        u = {name: matrix.squeeze(1) for name, matrix in {**weights.recurrent, **weights.bias}.items()}
         jacobian, state = linearise(u, {gate: x.squeeze(1) for gate, x in drive.items()}, state)
         product = jacobian @ product
         size = product.abs().amax((1, 2))

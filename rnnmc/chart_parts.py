@@ -61,11 +61,13 @@ def tooltip(*fields: str, **named: str) -> list[alt.Tooltip]:
 
 
 def thresholds_text(rows: pl.DataFrame) -> str:
+    """What counts as vanished and as exploded, for a subtitle."""
     vanish, explode = rows["threshold_vanish"][0], rows["threshold_explode"][0]
     return f"Vanished: norm below {vanish:g}; exploded: above {explode:g}"
 
 
 def interval_text(rows: pl.DataFrame) -> str:
+    """`95 % Wilson interval`, for a subtitle."""
     return f"{100 * rows['level'][0]:g} % {rows['interval'][0].capitalize()} interval"
 
 
@@ -128,6 +130,7 @@ def band(base: alt.Chart, curves: pl.DataFrame) -> alt.Chart:
 
 
 def panel_width(curves: pl.DataFrame) -> int:
+    """Pixels, so that the panels of all widths fill a row."""
     return max(150, min(420, ROW_WIDTH // curves["width"].n_unique()))
 
 
@@ -137,4 +140,5 @@ def widths(curves: pl.DataFrame) -> alt.Column:
 
 
 def panels(rows: pl.DataFrame) -> list[str]:
+    """The names of the panels, one a width, in order."""
     return [f"width {width}" for width in sorted(set(rows["width"].to_list()))]

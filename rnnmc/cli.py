@@ -30,6 +30,7 @@ Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_AD
 
 def main() -> None:
     """Run a command, and turn every foreseen failure into one sentence and an exit code."""
+    code: int | None = 0
     try:
         code = app(standalone_mode=False)
     except UsageError as error:
@@ -41,11 +42,12 @@ def main() -> None:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
         _fail(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help", 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; finished blocks are kept: run again to go on", 130)
+        code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed the pipe: nothing to tell
-    else:
-        sys.exit(code or 0)
+    if code == 130:  # what typer itself returns when interrupted
+        _fail("interrupted; finished blocks are kept: run again to go on", 130)
+    sys.exit(code or 0)
 
 
 def _fail(sentence: str, code: int) -> None:
@@ -82,7 +84,9 @@ def _init(init: str, gain: float | None, input_std: float | None, bias: list[str
 
     said = _yaml(init)
     if isinstance(said, str) and said in laws():
-        said = {"recurrent": {said: gain} if gain is not None else {said: {}}}
+        if gain is None and laws()[said].model_fields[laws()[said].main or ""].is_required():
+            raise UsageError(f"--gain: nothing is given; --init {said} needs it, for example --gain 1")
+        said = {"recurrent": {said: gain}}
     elif gain is not None:
         raise UsageError(f"--gain: {gain:g} goes with a law such as --init gaussian, not with the preset {init}")
     if input_std is not None or bias:
@@ -260,17 +264,17 @@ def statistics(
     directory: Folder,
     vanish: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
     explode: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
-    interval: Annotated[str | None, typer.Option(help="wilson, jeffreys or clopper-pearson")] = None,
+    interval: Annotated[str | None, typer.Option(help="wilson, jeffreys, clopper-pearson or confidence-sequence")] = None,
 ) -> None:
     """Aggregate the samples again: other thresholds, other intervals. Samples nothing."""
     from rnnmc import pipeline
+    from rnnmc.intervals import KINDS
     from rnnmc.study import Thresholds
 
     said: Any = pipeline.study_said(directory)
     given = {name: value for name, value in (("vanish", vanish), ("explode", explode)) if value is not None}
-    kinds = ("wilson", "jeffreys", "clopper-pearson")
-    if interval not in (None, *kinds):
-        raise UsageError(f"--interval: {interval} is not known; give {', '.join(kinds)}")
+    if interval not in (None, *KINDS):
+        raise UsageError(f"--interval: {interval} is not known; give {', '.join(KINDS)}")
     pipeline.aggregate(directory, Thresholds.checked(**(said["thresholds"] | given)), interval or said["interval"])
     print(directory / "statistics.parquet")
 

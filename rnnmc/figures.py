@@ -66,13 +66,16 @@ def charts(statistics: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartTyp
 
 
 def save(figures: dict[str, ChartType], folder: Path) -> list[Path]:
-    """Writes every chart as <name>.svg and <name>.png (scale 1.5, on white); returns the files."""
+    """Writes every chart as <name>.svg and <name>.png (scale 1.5, on white); returns the files.
+
+    Figures of an earlier run that are not made again are removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("*.svg"), *folder.glob("*.png")]:
+        old.unlink()
     files = []
     for name, chart in figures.items():
-        svg = vl_convert.vegalite_to_svg(
-            chart.to_dict(validate=False), vl_version=VL_VERSION, config=config("#22262b")
-        )
+        svg = vl_convert.vegalite_to_svg(chart.to_dict(validate=False), vl_version=VL_VERSION, config=config("#22262b"))
         files += [folder / f"{name}.svg", folder / f"{name}.png"]
         files[-2].write_text(svg, encoding="utf-8")
         files[-1].write_bytes(vl_convert.svg_to_png(svg, scale=1.5))
@@ -88,13 +91,9 @@ def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     cells = rows["cell"].unique(maintain_order=True).to_list()
     records = [record for row in rows.iter_rows(named=True) for record in _stack(row)]
     # Without a row for every panel, empty ones included, Vega-Lite draws the others in the wrong places.
-    records += [
-        {"cell": cell, "panel": panel, "series": series[0]} for cell in cells for panel in panels(rows)
-    ]
+    records += [{"cell": cell, "panel": panel, "series": series[0]} for cell in cells for panel in panels(rows)]
     base = alt.Chart(inline(pl.DataFrame(records, infer_schema_length=None))).encode(
-        y=alt.Y(
-            "series:N", sort=series, title=None, axis=alt.Axis(labelLimit=230, ticks=False, domain=False)
-        ),
+        y=alt.Y("series:N", sort=series, title=None, axis=alt.Axis(labelLimit=230, ticks=False, domain=False)),
         tooltip=tooltip("cell", "panel", "series", "outcome", P="probability", norm="log-norm (nats)"),
     )
     bars = base.mark_bar(height={"band": 0.82}).encode(
@@ -117,9 +116,7 @@ def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     )
     return bar_panel.facet(
         column=alt.Column("cell:N", sort=cells, title=None, header=alt.Header(labelFontWeight="bold")),
-        row=alt.Row(
-            "panel:N", sort=panels(rows), title=None, header=alt.Header(labelAngle=0, labelAlign="left")
-        ),
+        row=alt.Row("panel:N", sort=panels(rows), title=None, header=alt.Header(labelAngle=0, labelAlign="left")),
         spacing={"row": 8, "column": 12},
     ).properties(
         title=title(
@@ -175,9 +172,7 @@ def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType
     )
     return (
         alt.layer(
-            bands.encode(
-                y=alt.Y("low:Q", title=None), y2="high:Q", opacity=unless_other_picked(pick, 0.22, 0.03)
-            ),
+            bands.encode(y=alt.Y("low:Q", title=None), y2="high:Q", opacity=unless_other_picked(pick, 0.22, 0.03)),
             lines,
             data=inline(long),
         )
@@ -218,23 +213,17 @@ def log_norm(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
             for quantile, name in (("q05", "low"), ("q95", "high"))
         ),
         pl.when(pl.col("q50").is_finite()).then(pl.col("q50").round_sig_figs(5)).alias("median"),
-        pl.when(pl.col("q50").is_infinite())
-        .then(pl.col("q50").clip(floor, ceiling).round_sig_figs(5))
-        .alias("edge"),
+        pl.when(pl.col("q50").is_infinite()).then(pl.col("q50").clip(floor, ceiling).round_sig_figs(5)).alias("edge"),
     )
     pick = alt.selection_point(fields=["series"], bind="legend")
     x, hue = horizon_axis(curves), colour(series, curves)
     y = {
-        "scale": alt.Scale(
-            type="symlog", constant=max(map(abs, thresholds)), domain=[floor, ceiling], nice=False
-        ),
+        "scale": alt.Scale(type="symlog", constant=max(map(abs, thresholds)), domain=[floor, ceiling], nice=False),
         "axis": alt.Axis(values=nats_ticks(floor, ceiling), format=",~r", labelOverlap=True),
         "title": "log-norm (nats)",
     }
     base = alt.Chart().encode(x=x, color=hue)
-    tip = tooltip(
-        "series", "panel", horizon="horizon (steps)", median="median (nats)", low="5 %", high="95 %"
-    )
+    tip = tooltip("series", "panel", horizon="horizon (steps)", median="median (nats)", low="5 %", high="95 %")
     return (
         alt.layer(
             band(base, curves).encode(
@@ -250,9 +239,7 @@ def log_norm(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
             .mark_point(filled=True, size=30)
             .encode(
                 y=alt.Y("edge:Q", **y),
-                shape=alt.when("datum.edge < 0")
-                .then(alt.value("triangle-down"))
-                .otherwise(alt.value("triangle-up")),
+                shape=alt.when("datum.edge < 0").then(alt.value("triangle-down")).otherwise(alt.value("triangle-up")),
                 opacity=unless_other_picked(pick, 0.9, 0.05),
                 tooltip=tip,
             ),
@@ -265,11 +252,7 @@ def log_norm(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
             title=title(
                 f"{cell}: the norm itself",
                 "Median and 5-95 % of replicates; dotted: the thresholds; the axis is logarithmic beyond them"
-                + (
-                    "; triangles: infinite median (dead or overflowed)"
-                    if norms["edge"].is_not_null().any()
-                    else ""
-                ),
+                + ("; triangles: infinite median (dead or overflowed)" if norms["edge"].is_not_null().any() else ""),
             )
         )
     )
@@ -301,9 +284,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         opacity=unless_other_picked(pick, 1, 0.1),
         tooltip=tooltip("cell", "width", "series", text="growth rate (nats/step)"),
     )
-    y = alt.Y(
-        "low:Q", title="growth rate (nats/step)", axis=alt.Axis(format="~g"), scale=alt.Scale(zero=True)
-    )
+    y = alt.Y("low:Q", title="growth rate (nats/step)", axis=alt.Axis(format="~g"), scale=alt.Scale(zero=True))
     # In one row as far as it goes: beneath a row that is not full Vega-Lite draws an axis without a panel.
     columns = len(cells) if len(cells) <= 8 else 4
     return (

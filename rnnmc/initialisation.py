@@ -60,12 +60,13 @@ class Initialisation:
         if self.preset is not None:
             if cell.diagonal:
                 raise refuse("", self.preset, f"has no law for {cell.name}; give init: {{recurrent: {{ring: 1.0}}}}")
-            said = presets()[self.preset].roles(cell, width, max(inputs, 1))
-            base = {role: read_role(said[role], role) for role in ROLES}
+            preset = presets()[self.preset].roles(cell, width, max(inputs, 1))
+            base = {role: read_role(preset[role], role) for role in ROLES}
         filled = {}
         for role in ROLES:
             names = names_of(cell, role)
-            law_of = dict(base.get(role, {})) | dict(self.roles.get(role, {}))
+            said = self.roles.get(role, {})
+            law_of = dict(said) if EVERY in said else dict(base.get(role, {})) | dict(said)
             for gate in law_of:
                 if gate not in (EVERY, *names):
                     raise refuse(f"{role}.{gate}", gate, f"is not a {role} gate of {cell.name}; {choose(gate, names)}")

@@ -1,15 +1,15 @@
 """Binomial intervals: how well a share of replicates pins down the probability behind it.
 
-All bounds are pointwise and hold for a number of replicates fixed beforehand; when sampling stopped because
-an interval had become narrow they are too narrow, and a confidence sequence is needed instead. physics.md
-section 8.
+All bounds are pointwise over horizons. Those of a confidence sequence hold at every number of replicates at
+once, also where sampling stopped because an interval had become narrow; the others hold for a number fixed
+beforehand, and are too narrow after such a stop. physics.md section 8.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtri
+from scipy.special import betaincinv, betaln, ndtri, xlog1py, xlogy
 
 Floats = NDArray[np.float64]
 
@@ -22,8 +22,8 @@ def binomial_interval(
     count, total: whole numbers of any shapes that broadcast together; both bounds have that shape.
     level: two-sided, so that each tail keeps (1 - level)/2.
     kind: "wilson" (score; right on average, for curves), "jeffreys" (equal tails of the Beta(1/2, 1/2)
-    posterior; the same use) or "clopper-pearson" (covers at least `level` for every probability; where a
-    guarantee is claimed).
+    posterior; the same use), "clopper-pearson" (covers at least `level` for every probability; where a
+    guarantee is claimed) or "confidence-sequence" (covers at every `total` at once; after a stop by looking).
 
     With no event the lower bound is exactly 0, with nothing but events the upper one exactly 1, and of no
     replicate at all nothing is known: 0 and 1. Clopper-Pearson without an event in N reaches 1 - 0.025^(1/N)
@@ -31,14 +31,13 @@ def binomial_interval(
     section 8 is its upper bound at level 0.90.
 
     Raises ValueError for counts that are negative, fractional or above their total, for a level outside
-    (0, 1) and for an unknown kind. Source: Brown, Cai and DasGupta, Statistical Science 16 (2001) 101.
+    (0, 1) and for an unknown kind. Source: Brown, Cai and DasGupta, Statistical Science 16 (2001) 101;
+    Robbins, Annals of Mathematical Statistics 41 (1970) 1397.
     """
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is not a kind of interval; take one of {', '.join(KINDS)}")
     if not 0 < level < 1:
-        raise ValueError(
-            f"level: {level} is not a confidence level; give a number between 0 and 1, such as 0.95"
-        )
+        raise ValueError(f"level: {level} is not a confidence level; give a number between 0 and 1, such as 0.95")
     events, trials = np.broadcast_arrays(_whole("count", count), _whole("total", total))
     if np.any(events > trials):
         raise ValueError("count: more events than replicates; count must not be above total")
@@ -87,8 +86,29 @@ def _clopper_pearson(count: Floats, total: Floats, tail: float) -> tuple[Floats,
     return low, high
 
 
+def _confidence_sequence(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
+    """Probabilities that the uniform mixture of Robbins does not reject: they hold at every number of replicates at once.
+
+    The ratio of the mixture's likelihood to that of p is a martingale under p, and so exceeds 1/(2 tail) ever with
+    probability at most 2 tail (Ville). Its logarithm is convex in p with the minimum at the share: bisect each side.
+    """
+    misses = np.maximum(total - count, 0)
+    least = betaln(count + 1, misses + 1) + np.log(2 * tail)
+    share = count / total
+    inside, bounds = share, []
+    for end in (np.zeros_like(share), np.ones_like(share)):
+        near, far = inside, end
+        for _ in range(60):
+            middle = (near + far) / 2
+            kept = xlogy(count, middle) + xlog1py(misses, -middle) >= least
+            near, far = np.where(kept, middle, near), np.where(kept, far, middle)
+        bounds.append(far)  # the far side of the last bit: never too narrow
+    return bounds[0], bounds[1]
+
+
 KINDS: dict[str, Callable[[Floats, Floats, float], tuple[Floats, Floats]]] = {
     "wilson": _wilson,
     "jeffreys": _jeffreys,
     "clopper-pearson": _clopper_pearson,
+    "confidence-sequence": _confidence_sequence,
 }

@@ -68,6 +68,8 @@ class Described(BaseModel):
             return cls(**value, **extra)
         except ValidationError as error:
             first = error.errors()[0]
+            if first["type"] == "missing" and first["loc"] == (cls.main,):
+                raise refuse(path, "nothing", f"is given for its {cls.main}; write for example {cls.name}: 1") from None
             place = ".".join(str(part) for part in first["loc"] if str(part) != cls.main)
             raise refuse(f"{path}.{place}" if place else path, *explain(first)) from None
 

@@ -93,9 +93,7 @@ def rectangle(samples: pl.DataFrame) -> Replicates:
         raise ValueError("no samples: a statistic needs at least one replicate")
     names = samples["point"].cast(pl.String).unique().sort().to_list()
     if len(names) > 1:
-        raise ValueError(
-            f"samples of {len(names)} points ({names[0]}, {names[1]}, ...); give one point at a time"
-        )
+        raise ValueError(f"samples of {len(names)} points ({names[0]}, {names[1]}, ...); give one point at a time")
     point = str(names[0])
     horizons = samples["horizon"].unique().sort().to_numpy().astype(np.int64)
     if not _in_order(samples, horizons):
@@ -112,9 +110,7 @@ def rectangle(samples: pl.DataFrame) -> Replicates:
     overflow = (status == "overflow").fill_null(False).to_numpy().reshape(shape)
     ok = (status == "ok").fill_null(False).to_numpy().reshape(shape)
     for name, log_norm in log_norms.items():
-        agrees = (
-            (ok & np.isfinite(log_norm)) | (dead & (log_norm == -np.inf)) | (overflow & (log_norm == np.inf))
-        )
+        agrees = (ok & np.isfinite(log_norm)) | (dead & (log_norm == -np.inf)) | (overflow & (log_norm == np.inf))
         if not agrees.all():
             raise ValueError(
                 f"point {point}: {name} contradicts status in {np.count_nonzero(~agrees)} rows; "

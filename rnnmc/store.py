@@ -75,12 +75,14 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextmanager
 def claimed(directory: Path, point: DesignPoint, block: int) -> Iterator[None]:
-    """Let others see that this block is being computed; the kernel takes the mark back if this process dies."""
+    """Let others see which process computes this block; the kernel takes the lock back if that process dies."""
     path = shard_path(directory, point, block).with_suffix(".running")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as mark:
         with suppress(OSError):  # a file system without locks: the mark is a courtesy, not a lock
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mark.write(f"{os.getpid()}\n")
+        mark.flush()
         try:
             yield
         finally:

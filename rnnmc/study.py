@@ -202,7 +202,7 @@ class Study(_Model):
     replicates: Annotated[int, Field(ge=1)] = 1000
     horizons: Annotated[tuple[int, ...], BeforeValidator(_read_horizons)] = horizons_up_to(LOGGED_TO)
     thresholds: Thresholds = Thresholds()
-    interval: Literal["wilson", "jeffreys", "clopper-pearson"] = "wilson"
+    interval: Literal["wilson", "jeffreys", "clopper-pearson", "confidence-sequence"] = "wilson"
     points: tuple[PlannedPoint, ...]
 
     def written(self) -> dict[str, Any]:

@@ -37,9 +37,7 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     say) get the beginning of their key, so that no two are ever drawn as one.
     """
     factors = varying_factors(points)
-    labels = [
-        "; ".join(FACTORS[name].format(row[name]) for name in factors) for row in points.iter_rows(named=True)
-    ]
+    labels = ["; ".join(FACTORS[name].format(row[name]) for name in factors) for row in points.iter_rows(named=True)]
     labelled = points.with_columns(
         pl.Series("series", labels, dtype=pl.String),
         pl.col("point", "cell", *(name for name in factors if name != "state_std")).cast(pl.String),

@@ -22,10 +22,12 @@ class Run:
     """
 
     def __init__(self, config: dict[str, Any], workflow: Any):
-        source = next((str(path) for path in reversed(workflow.configfiles)), "config")
+        source = next((Path(path) for path in reversed(workflow.configfiles)), Path("config"))
+        if source.is_relative_to(Path.cwd()):
+            source = source.relative_to(Path.cwd())
         self.device = "auto"
         try:
-            self.study: Study = read_study(dict(config), os.path.relpath(source))
+            self.study: Study = read_study(dict(config), str(source))
         except UsageError as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(2)
@@ -35,7 +37,7 @@ class Run:
             (point_folder(Path(self.directory), planned.point) / "manifest.json").as_posix() for planned in self.study.points
         ]
         self.fingerprint = json.dumps(self.study.written(), sort_keys=True)
-        self.remote = workflow.remote_exec or not workflow.local_exec
+        self.workflow = workflow
         self.head: cluster.Head | None = None
 
     def plan(self) -> None:
@@ -44,7 +46,7 @@ class Run:
 
     def start(self) -> None:
         """Start one Ray head for all jobs (in the cluster at RAY_ADDRESS, if that is set), and tell the jobs of it."""
-        if self.remote and not os.environ.get("RAY_ADDRESS"):
+        if not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS"):
             return  # each job starts a Ray of its own inside its allocation
         try:
             self.head = cluster.start_head(Path(self.directory) / "logs" / "ray-head.log")

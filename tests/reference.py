@@ -198,3 +198,20 @@ def trajectory(point: DesignPoint, replicates: int, horizon: int, block: int = 0
         parts = [layout.matrices(part)[:replicates, 0].double() for part in moment.state]
         states.append(torch.cat(parts, dim=1))
     return states
+
+
+def chain_of(point: DesignPoint, replicates: int, block: int = 0, state=None):
+    """The engine's Moments at the point's horizons, from its own state or the (R, n) parts in `state`."""
+    layout = layout_of(point)
+    draws = Draws(point, [(block, 0)], replicates, layout, "cpu")
+    start = draws.state()
+    if state is not None:
+        start = tuple(layout.load(np.asarray(part)[:, None], draws.dtype, "cpu") for part in state)
+    with torch.no_grad():
+        yield from follow(point.cell_object, layout, draws.steps(), start, point.horizons)
+
+
+def first_direction(moment) -> np.ndarray:
+    """(R,) log ||P_T e_1||, in nats."""
+    row = moment.product[:, 0].double()
+    return (row.norm(dim=1).log() + moment.exponent.double() * np.log(2)).numpy()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
 
 from rnnmc.statistics import point_statistics
 
@@ -13,14 +14,14 @@ VANISH, EXPLODE = 1e-3, 1e3
 
 
 def samples_of(
-    log_spectral: np.ndarray,
+    log_norm: ArrayLike,
     horizons: Sequence[int],
     point: str = "0123456789ab",
     per_block: int = 64,
     rms_offset: float = -0.5,
 ) -> pl.DataFrame:
     """The samples with these log-norms: (replicates, horizons) in nats; -inf means dead, +inf overflow."""
-    log_spectral = np.asarray(log_spectral, dtype=float)
+    log_spectral = np.asarray(log_norm, dtype=float)
     replicates, number = log_spectral.shape
     assert number == len(horizons)
     index = np.repeat(np.arange(replicates), number)

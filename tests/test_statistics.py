@@ -56,7 +56,7 @@ def test_counts_at_and_by_agree_with_walking_along_each_replicate(mixed):
     rows = statistics(mixed)
     for row, want in zip(rows.iter_rows(named=True), plain_counts(mixed), strict=True):
         assert {name: row[f"{name}_count"] for name in want} == want
-    assert (rows.select(pl.col("^.*_count$")).sum().row(0) != np.zeros(10)).all(), "the data lack an event"
+    assert all(rows.select(pl.col("^.*_count$")).sum().row(0)), "the data lack an event"
 
 
 @given(
@@ -173,11 +173,15 @@ def test_both_measures_come_out_and_are_not_mixed_up():
 def test_the_order_of_the_rows_changes_nothing(mixed):
     samples = samples_of(mixed, HORIZONS)
     shuffled = samples.sample(fraction=1, shuffle=True, seed=3)
-    assert point_statistics(shuffled, VANISH, EXPLODE).equals(point_statistics(samples, VANISH, EXPLODE))
+    # Two rows of the last horizon swapped: every row still stands where its horizon should.
+    order = list(range(samples.height))
+    order[len(HORIZONS) - 1], order[2 * len(HORIZONS) - 1] = order[2 * len(HORIZONS) - 1], order[len(HORIZONS) - 1]
+    for other in (shuffled, samples.sort("horizon"), samples[order]):
+        assert point_statistics(other, VANISH, EXPLODE).equals(point_statistics(samples, VANISH, EXPLODE))
 
 
 def test_float32_log_norms_and_text_columns_are_as_good(mixed):
-    samples = samples_of(np.float32(mixed), HORIZONS)
+    samples = samples_of(mixed.astype(np.float32), HORIZONS)
     plain = samples.with_columns(
         pl.col("log_spectral", "log_rms").cast(pl.Float32), pl.col("point", "status").cast(pl.String)
     )
@@ -200,9 +204,7 @@ def damage(samples: pl.DataFrame, fault: str) -> pl.DataFrame:
         "a block there twice": lambda: pl.concat([samples, samples.filter(second)]),
         "a NaN": lambda: samples.with_columns(log_rms=pl.when(second).then(math.nan).otherwise("log_rms")),
         "a null": lambda: samples.with_columns(log_rms=pl.when(second).then(None).otherwise("log_rms")),
-        "ok with -inf": lambda: samples.with_columns(
-            log_spectral=pl.when(second).then(-INF).otherwise("log_spectral")
-        ),
+        "ok with -inf": lambda: samples.with_columns(log_spectral=pl.when(second).then(-INF).otherwise("log_spectral")),
         "dead with a number": lambda: samples.with_columns(status=pl.lit("dead")),
         "no status": lambda: samples.with_columns(status=pl.lit(None, dtype=pl.String)),
         "two points": lambda: pl.concat([samples, samples.with_columns(point=pl.lit("ba9876543210"))]),
@@ -244,9 +246,9 @@ def test_ten_thousand_replicates_take_a_fraction_of_a_second():
     horizons = log_spaced(1000)
     samples = samples_of(walks(horizons, 10_000, -0.01, 0.2, death=1e-4), horizons)
     point_statistics(samples, VANISH, EXPLODE)
-    best = math.inf
+    best = math.inf  # of processor time, for others may be at work on this machine
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         point_statistics(samples, VANISH, EXPLODE)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best < 0.3, f"{best:.2f} s"

@@ -56,6 +56,12 @@ class FileDrive(Drive):
             raise ValueError(f"{self.path} is constant; use the drive constant instead")
         return (rows - rows.mean(axis=0)) / deviation
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileDrive) and self.model_dump() == other.model_dump()  # not the sequence kept beside
+
+    def __hash__(self) -> int:
+        return hash((self.digest, self.path, self.column))
+
     def _embedded(self, content: bytes) -> np.ndarray:
         text = content.decode("utf-8", errors="replace")
         words = text.split() if self.tokens == "word" else list(text)

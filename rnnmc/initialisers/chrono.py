@@ -23,9 +23,11 @@ class Chrono(Law):
     t_max: Annotated[float, Field(gt=2, allow_inf_nan=False)]
 
     def groups(self, gates: tuple[str, ...], cell: Cell) -> list[tuple[str, ...]]:
-        if not cell.memory:
-            raise ValueError(f"is chrono, but {cell.name} has no gate that remembers; use it with lstm, gru or the like")
-        return [tuple(cell.memory)]
+        remembering = tuple(gate for gate in cell.memory if gate in gates)
+        if not remembering:
+            at = "gate that remembers" if not cell.memory else f"bias of {' or '.join(cell.memory)} here"
+            raise ValueError(f"is chrono, but {cell.name} has no {at}; use it as bias of lstm, gru or the like")
+        return [remembering]
 
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         count, rows, columns = shape

@@ -25,9 +25,9 @@ class Ring(Law):
         return self
 
     def groups(self, gates: tuple[str, ...], cell: Cell) -> list[tuple[str, ...]]:
-        if cell.recurrent != ("modulus", "phase"):
-            raise ValueError(f"is ring, but {cell.name} has no eigenvalues of its own; use it with lru")
-        return [("modulus", "phase")]
+        if gates != ("modulus", "phase"):
+            raise ValueError("is ring, which draws eigenvalues as a whole; use it for all recurrent weights of lru")
+        return [gates]
 
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         count, rows, columns = shape

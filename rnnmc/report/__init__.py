@@ -38,9 +38,7 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, statistics:
     """
     rows = main_rows(statistics, points)
     if rows.is_empty():
-        raise ValueError(
-            f"{directory}: no statistics of any of its {points.height} points; run rnnmc statistics first"
-        )
+        raise ValueError(f"{directory}: no statistics of any of its {points.height} points; run rnnmc statistics first")
     directory.mkdir(parents=True, exist_ok=True)
     drawn = figures.charts(statistics, points)
     figures.save(drawn, directory / "figures")
@@ -49,7 +47,7 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, statistics:
     draft = path.with_name(f".report.{os.getpid()}.html")
     try:
         draft.write_text(page, encoding="utf-8")
-        os.replace(draft, path)
+        draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
     return path
@@ -82,7 +80,9 @@ def _page(
         titles=titles,
         settings=rows.row(0, named=True),
         outcomes=figures.OUTCOMES,
-        vega=vl_convert.javascript_bundle(None, figures.VL_VERSION).replace("</script", r"<\/script"),
+        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", figures.VL_VERSION).replace(
+            "</script", r"<\/script"
+        ),
         specifications=_for_script(specifications),
         # The ink is the colour of the text round about, so that a chart follows the page from light to dark
         # and paper.
@@ -121,9 +121,7 @@ def _table(rows: pl.DataFrame, points: pl.DataFrame) -> dict:
     return {"headers": headers, "text": 2 + len(factors), "lines": lines}
 
 
-def _facts(
-    study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl.DataFrame
-) -> list[tuple[str, str]]:
+def _facts(study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl.DataFrame) -> list[tuple[str, str]]:
     """What was run, as (term, description)."""
     first = rows.row(0, named=True)
     horizons = sorted(set(statistics["horizon"].to_list()))

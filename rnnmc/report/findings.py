@@ -33,9 +33,7 @@ def _majorities(rows: pl.DataFrame) -> str:
     """How many design points mostly vanish, stay and explode."""
     counts = {event: int((rows[f"p_{event}_at"] > 0.5).sum()) for event in VERBS}
     undecided = rows.height - sum(counts.values())
-    parts = [
-        f"{count} ({_percent(count / rows.height)}) mostly {VERBS[event]}" for event, count in counts.items()
-    ]
+    parts = [f"{count} ({_percent(count / rows.height)}) mostly {VERBS[event]}" for event, count in counts.items()]
     if undecided:
         parts.append(f"{undecided} {'has' if undecided == 1 else 'have'} no majority")
     return f"Of {rows.height} design points, {_and(parts)}."
@@ -50,8 +48,7 @@ def _extremes(rows: pl.DataFrame) -> list[str]:
     sets = rows.group_by("cell").agg(pl.struct("width", "series").sort().alias("set"))["set"]
     if sets.n_unique() > 1:
         sentences.append(
-            "The cells were not all measured at the same widths and settings: their averages "
-            "compare unlike sets."
+            "The cells were not all measured at the same widths and settings: their averages compare unlike sets."
         )
     return sentences
 
@@ -71,9 +68,7 @@ def _champion(rows: pl.DataFrame, event: str, does: str, extreme: str) -> str:
     point = of_top.row(0, named=True)
     sentence = f"The {top['cell']} cell {does}: {_share(top)} "
     if top["points"] > 1:
-        sentence += (
-            f"on average over its {top['points']} design points and {event_text(point, event)} {extreme} "
-        )
+        sentence += f"on average over its {top['points']} design points and {event_text(point, event)} {extreme} "
     sentence += f"({_where(point)})"
     if others:
         sentence += f"; next is {others[0]['cell']} with {_share(others[0])}"

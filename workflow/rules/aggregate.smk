@@ -9,10 +9,11 @@ rule aggregate:
         report(
             f"{study_run.directory}/statistics.csv",
             caption="../report/statistics.rst",
-            category="Statistics",
+            category="Numbers",
         ),
         f"{study_run.directory}/statistics.parquet",
     params:
+        directory=lambda wildcards, input: Path(input[0]).parent,
         thresholds=study_run.study.thresholds.model_dump(),
         interval=study_run.study.interval,
     log:
@@ -20,5 +21,5 @@ rule aggregate:
     conda:
         "../../environment.yml"
     shell:
-        "rnnmc statistics {study_run.directory} --vanish {params.thresholds[vanish]} "
+        "rnnmc statistics {params.directory} --vanish {params.thresholds[vanish]} "
         "--explode {params.thresholds[explode]} --interval {params.interval} > {log} 2>&1"

@@ -19,9 +19,11 @@ rule report:
             category="Figures",
             labels={"figure": "{name}"},
         ),
+    params:
+        directory=lambda wildcards, input: Path(input[0]).parent,
     log:
         f"{study_run.directory}/logs/report.log",
     conda:
         "../../environment.yml"
     shell:
-        "rnnmc report {study_run.directory} > {log} 2>&1"
+        "rnnmc report {params.directory} > {log} 2>&1"

@@ -24,6 +24,7 @@ rule sample:
     output:
         f"{study_run.directory}/samples/cell={{cell}}/{{key}}/manifest.json",
     params:
+        directory=lambda wildcards, input: Path(input[0]).parent,
         replicates=lambda wildcards: study_run.replicates[wildcards.key],
         device=study_run.device,
     log:
@@ -32,4 +33,4 @@ rule sample:
         "../../environment.yml"
     threads: 1  # a light driver; in a cluster's job without RAY_ADDRESS, the CPUs of its own Ray
     shell:
-        "rnnmc sample {study_run.directory} {wildcards.key} --device {params.device} --cpus {threads} 2> {log}"
+        "rnnmc sample {params.directory} {wildcards.key} --device {params.device} --cpus {threads} 2> {log}"

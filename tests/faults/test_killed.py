@@ -1,0 +1,98 @@
+"""Workers, Snakemake and drivers that are killed in the middle: nothing finished is lost, no number changes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rnnmc import pipeline
+from rnnmc.cluster import connected
+from rnnmc.fanout import Done
+from studies import SECONDS, command, environment, long, samples_digest, shard_files, snakemake, study_of, write
+
+STUDY = study_of(long())
+
+
+def wait_for(what: Callable[[], object], seconds: float = SECONDS) -> None:
+    begin = time.monotonic()
+    while not what():
+        assert time.monotonic() - begin < seconds, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    directory = tmp_path_factory.mktemp("undisturbed")
+    pipeline.plan(STUDY, directory)
+    pipeline.sample(directory, pipeline.jobs_missing(directory, STUDY.points), None, "cpu")
+    return samples_digest(directory)
+
+
+def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_samples(tmp_path: Path, undisturbed: str) -> None:
+    pipeline.plan(STUDY, tmp_path)
+    jobs = pipeline.jobs_missing(tmp_path, STUDY.points)
+    assert len(jobs) >= 6
+    killed: list[int] = []
+
+    def kill_one_worker(_: Done) -> None:
+        """After the first block: another is being computed then; end the process that does."""
+        if not killed:
+            wait_for(lambda: list(tmp_path.rglob("*.running")))
+            for mark in tmp_path.rglob("*.running"):
+                with contextlib.suppress(OSError, ValueError):
+                    pid = int(mark.read_text())
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+                    return
+
+    with connected(cpus=2) as cluster:
+        pipeline.sample(tmp_path, jobs, cluster, "cpu", kill_one_worker)
+    assert killed
+    assert samples_digest(tmp_path) == undisturbed
+
+
+def test_snakemake_killed_in_the_middle_goes_on_with_what_is_there(tmp_path: Path, undisturbed: str) -> None:
+    study_file = write(tmp_path, long())
+    folder = tmp_path / "results" / "long"
+    with subprocess.Popen(snakemake(study_file), cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: len(shard_files(folder)) >= 2)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert any("ray" in " ".join(member.cmdline()) for member in family)
+        process.kill()
+    wait_for(lambda: not any(member.is_running() and member.status() != "zombie" for member in family), 60)
+    finished = shard_files(folder)
+    assert len(finished) < 6, "it had finished before it was killed"
+
+    again = command(*snakemake(study_file), cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    after = shard_files(folder)
+    assert {path: after[path] for path in finished} == finished, "a finished block was computed twice"
+    assert samples_digest(folder) == undisturbed
+
+
+def test_interrupting_a_run_keeps_finished_blocks_and_ends_with_130(tmp_path: Path, undisturbed: str) -> None:
+    study_file = write(tmp_path, long())
+    folder = tmp_path / "results" / "long"
+    with subprocess.Popen(
+        ["rnnmc", "run", str(study_file)], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(lambda: len(shard_files(folder)) >= 1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, said
+    assert "finished blocks are kept" in said
+    assert "Traceback" not in said
+    finished = shard_files(folder)
+    again = command("rnnmc", "run", study_file, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    after = shard_files(folder)
+    assert {path: after[path] for path in finished} == finished
+    assert samples_digest(folder) == undisturbed

@@ -1,0 +1,220 @@
+"""The report in a real browser: everything is drawn, nothing complains, nothing is loaded from outside."""
+
+import html.parser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import synthetic
+
+from rnnmc.report import write_report
+from rnnmc.statistics import point_statistics
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium, chromium-browser or google-chrome on PATH")
+
+
+def search(pattern: str, text: str) -> re.Match[str]:
+    """The first match, which must be there; dots match line ends."""
+    found = re.search(pattern, text, re.DOTALL)
+    assert found, pattern
+    return found
+
+
+def browse(page: Path, profile: Path, *options: str) -> tuple[str, str]:
+    """(the page's document after its scripts have run, the browser's console)."""
+    assert BROWSER is not None
+    arguments = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
+    arguments += ["--disable-component-update", "--disable-sync", "--virtual-time-budget=20000"]
+    arguments += ["--enable-logging=stderr", "--v=0", f"--user-data-dir={profile}", "--dump-dom", *options]
+    done = subprocess.run([BROWSER, *arguments, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    """The report of 105 points."""
+    return write_report(tmp_path_factory.mktemp("large"), *synthetic.study(replicates=60))
+
+
+def tiny(directory: Path, value: float) -> Path:
+    """The report of one point with one replicate and one horizon."""
+    samples = synthetic.samples_of(np.array([[value]]), [1])
+    points = pl.DataFrame([synthetic.point_row("relu", 1, "he <&>", 1, 1) | {"point": samples["point"][0]}])
+    statistics = point_statistics(samples, synthetic.VANISH, synthetic.EXPLODE)
+    return write_report(directory, {"study": "</script><b>odd</b>"}, points, statistics)
+
+
+@pytest.mark.page
+@needs_browser
+@pytest.mark.parametrize("window", ["1400,3000", "390,844"])
+def test_every_chart_of_105_points_is_drawn_and_the_console_stays_empty(large, tmp_path, window):
+    document, console = browse(large, tmp_path, f"--window-size={window}")
+    assert console == ""
+    assert 'data-drawn="yes"' in search(r"<body[^>]*>", document)[0]
+    places = re.findall(r'<div class="chart[^>]*data-chart="([^"]+)"[^>]*data-drawn="yes"', document)
+    assert len(places) == document.count("<figure") == 2 * 7 + 2
+    assert len(re.findall(r'<svg[^>]*class="marks"', document)) == len(places)
+
+
+@pytest.mark.page
+@needs_browser
+@pytest.mark.parametrize("value", [0.5, -np.inf, np.inf])
+def test_a_study_of_one_replicate_and_one_horizon_is_drawn_too(tmp_path, value):
+    page = tiny(tmp_path / "study", value)
+    document, console = browse(page, tmp_path / "profile")
+    assert console == ""
+    assert len(re.findall(r'<svg[^>]*class="marks"', document)) == 3
+    assert "<b>odd</b>" not in document
+    assert "he &lt;&amp;&gt;" in document
+
+
+@pytest.mark.page
+@needs_browser
+def test_a_chart_that_breaks_says_so_in_its_place_and_in_the_console(large, tmp_path):
+    page = tmp_path / "report.html"
+    text = large.read_text(encoding="utf-8")
+    assert 'const charts = {"overview":' in text
+    page.write_text(text.replace('const charts = {"overview":', 'const charts = {"elsewhere":'), encoding="utf-8")
+    document, console = browse(page, tmp_path / "profile")
+    assert re.search(r"<div [^>]*>This chart could not be drawn", document)
+    assert len(re.findall(r'<svg[^>]*class="marks"', document)) == 2 * 7 + 1
+    assert "overview" in console
+
+
+@pytest.mark.page
+@needs_browser
+def test_a_click_on_a_header_sorts_by_number_with_infinities_at_the_ends(large, tmp_path):
+    page = tmp_path / "report.html"
+    click = """<script>
+      const header = [...document.querySelectorAll("th button")].find(b => b.textContent.startsWith("log-norm"));
+      header.click(); header.click();</script></body></html>"""
+    text = large.read_text(encoding="utf-8")
+    end = text.rindex("</body>")
+    page.write_text(text[:end] + click, encoding="utf-8")
+    document, console = browse(page, tmp_path / "profile")
+    assert console == ""
+    body = document[document.index('<table id="main">') :]
+    header = [
+        re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<th.*?</th>", body[: body.index("</thead>")], re.DOTALL)
+    ]
+    column = next(i for i, text in enumerate(header) if text.startswith("log-norm"))
+    rows = re.findall(r"<tr>.*?</tr>", body[body.index("<tbody>") : body.index("</tbody>")], re.DOTALL)
+    values = [float(re.findall(r"<td[^>]*?>", row)[column].split('data-value="')[1].split('"')[0]) for row in rows]
+    assert len(values) == 105
+    assert values == sorted(values, reverse=True)
+    assert values[-1] == -np.inf
+    assert 'aria-sort="descending"' in body
+
+
+class Outline(html.parser.HTMLParser):
+    """Headings, ids, links and addresses of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if values.get("id"):
+            self.ids.append(str(values["id"]))
+        if tag == "a":
+            self.links.append(str(values.get("href")))
+        self.loaded += [str(values[name]) for name in ("src", "srcset", "data") if values.get(name)]
+        if tag == "link":
+            self.loaded.append(str(values["href"]))
+
+
+def outline(page: Path) -> Outline:
+    found = Outline()
+    # Without what scripts and styles hold, which is not markup.
+    text = re.sub(r"<(script|style)>.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    found.feed(text)
+    return found
+
+
+def test_the_page_is_one_file_below_four_megabytes_that_loads_nothing(large):
+    assert large.stat().st_size < 4_000_000
+    found = outline(large)
+    assert found.loaded == ["data:,"]
+    assert not [link for link in found.links if not link.startswith(("#", "figures/"))]
+    style = search(r"<style>.*?</style>", large.read_text(encoding="utf-8"))[0]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_links_lead_somewhere_and_headings_never_skip_a_level(large):
+    found = outline(large)
+    assert len(found.ids) == len(set(found.ids))
+    for link in found.links:
+        if link.startswith("#"):
+            assert link[1:] in found.ids
+        else:
+            assert (large.parent / link).exists()
+    assert found.headings[0] == 1
+    assert found.headings.count(1) == 1
+    assert all(below <= above + 1 for above, below in zip(found.headings, found.headings[1:], strict=False))
+
+
+def test_the_first_paragraph_says_what_the_numbers_say(large):
+    _, points, statistics = synthetic.study(replicates=60)
+    last = statistics.filter(pl.col("horizon") == 1000, pl.col("measure") == "log_spectral").join(points, on="point")
+    text = large.read_text(encoding="utf-8")
+    paragraph = search(r'aria-label="Findings">(.*?)</section>', text)[1]
+    for event, words in (
+        ("vanish", "mostly vanish"),
+        ("stable", "mostly stay in between"),
+        ("explode", "mostly explode"),
+    ):
+        count = (last[f"p_{event}_at"] > 0.5).sum()
+        assert f"{count} ({100 * count / 105:.2g} %) {words}" in paragraph
+    for event, words in (
+        ("stable", "keeps the norm between the thresholds most often"),
+        ("explode", "explodes most often"),
+    ):
+        means = last.group_by("cell").agg(pl.col(f"p_{event}_at").mean()).sort(f"p_{event}_at", descending=True)
+        assert re.search(rf"The {means['cell'][0]} cell {words}: P = {means[f'p_{event}_at'][0]:.3f} \[", paragraph)
+
+
+def test_equal_input_gives_an_equal_page_and_no_draft_is_left(tmp_path):
+    first, second = (
+        write_report(tmp_path / name, *synthetic.study(cells=["relu", "gru"], widths=[4], replicates=20))
+        for name in ("first", "second")
+    )
+    assert first.read_bytes() == second.read_bytes()
+    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == ["figures", "report.html"]
+
+
+def test_a_report_that_fails_leaves_the_old_page_as_it_was(tmp_path, monkeypatch):
+    page = tiny(tmp_path, 0.0)
+    before = page.read_bytes()
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        tiny(tmp_path, 1.0)
+    assert page.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "report.html"]
+
+
+def test_a_study_without_statistics_is_refused_by_its_directory(tmp_path):
+    study, points, statistics = synthetic.study(cells=["tanh"], widths=[1], inits=["keras"], replicates=2)
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
+        write_report(tmp_path, study, points, statistics.clear())

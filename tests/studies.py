@@ -1,0 +1,76 @@
+"""Small studies for tests that run the real thing, and ways to look at what a run left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rnnmc.pipeline import verify
+from rnnmc.store import shard_path
+from rnnmc.study import Study, read_study
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 180  # that a command may take on a busy machine before a test gives up on it
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """A study of four design points and a second of work."""
+    entry = {"cell": ["tanh", "lstm"], "width": [2, 12]}
+    return {"study": "small", "replicates": 300, "horizons": [1, 10, 50], "points": [entry]} | changes
+
+
+def long(**changes: Any) -> dict[str, Any]:
+    """A study of one design point in six blocks of about a second: long enough for an accident."""
+    entry = {"cell": "lstm", "width": 128, "replicates": 48, "horizons": [10, 100, 600]}
+    return {"study": "long", "points": [entry]} | changes
+
+
+def study_of(content: dict[str, Any]) -> Study:
+    return read_study(content, "test.yaml")
+
+
+def write(folder: Path, content: dict[str, Any]) -> Path:
+    """The study as a file in `folder`."""
+    path = folder / f"{content['study']}.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def command(*words: str | Path, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command of this environment to its end, away from any Ray that another test may hold."""
+    return subprocess.run(
+        [str(word) for word in words], cwd=cwd, env=environment(), capture_output=True, text=True, timeout=SECONDS, **options
+    )
+
+
+def environment() -> dict[str, str]:
+    """The environment with this Python's scripts first and no Ray address."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    return kept | {"PATH": f"{Path(sys.executable).parent}:{kept['PATH']}"}
+
+
+def snakemake(study_file: Path, *more: str) -> list[str]:
+    """The command that runs this project's workflow on a study file, results under the working directory."""
+    return ["snakemake", "-s", str(ROOT / "Snakefile"), "-j", "2", "--configfile", str(study_file), *more]
+
+
+def samples_digest(directory: Path) -> str:
+    """SHA-256 over all samples of a study folder, every shard proved whole."""
+    damaged, digest, count = verify(directory)
+    assert not damaged
+    assert count
+    return digest
+
+
+def shard_files(directory: Path) -> dict[Path, int]:
+    """Every shard there is, with the time in nanoseconds at which it was written."""
+    return {path: path.stat().st_mtime_ns for path in sorted(directory.rglob("samples/**/*.parquet"))}
+
+
+def first_shard(directory: Path, study: Study) -> Path:
+    return shard_path(directory, study.points[0].point, 0)

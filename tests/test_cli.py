@@ -1,0 +1,203 @@
+"""The command line: what it prints, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import polars as pl
+import pytest
+from scipy.stats import binom, norm
+
+import rnnmc
+from rnnmc import pipeline
+from rnnmc.store import claimed
+from studies import command, small, study_of
+
+
+def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:
+    """tanh without input stays at zero, where P_T = u^T: l_T = T log|u| with u ~ N(0, 1). physics.md section 5."""
+    out = tmp_path / "samples.parquet"
+    run = command(
+        "rnnmc", "measure", "tanh", "--width", "1", "--init", "gaussian", "--gain", "1", "--drive", "none",
+        "--replicates", "20000", "--dtype", "float64", "--horizons", "10,100", "--out", out, "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    rows = {row["horizon"]: row for row in json.loads(run.stdout)["statistics"] if row["measure"] == "log_spectral"}
+    samples = pl.read_parquet(out)
+    for horizon in (10, 100):
+        below = 2 * norm.cdf(1e-3 ** (1 / horizon)) - 1
+        _within(rows[horizon]["vanish_at_count"], below, 20_000)
+        _within(rows[horizon]["explode_at_count"], 2 * norm.sf(1e3 ** (1 / horizon)), 20_000)
+        log_norm = samples.filter(pl.col("horizon") == horizon)["log_spectral"] / horizon
+        for level in (1e-3, 0.01, 0.5, 0.99, 0.999):  # quantiles of log|u|, down into both tails
+            _within(int((log_norm < math.log(norm.ppf((1 + level) / 2))).sum()), level, 20_000)
+
+
+def _within(count: int, probability: float, total: int) -> None:
+    """A binomial count where it belongs, with a false-alarm rate of 1e-8 each (14 looks: below 1e-6 in all)."""
+    low, high = binom.ppf([5e-9, 1 - 5e-9], total, probability)
+    assert low <= count <= high, f"{count} of {total} at probability {probability}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["measure", "lstm", "--width", "0"], "width: 0 is not a possible width; give a number of at least 1"),
+        (["measure", "lstn"], "did you mean lstm?"),
+        (["measure", "lstm", "--init", "gaussian", "--gain", "-1"], "init.recurrent.gaussian: -1.0 is not a possible gain"),
+        (["measure", "lstm", "--init", "gaussian"], "--gain: nothing is given; --init gaussian needs it"),
+        (["measure", "lstm", "--gain", "2"], "--gain: 2 goes with a law"),
+        (["measure", "tanh", "--bias", "forget=1"], "forget is not a bias gate of tanh; there are hidden"),
+        (["measure", "lstm", "--bias", "forget"], "give for example --bias forget=1"),
+        (["measure", "lstm", "--horizons", "10,ten"], "is not a list of steps"),
+        (["measure", "lstm", "--horizons", "10,5"], "give each horizon once, in rising order"),
+        (["measure", "lstm", "--horizons", "0"], "0 is not a horizon"),
+        (["measure", "lstm", "--replicates", "0"], "give a whole number of at least 1"),
+        (["measure", "lstm", "--target-half-width", "0"], "give a number between 0 and 0.5"),
+        (["measure", "lstm", "--drive", "pink"], "there are ar1, constant, field, file, none, white"),
+        (["measure", "lstm", "--drive", "{file: {path: nowhere.csv}}"], "nowhere.csv cannot be read"),
+        (["measure", "lstm", "--vanish", "2", "--explode", "1"], "give vanish < explode"),
+        (["measure", "lstm", "--dtype", "half"], "give 'float32' or 'float64'"),
+        (["measure", "lstm", "--weights", "loose"], "give 'tied' or 'untied'"),
+        (["measure", "lstm", "--observables", "colour"], "is not an observable"),
+        (["measure", "lstm", "--device", "tpu"], "give auto, cpu or cuda"),
+        (["measure", "lstm", "--device", "cuda", "--horizons", "2", "--replicates", "2"], "no CUDA device"),
+        (["measure", "lstm", "--out", "nowhere/x.parquet"], "nowhere is not a folder"),
+        (["measure", "lstm", "--seed", "-1"], "seed: -1"),
+        (["measure", "lru"], "give init: {recurrent: {ring: 1.0}}"),
+        (["measure"], "Missing"),
+        (["measure", "lstm", "--colour"], "No such option"),
+        (["measures"], "No such command"),
+        (["measure", "lstm", "--init", "{recurrent: {gaussian: {}}}"], "nothing is given for its gain"),
+        (["run", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["plan", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["status", "nowhere"], "give the folder of a study"),
+        (["verify", "nowhere"], "give the folder of a study"),
+        (["statistics", "nowhere"], "give the folder of a study"),
+        (["report", "nowhere"], "give the folder of a study"),
+        (["check-cell", "lstn"], "did you mean lstm?"),
+        (["check-cell", "nowhere:cell"], "give module:attribute of an rnnmc.Cell"),
+        (["check-cell", "math:pi"], "is a float; give module:attribute of an rnnmc.Cell instance"),
+    ],
+    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rnnmc import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["rnnmc", *words])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert end.value.code == 2, err
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert err.startswith("rnnmc: ")
+    assert not out
+    assert not list(tmp_path.iterdir())
+
+
+USERS_CELL = '''
+import rnnmc
+
+class Leaky(rnnmc.Cell):
+    name, formula, source = "leaky", "h' = (1-k) h + k tanh(W x + U h + b)", "ours"
+    gates = ("hidden",)
+
+    def step(self, weights, drive, state):
+        (h,) = state
+        a = drive["hidden"] + weights.apply(h, "hidden")["hidden"]
+        return (0.9 * h + 0.1 * a.tanh(),)
+
+class Wrong(Leaky):
+    def linearise(self, weights, drive, state):
+        return self.step(weights, drive, state), lambda directions: (0.9 * directions[0],)
+
+leaky, wrong = Leaky(), Wrong()
+'''
+
+
+def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(USERS_CELL)
+    good = command("rnnmc", "check-cell", "mine:leaky", cwd=tmp_path)
+    assert good.returncode == 0, good.stdout + good.stderr
+    bad = command("rnnmc", "check-cell", "mine:wrong", cwd=tmp_path)
+    assert bad.returncode == 1
+    assert "FAILED" in bad.stdout
+    measured = command(
+        "rnnmc", "measure", "mine:leaky", "--width", "8", "--replicates", "20", "--horizons", "5,50", cwd=tmp_path
+    )
+    assert measured.returncode == 0, measured.stderr
+    assert "P(vanish)" in measured.stdout
+
+
+@pytest.mark.parametrize("what", ["cells", "initialisers", "drives"])
+def test_lists_name_everything_there_is_with_formula_and_source(what: str, tmp_path: Path) -> None:
+    from rnnmc.cells import cells
+    from rnnmc.drives import drives
+    from rnnmc.initialisers import laws, presets
+
+    run = command("rnnmc", what, cwd=tmp_path)
+    assert run.returncode == 0
+    for name in {"cells": cells(), "initialisers": {**laws(), **presets()}, "drives": drives()}[what]:
+        assert name in run.stdout
+
+
+def test_sampling_until_it_is_known_well_enough_gives_intervals_that_allow_for_the_looking(tmp_path: Path) -> None:
+    run = command(
+        "rnnmc", "measure", "relu", "--width", "2", "--init", "gaussian", "--gain", "1.5", "--horizons", "5,20",
+        "--target-half-width", "0.01", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    row = [row for row in json.loads(run.stdout)["statistics"] if row["horizon"] == 20][0]
+    assert row["interval"] == "confidence-sequence"
+    assert (row["p_vanish_at_high"] - row["p_vanish_at_low"]) / 2 <= 0.01
+    wilson = rnnmc.measure(rnnmc.DesignPoint(cell="relu", width=2, horizons=[5]), replicates=100)
+    assert set(wilson["interval"]) == {"wilson"}
+
+
+def test_plan_tells_what_a_study_costs_and_runs_nothing(tmp_path: Path) -> None:
+    from studies import write
+
+    run = command("rnnmc", "plan", write(tmp_path, small()), cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "4 design points, 4 blocks, 3,600 rows" in run.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_status_tells_done_running_and_missing_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from rnnmc.planning import status_table
+
+    study = study_of(small())
+    pipeline.plan(study, tmp_path)
+    pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points[:1]), None, "cpu")
+    with claimed(tmp_path, study.points[1].point, 0):
+        table = status_table(tmp_path)
+    columns = {str(column.header): list(column.cells) for column in table.columns}
+    assert [columns[name] for name in ("done", "running", "missing")] == [
+        ["1", "0", "0", "0", "1"],
+        ["0", "1", "0", "0", "1"],
+        ["0", "0", "1", "1", "2"],
+    ]
+
+
+def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
+    import duckdb
+    import pandas as pd
+
+    study = study_of(small(points=[{"cell": ["relu", "lstm"], "width": 2, "dtype": ["float32", "float64"]}]))
+    pipeline.plan(study, tmp_path)
+    pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points), None, "cpu")
+    pattern = f"{tmp_path}/samples/**/*.parquet"
+    polars = pl.scan_parquet(pattern, hive_partitioning=True).collect()
+    assert polars.shape == (4 * 300 * 3, 8)
+    count, dead = duckdb.sql(f"select count(*), count(*) filter (status = 'dead') from '{pattern}'").fetchall()[0]
+    assert (count, dead) == (polars.height, int((polars["status"].cast(pl.String) == "dead").sum()))
+    pandas = pd.read_parquet(tmp_path / "samples")
+    assert len(pandas) == polars.height
+    assert set(pandas["cell"]) == {"relu", "lstm"} == set(polars["cell"])
+    assert math.isclose(float(pandas["log_rms"].max()), float(polars["log_rms"].max()))  # pyright: ignore[reportArgumentType]

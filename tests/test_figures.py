@@ -1,0 +1,266 @@
+"""Figures and terminal tables: what they show is what the statistics say, for large, tiny and odd studies alike."""
+
+import io
+import re
+import time
+
+import altair as alt
+import numpy as np
+import polars as pl
+import pytest
+import synthetic
+from rich.console import Console
+from synthetic import EXPLODE, VANISH, point_row, samples_of, walks
+
+from rnnmc import figures
+from rnnmc.statistics import point_statistics
+from rnnmc.tables import (
+    horizon_table,
+    log_norm_text,
+    main_rows,
+    main_table,
+    nats_text,
+    probability_text,
+    rate_text,
+    with_series,
+)
+
+INF = float("inf")
+
+
+def study_of(*parts: tuple[dict, np.ndarray, list[int]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(statistics, points) of points given as (row, log-norms, horizons)."""
+    frames = [
+        point_statistics(samples_of(log_norm, horizons, row["point"]), VANISH, EXPLODE)
+        for row, log_norm, horizons in parts
+    ]
+    return pl.concat(frames), pl.DataFrame([row for row, _, _ in parts])
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A study of 105 points: 7 cells, 3 widths, 5 initialisers."""
+    _, points, statistics = synthetic.study(replicates=60)
+    return statistics, points
+
+
+def tiny(value: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """One point, one horizon, one replicate."""
+    return study_of((point_row("lstm", 8, "pytorch", 1, 1), np.array([[value]]), [1]))
+
+
+def sparse() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Two cells that share neither widths nor settings nor horizons, as a list of products may give."""
+    long, short = [1, 10, 100, 1000], [1, 2]
+    return study_of(
+        (point_row("tanh", 4, "haar", 1000, 9), walks(long, 9, -0.01, 0.1), long),
+        (point_row("tanh", 128, "haar", 1000, 9), walks(long, 9, 0.01, 0.1), long),
+        (point_row("relu", 16, "he", 2, 9, weights="untied"), np.full((9, 2), -INF), short),
+    )
+
+
+def data_of(chart) -> pl.DataFrame:
+    """The CSV inside a chart; lists are the thresholds' or the zero line's."""
+    texts = [data for data in chart.to_dict(validate=False)["datasets"].values() if isinstance(data, str)]
+    assert len(texts) == 1
+    return pl.read_csv(io.StringIO(texts[0]), infer_schema_length=None)
+
+
+def test_a_study_of_105_points_is_drawn_whole_and_every_chart_is_valid_vega_lite(large):
+    drawn = figures.charts(*large)
+    cells = [f"{kind}-{cell}" for cell in synthetic.CELLS for kind in ("probability", "log-norm")]
+    assert list(drawn) == ["overview", *cells, "growth-rate"]
+    for name in ("overview", "probability-relu", "log-norm-relu", "growth-rate"):
+        drawn[name].to_dict(validate=True)
+
+
+def test_the_overview_stacks_the_shares_of_every_point_at_its_last_horizon(large):
+    statistics, points = large
+    bars = data_of(figures.charts(statistics, points)["overview"]).drop_nulls("from")
+    assert bars.height == 3 * points.height
+    rows = main_rows(statistics, points)
+    for row in rows.iter_rows(named=True):
+        mine = bars.filter(
+            pl.col("cell") == row["cell"],
+            pl.col("panel") == f"width {row['width']}",
+            pl.col("series") == row["series"],
+        )
+        shares = dict(zip(mine["outcome"], mine["to"] - mine["from"], strict=True))
+        assert shares == pytest.approx(
+            {event: row[f"p_{event}_at"] for event in ("vanish", "stable", "explode")}, abs=1e-4
+        )
+        assert mine["to"].max() == pytest.approx(1)
+
+
+def test_every_panel_of_a_sparse_study_has_a_row_lest_vega_lite_draws_others_in_its_place():
+    bars = data_of(figures.charts(*sparse())["overview"])
+    panels = set(bars.select("cell", "panel").rows())
+    assert len(panels) == 2 * 3
+    drawn = set(bars.drop_nulls("from").select("cell", "panel").rows())
+    assert drawn == {("tanh", "width 4"), ("tanh", "width 128"), ("relu", "width 16")}
+
+
+def test_the_three_outcomes_have_the_same_colours_wherever_they_appear(large):
+    domain = figures.charts(*large)["overview"].to_dict(validate=False)
+    text = str(domain)
+    assert list(figures.OUTCOMES) == ["vanish", "stable", "explode"]
+    for colour in figures.OUTCOMES.values():
+        assert colour in text
+
+
+def test_curves_of_probability_carry_the_numbers_of_the_statistics(large):
+    statistics, points = large
+    curves = data_of(figures.charts(statistics, points)["probability-relu"])
+    row = points.filter(pl.col("cell") == "relu", pl.col("width") == 16, pl.col("init") == "keras")
+    want = statistics.filter(pl.col("point") == row["point"][0], pl.col("measure") == "log_spectral")
+    for event in ("vanish", "explode"):
+        for mode, name in (("at", "at"), ("by", "first, by")):
+            mine = curves.filter(
+                pl.col("panel") == "width 16",
+                pl.col("series") == "keras",
+                pl.col("event") == f"P({event})",
+                pl.col("mode") == name,
+            ).sort("horizon")
+            for end, column in (("", "P"), ("_low", "low"), ("_high", "high")):
+                np.testing.assert_allclose(mine[column], want[f"p_{event}_{mode}{end}"], rtol=1e-3, atol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.3, -INF, INF])
+def test_a_tiny_study_can_be_drawn(tmp_path, value):
+    drawn = figures.charts(*tiny(value))
+    assert list(drawn) == ["overview", "probability-lstm", "log-norm-lstm"]
+    files = figures.save(drawn, tmp_path)
+    assert len(files) == 6
+    for svg in files[::2]:
+        text = svg.read_text()
+        assert text.startswith("<svg")
+        assert "NaN" not in text
+        assert "Infinity" not in text
+    assert all(png.read_bytes().startswith(b"\x89PNG") for png in files[1::2])
+
+
+def test_infinite_and_undefined_numbers_never_reach_a_chart():
+    for statistics, points in (sparse(), tiny(-INF), tiny(INF)):
+        for chart in figures.charts(statistics, points).values():
+            text = chart.to_json(validate=False)
+            # Words of the tooltip may say -inf; a number must not.
+            values = data_of(chart).select(pl.col(pl.Float64))
+            assert all(column.drop_nulls().is_finite().all() for column in values)
+            assert not re.search(r"\bNaN\b|Infinity", text)
+
+
+def test_an_infinite_median_is_marked_at_the_edge_and_left_out_of_the_line():
+    norms = data_of(figures.charts(*sparse())["log-norm-relu"])
+    assert norms["median"].is_null().all()
+    assert (norms["edge"] < np.log(VANISH)).all()
+
+
+def test_growth_rates_are_left_out_where_they_are_undefined():
+    rates = data_of(figures.charts(*sparse())["growth-rate"])
+    assert rates["cell"].unique().to_list() == ["tanh"]
+
+
+def test_a_chart_is_saved_as_vector_and_pixels_within_seconds(tmp_path, large):
+    start = time.process_time()
+    files = figures.save(figures.charts(*large), tmp_path)
+    assert time.process_time() - start < 15
+    assert len(files) == 2 * 16
+    assert all(file.stat().st_size > 1000 for file in files)
+    assert "<svg" in files[0].read_text()[:10]
+
+
+def test_a_study_of_105_points_stays_small_as_data(large):
+    size = sum(len(chart.to_json(validate=False)) for chart in figures.charts(*large).values())
+    assert size < 2_000_000
+    assert alt.data_transformers.active == "default"  # whose limit of 5,000 rows the charts must not need lifted
+
+
+def test_series_are_named_by_what_varies_and_by_nothing_else():
+    rows = [
+        point_row("tanh", 4, "haar", 10, 1),
+        point_row("tanh", 4, "haar", 10, 1, weights="untied"),
+        point_row("tanh", 4, "haar", 10, 1, state_std=0.5),
+    ]
+    named = with_series(pl.DataFrame(rows))
+    assert named["series"].to_list() == ["tied; state std 0", "untied; state std 0", "tied; state std 0.5"]
+    assert with_series(pl.DataFrame(rows[:1]))["series"].to_list() == ["haar"]
+
+
+def test_points_that_nothing_named_tells_apart_are_told_apart_by_their_key():
+    first = point_row("tanh", 4, "haar", 10, 1)
+    second = first | {"point": "ffffffffffff", "horizon": 100}
+    labels = with_series(pl.DataFrame([first, second]))["series"].to_list()
+    assert labels == [f"haar #{first['point'][:6]}", "haar #ffffff"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.734, 0.7201, 0.7472), "0.734 [0.720, 0.747]"),
+        ((0, 0, 0.00096), "0 [0, 0.00096]"),
+        ((1, 0.9905, 1), "1 [0.9905, 1]"),
+        ((0, 0, 1), "0 [0, 1]"),
+        ((0.5, 0.0945, 0.9055), "0.50 [0.09, 0.91]"),
+        ((2e-6, 5e-7, 7e-6), "0.0000020 [0.0000005, 0.0000070]"),
+    ],
+)
+def test_a_probability_is_written_as_exactly_as_its_interval_warrants(numbers, text):
+    assert probability_text(*numbers) == text
+
+
+def test_log_norms_and_rates_are_written_to_three_digits_or_to_their_error():
+    assert [nats_text(value) for value in (-549.31, -12.34, 0.123, -0.001, INF, -INF, None)] == [
+        "-549",
+        "-12.3",
+        "0.12",
+        "0.00",
+        "inf",
+        "-inf",
+        "-",
+    ]
+    assert log_norm_text({"q05": -INF, "q50": -10.25, "q95": 3.0}) == "-10.2 [-inf, 3.00]"
+    assert rate_text({"growth_rate": -0.44012, "growth_rate_error": 0.0012}) == "-0.4401 +- 0.0012"
+    assert rate_text({"growth_rate": -0.5, "growth_rate_error": None}) == "-0.5"
+    assert rate_text({"growth_rate": None, "growth_rate_error": None}) == "-"
+
+
+def printed(table, width: int = 160) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(table)
+    return stream.getvalue()
+
+
+def test_the_main_table_has_one_row_a_point_with_its_numbers(large):
+    statistics, points = large
+    text = printed(main_table(statistics, points))
+    for row in main_rows(statistics, points).iter_rows(named=True):
+        line = next(line for line in text.splitlines() if line.split()[:2] == [row["cell"], str(row["width"])])
+        text = text.replace(line, "", 1)
+        assert row["series"] in line
+        assert (
+            probability_text(row["p_vanish_at"], row["p_vanish_at_low"], row["p_vanish_at_high"]).replace(", ", ",")
+            in line
+        )
+    assert "P(dead)" in text
+
+
+@pytest.mark.parametrize("value", [-INF, INF, 0.25])
+def test_infinities_survive_the_terminal_which_reads_brackets_as_markup(value):
+    statistics, points = tiny(value)
+    for table in (main_table(statistics, points), horizon_table(statistics, "one")):
+        assert f"[{nats_text(value)},{nats_text(value)}]" in printed(table)
+
+
+def test_tables_print_on_a_terminal_that_knows_only_ascii(large):
+    for table in (main_table(*large), horizon_table(tiny(INF)[0], "one")):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        Console(file=stream, width=120).print(table)
+
+
+def test_the_horizon_table_has_one_row_a_horizon_and_shows_either_measure():
+    statistics, _ = study_of((point_row("tanh", 4, "haar", 1000, 9), walks([1, 10, 1000], 9, 0, 0.1), [1, 10, 1000]))
+    text = printed(horizon_table(statistics, "tanh, width 4"))
+    assert re.findall(r"^ +([\d,]+)  +\d", text, re.MULTILINE) == ["1", "10", "1,000"]
+    assert "RMS gain" in printed(horizon_table(statistics, "t", measure="log_rms"))
+    with pytest.raises(ValueError, match="2 points"):
+        horizon_table(pl.concat([statistics, tiny(0.0)[0].with_columns(point=pl.lit("x"))]), "two")

@@ -1,0 +1,130 @@
+"""The workflow through a real Snakemake: what it leaves, and what it does not do again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+import rnnmc
+from studies import ROOT, command, samples_digest, shard_files, small, snakemake, study_of, write
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the small study has run to its end."""
+    folder = tmp_path_factory.mktemp("workplace")
+    run = command(*snakemake(write(folder, small())), cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "results/small/report.html" in run.stdout
+    assert "P(vanish)" in run.stdout
+    return folder
+
+
+def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
+    results = workplace / "results" / "small"
+    for name in ("study.yaml", "points.parquet", "statistics.parquet", "statistics.csv", "report.html"):
+        assert (results / name).stat().st_size > 0
+    assert {path.suffix for path in (results / "figures").iterdir()} >= {".svg", ".png"}
+    points = pl.read_parquet(results / "points.parquet")
+    for row in points.iter_rows(named=True):
+        assert (results / "samples" / f"cell={row['cell']}" / row["point"] / "000000.parquet").exists()
+    samples = rnnmc.scan(results).collect()
+    assert samples.height == 4 * 300 * 3
+    assert set(samples.columns) >= {"point", "block", "replicate", "horizon", "log_spectral", "log_rms", "status", "cell"}
+    statistics = pl.read_parquet(results / "statistics.parquet")
+    assert statistics.height == 4 * 3 * 2
+    assert pl.read_csv(results / "statistics.csv").height == statistics.height
+    assert not list(results.rglob("*.part"))
+    assert not list(results.rglob("*.running"))
+
+
+def test_the_study_as_it_ran_gives_the_same_design_points_again(workplace: Path) -> None:
+    left = rnnmc.load_study(workplace / "results" / "small" / "study.yaml")
+    assert [planned.point.key for planned in left.points] == [planned.point.key for planned in study_of(small()).points]
+
+
+def test_a_second_run_has_nothing_to_do(workplace: Path) -> None:
+    before = shard_files(workplace / "results" / "small")
+    run = command(*snakemake(workplace / "small.yaml"), cwd=workplace)
+    assert run.returncode == 0, run.stderr
+    assert "Nothing to be done" in run.stdout + run.stderr
+    assert shard_files(workplace / "results" / "small") == before
+
+
+def test_the_same_study_without_snakemake_gives_the_same_samples_and_statistics(workplace: Path, tmp_path: Path) -> None:
+    run = command("rnnmc", "run", workplace / "small.yaml", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    ours, theirs = tmp_path / "results" / "small", workplace / "results" / "small"
+    assert samples_digest(ours) == samples_digest(theirs)
+    assert (ours / "statistics.csv").read_bytes() == (theirs / "statistics.csv").read_bytes()
+    assert (ours / "study.yaml").read_bytes() == (theirs / "study.yaml").read_bytes()
+
+
+def test_other_thresholds_and_more_points_and_replicates_reuse_what_is_there(workplace: Path) -> None:
+    results = workplace / "results" / "small"
+    before, statistics = shard_files(results), (results / "statistics.csv").read_bytes()
+    more = small(thresholds={"vanish": 1e-2, "explode": 1e2}, replicates=300)
+    more["points"] = [*more["points"], {"cell": "relu", "width": 2, "replicates": 50}]
+    run = command(*snakemake(write(workplace, more)), cwd=workplace)
+    assert run.returncode == 0, run.stderr
+    after = shard_files(results)
+    assert len(after) == len(before) + 1
+    assert {path: after[path] for path in before} == before
+    assert (results / "statistics.csv").read_bytes() != statistics
+    assert set(pl.read_parquet(results / "statistics.parquet")["threshold_vanish"]) == {1e-2}
+
+
+def test_statistics_again_with_other_thresholds_samples_nothing(workplace: Path) -> None:
+    results = workplace / "results" / "small"
+    before = shard_files(results)
+    run = command("rnnmc", "statistics", results, "--vanish", "0.1", "--interval", "clopper-pearson", cwd=workplace)
+    assert run.returncode == 0, run.stderr
+    statistics = pl.read_parquet(results / "statistics.parquet")
+    assert set(statistics["threshold_vanish"]) == {0.1}
+    assert set(statistics["interval"]) == {"clopper-pearson"}
+    assert shard_files(results) == before
+    assert command("rnnmc", "report", results, cwd=workplace).returncode == 0
+
+
+def test_a_dry_run_writes_nothing_and_lint_is_clean(tmp_path: Path) -> None:
+    study_file = write(tmp_path, small())
+    run = command(*snakemake(study_file, "--dry-run"), cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert not (tmp_path / "results").exists()
+    lint = command(*snakemake(study_file, "--lint"), cwd=ROOT)
+    assert lint.returncode == 0, lint.stdout + lint.stderr
+    assert "good condition" in lint.stdout + lint.stderr
+
+
+def test_snakemakes_own_report_is_made(workplace: Path) -> None:
+    run = command(*snakemake(workplace / "small.yaml", "--report", "workflow.html"), cwd=workplace)
+    assert run.returncode == 0, run.stderr
+    assert (workplace / "workflow.html").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("runner", ["snakemake", "rnnmc"])
+def test_a_mistake_in_the_study_is_one_sentence_and_nothing_is_written(runner: str, tmp_path: Path) -> None:
+    study_file = write(tmp_path, small(points=[{"cell": "lstm", "width": 4, "init": {"recurrent": {"gaussian": [1, -1]}}}]))
+    words = snakemake(study_file) if runner == "snakemake" else ["rnnmc", "run", str(study_file)]
+    run = command(*words, cwd=tmp_path)
+    assert run.returncode == 2
+    (sentence,) = [line for line in run.stderr.splitlines() if line.startswith("rnnmc: ")]
+    assert "small.yaml: points[0].init.recurrent.gaussian: -1" in sentence
+    assert "give a number above 0" in sentence
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_that_come_with_it_are_valid_for_us_and_for_the_schema(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import json
+
+    import jsonschema
+
+    monkeypatch.chdir(ROOT)
+    assert rnnmc.load_study(path).points
+    schema = json.loads((ROOT / "workflow/schemas/study.schema.json").read_text())
+    jsonschema.validate(yaml.safe_load(path.read_text()), schema)
