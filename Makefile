@@ -40,8 +40,7 @@ format: install ## bring the code into form
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 docs: install ## write the API reference to build/docs
-	@$(BIN)/python -m pdoc --docformat google --math --output-directory build/docs rnnmc
-	@echo "Open build/docs/index.html"
+	@$(BIN)/python docs/build.py
 
 schema: install ## write the JSON schema of a study file, after a change of rnnmc/study.py
 	@mkdir -p $(dir $(SCHEMA))

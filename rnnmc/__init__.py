@@ -1,10 +1,10 @@
 """rnnmc: how probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.
 
-    import rnnmc
-    point = rnnmc.DesignPoint(cell="lstm", width=64, init="pytorch", drive="white")
-    rnnmc.measure(point, replicates=1000)          # statistics, a Polars frame
-    rnnmc.run_block(point, 0)                      # samples of one block, an Arrow table
-    rnnmc.scan("results/default")                  # samples of a study joined with their design points
+import rnnmc
+point = rnnmc.DesignPoint(cell="lstm", width=64, init="pytorch", drive="white")
+rnnmc.measure(point, replicates=1000)          # statistics, a Polars frame
+rnnmc.run_block(point, 0)                      # samples of one block, an Arrow table
+rnnmc.scan("results/default")                  # samples of a study joined with their design points
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnmc.block import run_block
     from rnnmc import cells
+    from rnnmc.block import run_block
     from rnnmc.cells.cell import Cell
     from rnnmc.measuring import measure
     from rnnmc.reading import scan

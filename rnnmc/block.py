@@ -75,7 +75,9 @@ def run_block(point: DesignPoint, block: int, replicates: int | None = None, dev
     cut = partition(point)
     count = cut.block if replicates is None else replicates
     if block < 0 or not 1 <= count <= cut.block:
-        raise UsageError(f"block {block}, replicates {count}: give a block of at least 0 and 1 to {cut.block} replicates")
+        raise UsageError(
+            f"block {block}, replicates {count}: give a block of at least 0 and 1 to {cut.block} replicates"
+        )
     with _one_thread(device):
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
         together = [tiles] if device == "cuda" else [[tile] for tile in tiles]
@@ -125,7 +127,9 @@ def _one_thread(device: str) -> Iterator[None]:
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device on this machine; run with --device cpu, or give RAY_ADDRESS of a cluster that has one")
+        raise UsageError(
+            "no CUDA device on this machine; run with --device cpu, or give RAY_ADDRESS of a cluster that has one"
+        )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -82,7 +82,7 @@ def _init(init: str, gain: float | None, input_std: float | None, bias: list[str
     """The initialisation that --init, --gain, --input-std and --bias describe, as a study file would say it."""
     from rnnmc.initialisers import laws
 
-    said = _yaml(init)
+    said: Any = _yaml(init)
     if isinstance(said, str) and said in laws():
         if gain is None and laws()[said].model_fields[laws()[said].main or ""].is_required():
             raise UsageError(f"--gain: nothing is given; --init {said} needs it, for example --gain 1")
@@ -94,7 +94,7 @@ def _init(init: str, gain: float | None, input_std: float | None, bias: list[str
     if input_std is not None:
         said["input"] = {"gaussian": input_std}
     for one in bias:
-        name, equals, value = one.partition("=")
+        name, _, value = one.partition("=")
         try:
             said.setdefault("bias", {})[name] = float(value)
         except ValueError:
@@ -106,7 +106,9 @@ def _init(init: str, gain: float | None, input_std: float | None, bias: list[str
 def measure(
     cell: Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")],
     width: Annotated[int, typer.Option(help="n, units")] = 16,
-    init: Annotated[str, typer.Option(help="preset or law (see `rnnmc initialisers`), or a mapping in YAML")] = "pytorch",
+    init: Annotated[
+        str, typer.Option(help="preset or law (see `rnnmc initialisers`), or a mapping in YAML")
+    ] = "pytorch",
     gain: Annotated[float | None, typer.Option(help="of the recurrent law: gaussian means N(0, gain^2/n)")] = None,
     input_std: Annotated[float | None, typer.Option(help="deviation of the input weights or of the field")] = None,
     bias: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, for example forget=1; repeatable")] = None,
@@ -170,7 +172,9 @@ def _measure(
 
 
 @app.command()
-def run(study_file: StudyFile, address: Address = None, device: Device = "auto", results: Path = Path("results")) -> None:
+def run(
+    study_file: StudyFile, address: Address = None, device: Device = "auto", results: Path = Path("results")
+) -> None:
     """Run a whole study without Snakemake: the same results in the same files."""
     from rnnmc import pipeline
     from rnnmc.cluster import connected
@@ -186,7 +190,10 @@ def run(study_file: StudyFile, address: Address = None, device: Device = "auto",
             connected(address, dashboard=True) as cluster,
             progress(study.study, sum(job.replicates for job in jobs)) as report,
         ):
-            print(f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}", file=sys.stderr)
+            print(
+                f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
+                file=sys.stderr,
+            )
             pipeline.sample(directory, jobs, cluster, _device(device), report)
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
@@ -264,14 +271,16 @@ def statistics(
     directory: Folder,
     vanish: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
     explode: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
-    interval: Annotated[str | None, typer.Option(help="wilson, jeffreys, clopper-pearson or confidence-sequence")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="wilson, jeffreys, clopper-pearson or confidence-sequence")
+    ] = None,
 ) -> None:
     """Aggregate the samples again: other thresholds, other intervals. Samples nothing."""
     from rnnmc import pipeline
     from rnnmc.intervals import KINDS
     from rnnmc.study import Thresholds
 
-    said: Any = pipeline.study_said(directory)
+    said = pipeline.study_said(directory)
     given = {name: value for name, value in (("vanish", vanish), ("explode", explode)) if value is not None}
     if interval not in (None, *KINDS):
         raise UsageError(f"--interval: {interval} is not known; give {', '.join(KINDS)}")

@@ -74,7 +74,9 @@ def connected(address: str | None = None, cpus: int | None = None, dashboard: bo
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address is None:
             raise RunError(f"a local Ray could not be started: {str(error).splitlines()[0]}") from error
-        raise UsageError(f"RAY_ADDRESS {address}: no Ray answers there; start one with `ray start --head` or unset it") from None
+        raise UsageError(
+            f"RAY_ADDRESS {address}: no Ray answers there; start one with `ray start --head` or unset it"
+        ) from None
     try:
         resources = ray.cluster_resources()
         yield Cluster(
@@ -140,12 +142,14 @@ def start_head(log: Path) -> Head:
     start = time.monotonic()
     while not answer.exists():
         if process.poll() is not None:
-            raise RunError(f"{log}: the Ray head ended at once: {(log.read_text().strip().splitlines() or ['no word'])[-1]}")
+            raise RunError(
+                f"{log}: the Ray head ended at once: {(log.read_text().strip().splitlines() or ['no word'])[-1]}"
+            )
         if time.monotonic() - start > HEAD_PATIENCE:
             process.terminate()
             raise RunError(f"{log}: the Ray head did not start within {HEAD_PATIENCE:.0f} s; see this log")
         time.sleep(0.05)
-    address, dashboard = (answer.read_text().splitlines() + ["", ""])[:2]
+    address, dashboard = [*answer.read_text().splitlines(), "", ""][:2]
     answer.unlink()
     answer.parent.rmdir()
     return Head(process, address, dashboard)

@@ -61,7 +61,12 @@ def make_shard(message: dict[str, Any], directory: str, device: str, source: dic
         table = run_block(point, message["block"], message["replicates"], device)
     seconds = time.perf_counter() - begin
     cut = partition(point)
-    facts = source | {"device": _device_name(device), "kernel": cut.kernel, "tile": cut.tile, "wall_seconds": round(seconds, 3)}
+    facts = source | {
+        "device": _device_name(device),
+        "kernel": cut.kernel,
+        "tile": cut.tile,
+        "wall_seconds": round(seconds, 3),
+    }
     write_shard(Path(directory), point, message["block"], table, facts)
     return Done(point.key, message["block"], message["replicates"], seconds, "")
 
@@ -84,7 +89,9 @@ def source_facts() -> dict[str, Any]:
     names = ("torch", "numpy", "scipy", "pyarrow", "ray", "polars")
     here = Path(__file__).parent
     try:
-        commit = subprocess.run(["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10).stdout.strip()
+        commit = subprocess.run(
+            ["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
+        ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         commit = ""
     ours = {"rnnmc": __version__, "python": platform.python_version()}
@@ -101,7 +108,9 @@ class Dispatcher:
         self.task = ray.remote(make_shard)
         self.room = asyncio.Semaphore(slots * IN_FLIGHT_PER_SLOT)
         self.replicates = metrics.Counter("rnnmc_replicates", "Replicates sampled", tag_keys=("cell", "width"))
-        self.seconds = metrics.Histogram("rnnmc_block_seconds", "Wall time of a block", [0.1, 0.3, 1, 3, 10, 30, 100], ("cell",))
+        self.seconds = metrics.Histogram(
+            "rnnmc_block_seconds", "Wall time of a block", [0.1, 0.3, 1, 3, 10, 30, 100], ("cell",)
+        )
 
     async def sample(
         self, messages: list[dict[str, Any]], directory: str, device: str, source: dict[str, Any]
@@ -134,7 +143,9 @@ class Dispatcher:
         point = DesignPoint(**message["point"])
         name = f"{point.label} | block {message['block'] + 1}/{message['of']}"
         wants: dict[str, Any] = {"num_gpus": 0.25, "num_cpus": 0.5} if device == "cuda" else {"num_cpus": 1}
-        reference = self.task.options(name=name, max_retries=RETRIES, **wants).remote(message, directory, device, source)
+        reference = self.task.options(name=name, max_retries=RETRIES, **wants).remote(
+            message, directory, device, source
+        )
         try:
             result: Done = await reference
             tags = {"cell": point.cell}
@@ -155,8 +166,10 @@ def _sentence(error: Exception, name: str) -> str:
     if isinstance(cause, (RunError, UsageError)):
         return str(cause)
     if type(error).__name__ in ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "LocalRayletDiedError"):
-        return f"{name}: its worker died {RETRIES + 1} times ({type(error).__name__}); give the machine more memory or -j less"
-    return f"{name}: {type(cause).__name__}: {str(cause).strip().splitlines()[-1] if str(cause).strip() else 'no word'}"
+        died = f"its worker died {RETRIES + 1} times ({type(error).__name__})"
+        return f"{name}: {died}; give the machine more memory or run fewer blocks at a time"
+    words = str(cause).strip().splitlines() or ["no word"]
+    return f"{name}: {type(cause).__name__}: {words[-1]}"
 
 
 def start_dispatcher(cluster: Cluster, named: bool = False) -> Any:
@@ -188,6 +201,7 @@ def choose_device(wanted: str, cluster: Cluster) -> str:
 def fan_out(cluster: Cluster, jobs: Sequence[Job], directory: Path, device: str = "auto") -> Iterator[Done]:
     """Sample every job over Ray and yield each when its shard is on disk (or has failed, with the reason)."""
     import ray
+    from ray.exceptions import RayError
 
     if not jobs:
         return
@@ -201,5 +215,7 @@ def fan_out(cluster: Cluster, jobs: Sequence[Job], directory: Path, device: str 
     try:
         for reference in stream:
             yield ray.get(reference)
-    except ray.exceptions.RayError as error:
-        raise RunError(f"Ray went away ({type(error).__name__}); finished blocks are kept: run again to go on") from None
+    except RayError as error:
+        raise RunError(
+            f"Ray went away ({type(error).__name__}); finished blocks are kept: run again to go on"
+        ) from None

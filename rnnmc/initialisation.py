@@ -72,7 +72,9 @@ class Initialisation:
                     raise refuse(f"{role}.{gate}", gate, f"is not a {role} gate of {cell.name}; {choose(gate, names)}")
             missing = [gate for gate in names if gate not in law_of and EVERY not in law_of]
             if missing:
-                raise refuse(role, "nothing", f"is said for {missing[0]} of {cell.name}; give a law, such as gaussian: 1")
+                raise refuse(
+                    role, "nothing", f"is said for {missing[0]} of {cell.name}; give a law, such as gaussian: 1"
+                )
             filled[role] = {gate: law_of.get(gate, law_of.get(EVERY)) for gate in names}
         return filled
 
@@ -124,7 +126,9 @@ def _read_law(value: dict[str, Any], path: str) -> Law:
     names = [key for key in value if key in laws()]
     unknown = [key for key in value if key not in laws() and key not in MODIFIERS]
     if unknown:
-        raise refuse(f"{path}.{unknown[0]}", value[unknown[0]], f"is under an unknown law; {choose(unknown[0], laws())}")
+        raise refuse(
+            f"{path}.{unknown[0]}", value[unknown[0]], f"is under an unknown law; {choose(unknown[0], laws())}"
+        )
     if len(names) != 1:
         raise refuse(path, value, f"does not name one law; {choose('', laws())}")
     modifiers = {key: value[key] for key in value if key in MODIFIERS}
@@ -137,7 +141,9 @@ def _read_law(value: dict[str, Any], path: str) -> Law:
 
 
 def _written_role(role: Role) -> dict[str, Any]:
-    return {} | (role[EVERY].written() if EVERY in role else {}) | {g: v.written() for g, v in role.items() if g != EVERY}
+    return (
+        {} | (role[EVERY].written() if EVERY in role else {}) | {g: v.written() for g, v in role.items() if g != EVERY}
+    )
 
 
 def _presets_or_laws(name: str) -> str:

@@ -87,7 +87,7 @@ def _clopper_pearson(count: Floats, total: Floats, tail: float) -> tuple[Floats,
 
 
 def _confidence_sequence(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
-    """Probabilities that the uniform mixture of Robbins does not reject: they hold at every number of replicates at once.
+    """Probabilities that the uniform mixture of Robbins does not reject, at any number of replicates.
 
     The ratio of the mixture's likelihood to that of p is a martingale under p, and so exceeds 1/(2 tail) ever with
     probability at most 2 tail (Ville). Its logarithm is convex in p with the minimum at the share: bisect each side.

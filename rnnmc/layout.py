@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 
 
-
 class Layout(Protocol):
     """The operations that differ between the layouts; `out_axis` and `direction_axis` name the axes above."""
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnmc.block import step_flop
+from rnnmc.block import partition, step_flop
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.errors import UsageError
 from rnnmc.pipeline import jobs_missing, plan, sample, samples_of

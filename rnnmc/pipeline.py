@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnnmc.block import partition, run_block
 from rnnmc.cluster import Cluster
-from rnnmc.errors import RunError
+from rnnmc.errors import RunError, UsageError
 from rnnmc.fanout import Done, Job, fan_out, make_shard, source_facts
 from rnnmc.progress import Report
 from rnnmc.store import (
@@ -29,6 +29,7 @@ from rnnmc.study import PlannedPoint, Study, Thresholds
 
 if TYPE_CHECKING:
     import polars as pl
+
 
 def folder_of(study: Study, results: str | Path = "results") -> Path:
     """Where a study leaves its files."""
@@ -123,19 +124,25 @@ def report(directory: Path) -> Path:
 
     from rnnmc.report import write_report
 
+    said = study_said(directory)
     try:
         statistics = pl.read_parquet(directory / "statistics.parquet")
         points = pl.read_parquet(directory / "points.parquet")
     except OSError:
-        raise RunError(f"{directory / 'statistics.parquet'}: is not there; run rnnmc statistics {directory} first") from None
-    return write_report(directory, study_said(directory), points, statistics)
+        raise RunError(
+            f"{directory / 'statistics.parquet'}: is not there; run rnnmc statistics {directory} first"
+        ) from None
+    return write_report(directory, said, points, statistics)
 
 
-def study_said(directory: Path) -> dict[str, object]:
+def study_said(directory: Path) -> dict[str, Any]:
     """What study.yaml of a study folder says about the study as a whole (without its points)."""
     import yaml
 
-    text = (directory / "study.yaml").read_text(encoding="utf-8")
+    path = directory / "study.yaml"
+    if not path.exists():
+        raise UsageError(f"{path}: is not there; give the folder of a study, such as results/default")
+    text = path.read_text(encoding="utf-8")
     head = text.partition("\npoints:")[0]  # the list of points is long, and slow to parse
     return yaml.safe_load(head)
 

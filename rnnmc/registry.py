@@ -10,14 +10,10 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
-
-
-class Offered(Protocol):
-    name: str
 
 
 @cache
@@ -86,7 +82,13 @@ class Described(BaseModel):
         return " ".join(words + [f"{k} {v}" for k, v in given.items() if k != self.main])
 
 
-_KINDS = {"int": "a whole number", "float": "a number", "string": "a text", "bool": "true or false", "dict": "a mapping"}
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "a text",
+    "bool": "true or false",
+    "dict": "a mapping",
+}
 
 
 def explain(error: Any) -> tuple[Any, str]:

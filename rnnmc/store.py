@@ -67,10 +67,12 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error.strerror}; make room or give another folder, then run again") from error
+        raise RunError(
+            f"{path}: cannot be written: {error.strerror}; make room or give another folder, then run again"
+        ) from error
 
 
 @contextmanager
@@ -123,7 +125,7 @@ def write_shard(directory: Path, point: DesignPoint, block: int, table: pa.Table
         buffer,
         SCHEMA,
         compression="zstd",
-        use_dictionary=["point", "block", "replicate", "horizon", "status"],
+        use_dictionary=[n for n in SCHEMA.names if n not in FLOATS],  # pyright: ignore[reportArgumentType]
         column_encoding=dict.fromkeys(FLOATS, "BYTE_STREAM_SPLIT"),  # a float32 in a float64 costs four bytes this way
     ) as writer:
         writer.write_table(table)
@@ -183,7 +185,9 @@ def samples(directory: Path, planned: PlannedPoint) -> pa.Table:
     tables = []
     for block, count, shard in shards(directory, planned):
         if shard is None:
-            raise RunError(f"{shard_path(directory, planned.point, block)}: is not there yet; run the study to the end first")
+            raise RunError(
+                f"{shard_path(directory, planned.point, block)}: is not there yet; run the study to the end first"
+            )
         tables.append(shard.table.slice(0, count * len(planned.point.horizons)))
     return pa.concat_tables(tables)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells.cell import Cell
@@ -42,7 +42,9 @@ def _read_horizons(value: Any) -> Any:
     if isinstance(value, dict):
         unknown = [key for key in value if key not in ("to", "per_decade")]
         if unknown or "to" not in value:
-            raise refuse(unknown[0] if unknown else "", value, "is not {to: steps, per_decade: number} nor a list of steps")
+            raise refuse(
+                unknown[0] if unknown else "", value, "is not {to: steps, per_decade: number} nor a list of steps"
+            )
         for key in value:
             if type(value[key]) is not int or value[key] < 1:
                 raise refuse(key, value[key], "is not possible; give a whole number of at least 1")
@@ -101,7 +103,9 @@ class DesignPoint(_Model):
 
     cell: str
     width: Annotated[int, Field(ge=1)]
-    init: Annotated[Initialisation, BeforeValidator(Initialisation.read)] = Field(default="pytorch", validate_default=True)
+    init: Annotated[Initialisation, BeforeValidator(Initialisation.read)] = Field(
+        default="pytorch", validate_default=True
+    )
     drive: Annotated[Drive, BeforeValidator(read_drive)] = White()
     weights: Literal["tied", "untied"] = "tied"
     state_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -230,7 +234,9 @@ def read_study(content: Any, source: str) -> Study:
             raise UsageError(f"{source}: {key}: is an unknown key; {choose(str(key), Study.model_fields)}")
     entries = content.get("points")
     if not isinstance(entries, list) or not entries:
-        raise UsageError(f"{source}: points: {entries!r} is empty; give a list of entries, such as - {{cell: lstm, width: 16}}")
+        raise UsageError(
+            f"{source}: points: {entries!r} is empty; give a list of entries, such as - {{cell: lstm, width: 16}}"
+        )
     try:
         head = Study(**{key: content[key] for key in _HEAD if key in content}, points=())
     except ValidationError as error:
@@ -282,7 +288,9 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123
 def _planned(entry: Any, place: str, head: Study) -> Iterator[PlannedPoint]:
     """The product of the lists of one entry of `points`."""
     if not isinstance(entry, dict):
-        raise UsageError(f"{place}: {entry!r} is not a mapping; give cell, width and what else differs from the default")
+        raise UsageError(
+            f"{place}: {entry!r} is not a mapping; give cell, width and what else differs from the default"
+        )
     known = [*DesignPoint.model_fields, "replicates"]
     for key in entry:
         if key not in known:
@@ -349,6 +357,5 @@ def study_schema() -> dict[str, Any]:
 
 
 def _json_type(field: Any) -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Annotated[field.annotation, field]).json_schema()
+    schema = create_model("One", value=(field.annotation, field)).model_json_schema()["properties"]["value"]
+    return {key: value for key, value in schema.items() if key != "title"}

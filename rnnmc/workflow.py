@@ -34,7 +34,8 @@ class Run:
         self.directory = pipeline.folder_of(self.study).as_posix()
         self.replicates = {planned.point.key: planned.replicates for planned in self.study.points}
         self.manifests = [
-            (point_folder(Path(self.directory), planned.point) / "manifest.json").as_posix() for planned in self.study.points
+            (point_folder(Path(self.directory), planned.point) / "manifest.json").as_posix()
+            for planned in self.study.points
         ]
         self.fingerprint = json.dumps(self.study.written(), sort_keys=True)
         self.workflow = workflow

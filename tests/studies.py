@@ -44,7 +44,13 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
 def command(*words: str | Path, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command of this environment to its end, away from any Ray that another test may hold."""
     return subprocess.run(
-        [str(word) for word in words], cwd=cwd, env=environment(), capture_output=True, text=True, timeout=SECONDS, **options
+        [str(word) for word in words],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        **options,
     )
 
 

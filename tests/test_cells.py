@@ -74,7 +74,9 @@ def test_a_framework_cell_is_pytorch_s_with_weights_mapped_by_name(name, layout)
     wanted = torch.stack([module(x[:, r : r + 1])[0][:, 0] for r, module in enumerate(modules)], dim=1).detach()
 
     cell = cells()[name]
-    u, w, b_x, b_h = (torch_gates(modules, f"{kind}_l0", names, signs) for kind in ("weight_hh", "weight_ih", "bias_ih", "bias_hh"))
+    u, w, b_x, b_h = (
+        torch_gates(modules, f"{kind}_l0", names, signs) for kind in ("weight_hh", "weight_ih", "bias_ih", "bias_hh")
+    )
     inner = {"candidate_recurrent": b_h["candidate"]} if name == "gru_reset_after" else {}
     if inner:
         b_h["candidate"] = torch.zeros_like(b_h["candidate"])
@@ -82,7 +84,8 @@ def test_a_framework_cell_is_pytorch_s_with_weights_mapped_by_name(name, layout)
     state = tuple(vector_of(layout, torch.zeros(replicates, width, dtype=torch.float64)) for _ in cell.parts)
     for t in range(steps):
         drive = {
-            gate: vector_of(layout, torch.einsum("rnm,rm->rn", w[gate], x[t]) + b_x[gate] + b_h[gate]) for gate in cell.gates
+            gate: vector_of(layout, torch.einsum("rnm,rm->rn", w[gate], x[t]) + b_x[gate] + b_h[gate])
+            for gate in cell.gates
         }
         state = cell.step(weights, drive, state)
         assert torch.allclose(layout.matrices(state[0])[:, 0], wanted[t], rtol=1e-12, atol=1e-14)
@@ -110,7 +113,10 @@ def test_every_cell_passes_every_check(name, width):
 
 
 def test_the_exact_laws_are_checked_on_every_cell():
-    laws = {name: {result.name for result in check_cell(cell) if result.name.startswith("law")} for name, cell in cells().items()}
+    laws = {
+        name: {result.name for result in check_cell(cell) if result.name.startswith("law")}
+        for name, cell in cells().items()
+    }
     assert all(laws.values())
     gated = {name for name, cell in cells().items() if cell.memory}
     assert gated == {name for name, found in laws.items() if "law of zero weights" in found}
@@ -231,7 +237,11 @@ class BatchMean(Tanh):
     def linearise(self, weights, drive, state):
         axis = weights.layout.replicate_axis
         (after,), _ = super().linearise(weights, drive, state)
-        jacobian = (weights.recurrent["hidden"] * (1 - after**2)).mean(axis, keepdim=True).expand_as(weights.recurrent["hidden"])
+        jacobian = (
+            (weights.recurrent["hidden"] * (1 - after**2))
+            .mean(axis, keepdim=True)
+            .expand_as(weights.recurrent["hidden"])
+        )
         return (after,), lambda d: (weights.product(d[0], jacobian),)
 
 

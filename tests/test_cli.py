@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from scipy.stats import binom, norm
+from studies import command, small, study_of
 
 import rnnmc
 from rnnmc import pipeline
 from rnnmc.store import claimed
-from studies import command, small, study_of
 
 
 def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:
@@ -46,7 +46,10 @@ def _within(count: int, probability: float, total: int) -> None:
     [
         (["measure", "lstm", "--width", "0"], "width: 0 is not a possible width; give a number of at least 1"),
         (["measure", "lstn"], "did you mean lstm?"),
-        (["measure", "lstm", "--init", "gaussian", "--gain", "-1"], "init.recurrent.gaussian: -1.0 is not a possible gain"),
+        (
+            ["measure", "lstm", "--init", "gaussian", "--gain", "-1"],
+            "init.recurrent.gaussian: -1.0 is not a possible gain",
+        ),
         (["measure", "lstm", "--init", "gaussian"], "--gain: nothing is given; --init gaussian needs it"),
         (["measure", "lstm", "--gain", "2"], "--gain: 2 goes with a law"),
         (["measure", "tanh", "--bias", "forget=1"], "forget is not a bias gate of tanh; there are hidden"),
@@ -101,7 +104,7 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
     assert not list(tmp_path.iterdir())
 
 
-USERS_CELL = '''
+USERS_CELL = """
 import rnnmc
 
 class Leaky(rnnmc.Cell):
@@ -118,7 +121,7 @@ class Wrong(Leaky):
         return self.step(weights, drive, state), lambda directions: (0.9 * directions[0],)
 
 leaky, wrong = Leaky(), Wrong()
-'''
+"""
 
 
 def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: Path) -> None:
@@ -153,7 +156,7 @@ def test_sampling_until_it_is_known_well_enough_gives_intervals_that_allow_for_t
         "--target-half-width", "0.01", "--json", cwd=tmp_path,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    row = [row for row in json.loads(run.stdout)["statistics"] if row["horizon"] == 20][0]
+    row = next(row for row in json.loads(run.stdout)["statistics"] if row["horizon"] == 20)
     assert row["interval"] == "confidence-sequence"
     assert (row["p_vanish_at_high"] - row["p_vanish_at_low"]) / 2 <= 0.01
     wilson = rnnmc.measure(rnnmc.DesignPoint(cell="relu", width=2, horizons=[5]), replicates=100)

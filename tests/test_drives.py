@@ -12,6 +12,7 @@ from reference import measured
 from scipy import stats
 
 from rnnmc.drives import drives, read_drive
+from rnnmc.drives.file import FileDrive
 from rnnmc.errors import UsageError
 from rnnmc.study import DesignPoint
 
@@ -27,6 +28,13 @@ def sequence(said, steps, replicates, piece=64, seed=3):
     source = drive.pieces(np.random.default_rng(seed), (piece, replicates, max(drive.dimension, 1)))
     parts = [next(source).copy() for _ in range(-(-steps // piece))]
     return np.concatenate(parts)[:steps]
+
+
+def rows_of(said):
+    """(rows, dimension) of a file, standardised."""
+    drive = read_drive({"file": said})
+    assert isinstance(drive, FileDrive)
+    return drive.sequence
 
 
 def point(drive, **more):
@@ -69,7 +77,16 @@ def test_constant_and_none_are_what_they_say():
 
 
 @pytest.mark.parametrize(
-    "said", ["white", {"white": 3}, "ar1", "field", {"constant": 1.0}, {"file": SUNSPOTS}, {"file": {"path": TEXT, "tokens": "word"}}]
+    "said",
+    [
+        "white",
+        {"white": 3},
+        "ar1",
+        "field",
+        {"constant": 1.0},
+        {"file": SUNSPOTS},
+        {"file": {"path": TEXT, "tokens": "word"}},
+    ],
 )
 def test_how_long_a_piece_is_changes_no_value(said):
     whole = sequence(said, 130, 5, piece=130)
@@ -93,7 +110,8 @@ def test_every_drive_says_where_it_comes_from_and_writes_what_it_reads():
     for drive in drives().values():
         assert drive.formula
         assert drive.source
-    for said in ("none", "white", {"white": 4}, "field", "ar1", {"ar1": {"correlation": 0.5, "dimension": 2}}, {"constant": -1.5}, {"file": SUNSPOTS}):
+    coloured = {"ar1": {"correlation": 0.5, "dimension": 2}}
+    for said in ("none", "white", {"white": 4}, "field", "ar1", coloured, {"constant": -1.5}, {"file": SUNSPOTS}):
         drive = read_drive(said)
         assert read_drive(drive.written()) == drive
         assert str(drive)
@@ -119,7 +137,7 @@ def write(folder, name, text):
     ids=["sunspots", "co2", "characters", "words"],
 )
 def test_a_file_is_standardised_to_unit_variance_in_every_component(said):
-    rows = read_drive({"file": said}).sequence
+    rows = rows_of(said)
     assert rows.shape[1] == said.get("dimension", 1)
     assert rows.mean(axis=0) == pytest.approx(0, abs=1e-12)
     assert rows.std(axis=0) == pytest.approx(1, rel=1e-12)
@@ -127,12 +145,12 @@ def test_a_file_is_standardised_to_unit_variance_in_every_component(said):
 
 def test_sunspots_are_the_numbers_of_the_file_in_its_order():
     table = pl.read_csv(SUNSPOTS["path"])["SUNACTIVITY"].to_numpy()
-    rows = read_drive({"file": SUNSPOTS}).sequence[:, 0]
+    rows = rows_of(SUNSPOTS)[:, 0]
     assert rows * table.std() + table.mean() == pytest.approx(table, abs=1e-9)
 
 
 def test_every_replicate_starts_at_a_row_of_its_own_and_wraps_round():
-    rows = read_drive({"file": SUNSPOTS}).sequence[:, 0]
+    rows = rows_of(SUNSPOTS)[:, 0]
     count = 6000
     x = sequence({"file": SUNSPOTS}, 2 * len(rows), count, piece=100)[:, :, 0]
     assert np.array_equal(x[: len(rows)], x[len(rows) :])
@@ -148,41 +166,40 @@ def test_every_replicate_starts_at_a_row_of_its_own_and_wraps_round():
 def test_without_wrap_all_start_at_the_first_row_and_go_as_far_as_it_reaches():
     said = {"file": SUNSPOTS | {"wrap": False}}
     x = sequence(said, 309, 4)[:, :, 0]
-    assert np.array_equal(x, np.repeat(read_drive(said).sequence, 4, axis=1))
+    assert np.array_equal(x, np.repeat(rows_of(said["file"]), 4, axis=1))
     assert point(said, horizons=(309,))
     assert "has 309 rows, fewer than the horizon 310" in refused(said, horizons=(310,))
 
 
 def test_a_text_gives_equal_tokens_equal_vectors_and_others_others(tmp_path):
     path = write(tmp_path, "text.txt", "to be or not to be")
-    words = read_drive({"file": {"path": path, "tokens": "word", "dimension": 4}}).sequence
+    words = rows_of({"path": path, "tokens": "word", "dimension": 4})
     assert words.shape == (6, 4)
     assert np.array_equal(words[0], words[4])
     assert np.array_equal(words[1], words[5])
     assert len(np.unique(words, axis=0)) == 4
-    assert read_drive({"file": {"path": path, "tokens": "character"}}).sequence.shape == (18, 1)
+    assert rows_of({"path": path, "tokens": "character"}).shape == (18, 1)
 
 
 def test_csv_and_parquet_with_the_same_column_are_the_same_series(tmp_path):
     values = [1.5, -2.0, 1e3, 4.0]
     pl.DataFrame({"x": values, "y": [1.0] * 4}).write_parquet(tmp_path / "t.parquet")
     csv = write(tmp_path, "t.csv", "x,y\n" + "".join(f"{v},1\n" for v in values))
-    one, other = (read_drive({"file": {"path": path, "column": "x"}}) for path in (str(tmp_path / "t.parquet"), csv))
-    assert np.array_equal(one.sequence, other.sequence)
-    assert one.digest != other.digest
+    one, other = (rows_of({"path": path, "column": "x"}) for path in (str(tmp_path / "t.parquet"), csv))
+    assert np.array_equal(one, other)
     pl.DataFrame({"n": [1, 2, 4]}).write_parquet(tmp_path / "whole.parquet")
-    assert len(read_drive({"file": str(tmp_path / "whole.parquet")}).sequence) == 3
+    assert len(rows_of(str(tmp_path / "whole.parquet"))) == 3
 
 
 def test_gaps_are_refused_by_name_and_interpolated_on_request(tmp_path):
     path = write(tmp_path, "gaps.csv", "t,x\n1,1\n2,\n3,3\n4,8\n")
     said = {"path": path, "column": "x"}
     assert "x has 1 gaps, the first in data row 2; fill them or give gaps: interpolate" in refused({"file": said})
-    rows = read_drive({"file": said | {"gaps": "interpolate"}}).sequence[:, 0]
+    rows = rows_of(said | {"gaps": "interpolate"})[:, 0]
     wanted = np.array([1, 2, 3, 8.0])
     assert rows == pytest.approx((wanted - wanted.mean()) / wanted.std(), rel=1e-12)
     ends = write(tmp_path, "ends.csv", "t,x\n0,\n1,1\n2,2\n3,\n")
-    assert len(read_drive({"file": {"path": ends, "column": "x", "gaps": "interpolate"}}).sequence) == 2
+    assert len(rows_of({"path": ends, "column": "x", "gaps": "interpolate"})) == 2
 
 
 def test_a_file_counts_by_its_content_and_not_by_its_path(tmp_path):

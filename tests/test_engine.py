@@ -121,6 +121,7 @@ def test_the_drive_is_input_weights_times_the_sequence_plus_bias():
         draws = Draws(point("lstm", 3, drive={"white": 4}), [(0, 0)], 8, layout, "cpu")
         _, weights, bias, _ = draws._weights(draws._streams("weights"))
         x = next(draws._drive())
+        assert x is not None
         _, drive = next(draws.steps())
         unit = layout.matrices
         together = torch.cat([unit(drive[gate]) for gate in draws.cell.gates], dim=2)
@@ -136,6 +137,7 @@ def test_blocks_and_tiles_draw_different_weights_and_tied_ones_stay():
     for place in [(0, 0), (0, 1), (1, 0)]:
         steps = Draws(design, [place], 64, Columns(), "cpu").steps()
         (first, _), (second, _) = next(steps), next(steps)
+        assert first.stacked is not None
         assert first.stacked is second.stacked
         seen[place] = first.stacked.numpy().tobytes()
     assert len(set(seen.values())) == 3
@@ -438,8 +440,7 @@ def test_a_matrix_that_is_not_finite_has_norm_nan_and_disturbs_no_other(rows, ba
 
 
 def test_log_norms_of_a_chain_never_put_rms_above_spectral():
-    for cell in ("lru", "min_gru", "linear"):
-        init = {"recurrent": {"orthogonal": 1.0}} if cell == "linear" else None
-        design = point(cell, 4, **({"init": init} if init else {}))
+    orthogonal = {"recurrent": {"orthogonal": 1.0}}
+    for design in (point("lru", 4), point("min_gru", 4), point("linear", 4, init=orthogonal)):
         spectral, rms, _ = measured(design, 100)
         assert (spectral >= rms).all()

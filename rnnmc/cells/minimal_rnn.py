@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from rnnmc.cells.cell import Cell
 from rnnmc.cells.functions import logistic
 
@@ -26,7 +24,7 @@ class MinimalRNN(Cell):
     def linearise(self, weights, drive, state):
         (h,) = state
         u, rest, slope = logistic(drive["update"] + weights.apply(h, "update")["update"])
-        y = torch.tanh(drive["candidate"])
+        y = drive["candidate"].tanh()
         jacobian = (weights.identity * u).addcmul(weights.recurrent["update"], (h - y) * slope)
 
         def push(directions):

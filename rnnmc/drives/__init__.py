@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from rnnmc.drives.drive import Drive
 from rnnmc.registry import choose, offered, refuse
@@ -24,4 +24,4 @@ def read_drive(value: Any) -> Drive:
     name, parameters = next(iter(value.items()))
     if name not in drives():
         raise refuse("", name, f"is not a drive; {choose(str(name), drives())}")
-    return drives()[name].read(parameters, str(name))
+    return cast(Drive, drives()[name].read(parameters, str(name)))

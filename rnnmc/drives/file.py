@@ -19,7 +19,8 @@ class FileDrive(Drive):
 
     path: from the working directory. column: of a table; may be left out if there is one numeric column only.
     tokens: read the file as text, by character or by word; each token has a fixed random embedding of `dimension`.
-    gaps: a missing value is refused, or interpolated on request. wrap: start at a random row and go on from the beginning at the end; without it, all start at the first row.
+    gaps: a missing value is refused, or interpolated on request. wrap: start at a random row and go on from the beginning at the end; without it, all start
+    at the first row.
     digest: SHA-256 of the file, filled in when the study is read, so that the numbers belong to the content.
     """
 
@@ -75,7 +76,9 @@ class FileDrive(Drive):
         try:
             table = pl.read_parquet(content) if content[:4] == b"PAR1" else pl.read_csv(content, infer_schema=False)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise ValueError(f"{self.path} is not a table ({str(error).splitlines()[0]}); give a CSV or Parquet file") from error
+            raise ValueError(
+                f"{self.path} is not a table ({str(error).splitlines()[0]}); give a CSV or Parquet file"
+            ) from error
         if self.column is None and table.width > 1:
             raise ValueError(f"{self.path} has columns {', '.join(table.columns)}; name one with column:")
         name = self.column or table.columns[0]
@@ -87,7 +90,9 @@ class FileDrive(Drive):
             bad &= table[name].str.strip_chars() != ""
         if bad.any():
             row = int(bad.arg_max() or 0)
-            raise ValueError(f"{self.path}: {name}: {table[name][row]!r} in data row {row + 1} is not a number; mend the file")
+            raise ValueError(
+                f"{self.path}: {name}: {table[name][row]!r} in data row {row + 1} is not a number; mend the file"
+            )
         if values.null_count() and self.gaps == "refuse":
             row = int(values.is_null().arg_max() or 0)
             raise ValueError(
@@ -124,7 +129,9 @@ def _content(path: str) -> tuple[str, bytes]:
         status = Path(path).stat()
         digest, content = _content_at(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}); give a file, from the working directory") from error
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}); give a file, from the working directory"
+        ) from error
     if not content.strip():
         raise ValueError(f"{path} is empty; give a file with at least 2 rows")
     return digest, content

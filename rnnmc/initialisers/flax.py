@@ -14,5 +14,8 @@ def roles(cell: Cell, width: int, inputs: int) -> dict[str, Any]:
 
 
 PRESET = Preset(
-    "flax", "recurrent orthogonal (each gate), input LeCun normal, bias 0", "flax.linen.SimpleCell, LSTMCell, GRUCell", roles
+    "flax",
+    "recurrent orthogonal (each gate), input LeCun normal, bias 0",
+    "flax.linen.SimpleCell, LSTMCell, GRUCell",
+    roles,
 )

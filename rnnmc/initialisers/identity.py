@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.initialisers.law import Finite, Law
+from rnnmc.initialisers.law import Finite, Law, Signs
 
 
 class Identity(Law):

@@ -59,7 +59,7 @@ class Law(Described):
     def written(self) -> Any:
         given = self.model_dump(exclude_defaults=True)
         modifiers = {key: given.pop(key) for key in MODIFIERS if key in given}
-        return {self.name: given[self.main] if list(given) == [self.main] else given} | modifiers
+        return {self.name: given[str(self.main)] if list(given) == [self.main] else given} | modifiers
 
 
 @dataclass(frozen=True)

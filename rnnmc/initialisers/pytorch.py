@@ -20,4 +20,6 @@ def roles(cell: Cell, width: int, inputs: int) -> dict[str, Any]:
     return {"recurrent": {"uniform": within}, "input": {"uniform": within}, "bias": bias}
 
 
-PRESET = Preset("pytorch", "all U(-1/sqrt n, 1/sqrt n), two bias vectors", "torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU", roles)
+PRESET = Preset(
+    "pytorch", "all U(-1/sqrt n, 1/sqrt n), two bias vectors", "torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU", roles
+)

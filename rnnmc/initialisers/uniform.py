@@ -30,8 +30,8 @@ class Uniform(Law):
         return self
 
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
-        limit = self.limit or self.gain * np.sqrt(3 / shape[1])
-        return sum(rng.uniform(-limit, limit, shape) for _ in range(self.terms))
+        limit = self.limit if self.limit is not None else (self.gain or 0.0) * np.sqrt(3 / shape[1])
+        return np.sum([rng.uniform(-limit, limit, shape) for _ in range(self.terms)], axis=0)
 
 
 LAW = Uniform

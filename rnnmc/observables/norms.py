@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from rnnmc.chain import Moment
-from rnnmc.spectral import spectral_norm
+if TYPE_CHECKING:  # a plan needs only the name, and torch takes a second to import
+    from rnnmc.chain import Moment
 
 OK, DEAD, OVERFLOW = STATUS = ("ok", "dead", "overflow")
 
@@ -17,7 +17,8 @@ class Norms:
     """log ||P_T||_2 (spectral) and log(||P_T||_F / sqrt d) (RMS), in nats, and what became of the replicate.
 
     status: index into STATUS. dead: the norm is exactly zero, both logs are -inf. overflow: the state or the product
-    left the floating-point range at or before this horizon; both logs are +inf, so that it counts as exploded.
+    left the floating-point range at or before this horizon, with the norm not yet zero; both logs are +inf, so that it
+    counts as exploded.
     """
 
     name = "norms"
@@ -26,6 +27,10 @@ class Norms:
 
     def measure(self, moment: Moment) -> dict[str, np.ndarray]:
         """log_spectral, log_rms: (R,) float64 in nats; status: (R,) int8."""
+        import torch
+
+        from rnnmc.spectral import spectral_norm
+
         product = moment.product.cpu().double()
         scale = moment.exponent.cpu().double() * math.log(2)
         rms = product.square().mean(dim=2).sum(dim=1).sqrt()

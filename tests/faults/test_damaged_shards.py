@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from studies import ROOT, command, first_shard, samples_digest, small, study_of
 
 from rnnmc import pipeline
 from rnnmc.errors import RunError
 from rnnmc.store import DamagedShard, read_shard, shard_path
 from rnnmc.study import Thresholds
-from studies import ROOT, command, first_shard, samples_digest, small, study_of
 
 STUDY = study_of(small())
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from studies import SECONDS, command, environment, long, samples_digest, shard_files, snakemake, study_of, write
 
 from rnnmc import pipeline
 from rnnmc.cluster import connected
 from rnnmc.fanout import Done
-from studies import SECONDS, command, environment, long, samples_digest, shard_files, snakemake, study_of, write
 
 STUDY = study_of(long())
 
@@ -36,7 +36,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return samples_digest(directory)
 
 
-def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_samples(tmp_path: Path, undisturbed: str) -> None:
+def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_samples(
+    tmp_path: Path, undisturbed: str
+) -> None:
     pipeline.plan(STUDY, tmp_path)
     jobs = pipeline.jobs_missing(tmp_path, STUDY.points)
     assert len(jobs) >= 6

@@ -44,7 +44,9 @@ def drawn(point, count):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_irnn_with_a_positive_state_and_no_input_keeps_every_norm_exactly(dtype):
-    point = DesignPoint(cell="relu", width=6, init={"recurrent": {"identity": 1.0}}, drive="none", dtype=dtype, horizons=(1, 10000))
+    point = DesignPoint(
+        cell="relu", width=6, init={"recurrent": {"identity": 1.0}}, drive="none", dtype=dtype, horizons=(1, 10000)
+    )
     positive = np.random.default_rng(0).uniform(0.1, 3, (8, 6))
     for moment in chain_of(point, 8, state=(positive,)):
         norms = OBSERVABLE.measure(moment)
@@ -55,7 +57,9 @@ def test_irnn_with_a_positive_state_and_no_input_keeps_every_norm_exactly(dtype)
 
 def test_irnn_with_a_random_state_keeps_its_positive_units_and_dies_with_probability_2_to_the_minus_n():
     n, count = 3, 20000
-    point = DesignPoint(cell="relu", width=n, init={"recurrent": {"identity": 1.0}}, drive="none", state_std=1.0, horizons=(1, 50))
+    point = DesignPoint(
+        cell="relu", width=n, init={"recurrent": {"identity": 1.0}}, drive="none", state_std=1.0, horizons=(1, 50)
+    )
     spectral, rms, status = measured(point, count)
     assert np.array_equal(spectral[:, 0], spectral[:, 1])
     assert not spectral[status == "ok"].any()
@@ -167,7 +171,9 @@ KEPT = {  # cell -> (gate, sign) of what its memory is multiplied with
 def test_without_recurrent_weights_the_memory_is_its_gate_to_the_power_t(cell, width):
     gate, sign = KEPT[cell]
     init = {"recurrent": {"constant": 0.0}, "bias": {gate: BIAS}}
-    point = DesignPoint(cell=cell, width=width, init=init, drive="none", dtype="float64", state_std=1.0, horizons=(1, 7, 2000))
+    point = DesignPoint(
+        cell=cell, width=width, init=init, drive="none", dtype="float64", state_std=1.0, horizons=(1, 7, 2000)
+    )
     for moment in chain_of(point, 4):
         block = moment.product[:, -width:, -width:]  # the last part is the memory
         wanted = moment.horizon * math.log(expit(sign * BIAS))
@@ -249,7 +255,7 @@ def test_all_exponents_by_qr_add_up_to_the_log_determinants(n):
         exponents += np.log(np.abs(np.diagonal(r, axis1=1, axis2=2)))
     volume = sum(np.linalg.slogdet(factor)[1] for factor in factors)
     assert exponents.sum(axis=1) == pytest.approx(volume, rel=1e-10)
-    spectral, rms, _ = measured(point, 3)  # and the largest is the engine's, up to the angle to the first direction
+    spectral, _, _ = measured(point, 3)  # and the largest is the engine's, up to the angle to the first direction
     assert (exponents[:, 0] <= spectral[:, 0] + 1e-9).all()
     assert np.abs(exponents.max(axis=1) - spectral[:, 0]).max() < 10
 
