@@ -5,8 +5,9 @@ For each cell and width, in microseconds per sample-step (one step of one replic
 rnnmc   `run_block` as a study calls it: draws, 1,000 steps of the chain, and norms at 8 horizons per decade.
 limit   the machine's own rate of float32 matrix multiplication, measured here before each cell; the share counts only
         the matrix products of the chain, so it also shows what draws, norms and elementwise work cost.
-peer    the same weights and drives, already drawn, through batched torch.func Jacobians (the faster of forward and
-        reverse mode) and a product in the log domain, with one norm at the end. They must agree before they are timed.
+peer    the same weights and drives, already drawn, through batched torch.func Jacobians (forward or reverse mode, small
+        or large batch, whichever is fastest) and a product in the log domain, with one norm at the end. The two must
+        agree before they are timed.
 
 Medians of several runs, with half the range between the fastest and the slowest as spread. Prints a table and writes
 benchmarks/results.json. Run by `make bench`; `make bench BENCH=--quick` takes some of the cells and widths.
@@ -38,10 +39,11 @@ from rnnmc.study import DesignPoint, horizons_up_to
 from rnnmc.weights import Weights
 
 WIDTHS = (1, 4, 16, 64, 128)
-PEER_BATCH = 64  # replicates at least: a batch that torch.func is at ease with
-PEER_SECONDS = 0.2  # about what one run of the peer takes
+PEER_BATCH = 64  # the large batch holds at least so many replicates, the small one a tile of rnnmc
+TRIAL_STEPS = 3
+PEER_SECONDS = 0.15  # about what one run of the peer takes
 HORIZON = 1000
-RUNS = 5
+RUNS = 3
 QUICK_CELLS, QUICK_WIDTHS, QUICK_RUNS = ["tanh", "lstm", "gru_reset_after"], (1, 16, 64), 2
 CHECKED_STEPS = 10
 AGREEMENT = 1e-6  # nats, in float64 over CHECKED_STEPS steps
@@ -71,6 +73,14 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """How torch.func was run: which way it differentiated, and how many replicates at a time."""
+
+    mode: peer.Mode
+    batch: int
+
+
+@dataclass(frozen=True)
 class Row:
     """One line of the table. Times in microseconds per sample-step; flop of the chain's matrix products alone."""
 
@@ -80,7 +90,7 @@ class Row:
     flop: int
     share_of_peak: float
     peer: Timing
-    peer_mode: str
+    peer_way: Peer
     ratio: float
 
 
@@ -130,10 +140,10 @@ def time_rnnmc(cell: str, width: int, runs: int) -> Timing:
     return Timing.of(lambda: run_block(point, 0, tile), runs, tile * HORIZON)
 
 
-def drawn(point: DesignPoint) -> tuple[int, Steps]:
+def drawn(point: DesignPoint, at_least: int) -> tuple[int, Steps]:
     """(replicates, weights and drive of each step up to the point's last horizon), the same draws as rnnmc's."""
     cut = partition(point)
-    tiles = [(0, tile) for tile in range(min(-(-PEER_BATCH // cut.tile), cut.block // cut.tile))]
+    tiles = [(0, tile) for tile in range(min(-(-at_least // cut.tile), cut.block // cut.tile))]
     steps = Draws(point, tiles, cut.tile, Rows(), "cpu").steps()
     return cut.tile * len(tiles), [step for _, step in zip(range(point.horizons[-1]), steps, strict=False)]
 
@@ -141,7 +151,7 @@ def drawn(point: DesignPoint) -> tuple[int, Steps]:
 def check_peer(cell: str, width: int) -> None:
     """Stop where rnnmc and torch.func differ: in float64, for a Jacobian near zero by cancellation is no mistake."""
     point = design_point(cell, width, (CHECKED_STEPS,), dtype="float64")
-    replicates, given = drawn(point)
+    replicates, given = drawn(point, 1)
     ours = run_block(point, 0, replicates)["log_spectral"].to_numpy()
     for mode in MODES:
         size = point.state_size
@@ -153,24 +163,21 @@ def check_peer(cell: str, width: int) -> None:
             )
 
 
-def time_peer(cell: str, width: int, runs: int) -> tuple[str, Timing]:
-    """(faster mode, microseconds per sample-step) of batched torch.func."""
+def time_peer(cell: str, width: int, runs: int) -> tuple[Peer, Timing]:
+    """(fastest way, microseconds per sample-step) of batched torch.func: both modes, and a small and a large batch."""
     point = design_point(cell, width, (CHECKED_STEPS,))
-    replicates, given = drawn(point)
-    timings = {}
-    for mode in MODES:
+    batches = dict(drawn(point, at_least) for at_least in (1, PEER_BATCH))
 
-        def run(steps: int, mode: peer.Mode = mode) -> None:
-            again = (given[i % CHECKED_STEPS] for i in range(steps))
-            peer.log_spectral(cell, again, replicates, point.state_size, steps, mode)
+    def run(way: Peer, steps: int) -> None:
+        again = (batches[way.batch][i % CHECKED_STEPS] for i in range(steps))
+        peer.log_spectral(cell, again, way.batch, point.state_size, steps, way.mode)
 
-        run(1)
-        start = time.perf_counter()
-        run(2)
-        steps = int(np.clip(2 * PEER_SECONDS / (time.perf_counter() - start), 1, 100))
-        timings[mode] = Timing.of(lambda run=run, steps=steps: run(steps), runs, replicates * steps)
-    best = min(timings, key=lambda mode: timings[mode].median)
-    return best, timings[best]
+    ways = [Peer(mode, batch) for mode in MODES for batch in batches]
+    trials = {way: Timing.of(lambda way=way: run(way, TRIAL_STEPS), 2, way.batch * TRIAL_STEPS) for way in ways}
+    best = min(ways, key=lambda way: trials[way].median)
+    seconds = trials[best].median * 1e-6 * best.batch
+    steps = int(np.clip(PEER_SECONDS / seconds, TRIAL_STEPS, HORIZON))
+    return best, Timing.of(lambda: run(best, steps), runs, best.batch * steps)
 
 
 def measure(names: list[str], widths: tuple[int, ...], runs: int, peaks: list[float]) -> Iterator[Row]:
@@ -180,9 +187,9 @@ def measure(names: list[str], widths: tuple[int, ...], runs: int, peaks: list[fl
         for width in widths:
             check_peer(cell, width)
             ours, flop = time_rnnmc(cell, width, runs), product_flop(cell, width)
-            mode, theirs = time_peer(cell, width, runs)
+            way, theirs = time_peer(cell, width, runs)
             share = flop / (ours.median * 1e-6) / max(peaks)
-            yield Row(cell, width, ours, flop, share, theirs, mode, theirs.median / ours.median)
+            yield Row(cell, width, ours, flop, share, theirs, way, theirs.median / ours.median)
 
 
 def as_table(rows: list[Row], peak: float) -> Table:

@@ -39,7 +39,7 @@ def main() -> None:
         _fail(str(error), 1)
     except CommandLineError as error:
         context = getattr(error, "ctx", None)
-        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        said = getattr(error, "format_message", error.__str__)()
         _fail(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
@@ -89,17 +89,20 @@ def _init(init: str, gain: float | None, input_std: float | None, bias: list[str
         said = {"recurrent": {said: gain}}
     elif gain is not None:
         raise UsageError(f"--gain: {gain:g} goes with a law such as --init gaussian, not with the preset {init}")
-    if input_std is not None or bias:
-        said = {"preset": said} if isinstance(said, str) else dict(said)
+    if input_std is None and not bias:
+        return said
+    roles: dict[str, Any] = dict(said) if isinstance(said, dict) else {"preset": said}
     if input_std is not None:
-        said["input"] = {"gaussian": input_std}
+        roles["input"] = {"gaussian": input_std}
+    of_gates = roles.get("bias", {})
+    of_gates = dict(of_gates) if isinstance(of_gates, dict) else {"constant": of_gates}
     for one in bias:
         name, _, value = one.partition("=")
         try:
-            said.setdefault("bias", {})[name] = float(value)
+            of_gates[name] = float(value)
         except ValueError:
             raise UsageError(f"--bias: {one!r} is not NAME=VALUE; give for example --bias forget=1") from None
-    return said
+    return roles | ({"bias": of_gates} if of_gates else {})
 
 
 @app.command()

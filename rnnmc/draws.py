@@ -66,10 +66,12 @@ class Draws:
         while True:
             of_cell, inputs, bias, scale = current
             x = next(drive)
-            if self.point.drive.is_field:
+            if x is None:
+                total = bias
+            elif self.point.drive.is_field:
                 total = x * scale + bias
             else:
-                total = bias if x is None else self.layout.product(x, inputs, plus=bias)
+                total = self.layout.product(x, inputs, plus=bias)
             yield of_cell, dict(zip(self.cell.gates, total.split(self.width, self.layout.out_axis), strict=True))
             if not tied:
                 current = self._weights(weights)

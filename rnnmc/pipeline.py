@@ -82,7 +82,7 @@ def write_manifest(directory: Path, planned: PlannedPoint) -> Path:
         if shard is None:
             raise RunError(f"block {block} of {planned.point.label} is missing; run again to go on")
         digests[block] = shard.facts["samples"]
-    path = point_folder(directory, planned.point) / "manifest.json"
+    path = point_folder(directory, planned.point) / "_manifest.json"  # readers of Parquet folders pass over such a name
     said = {"point": planned.point.key, "replicates": planned.replicates, "samples": digests}
     write_whole(path, json.dumps(said, indent=1).encode())
     return path

@@ -47,6 +47,7 @@ def _by_subspace(matrix: Tensor) -> tuple[Tensor, Tensor]:
     square = matrix.square()
     heaviest = square.sum(dim=1).topk(DIRECTIONS, dim=1).indices  # columns of the matrix to start from
     basis = torch.gather(matrix, 2, heaviest[:, None].expand(-1, matrix.shape[1], -1))
+    image = old = basis
     for _ in range(PASSES):
         basis = torch.linalg.qr(basis).Q
         image = matrix.mT @ basis  # rows of G Q are matrix @ image

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rnnmc import cluster, pipeline
+from rnnmc import pipeline
 from rnnmc.errors import RunError, UsageError
+from rnnmc.head import Head, start_head
 from rnnmc.store import point_folder
 from rnnmc.study import Study, read_study
 
@@ -34,12 +35,12 @@ class Run:
         self.directory = pipeline.folder_of(self.study).as_posix()
         self.replicates = {planned.point.key: planned.replicates for planned in self.study.points}
         self.manifests = [
-            (point_folder(Path(self.directory), planned.point) / "manifest.json").as_posix()
+            (point_folder(Path(self.directory), planned.point) / "_manifest.json").as_posix()
             for planned in self.study.points
         ]
         self.fingerprint = json.dumps(self.study.written(), sort_keys=True)
         self.workflow = workflow
-        self.head: cluster.Head | None = None
+        self.head: Head | None = None
 
     def plan(self) -> None:
         """Leave study.yaml and points.parquet."""
@@ -50,7 +51,7 @@ class Run:
         if not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS"):
             return  # each job starts a Ray of its own inside its allocation
         try:
-            self.head = cluster.start_head(Path(self.directory) / "logs" / "ray-head.log")
+            self.head = start_head(Path(self.directory) / "logs" / "ray-head.log")
         except (RunError, UsageError) as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(1)

@@ -16,6 +16,7 @@ from rnnmc.layout import Columns, Rows
 from rnnmc.study import DesignPoint
 
 sg = torch.sigmoid
+torch.set_num_threads(1)  # as in run_block: threads that share these small arrays only wait for one another
 
 
 def tanh(u, a, inner, s):

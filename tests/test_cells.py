@@ -1,3 +1,4 @@
+# pyright: reportIncompatibleMethodOverride=false
 """Cells against the frameworks, against autograd, and with planted mistakes."""
 
 import math
@@ -42,7 +43,7 @@ def vector_of(layout, vectors):
     return layout.load(vectors[:, None].numpy(), torch.float64, "cpu")
 
 
-# --- against the frameworks, by name -------------------------------------------------------------------------------
+# --- against the frameworks, by name --------------------------------------------------------------
 
 
 def torch_gates(module, replicate_of, names, signs):
@@ -100,7 +101,7 @@ def test_pytorch_s_update_gate_without_the_change_of_sign_is_told_apart():
         FRAMEWORK["gru_reset_after"][2][1] = -1
 
 
-# --- the check -----------------------------------------------------------------------------------------------------
+# --- the check ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])
@@ -198,7 +199,7 @@ def test_names_that_are_no_cell_are_refused_with_the_nearest_one():
             cell_named(name)
 
 
-# --- planted mistakes: each fails a check of its own -----------------------------------------------------------------
+# --- planted mistakes: each fails a check of its own ----------------------------------------------
 
 
 class WrongTangent(Tanh):
@@ -343,7 +344,7 @@ def test_a_cell_that_raises_fails_with_its_own_words_and_raises_nothing():
     assert all("RuntimeError: I am no cell" in result.meaning for result in results)
 
 
-# --- autodiff and the published mistake in a chain ------------------------------------------------------------------
+# --- autodiff and the published mistake in a chain ------------------------------------------------
 
 
 def chain(cell, design, layout, replicates=3):

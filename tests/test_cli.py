@@ -195,6 +195,8 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     study = study_of(small(points=[{"cell": ["relu", "lstm"], "width": 2, "dtype": ["float32", "float64"]}]))
     pipeline.plan(study, tmp_path)
     pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points), None, "cpu")
+    for planned in study.points:
+        pipeline.write_manifest(tmp_path, planned)
     pattern = f"{tmp_path}/samples/**/*.parquet"
     polars = pl.scan_parquet(pattern, hive_partitioning=True).collect()
     assert polars.shape == (4 * 300 * 3, 8)

@@ -48,7 +48,7 @@ def refused(drive, **more):
     return str(caught.value)
 
 
-# --- laws of the sequences -------------------------------------------------------------------------------------------
+# --- laws of the sequences ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("said", ["white", {"white": 3}, "field"])
@@ -117,7 +117,7 @@ def test_every_drive_says_where_it_comes_from_and_writes_what_it_reads():
         assert str(drive)
 
 
-# --- files -------------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def write(folder, name, text):

@@ -64,7 +64,7 @@ def agrees(design, replicates=2, along_its_own_states=False):
     return spectral
 
 
-# --- against the reference ---------------------------------------------------------------------------------------
+# --- against the reference ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -143,7 +143,7 @@ def test_blocks_and_tiles_draw_different_weights_and_tied_ones_stay():
     assert len(set(seen.values())) == 3
 
 
-# --- planted mistakes of published tools (physics.md section 4) ----------------------------------------------------
+# --- planted mistakes of published tools (physics.md section 4) -----------------------------------
 
 
 def test_the_wrong_time_order_is_told_apart():
@@ -174,7 +174,7 @@ def test_a_product_without_rescaling_underflows_where_the_engine_does_not():
     assert spectral.max() < -103  # the smallest float32 is e^-103.3
 
 
-# --- at the limits -------------------------------------------------------------------------------------------------
+# --- at the limits --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -268,7 +268,6 @@ def test_a_dead_relu_unit_counts_as_dead_for_good():
 def test_memory_does_not_depend_on_the_horizon():
     design = point("lstm", 16, "float32", horizons=(20, 3000))
     draws = Draws(design, [(0, 0)], 16, Rows(), "cpu")
-    held = []
 
     def storages():
         gc.collect()
@@ -276,12 +275,12 @@ def test_memory_does_not_depend_on_the_horizon():
         return {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
 
     with torch.no_grad():
-        for _ in follow(design.cell_object, Rows(), draws.steps(), draws.state(), design.horizons):
-            held.append(sum(storages().values()))
+        chain = follow(design.cell_object, Rows(), draws.steps(), draws.state(), design.horizons)
+        held = [sum(storages().values()) for _ in chain]
     assert held[1] - held[0] < 1e5  # a horizon of products would be 16 x 32 x 32 x 4 bytes x 2980 = 2e8
 
 
-# --- a pure function -----------------------------------------------------------------------------------------------
+# --- a pure function ------------------------------------------------------------------------------
 
 
 def digest(table: pa.Table) -> str:
@@ -378,7 +377,7 @@ def test_partitions_are_whole_tiles_and_cover_what_is_asked(cell, width):
         assert all(1 <= count <= cut.block for _, count in blocks)
 
 
-# --- spectral norms ------------------------------------------------------------------------------------------------
+# --- spectral norms -------------------------------------------------------------------------------
 
 
 def norms(batch: np.ndarray) -> np.ndarray:

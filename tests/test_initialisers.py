@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false
 """Every law of weights: moments, support and distribution; presets against the frameworks themselves.
 
 Each statistical assertion is a test at level ALPHA = 1e-9 (Kolmogorov-Smirnov or a normal score of 6.1), with fixed
@@ -59,7 +60,7 @@ class Drawn:
         self.bias |= {name: vector.numpy()[:, 0] for name, vector in weights.bias.items()}
 
 
-# --- laws ----------------------------------------------------------------------------------------------------------
+# --- laws -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gain", [0.5, 1, 3.0])
@@ -163,7 +164,7 @@ def test_clip_comes_before_the_spectral_radius():
     assert ((np.abs(matrix) - scale[:, None, None]) > -1e-12).sum(axis=(1, 2)).min() > 1  # several at the clip
 
 
-# --- chrono --------------------------------------------------------------------------------------------------------
+# --- chrono ---------------------------------------------------------------------------------------
 
 CHRONO = {"preset": "pytorch", "bias": {"chrono": 50.0}}
 
@@ -237,7 +238,7 @@ def test_laws_that_do_not_fit_the_cell_are_refused():
         assert "\n" not in str(caught.value)
 
 
-# --- presets against the frameworks ----------------------------------------------------------------------------------
+# --- presets against the frameworks ---------------------------------------------------------------
 
 TORCH = {  # our cell -> (PyTorch's, gates in its order); the sign of z does not matter for a symmetric law
     "tanh": (torch.nn.RNN, ["hidden"]),

@@ -47,7 +47,7 @@ def entry(more, cell="tanh", width=2):
     return f"points: [{{cell: {cell}, width: {width}, {more}}}]"
 
 
-# --- bad input: file, key path, value and remedy ---------------------------------------------------------------------
+# --- bad input: file, key path, value and remedy --------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_bad_point_in_python_is_refused_in_the_same_words():
         assert str(caught.value).startswith(sentence)
 
 
-# --- what is read ------------------------------------------------------------------------------------------------------
+# --- what is read ---------------------------------------------------------------------------------
 
 
 def test_an_entry_is_the_product_of_its_lists_at_every_depth(load):
@@ -298,12 +298,28 @@ def test_gate_level_laws_reach_the_point(load):
 
 EVERYTHING = f"""
 points:
-  - {{cell: [tanh, relu, lstm, gru, gru_tied, gru_output_gated, gru_reset_after, minimal_rnn, min_gru], width: [1, 4], init: [pytorch, keras, flax]}}
+  - cell: [tanh, relu, lstm, gru, gru_tied, gru_output_gated, gru_reset_after, minimal_rnn, min_gru]
+    width: [1, 4]
+    init: [pytorch, keras, flax]
   - {{cell: lru, width: 3, init: {{recurrent: {{ring: {{outer: [0.9, 1.0], inner: 0.3}}}}}}}}
-  - {{cell: lstm, width: 3, init: {{preset: keras, bias: {{chrono: 30.0, output: 1}}}}, drive: {{ar1: {{correlation: 0.3, dimension: 2}}}}}}
-  - {{cell: tanh, width: 3, init: {{recurrent: {{gaussian: 1e-3, clip: 1, spectral_radius: 0.5}}, input: {{gaussian: 2}}}}, drive: field}}
-  - {{cell: tanh, width: 3, init: {{recurrent: {{uniform: {{limit: 0.2, terms: 3}}}}}}, weights: untied, dtype: float64, state_std: 0.5}}
-  - {{cell: tanh, width: 3, init: {{recurrent: {{identity: {{}}}}}}, drive: {{file: {{path: {SUNSPOTS}, column: SUNACTIVITY}}}}}}
+  - cell: lstm
+    width: 3
+    init: {{preset: keras, bias: {{chrono: 30.0, output: 1}}}}
+    drive: {{ar1: {{correlation: 0.3, dimension: 2}}}}
+  - cell: tanh
+    width: 3
+    init: {{recurrent: {{gaussian: 1e-3, clip: 1, spectral_radius: 0.5}}, input: {{gaussian: 2}}}}
+    drive: field
+  - cell: tanh
+    width: 3
+    init: {{recurrent: {{uniform: {{limit: 0.2, terms: 3}}}}}}
+    weights: untied
+    dtype: float64
+    state_std: 0.5
+  - cell: tanh
+    width: 3
+    init: {{recurrent: {{identity: {{}}}}}}
+    drive: {{file: {{path: {SUNSPOTS}, column: SUNACTIVITY}}}}
   - {{cell: tanh, width: 3, drive: {{constant: 2}}, horizons: {{to: 50}}, seed: 4, replicates: 3}}
 """
 
@@ -326,7 +342,7 @@ def test_a_point_written_out_says_every_default():
     assert DesignPoint(**written).key == DesignPoint(cell="tanh", width=2).key
 
 
-# --- keys --------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------
 
 BASE = {"cell": "lstm", "width": 3, "init": "pytorch", "horizons": [1, 10]}
 
@@ -392,7 +408,7 @@ def test_a_key_is_the_same_in_another_process():
 
 
 def test_planning_imports_no_torch():
-    program = f"import sys; from rnnmc.study import DesignPoint; DesignPoint(**{BASE!r}).key; sys.exit('torch' in sys.modules)"
+    program = f"import sys, rnnmc.study as s; s.DesignPoint(**{BASE!r}).key; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env={"PATH": ""})
 
 

@@ -19,8 +19,8 @@ class FileDrive(Drive):
 
     path: from the working directory. column: of a table; may be left out if there is one numeric column only.
     tokens: read the file as text, by character or by word; each token has a fixed random embedding of `dimension`.
-    gaps: a missing value is refused, or interpolated on request. wrap: start at a random row and go on from the beginning at the end; without it, all start
-    at the first row.
+    gaps: a missing value is refused, or interpolated on request.
+    wrap: start at a random row and go on from the beginning at the end; without it, all start at the first row.
     digest: SHA-256 of the file, filled in when the study is read, so that the numbers belong to the content.
     """
 

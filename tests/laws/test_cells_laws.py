@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false
 """Exact laws and large-width theory of the nonlinear cells (physics.md sections 5 and 6).
 
 ALPHA = 1e-9 a test (or a normal score of 6.1), about forty tests: a false alarm below 1e-7. Seeds are fixed.
@@ -36,10 +37,12 @@ def gaussian(cell, width, gain, horizons, **more):
 def drawn(point, count):
     """(recurrent weights (R, in, out), initial state (R, n)) behind `chain_of`."""
     draws = Draws(point, [(0, 0)], count, Rows(), "cpu")
-    return next(draws.steps())[0].stacked.numpy(), draws.state()[0][:, 0].numpy()
+    stacked = next(draws.steps())[0].stacked
+    assert stacked is not None
+    return stacked.numpy(), draws.state()[0][:, 0].numpy()
 
 
-# --- ReLU ------------------------------------------------------------------------------------------------------------
+# --- ReLU -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -111,7 +114,7 @@ def test_untied_he_relu_of_large_width_drifts_as_hanin_and_nica_say():
     assert abs(log.var() - wanted) < wanted * 5 / n + SIGMAS * wanted * math.sqrt(3 / count)
 
 
-# --- tanh of one unit --------------------------------------------------------------------------------------------------
+# --- tanh of one unit -----------------------------------------------------------------------------
 
 
 def fixed_point(u):
@@ -153,7 +156,7 @@ def test_tanh_of_many_units_does_explode():
     assert (spectral > math.log(1e3)).mean() > 0.5
 
 
-# --- gates ---------------------------------------------------------------------------------------------------------------
+# --- gates ----------------------------------------------------------------------------------------
 
 BIAS = 1.7
 KEPT = {  # cell -> (gate, sign) of what its memory is multiplied with
@@ -202,7 +205,7 @@ def test_min_gru_s_log_norms_are_sums_of_log_1_minus_z(n):
         assert_mean(spectral[:, 0], steps * first, math.sqrt(steps * (second - first**2)))
 
 
-# --- bounds and volume -----------------------------------------------------------------------------------------------------
+# --- bounds and volume ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gain", [0.8, 2.5])
@@ -260,7 +263,7 @@ def test_all_exponents_by_qr_add_up_to_the_log_determinants(n):
     assert np.abs(exponents.max(axis=1) - spectral[:, 0]).max() < 10
 
 
-# --- large width -----------------------------------------------------------------------------------------------------------
+# --- large width ----------------------------------------------------------------------------------
 
 
 def growth(point, replicates):

@@ -1,3 +1,4 @@
+# pyright: reportAttributeAccessIssue=false
 """Exact laws of the linear RNN and the LRU (physics.md section 5), sampled through run_block.
 
 ALPHA = 1e-9 a test (or a normal score of 6.1), about forty tests: a false alarm below 1e-7. Seeds are fixed.
@@ -25,7 +26,7 @@ def assert_mean(sample, mean, deviation=None):
     assert abs(np.mean(sample) - mean) < SIGMAS * deviation / np.sqrt(len(sample))
 
 
-# --- untied Gaussian (Newman 1986) -----------------------------------------------------------------------------------
+# --- untied Gaussian (Newman 1986) ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gain", [0.7, 2.0])
@@ -81,7 +82,7 @@ def test_untied_the_top_exponent_is_newman_s(width):
         assert_mean((log[:, 1] - log[:, 0]) / 200, wanted)
 
 
-# --- tied ------------------------------------------------------------------------------------------------------------
+# --- tied -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-6)])
@@ -116,7 +117,7 @@ def test_tied_the_norm_lies_between_the_spectral_radius_and_the_condition_of_the
     assert np.median(np.abs(spectral - rho)[:, 2]) / 1000 < 0.005
 
 
-# --- drift of the arithmetic -----------------------------------------------------------------------------------------
+# --- drift of the arithmetic ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("dtype", "epsilon"), [("float64", 2.0**-53), ("float32", 2.0**-24)])
@@ -136,7 +137,7 @@ def test_fresh_haar_matrices_at_every_step_keep_norm_one(dtype, epsilon):
     assert np.abs(spectral).max() <= 2 * 6 * epsilon * 300
 
 
-# --- LRU -------------------------------------------------------------------------------------------------------------
+# --- LRU ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [1, 2, 12])

@@ -22,7 +22,7 @@ rule sample:
     input:
         ancient(f"{study_run.directory}/points.parquet"),
     output:
-        f"{study_run.directory}/samples/cell={{cell}}/{{key}}/manifest.json",
+        f"{study_run.directory}/samples/cell={{cell}}/{{key}}/_manifest.json",
     params:
         directory=lambda wildcards, input: Path(input[0]).parent,
         replicates=lambda wildcards: study_run.replicates[wildcards.key],
