@@ -32,7 +32,7 @@ Pairs = Iterator[tuple[Tensor, Tensor]]  # (found, wanted)
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: worst_error is relative to the largest entry; meaning says what a failure would mean."""
+    """One check: worst_error is relative to the largest entry; meaning says what holds if it passed."""
 
     name: str
     passed: bool
@@ -80,13 +80,18 @@ def check_cell(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]:
         return ((_tangent(cell, one), reference(cell, one)) for one in ones)
 
     checks: list[tuple[str, float, str, Callable[[], Pairs]]] = [
-        ("autograd", 1e-9, "the tangent is not the derivative of step", lambda: against(_autograd)),
-        ("finite differences", 1e-6, "the tangent is not what small steps do", lambda: against(_differences)),
-        ("next state", 1e-12, "step and linearise do not give the same next state", lambda: _next_states(cell, ones)),
-        ("linearity", 1e-10, "push is not linear in the directions", lambda: _linearity(cell, ones, rng)),
-        ("batch", 1e-10, "replicates of one batch feel each other", lambda: _batches(cell, samples)),
-        ("layouts", 1e-10, "the cell depends on the order of the axes in memory", lambda: _layouts(cell, samples)),
-        ("bounded", 0.0, "the cell says it is bounded, but its state overflows", lambda: _bound(cell, width, rng)),
+        ("autograd", 1e-9, "the tangent is the derivative of step", lambda: against(_autograd)),
+        (
+            "finite differences",
+            1e-6,
+            "the tangent is what small changes of the state do",
+            lambda: against(_differences),
+        ),
+        ("next state", 1e-12, "step and linearise give the same next state", lambda: _next_states(cell, ones)),
+        ("linearity", 1e-10, "push is linear, for any number of directions", lambda: _linearity(cell, ones, rng)),
+        ("batch", 1e-10, "no replicate feels the others of its batch", lambda: _batches(cell, samples)),
+        ("layouts", 1e-10, "the order of the axes in memory changes nothing", lambda: _layouts(cell, samples)),
+        ("bounded", 0.0, "a finite state stays finite, as the cell says", lambda: _bound(cell, width, rng)),
     ]
     checks += [(name, 1e-10, meaning, law) for name, meaning, law in _laws(cell, samples)]
     return [_result(*check) for check in checks if check[0] != "bounded" or cell.bounded]
@@ -202,12 +207,12 @@ def _laws(cell: Cell, samples: list[_Sample]) -> Iterator[tuple[str, str, Callab
         return
     arguments = [sample.laid(Rows(), r) for sample in samples for r in range(REPLICATES)]
     if cell.diagonal:
-        yield "law of eigenvalues", "singular values are not the moduli", lambda: _moduli(cell, arguments)
+        yield "law of eigenvalues", "the singular values are the moduli", lambda: _moduli(cell, arguments)
         return
     if cell.memory:
-        meaning = "without recurrent weights, the memory does not decay by its gate alone"
+        meaning = "without recurrent weights, the memory decays by its gate alone"
         yield "law of zero weights", meaning, lambda: _zero_weights(cell, arguments)
-    meaning = "at the zero state, where every gate is 1/2, the Jacobian is not a I + b U"
+    meaning = "at the zero state, where every gate is 1/2, the Jacobian is a I + b U"
     yield "law of the zero state", meaning, lambda: _zero_state(cell, arguments)
 
 

@@ -40,6 +40,8 @@ class Run:
         ]
         self.fingerprint = json.dumps(self.study.written(), sort_keys=True)
         self.workflow = workflow
+        # jobs find this environment's `rnnmc` though nobody has activated it
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.head: Head | None = None
 
     def plan(self) -> None:
