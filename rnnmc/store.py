@@ -203,7 +203,7 @@ def describe_points(study: Study) -> pa.Table:
                 "cell": point.cell,
                 "width": point.width,
                 "init": str(point.init),
-                "drive": point.drive_label,
+                "drive": str(point.drive),
                 "weights": point.weights,
                 "state_std": float(point.state_std),
                 "dtype": point.dtype,

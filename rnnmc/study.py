@@ -183,12 +183,7 @@ class DesignPoint(_Model):
     def label(self) -> str:
         """The design point for people: `lstm n=64 pytorch white`."""
         extra = [self.weights] * (self.weights != "tied") + [f"state {self.state_std:g}"] * (self.state_std > 0)
-        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive_label}", *extra])
-
-    @property
-    def drive_label(self) -> str:
-        """The drive for people, without the digest of a file."""
-        return str(self.drive).split(" digest")[0]
+        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive}", *extra])
 
 
 class PlannedPoint(_Model):

@@ -45,6 +45,10 @@ class FileDrive(Drive):
         _ = self.sequence
         return self
 
+    def __str__(self) -> str:
+        how = f" by {self.tokens}, dimension {self.dimension}" if self.tokens else f" {self.column or ''}".rstrip()
+        return f"file {Path(self.path).name}{how}"
+
     @cached_property
     def sequence(self) -> np.ndarray:
         """(rows, dimension) float64, standardised."""
