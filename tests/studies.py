@@ -41,17 +41,10 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def command(*words: str | Path, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def command(*words: str | Path, cwd: Path, patience: float = SECONDS) -> subprocess.CompletedProcess[str]:
     """Run a command of this environment to its end, away from any Ray that another test may hold."""
-    return subprocess.run(
-        [str(word) for word in words],
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        **options,
-    )
+    said = [str(word) for word in words]
+    return subprocess.run(said, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=patience)
 
 
 def environment() -> dict[str, str]:
