@@ -26,15 +26,16 @@ def spectral_norm(matrix: Tensor) -> Tensor:
     finite = matrix.isfinite().all(dim=2).all(dim=1)
     if rows <= 2:
         return torch.where(finite, matrix[:, 0, 0].abs() if rows == 1 else _of_two_by_two(matrix), torch.nan)
-    norm = torch.full_like(matrix[:, 0, 0], torch.nan)
-    todo = finite
+    size = torch.where(finite, matrix.abs().amax(dim=(1, 2)), 0.0)
+    scaled = torch.where(finite[:, None, None], matrix / torch.where(size > 0, size, 1.0)[:, None, None], 0.0)
+    todo, norm = finite, torch.zeros_like(size)
     if rows >= SHORTCUT_FROM:
-        known, value = _by_subspace(torch.where(finite[:, None, None], matrix, 0.0))
-        norm = torch.where(finite & known, value, norm)
+        known, norm = _by_subspace(scaled)
         todo = finite & ~known
-    if bool(todo.any()):
-        norm[todo] = torch.linalg.svdvals(matrix[todo])[:, 0]
-    return norm
+    if bool(todo.any()):  # the square loses nothing at the top of the spectrum, and is quicker than singular values
+        rest = scaled[todo]
+        norm[todo] = torch.linalg.eigvalsh(rest @ rest.mT)[:, -1].clamp(min=0).sqrt()
+    return torch.where(finite, norm * size, torch.nan)
 
 
 def _of_two_by_two(matrix: Tensor) -> Tensor:
@@ -43,19 +44,24 @@ def _of_two_by_two(matrix: Tensor) -> Tensor:
 
 
 def _by_subspace(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """((R,) whether the error is below tolerance, (R,) norm)."""
+    """((R,) whether the error is below tolerance, (R,) norm), each replicate by itself whatever the others need."""
     square = matrix.square()
+    total = square.sum(dim=(1, 2))
     heaviest = square.sum(dim=1).topk(DIRECTIONS, dim=1).indices  # columns of the matrix to start from
     basis = torch.gather(matrix, 2, heaviest[:, None].expand(-1, matrix.shape[1], -1))
-    image = old = basis
+    known, norm = torch.zeros_like(total, dtype=torch.bool), torch.zeros_like(total)
+    hopeful = ~known
     for _ in range(PASSES):
-        basis = torch.linalg.qr(basis).Q
-        image = matrix.mT @ basis  # rows of G Q are matrix @ image
-        basis, old = matrix @ image, basis
-    inside = image.mT @ image
-    top = torch.linalg.eigvalsh(inside)[:, -1]
-    missed = square.sum(dim=(1, 2)) - inside.diagonal(dim1=1, dim2=2).sum(1)
-    outside = (basis - old @ inside).square().sum(dim=(1, 2))
-    margin = top - missed.clamp(min=0)
-    known = (margin > 0) & (outside < TOLERANCE * top * margin)  # strictly: both are zero where tiny ones underflow
-    return known, top.clamp(min=0).sqrt()
+        old = torch.linalg.qr(basis).Q
+        image = matrix.mT @ old
+        basis = matrix @ image
+        inside = image.mT @ image
+        top = torch.linalg.eigvalsh(inside)[:, -1]
+        margin = top - (total - inside.diagonal(dim1=1, dim2=2).sum(1)).clamp(min=0)
+        outside = (basis - old @ inside).square().sum(dim=(1, 2))
+        proved = hopeful & (margin > 0) & (outside <= TOLERANCE * top * margin)
+        norm = torch.where(proved, top.clamp(min=0).sqrt(), norm)
+        known, hopeful = known | proved, hopeful & ~proved & (margin > 0)
+        if not bool(hopeful.any()):
+            break
+    return known, norm
