@@ -17,6 +17,7 @@ LARGEST_TILE = 4096
 COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster
 FLOP_A_BLOCK = 1.2e11  # a few seconds on one core
 LARGEST_BLOCK = 1 << 16
+LARGEST_NUMBER = 2**31 - 1  # of a replicate, a block or a horizon: they are stored in 32 bits
 
 SCHEMA = pa.schema(
     [
@@ -69,14 +70,18 @@ def run_block(point: DesignPoint, block: int, replicates: int | None = None, dev
 
     replicates: keep only the first so many of the block; they are the same bits as in the whole block. Log-norms are
     in nats; with a float32 point they are rounded to float32. device: "cpu" or "cuda"; weights and drives are drawn
-    on the CPU either way. Raises UsageError for a block below 0, a count outside of the block, or a device that is
-    not there.
+    on the CPU either way; on a GPU the tiles of a block run together, and equal bits hold for equal counts only.
+    Raises UsageError for a block or count that cannot be, or a device that is not there.
     """
+    if not isinstance(point, DesignPoint):
+        raise UsageError(f"run_block: {point!r} is not a design point; give an rnnmc.DesignPoint")
     cut = partition(point)
     count = cut.block if replicates is None else replicates
-    if block < 0 or not 1 <= count <= cut.block:
+    last = LARGEST_NUMBER // cut.block - 1
+    if type(block) is not int or type(count) is not int or not (0 <= block <= last and 1 <= count <= cut.block):
         raise UsageError(
-            f"block {block}, replicates {count}: give a block of at least 0 and 1 to {cut.block} replicates"
+            f"run_block: block {block!r}, replicates {count!r} is not possible; "
+            f"give a block from 0 to {last} and from 1 to {cut.block} replicates"
         )
     with _one_thread(device):
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
@@ -87,14 +92,29 @@ def run_block(point: DesignPoint, block: int, replicates: int | None = None, dev
 
 
 def _run_tiles(point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, device: str) -> dict[str, np.ndarray]:
-    """name -> (replicates, horizons) for some tiles that run together."""
+    """name -> (replicates, horizons) for some tiles that run together.
+
+    Replicates that a float32 chain could not resolve (every unit so saturated that a step's derivative underflows)
+    are taken from the same chain in float64: no replicate may seem dead that is not.
+    """
+    measured = _run_chain(point, tiles, replicates, device, point.dtype)
+    lost = ~measured.pop("resolved")[:, -1]
+    if point.dtype == "float32" and lost.any():
+        again = _run_chain(point, tiles, replicates, device, "float64")
+        measured = {name: np.where(lost[:, None], again[name], values) for name, values in measured.items()}
+    return measured
+
+
+def _run_chain(
+    point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, device: str, dtype: str
+) -> dict[str, np.ndarray]:
     from rnnmc.chain import follow
     from rnnmc.draws import Draws
     from rnnmc.layout import Columns, Rows
     from rnnmc.observables.norms import OBSERVABLE
 
     layout = Columns() if partition(point).kernel == "columns" else Rows()
-    draws = Draws(point, tiles, replicates, layout, device)
+    draws = Draws(point, tiles, replicates, layout, device, dtype)
     moments = follow(point.cell_object, layout, draws.steps(), draws.state(), point.horizons)
     measured = [OBSERVABLE.measure(moment) for moment in moments]
     return {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
@@ -126,6 +146,8 @@ def _one_thread(device: str) -> Iterator[None]:
     """One thread, no gradients: a split over threads would move vector tails, and with them the last bits."""
     import torch
 
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"device: {device!r} is not known; give cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError(
             "no CUDA device on this machine; run with --device cpu, or give RAY_ADDRESS of a cluster that has one"

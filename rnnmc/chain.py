@@ -2,7 +2,8 @@
 
 P_T is carried as rows (column j of P_T is row j of what is carried), scaled by an exact power of two for each
 replicate whenever it threatens to leave the floating-point range; the exponents are added up as whole numbers. So
-neither the horizon nor the gain can make it overflow or underflow, and rescaling costs no accuracy at all.
+no horizon can make it overflow or underflow, and rescaling costs no accuracy at all. A single step can still shrink it
+beyond the range of its dtype, where every unit is saturated; `Moment.resolved` tells.
 Log-norms are natural logarithms, in nats. physics.md sections 1 and 4.
 """
 
@@ -30,6 +31,7 @@ class Moment:
     product: (R, d, d) in the chain's dtype, transposed P_T divided by 2^exponent.
     exponent: (R,) int64.
     finite: (R,) bool, False once the state has left the floating-point range, at any step so far before the chain died.
+    resolved: (R,) bool, False once a single step shrank the chain so far that its dtype lost digits, or all of it.
     state: the state s_T, one vector for each part, in the chain's layout.
     """
 
@@ -37,6 +39,7 @@ class Moment:
     product: Tensor
     exponent: Tensor
     finite: Tensor
+    resolved: Tensor
     state: State
 
 
@@ -54,16 +57,20 @@ def follow(
     """
     directions = _identity(cell, layout, state)
     exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
-    finite = torch.ones_like(exponent, dtype=torch.bool)
+    finite = resolved = torch.ones_like(exponent, dtype=torch.bool)
     logged = set(horizons)
     for step, (weights, drive) in enumerate(steps, 1):
         state, push = cell.linearise(weights, drive, state)
         if not cell.bounded:  # what becomes of the state once the chain is exactly zero changes it no more
             finite = finite & (_size(layout, state).isfinite() | (_size(layout, directions) == 0))
-        directions, exponent = _rescaled(layout, push(directions), exponent)
+        directions = push(directions)
+        size = _size(layout, directions)
+        if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
+            resolved = resolved & _is_resolved(cell, size)
+            directions, exponent = _rescaled(directions, size, exponent)
         if step in logged:
             product = torch.cat([layout.matrices(part) for part in directions], dim=2)
-            yield Moment(step, product, exponent.flatten(), finite.flatten(), state)
+            yield Moment(step, product, exponent.flatten(), finite.flatten(), resolved.flatten(), state)
         if step == horizons[-1]:
             return
 
@@ -77,16 +84,23 @@ def _identity(cell: Cell, layout: Layout, state: State) -> State:
     return tuple(part.expand(shape).contiguous() for part in eye.split(width, layout.out_axis))
 
 
-def _rescaled(layout: Layout, directions: State, exponent: Tensor) -> tuple[State, Tensor]:
-    """Directions brought back near one by exact powers of two, where any replicate needs it."""
-    size = _size(layout, directions)
-    if size.device.type == "cpu" and _all_safe(size):  # elsewhere asking costs more than scaling
-        return directions, exponent
+def _rescaled(directions: State, size: Tensor, exponent: Tensor) -> tuple[State, Tensor]:
+    """Directions of largest entry `size` brought back near one by exact powers of two, for each replicate."""
     size = torch.where((size > 0) & size.isfinite(), size, 1.0)
     size = size.clamp(min=torch.finfo(size.dtype).tiny)  # 2^-shift of a subnormal would be infinite
     mantissa, shift = torch.frexp(size)
     scale = mantissa / size  # exactly 2^-shift
     return tuple(part * scale for part in directions), exponent + shift
+
+
+def _is_resolved(cell: Cell, size: Tensor) -> Tensor:
+    """Whether the chain is far enough above the smallest normal number for all of its digits to be there.
+
+    An exact zero is taken for a result only of a cell whose derivative can be one.
+    """
+    limits = torch.finfo(size.dtype)
+    far = ~(size < limits.tiny / limits.eps)
+    return far | (size == 0) if cell.can_die else far
 
 
 def _size(layout: Layout, parts: State) -> Tensor:

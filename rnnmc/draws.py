@@ -36,12 +36,15 @@ class Draws:
     """Weights, pre-activations and initial state of one tile, as tensors in one layout.
 
     point: the design point. tiles: (block, tile) pairs that run together, each of `replicates` replicates.
+    dtype: of the tensors, "float32" or "float64", by default the point's; all draws are made in float64.
     """
 
-    def __init__(self, point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, layout: Layout, device: str):
+    def __init__(
+        self, point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, layout: Layout, device: str, dtype: str = ""
+    ):
         self.point, self.cell, self.layout, self.device = point, point.cell_object, layout, device
         self.tiles, self.replicates, self.width = tiles, replicates, point.width
-        self.dtype = torch.float32 if point.dtype == "float32" else torch.float64
+        self.dtype = torch.float32 if (dtype or point.dtype) == "float32" else torch.float64
         self.laws = point.init.assignments(self.cell, point.width, point.drive.dimension)
 
     def _streams(self, role: Role) -> list[np.random.Generator]:
@@ -59,44 +62,46 @@ class Draws:
         return tuple(self._load(part) for part in np.concatenate(draws, axis=1))
 
     def steps(self) -> Iterator[tuple[Weights, Mapping[str, Tensor]]]:
-        """Yield (weights, drive) without end, one for each step; the drive is gate -> W_k x_t + b_k."""
-        weights, drive = self._streams("weights"), self._drive()
-        tied = self.point.weights == "tied"
-        current = self._weights(weights)
+        """Yield (weights, drive) without end, one for each step; the drive is gate -> W_k x_t + b_k.
+
+        Untied weights are recurrent weights that are fresh at every step; input weights and biases stay.
+        """
+        streams, drive = self._streams("weights"), self._drive()
+        axis, of_gates = self.layout.out_axis, len(self.cell.gates) * self.width
+        recurrent = self._drawn("recurrent", 1 if self.cell.diagonal else self.width, streams)
+        with_inputs = self.point.drive.dimension > 0 and not self.point.drive.is_field
+        inputs = self._drawn("input", self.point.drive.dimension, streams) if with_inputs else None
+        biases = self._drawn("bias", 1, streams)
+        if biases is None:
+            raise TypeError(f"{self.cell.name} has no gates")
+        bias, inner = biases.split([of_gates, biases.shape[axis] - of_gates], axis)
+        deviation = self._deviation()
         while True:
-            of_cell, inputs, bias, scale = current
             x = next(drive)
             if x is None:
                 total = bias
-            elif self.point.drive.is_field:
-                total = x * scale + bias
+            elif inputs is None:
+                total = x * deviation + bias
             else:
                 total = self.layout.product(x, inputs, plus=bias)
-            yield of_cell, dict(zip(self.cell.gates, total.split(self.width, self.layout.out_axis), strict=True))
-            if not tied:
-                current = self._weights(weights)
+            yield self._of_cell(recurrent, inner), self._by_name(self.cell.gates, total)
+            if self.point.weights == "untied":
+                recurrent = self._drawn("recurrent", 1 if self.cell.diagonal else self.width, streams)
 
-    def _weights(self, streams: list[np.random.Generator]) -> tuple[Weights, Tensor, Tensor, Tensor]:
-        """(cell's weights, input weights side by side, biases side by side, deviation of the field)."""
-        dimension = self.point.drive.dimension
-        with_inputs = dimension > 0 and not self.point.drive.is_field
-        rows = {"recurrent": 1 if self.cell.diagonal else self.width, "input": dimension, "bias": 1}
-        drawn = {
-            role: self._load(np.concatenate([self._matrices(role, rows[role], rng) for rng in streams]))
-            for role in ("recurrent", "input", "bias")
-            if names_of(self.cell, role) and (role != "input" or with_inputs)
+    def _of_cell(self, recurrent: Tensor | None, inner: Tensor) -> Weights:
+        named = self._by_name(self.cell.recurrent, recurrent) if recurrent is not None else {}
+        return Weights(self.layout, recurrent, named, self._by_name(tuple(self.cell.inner_biases), inner))
+
+    def _by_name(self, names: tuple[str, ...], side_by_side: Tensor) -> dict[str, Tensor]:
+        return {
+            name: side_by_side.narrow(self.layout.out_axis, i * self.width, self.width) for i, name in enumerate(names)
         }
-        stacked = drawn.get("recurrent")
-        axis, bias = self.layout.out_axis, drawn["bias"].split(self.width, self.layout.out_axis)
-        recurrent = stacked.split(self.width, axis) if stacked is not None else ()
-        of_cell = Weights(
-            self.layout,
-            stacked,
-            dict(zip(self.cell.recurrent, recurrent, strict=True)),
-            dict(zip(self.cell.inner_biases, bias[len(self.cell.gates) :], strict=True)),
-        )
-        of_gates = drawn["bias"].narrow(axis, 0, len(self.cell.gates) * self.width)
-        return of_cell, drawn.get("input", of_gates), of_gates, self._deviation()
+
+    def _drawn(self, role: str, rows: int, streams: list[np.random.Generator]) -> Tensor | None:
+        """Every matrix of this role side by side, or None where the cell has none."""
+        if not names_of(self.cell, role):
+            return None
+        return self._load(np.concatenate([self._matrices(role, rows, rng) for rng in streams]))
 
     def _matrices(self, role: str, rows: int, rng: np.random.Generator) -> np.ndarray:
         """(replicates, rows, names * n): every matrix of this role side by side, in the cell's own order."""

@@ -119,7 +119,10 @@ def test_the_reference_itself_agrees_with_sixty_digits():
 def test_the_drive_is_input_weights_times_the_sequence_plus_bias():
     for layout in (Rows(), Columns()):
         draws = Draws(point("lstm", 3, drive={"white": 4}), [(0, 0)], 8, layout, "cpu")
-        _, weights, bias, _ = draws._weights(draws._streams("weights"))
+        streams = draws._streams("weights")
+        _, weights, bias = (
+            draws._drawn(role, rows, streams) for role, rows in (("recurrent", 3), ("input", 4), ("bias", 1))
+        )
         x = next(draws._drive())
         assert x is not None
         _, drive = next(draws.steps())
@@ -443,3 +446,29 @@ def test_log_norms_of_a_chain_never_put_rms_above_spectral():
     for design in (point("lru", 4), point("min_gru", 4), point("linear", 4, init=orthogonal)):
         spectral, rms, _ = measured(design, 100)
         assert (spectral >= rms).all()
+
+
+def test_a_chain_that_float32_cannot_resolve_is_taken_from_float64_and_is_not_dead() -> None:
+    """A saturated tanh: sech^2(60 w) is 0 in float32 for |w| > 0.87, which is 0.39 of all, and nothing is dead."""
+    gaussian = {"recurrent": {"gaussian": 1}, "input": {"gaussian": 1}}
+    samples = {
+        dtype: run_block(
+            point("tanh", 1, init=gaussian, drive={"constant": 60}, dtype=dtype),
+            0,
+            1000,
+        )
+        for dtype in ("float32", "float64")
+    }
+    for table in samples.values():
+        assert set(table["status"].to_pylist()) == {"ok"}
+    deep = [np.quantile(table["log_spectral"].to_numpy(), 0.25) for table in samples.values()]
+    assert abs(deep[0] - deep[1]) < 0.25 * abs(deep[1])  # two draws of one law, far below what float32 can hold
+    assert deep[0] < -200
+
+
+def test_untied_weights_are_fresh_at_every_step_and_input_weights_and_biases_stay() -> None:
+    design = point("tanh", 4, weights="untied", drive={"constant": 2.0}, horizons=[5])
+    steps = Draws(design, [(0, 0)], 3, Rows(), "cpu").steps()
+    (first, drive), (second, later) = next(steps), next(steps)
+    assert torch.equal(drive["hidden"], later["hidden"])
+    assert not torch.equal(first.recurrent["hidden"], second.recurrent["hidden"])

@@ -12,6 +12,7 @@ from scipy import stats
 
 from rnnmc.cells import cells
 from rnnmc.draws import Draws
+from rnnmc.initialisation import names_of
 from rnnmc.errors import UsageError
 from rnnmc.initialisation import Initialisation, read_role
 from rnnmc.initialisers import laws, presets
@@ -49,15 +50,19 @@ class Drawn:
     def __init__(self, cell, init, width=6, inputs=3, replicates=400):
         self.point = DesignPoint(cell=cell, width=width, init=init, drive={"white": inputs}, dtype="float64")
         draws = Draws(self.point, [(0, 0)], replicates, Rows(), "cpu")
-        weights, inputs_, bias, _ = draws._weights(draws._streams("weights"))
-        gates = self.point.cell_object.gates
-        self.stacked = None if weights.stacked is None else weights.stacked.numpy()
-        self.recurrent = {name: matrix.numpy() for name, matrix in weights.recurrent.items()}
-        self.input = dict(zip(gates, np.split(inputs_.numpy(), len(gates), axis=2), strict=True))
-        self.bias = {
-            gate: part[:, 0] for gate, part in zip(gates, np.split(bias.numpy(), len(gates), axis=2), strict=True)
-        }
-        self.bias |= {name: vector.numpy()[:, 0] for name, vector in weights.bias.items()}
+        cell, streams = self.point.cell_object, draws._streams("weights")
+        rows = {"recurrent": 1 if cell.diagonal else width, "input": inputs, "bias": 1}
+        self.stacked, self.recurrent = None, {}
+        for role in rows:  # in the order in which a chain draws them
+            drawn = draws._drawn(role, rows[role], streams)
+            if drawn is None:
+                continue
+            named = {name: matrix.numpy() for name, matrix in draws._by_name(names_of(cell, role), drawn).items()}
+            if role == "bias":
+                named = {name: vector[:, 0] for name, vector in named.items()}
+            setattr(self, role, named)
+            if role == "recurrent":
+                self.stacked = drawn.numpy()
 
 
 # --- laws -----------------------------------------------------------------------------------------

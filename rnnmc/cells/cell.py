@@ -24,6 +24,7 @@ class Cell:
     parts: names of the parts of the state, each of length n: ("h",) or ("h", "c"); d = n * len(parts).
     inner_biases: name -> gate, of biases that the cell adds itself, beside the gate's own.
     memory: gate -> +1 if the state is kept when it is open, -1 if when it is closed; for biases that set a time scale.
+    can_die: the derivative can be exactly zero, so that a chain of norm zero is a result and not an underflow.
     bounded: a finite state stays finite, so that overflow need not be looked for.
 
     Arrays (see `rnnmc.layout`) broadcast in either layout: `drive[gate]` and each part of the state are vectors,
@@ -40,6 +41,7 @@ class Cell:
     parts: ClassVar[tuple[str, ...]] = ("h",)
     inner_biases: ClassVar[Mapping[str, str]] = {}
     memory: ClassVar[Mapping[str, int]] = {}
+    can_die: ClassVar[bool] = False
     bounded: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

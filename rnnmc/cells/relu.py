@@ -12,6 +12,7 @@ class ReLU(Cell):
     formula = "h' = max(W x + U h + b, 0)"
     source = "Le, Jaitly, Hinton 2015; torch.nn.RNN(nonlinearity='relu'); physics.md section 2"
     gates = ("hidden",)
+    can_die = True
 
     def linearise(self, weights, drive, state):
         (h,) = state

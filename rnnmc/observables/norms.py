@@ -26,7 +26,7 @@ class Norms:
     source = "physics.md sections 1 and 3"
 
     def measure(self, moment: Moment) -> dict[str, np.ndarray]:
-        """log_spectral, log_rms: (R,) float64 in nats; status: (R,) int8."""
+        """log_spectral, log_rms: (R,) float64 in nats; status: (R,) int8; resolved: (R,) bool, see `Moment`."""
         import torch
 
         from rnnmc.spectral import spectral_norm
@@ -42,7 +42,7 @@ class Norms:
             name: torch.where(overflow, math.inf, norm.log() + scale).numpy()
             for name, norm in (("log_spectral", spectral), ("log_rms", rms))
         }
-        return logs | {"status": status.numpy()}
+        return logs | {"status": status.numpy(), "resolved": moment.resolved.cpu().numpy()}
 
 
 OBSERVABLE = Norms()
