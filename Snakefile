@@ -19,7 +19,7 @@ if not config:
 
 
 study_run = Run(config, workflow)
-validate(config, "workflow/schemas/study.schema.json", set_default=False)
+validate(study_run.study.written(), "workflow/schemas/study.schema.json", set_default=False)
 
 
 include: "workflow/rules/sample.smk"
@@ -34,6 +34,7 @@ rule all:
     default_target: True
     input:
         f"{study_run.directory}/report.html",
+        study_run.manifests,  # so that a sample lost since the page was made is filled in
 
 
 onstart:

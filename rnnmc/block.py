@@ -44,9 +44,10 @@ class Partition:
     block: int
     kernel: str
 
-    def blocks(self, replicates: int) -> list[tuple[int, int]]:
-        """(block number, replicates wanted of it) for each block that `replicates` replicates need."""
-        return [(i, min(self.block, replicates - i * self.block)) for i in range(-(-replicates // self.block))]
+
+def blocks(replicates: int, size: int) -> list[tuple[int, int]]:
+    """(block number, replicates wanted of it) for each block of `size` replicates that `replicates` need."""
+    return [(i, min(size, replicates - i * size)) for i in range(-(-replicates // size))]
 
 
 def step_flop(point: DesignPoint) -> float:

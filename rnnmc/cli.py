@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -43,6 +45,8 @@ def main() -> None:
         _fail(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
+    except MemoryError as error:
+        _fail(f"not enough memory ({error or 'no word'}); give a smaller width or fewer replicates", 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed the pipe: nothing to tell
     if code == 130:  # what typer itself returns when interrupted
@@ -70,6 +74,13 @@ def _yaml(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not YAML; give a name, or a mapping such as '{{ar1: 0.9}}'") from None
+
+
+def _in_json(value: Any) -> Any:
+    """JSON has no infinities: they become the texts "Infinity" and "-Infinity", which most readers turn back."""
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def _device(value: str) -> str:
@@ -145,6 +156,8 @@ def measure(
         state_std=state_std, horizons=steps, dtype=dtype, seed=seed, observables=observables.split(","),
     )  # fmt: skip
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out: {out} is a folder; give a file")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: {out.parent} is not a folder; make it first")
     _measure(point, replicates, target_half_width, thresholds, _device(device), address, out, as_json)
@@ -154,9 +167,10 @@ def _measure(
     point: Any, replicates: int, half_width: float | None, thresholds: Any, device: str, address: str | None,
     out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    from rnnmc.measuring import measure_samples, measure_until
+    from rnnmc.measuring import known_within, measure_samples, measure_until
     from rnnmc.progress import progress
     from rnnmc.statistics import point_statistics
+    from rnnmc.store import write_whole
     from rnnmc.tables import horizon_table
 
     interval = "wilson" if half_width is None else "confidence-sequence"
@@ -165,11 +179,16 @@ def _measure(
             samples = measure_samples(point, replicates, device, address, report)
         else:
             samples = measure_until(point, half_width, thresholds, device, address, report)
+    if half_width is not None and (reached := known_within(samples, thresholds)) > half_width:
+        print(f"rnnmc: a million replicates give +- {reached:.2g}, not yet +- {half_width:g}", file=sys.stderr)
     statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, interval)
     if out is not None:
-        samples.write_parquet(out, metadata={"rnnmc": json.dumps(point.written())})
+        content = io.BytesIO()
+        samples.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
+        write_whole(out, content.getvalue())
     if as_json:
-        print(json.dumps({"point": point.written(), "statistics": statistics.to_dicts()}, default=str))
+        rows = [{name: _in_json(value) for name, value in row.items()} for row in statistics.to_dicts()]
+        print(json.dumps({"point": point.written(), "statistics": rows}, allow_nan=False))
         return
     _print(horizon_table(statistics, point.label))
 
@@ -182,9 +201,12 @@ def run(
     from rnnmc import pipeline
     from rnnmc.cluster import connected
     from rnnmc.progress import progress
+    from rnnmc.store import Place
     from rnnmc.study import load_study
 
-    study = load_study(study_file)
+    study, device = load_study(study_file), _device(device)
+    if results.exists() and not results.is_dir():
+        raise UsageError(f"--results: {results} is a file; give a folder")
     directory = pipeline.folder_of(study, results)
     points = pipeline.plan(study, directory)
     jobs = pipeline.jobs_missing(directory, points)
@@ -197,11 +219,11 @@ def run(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
                 file=sys.stderr,
             )
-            pipeline.sample(directory, jobs, cluster, _device(device), report)
+            pipeline.sample(directory, jobs, cluster, device, report)
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
     for planned in points:
-        pipeline.write_manifest(directory, planned)
+        pipeline.write_manifest(directory, Place.of(planned))
     pipeline.aggregate(directory, study.thresholds, study.interval)
     pipeline.report(directory)
     show(directory)
@@ -229,9 +251,9 @@ def sample(directory: Folder, key: str, device: Device = "auto", cpus: int | Non
     from rnnmc import pipeline
     from rnnmc.cluster import connected
     from rnnmc.progress import progress
-    from rnnmc.store import planned_points
+    from rnnmc.store import Place, planned_points
 
-    (planned,) = planned_points(directory, key)
+    (planned,) = planned_points(directory, {key})
     jobs = pipeline.jobs_missing(directory, [planned])
     if jobs:
         with (
@@ -239,7 +261,7 @@ def sample(directory: Folder, key: str, device: Device = "auto", cpus: int | Non
             progress(planned.point.label, sum(job.replicates for job in jobs)) as report,
         ):
             pipeline.sample(directory, jobs, cluster, _device(device), report)
-    pipeline.write_manifest(directory, planned)
+    pipeline.write_manifest(directory, Place.of(planned))
 
 
 @app.command()
@@ -252,21 +274,31 @@ def status(directory: Folder) -> None:
 
 @app.command()
 def verify(
-    directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged shards again")] = False
+    directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged and missing shards again")] = False
 ) -> None:
     """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
     from rnnmc import pipeline
+    from rnnmc.store import shard_path
 
-    damaged, digest, count = pipeline.verify(directory)
-    for error in damaged:
+    verdict = pipeline.verify(directory)
+    for error in verdict.damaged:
         print(error)
-    if damaged and repair:
-        pipeline.repair(directory, damaged)
-        damaged, digest, count = pipeline.verify(directory)
-        print(f"repaired; {len(damaged)} damaged shards are left")
-    if damaged:
-        raise RunError(f"{directory}: {len(damaged)} of {count} shards are damaged")
-    print(f"{count} shards whole; samples SHA-256 {digest}")
+    for place, block in verdict.missing:
+        print(
+            f"{shard_path(directory, place, block)}: is missing; rnnmc verify --repair or another run will compute it"
+        )
+    for path in verdict.unplanned:
+        print(f"{path}: is no part of this study as it stands; no statistic counts it")
+    if repair and (verdict.damaged or verdict.missing):
+        pipeline.repair(directory, verdict)
+        verdict = pipeline.verify(directory)
+        print(f"repaired; {len(verdict.damaged)} damaged and {len(verdict.missing)} missing shards are left")
+    if verdict.damaged:
+        raise RunError(f"{directory}: {len(verdict.damaged)} of {verdict.read} shards are damaged")
+    if verdict.missing and not verdict.read:
+        raise RunError(f"{directory}: no shard is there")
+    also = f", {len(verdict.missing)} missing" if verdict.missing else ""
+    print(f"{verdict.read} shards whole{also}; samples SHA-256 {verdict.digest}")
 
 
 @app.command()
@@ -287,7 +319,10 @@ def statistics(
     given = {name: value for name, value in (("vanish", vanish), ("explode", explode)) if value is not None}
     if interval not in (None, *KINDS):
         raise UsageError(f"--interval: {interval} is not known; give {', '.join(KINDS)}")
-    pipeline.aggregate(directory, Thresholds.checked(**(said["thresholds"] | given)), interval or said["interval"])
+    thresholds = Thresholds.checked(**(said["thresholds"] | given))
+    pipeline.aggregate(directory, thresholds, interval or said["interval"])
+    if thresholds.model_dump() != said["thresholds"] or interval not in (None, said["interval"]):
+        (directory / "points.parquet").touch()  # what is not the study's own, the next run of the workflow makes anew
     print(directory / "statistics.parquet")
 
 
@@ -348,7 +383,7 @@ def _list(title: str, rows: dict[str, tuple[str, str]]) -> None:
 @app.command(name="check-cell")
 def check_cell(
     cell: Annotated[str, typer.Argument(help="a cell's name, or module:attribute of your own")],
-    width: Annotated[int, typer.Option(help="n, units", min=1)] = 5,
+    width: Annotated[int, typer.Option(help="n, units", min=1, max=256)] = 5,
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
     """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""

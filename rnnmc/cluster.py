@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 from rnnmc.errors import RunError, UsageError
 
 NAMESPACE = "rnnmc"
+SECONDS_TO_ANSWER = 5.0  # within which the port of a cluster must open
 OBJECT_STORE_BYTES = 100 * 2**20  # workers write shards themselves; only small summaries travel
 
 
@@ -47,6 +49,20 @@ def _prepare(address: str | None) -> Any:
     return ray
 
 
+def _refuse_where_nobody_listens(address: str) -> None:
+    """Ray itself waits for minutes before it says so. Addresses that are not host:port are left to Ray."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER):
+            return
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"RAY_ADDRESS {address}: no Ray answers there ({error}); start one with `ray start --head`, or unset it"
+        ) from None
+
+
 @contextmanager
 def connected(address: str | None = None, cpus: int | None = None, dashboard: bool = False) -> Iterator[Cluster]:
     """Be connected to the Ray at `address` (or RAY_ADDRESS), or to a local one started for the duration.
@@ -55,6 +71,8 @@ def connected(address: str | None = None, cpus: int | None = None, dashboard: bo
     answers at the address.
     """
     address = address or os.environ.get("RAY_ADDRESS")
+    if address is not None:
+        _refuse_where_nobody_listens(address)
     ray = _prepare(address)
     options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:

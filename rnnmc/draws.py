@@ -40,7 +40,13 @@ class Draws:
     """
 
     def __init__(
-        self, point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, layout: Layout, device: str, dtype: str = ""
+        self,
+        point: DesignPoint,
+        tiles: list[tuple[int, int]],
+        replicates: int,
+        layout: Layout,
+        device: str,
+        dtype: str = "",
     ):
         self.point, self.cell, self.layout, self.device = point, point.cell_object, layout, device
         self.tiles, self.replicates, self.width = tiles, replicates, point.width

@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from rnnmc.block import partition, run_block
 from rnnmc.cluster import NAMESPACE, Cluster
 from rnnmc.errors import RunError, UsageError
@@ -35,6 +37,10 @@ class Job:
     replicates: int
     of: int
 
+    def name(self) -> str:
+        """The job for people, as the dashboard shows it."""
+        return f"{self.point.label} | block {self.block + 1}/{self.of}"
+
     def message(self) -> dict[str, Any]:
         """The job as plain values, to travel."""
         return {"point": self.point.written(), "block": self.block, "replicates": self.replicates, "of": self.of}
@@ -42,33 +48,48 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job. error: one sentence, or "". seconds: wall time of the block on its worker."""
+    """What came of a job. error: one sentence, or "". table: the samples, where no folder was given for them."""
 
     key: str
     block: int
     replicates: int
     seconds: float
-    error: str
+    error: str = ""
+    table: pa.Table | None = None
 
 
-def make_shard(message: dict[str, Any], directory: str, device: str, source: dict[str, Any]) -> Done:
-    """Sample one block, store its shard, and say so. The work of one task."""
+def make_block(message: dict[str, Any], directory: str, device: str, source: dict[str, Any]) -> Done:
+    """Sample one block and store its shard below `directory`, or return it where that is "". The work of one task."""
     from rnnmc.store import claimed, write_shard
 
-    point = DesignPoint(**message["point"])
+    point, block, count = DesignPoint(**message["point"]), message["block"], message["replicates"]
     begin = time.perf_counter()
-    with claimed(Path(directory), point, message["block"]):
-        table = run_block(point, message["block"], message["replicates"], device)
+    if not directory:
+        table = run_block(point, block, count, device)
+        return Done(point.key, block, count, time.perf_counter() - begin, table=table)
+    with claimed(Path(directory), point, block):
+        table = run_block(point, block, count, device)
     seconds = time.perf_counter() - begin
     cut = partition(point)
-    facts = source | {
-        "device": _device_name(device),
-        "kernel": cut.kernel,
-        "tile": cut.tile,
-        "wall_seconds": round(seconds, 3),
-    }
-    write_shard(Path(directory), point, message["block"], table, facts)
-    return Done(point.key, message["block"], message["replicates"], seconds, "")
+    made = {"device": _device_name(device), "kernel": cut.kernel, "tile": cut.tile, "wall_seconds": round(seconds, 3)}
+    write_shard(Path(directory), point, block, table, source | made)
+    return Done(point.key, block, count, seconds)
+
+
+def in_process(jobs: Sequence[Job], directory: Path | None, device: str = "auto") -> Iterator[Done]:
+    """Do every job here, one after the other, and yield each; what goes wrong is told as it is over Ray."""
+    if device == "auto":
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    where = str(directory) if directory else ""
+    for job in jobs:
+        try:
+            yield make_block(job.message(), where, device, source_facts())
+        except UsageError:
+            raise
+        except Exception as error:  # every failure of a block is reported, and stops no other block
+            yield Done(job.point.key, job.block, 0, 0.0, _sentence(error, job.name()))
 
 
 def _device_name(device: str) -> str:
@@ -87,15 +108,20 @@ def source_facts() -> dict[str, Any]:
     from rnnmc import __version__
 
     names = ("torch", "numpy", "scipy", "pyarrow", "ray", "polars")
-    here = Path(__file__).parent
+    commit, here = "", Path(__file__).parent
     try:
-        commit = subprocess.run(
-            ["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
-        ).stdout.strip()
+        top = _git("rev-parse", "--show-toplevel")
+        if top and Path(top) == here.parent:  # and not a checkout of something else around an installed rnnmc
+            commit = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.TimeoutExpired):
         commit = ""
     ours = {"rnnmc": __version__, "python": platform.python_version()}
     return {"versions": ours | {name: version(name) for name in names}, "commit": commit or None}
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
 
 
 class Dispatcher:
@@ -105,7 +131,7 @@ class Dispatcher:
         import ray
         from ray.util import metrics
 
-        self.task = ray.remote(make_shard)
+        self.task = ray.remote(make_block)
         self.room = asyncio.Semaphore(slots * IN_FLIGHT_PER_SLOT)
         self.replicates = metrics.Counter("rnnmc_replicates", "Replicates sampled", tag_keys=("cell", "width"))
         self.seconds = metrics.Histogram(
@@ -141,7 +167,7 @@ class Dispatcher:
         import ray
 
         point = DesignPoint(**message["point"])
-        name = f"{point.label} | block {message['block'] + 1}/{message['of']}"
+        name = Job(point, message["block"], message["replicates"], message["of"]).name()
         wants: dict[str, Any] = {"num_gpus": 0.25, "num_cpus": 0.5} if device == "cuda" else {"num_cpus": 1}
         reference = self.task.options(name=name, max_retries=RETRIES, **wants).remote(
             message, directory, device, source
@@ -198,15 +224,18 @@ def choose_device(wanted: str, cluster: Cluster) -> str:
     return "cuda" if wanted != "cpu" and cluster.gpus else "cpu"
 
 
-def fan_out(cluster: Cluster, jobs: Sequence[Job], directory: Path, device: str = "auto") -> Iterator[Done]:
-    """Sample every job over Ray and yield each when its shard is on disk (or has failed, with the reason)."""
+def fan_out(cluster: Cluster, jobs: Sequence[Job], directory: Path | None, device: str = "auto") -> Iterator[Done]:
+    """Sample every job over Ray and yield each when its shard is on disk (or has failed, with the reason).
+
+    Without a directory the samples themselves come back, over the network: for a single design point.
+    """
     import ray
     from ray.exceptions import RayError
 
     if not jobs:
         return
     messages = [job.message() for job in jobs]
-    where = str(directory.resolve())
+    where = str(directory.resolve()) if directory else ""
     stream = (
         _dispatcher(cluster)
         .sample.options(num_returns="streaming")

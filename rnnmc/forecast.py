@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rnnmc.block import partition, run_block
+from rnnmc.block import blocks, partition, run_block
 from rnnmc.study import DesignPoint, PlannedPoint
 
 BYTES_A_ROW = 8.0  # measured on the default study, compressed
@@ -37,7 +37,7 @@ def costs(points: Iterable[PlannedPoint]) -> list[Cost]:
         tiles = -(-planned.replicates // cut.tile)
         seconds = tiles * (a_step * point.horizons[-1] + a_horizon * len(point.horizons))
         rows = planned.replicates * len(point.horizons)
-        result.append(Cost(len(cut.blocks(planned.replicates)), rows, rows * BYTES_A_ROW, seconds))
+        result.append(Cost(len(blocks(planned.replicates, cut.block)), rows, rows * BYTES_A_ROW, seconds))
     return result
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,17 +21,19 @@ PATIENCE = 120.0  # seconds that a head may take to start on a busy machine
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to send this process SIGTERM when its parent ends, however it ends (Linux)."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel send this process SIGTERM when its parent ends, however it ends (Linux); exit if it has."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit("the process that started this head has ended")
 
 
-def serve(answer: Path) -> None:
+def serve(answer: Path, parent: int) -> None:
     """Be a head: hold a Ray (a new one, or the one at RAY_ADDRESS) and one dispatcher for every job of a run.
 
     Writes its address and the dashboard's to `answer`, then waits to be told to stop, or for its parent to end.
     """
-    die_with_parent()
+    die_with_parent(parent)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the jobs end first, then the head
     try:
@@ -65,23 +69,31 @@ def start_head(log: Path) -> Head:
     log.parent.mkdir(parents=True, exist_ok=True)
     answer = Path(tempfile.mkdtemp(prefix="rnnmc-")) / "address"
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "rnnmc.head", str(answer)]
+        command = [sys.executable, "-m", "rnnmc.head", str(answer), str(os.getpid())]
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    head = Head(process, "", "")
+    try:
+        head.address, head.dashboard = _answered(process, answer, log)
+    except BaseException:
+        head.stop()
+        raise
+    finally:
+        shutil.rmtree(answer.parent, ignore_errors=True)
+    return head
+
+
+def _answered(process: subprocess.Popen[bytes], answer: Path, log: Path) -> tuple[str, str]:
     start = time.monotonic()
     while not answer.exists():
         if process.poll() is not None:
-            raise RunError(
-                f"{log}: the Ray head ended at once: {(log.read_text().strip().splitlines() or ['no word'])[-1]}"
-            )
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
+            raise RunError(f"the Ray head ended at once: {said[-1]} ({log})")
         if time.monotonic() - start > PATIENCE:
-            process.terminate()
-            raise RunError(f"{log}: the Ray head did not start within {PATIENCE:.0f} s; see this log")
+            raise RunError(f"the Ray head did not start within {PATIENCE:.0f} s; see {log}")
         time.sleep(0.05)
     address, dashboard = [*answer.read_text().splitlines(), "", ""][:2]
-    answer.unlink()
-    answer.parent.rmdir()
-    return Head(process, address, dashboard)
+    return address, dashboard
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from rnnmc.block import partition, step_flop
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.errors import UsageError
-from rnnmc.pipeline import jobs_missing, plan, sample, samples_of
+from rnnmc.intervals import KINDS
+from rnnmc.pipeline import as_frame, jobs_of, sample
 from rnnmc.progress import Report
 from rnnmc.statistics import point_statistics
-from rnnmc.study import DesignPoint, PlannedPoint, Study, Thresholds
+from rnnmc.study import DesignPoint, PlannedPoint, Thresholds
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,25 +32,26 @@ def measure_samples(
     """
     if type(replicates) is not int or replicates < 1:
         raise UsageError(f"replicates: {replicates!r} is not possible; give a whole number of at least 1")
-    with tempfile.TemporaryDirectory(prefix="rnnmc-") as name:
-        return _sampled(Path(name), point, replicates, device, address, report)
+    return _frame(_tables(point, replicates, set(), device, address, report))
 
 
-def _sampled(
-    directory: Path, point: DesignPoint, replicates: int, device: str, address: str | None, report: Report | None
-) -> pl.DataFrame:
-    """Samples of so many replicates, with `directory` as the store; what lies there already is not sampled again."""
-    planned = PlannedPoint(point=point, replicates=replicates)
-    plan(Study(study="measure", points=(planned,)), directory)
-    jobs = jobs_missing(directory, [planned])
+def _tables(
+    point: DesignPoint, replicates: int, known: set[int], device: str, address: str | None, report: Report | None
+) -> dict[int, pa.Table]:
+    """block -> samples, of the blocks that so many replicates need and that are not `known`."""
+    jobs = [job for job in jobs_of([PlannedPoint(point=point, replicates=replicates)]) if job.block not in known]
     work = step_flop(point) * point.horizons[-1] * sum(job.replicates for job in jobs)
-    small = work < RAY_FROM_FLOP or len(jobs) == 1 or own_cpus() == 1
-    if small and address is None:
-        sample(directory, jobs, None, device, report)
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address is None and (work < RAY_FROM_FLOP or len(jobs) == 1 or own_cpus() == 1):
+        every = sample(None, jobs, None, device, report)
     else:
         with connected(address) as cluster:
-            sample(directory, jobs, cluster, device, report)
-    return samples_of(directory, planned)
+            every = sample(None, jobs, cluster, device, report)
+    return {done.block: done.table for done in every if done.table is not None}
+
+
+def _frame(tables: dict[int, pa.Table]) -> pl.DataFrame:
+    return as_frame(pa.concat_tables([tables[block] for block in sorted(tables)]))
 
 
 def measure(
@@ -64,6 +67,8 @@ def measure(
     thresholds: of vanishing and exploding, by default 1e-3 and 1e3. Raises as `measure_samples` does.
     """
     wanted = thresholds or Thresholds()
+    if interval not in KINDS:
+        raise UsageError(f"interval: {interval!r} is not known; give {', '.join(KINDS)}")
     samples = measure_samples(point, replicates, device, address)
     return point_statistics(samples, wanted.vanish, wanted.explode, interval)
 
@@ -89,21 +94,22 @@ def measure_until(
     import polars as pl
 
     block = partition(point).block
-    with tempfile.TemporaryDirectory(prefix="rnnmc-") as name:
-        replicates = looked_at = 0
-        samples = pl.DataFrame()
-        while replicates < most:
-            replicates = min(max(2 * replicates, block), most)
-            samples = _sampled(Path(name), point, replicates, device, address, report)
-            for enough in range(looked_at + block, replicates + 1, block):
-                first = samples.filter(pl.col("replicate") < enough)
-                if _half_width(first, thresholds) <= half_width:
-                    return first
-            looked_at = replicates
-        return samples
+    tables: dict[int, pa.Table] = {}
+    replicates = looked_at = 0
+    samples = pl.DataFrame()
+    while replicates < most:
+        replicates = min(max(2 * replicates, block), most)
+        tables |= _tables(point, replicates, set(tables), device, address, report)
+        samples = _frame(tables)
+        for enough in range(looked_at + block, replicates + 1, block):
+            first = samples.filter(pl.col("replicate") < enough)
+            if known_within(first, thresholds) <= half_width:
+                return first
+        looked_at = replicates
+    return samples
 
 
-def _half_width(samples: pl.DataFrame, thresholds: Thresholds) -> float:
+def known_within(samples: pl.DataFrame, thresholds: Thresholds) -> float:
     """The wider of the half-widths of the confidence sequences of P(vanish) and P(explode) at the last horizon."""
     import polars as pl
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.block import partition
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.forecast import costs
-from rnnmc.store import is_running, planned_points, shard_path
+from rnnmc.store import is_running, places, shard_path
 from rnnmc.study import Study
 
 LISTED = 200  # design points named one by one; of more, only the sum is told
@@ -47,14 +46,13 @@ def status_table(directory: Path) -> Table:
     for name in ("key", "done", "running", "missing", "of"):
         table.add_column(name, justify="right")
     sums = [0, 0, 0, 0]
-    for planned in planned_points(directory):
-        point = planned.point
-        blocks = [block for block, _ in partition(point).blocks(planned.replicates)]
-        absent = [block for block in blocks if not shard_path(directory, point, block).exists()]
-        running = sum(is_running(directory, point, block) for block in absent)
+    for place in places(directory):
+        blocks = [block for block, _ in place.blocks()]
+        absent = [block for block in blocks if not shard_path(directory, place, block).exists()]
+        running = sum(is_running(directory, place, block) for block in absent)
         row = [len(blocks) - len(absent), running, len(absent) - running, len(blocks)]
         sums = [a + b for a, b in zip(sums, row, strict=True)]
-        table.add_row(point.label, point.key, *map(str, row))
+        table.add_row(place.label, place.key, *map(str, row))
     table.add_row("all", "", *map(str, sums), style="bold")
     return table
 

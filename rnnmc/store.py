@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rnnmc.block import SCHEMA, partition
+from rnnmc.block import SCHEMA, blocks, partition
 from rnnmc.errors import RunError, UsageError
 from rnnmc.study import DesignPoint, PlannedPoint, Study
 
@@ -48,19 +49,48 @@ class Shard:
     table: pa.Table
 
 
-def point_folder(directory: Path, point: DesignPoint) -> Path:
+@dataclass(frozen=True)
+class Place:
+    """A planned point as far as its samples are concerned: read without importing a cell or opening a drive's file.
+
+    horizons: in steps. replicates: wanted. block: replicates of a block. label: for people.
+    """
+
+    key: str
+    cell: str
+    horizons: tuple[int, ...]
+    replicates: int
+    block: int
+    label: str
+
+    @classmethod
+    def of(cls, planned: PlannedPoint) -> Place:
+        """The place of a planned point."""
+        point = planned.point
+        size = partition(point).block
+        return cls(point.key, point.cell, point.horizons, planned.replicates, size, point.label)
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """(block number, replicates wanted of it) for each block."""
+        return blocks(self.replicates, self.block)
+
+
+Keyed = DesignPoint | Place  # what has a place in the store
+
+
+def point_folder(directory: Path, point: Keyed) -> Path:
     """Where the shards of a design point lie."""
     return directory / "samples" / f"cell={point.cell}" / point.key
 
 
-def shard_path(directory: Path, point: DesignPoint, block: int) -> Path:
+def shard_path(directory: Path, point: Keyed, block: int) -> Path:
     """Where one shard lies."""
     return point_folder(directory, point) / f"{block:06d}.parquet"
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it appears whole or not at all, also when the power goes. Raises RunError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -69,14 +99,15 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise RunError(
             f"{path}: cannot be written: {error.strerror}; make room or give another folder, then run again"
         ) from error
 
 
 @contextmanager
-def claimed(directory: Path, point: DesignPoint, block: int) -> Iterator[None]:
+def claimed(directory: Path, point: Keyed, block: int) -> Iterator[None]:
     """Let others see which process computes this block; the kernel takes the lock back if that process dies."""
     path = shard_path(directory, point, block).with_suffix(".running")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +122,7 @@ def claimed(directory: Path, point: DesignPoint, block: int) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def is_running(directory: Path, point: DesignPoint, block: int) -> bool:
+def is_running(directory: Path, point: Keyed, block: int) -> bool:
     """Whether a living process has claimed this block."""
     path = shard_path(directory, point, block).with_suffix(".running")
     try:
@@ -138,8 +169,8 @@ def write_shard(directory: Path, point: DesignPoint, block: int, table: pa.Table
     return path
 
 
-def read_shard(path: Path, point: DesignPoint) -> Shard:
-    """Read a shard and prove that it is whole and belongs to `point`. Raises DamagedShard."""
+def read_shard(path: Path, key: str) -> Shard:
+    """Read a shard and prove that it is whole and belongs to the point of this key. Raises DamagedShard."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -153,7 +184,7 @@ def read_shard(path: Path, point: DesignPoint) -> Shard:
     unsigned = content.replace(checksum, UNSIGNED)
     if len(checksum) != len(UNSIGNED) or hashlib.sha256(unsigned).hexdigest().encode() != checksum:
         raise DamagedShard(path, "its checksum differs from its own metadata")
-    if facts["key"] != point.key or f"{facts['block']:06d}" != path.stem:
+    if facts["key"] != key or f"{facts['block']:06d}" != path.stem:
         raise DamagedShard(path, f"holds block {facts['block']} of {facts['key']}, not what its place says")
     table = file.read()
     if table.schema.remove_metadata() != SCHEMA:
@@ -161,34 +192,31 @@ def read_shard(path: Path, point: DesignPoint) -> Shard:
     return Shard(path, facts, table)
 
 
-def shards(directory: Path, planned: PlannedPoint) -> Iterator[tuple[int, int, Shard | None]]:
-    """Yield (block, replicates wanted of it, the shard if it is there) for each block of a planned point, in order.
+def shards(directory: Path, place: Place) -> Iterator[tuple[int, int, Shard | None]]:
+    """Yield (block, replicates wanted of it, the shard if it is there) for each block of a place, in order.
 
     A shard of fewer replicates than wanted counts as not there. Raises DamagedShard.
     """
-    point = planned.point
-    for block, count in partition(point).blocks(planned.replicates):
-        path = shard_path(directory, point, block)
-        shard = read_shard(path, point) if path.exists() else None
-        if shard and shard.table.num_rows < count * len(point.horizons):
+    for block, count in place.blocks():
+        path = shard_path(directory, place, block)
+        shard = read_shard(path, place.key) if path.exists() else None
+        if shard and shard.table.num_rows < count * len(place.horizons):
             shard = None
         yield block, count, shard
 
 
-def missing(directory: Path, planned: PlannedPoint) -> list[tuple[int, int]]:
+def missing(directory: Path, place: Place) -> list[tuple[int, int]]:
     """(block, replicates wanted of it) of every block that is not there. Raises DamagedShard."""
-    return [(block, count) for block, count, shard in shards(directory, planned) if shard is None]
+    return [(block, count) for block, count, shard in shards(directory, place) if shard is None]
 
 
-def samples(directory: Path, planned: PlannedPoint) -> pa.Table:
-    """All samples of one planned point, proved whole. Raises DamagedShard, or RunError where blocks are missing."""
+def samples(directory: Path, place: Place) -> pa.Table:
+    """All samples of one place, proved whole. Raises DamagedShard, or RunError where blocks are missing."""
     tables = []
-    for block, count, shard in shards(directory, planned):
+    for block, count, shard in shards(directory, place):
         if shard is None:
-            raise RunError(
-                f"{shard_path(directory, planned.point, block)}: is not there yet; run the study to the end first"
-            )
-        tables.append(shard.table.slice(0, count * len(planned.point.horizons)))
+            raise RunError(f"{shard_path(directory, place, block)}: is not there; run the study again to fill it in")
+        tables.append(shard.table.slice(0, count * len(place.horizons)))
     return pa.concat_tables(tables)
 
 
@@ -234,18 +262,40 @@ def write_study(directory: Path, study: Study) -> None:
             write_whole(path, content)
 
 
-def planned_points(directory: Path, key: str | None = None) -> list[PlannedPoint]:
-    """The planned points of a study folder, or the one with this key. Raises UsageError."""
+def _rows(directory: Path) -> list[dict[str, Any]]:
     path = directory / "points.parquet"
     try:
-        rows = pq.read_table(path, columns=["point", "json", "replicates"]).to_pylist()
+        return pq.read_table(path).to_pylist()
     except (OSError, pa.ArrowException):
         raise UsageError(f"{path}: cannot be read; give the folder of a study, such as results/default") from None
-    rows = [row for row in rows if key in (None, row["point"])]
-    if not rows:
-        raise UsageError(f"{path}: {key} is not a design point of this study; see its column point")
+
+
+def places(directory: Path) -> list[Place]:
+    """The places of all planned points of a study folder, in plan order. Raises UsageError."""
+    return [
+        Place(
+            row["point"],
+            row["cell"],
+            tuple(json.loads(row["json"])["horizons"]),
+            row["replicates"],
+            row["block"],
+            f"{row['cell']} n={row['width']} {row['init']}, drive {row['drive']}",
+        )
+        for row in _rows(directory)
+    ]
+
+
+def planned_points(directory: Path, keys: set[str]) -> list[PlannedPoint]:
+    """The planned points of a study folder with these keys. Raises UsageError where one is not there."""
+    rows = [row for row in _rows(directory) if row["point"] in keys]
+    strange = keys - {row["point"] for row in rows}
+    if strange:
+        raise UsageError(f"{directory / 'points.parquet'}: {strange.pop()} is not a design point of this study")
     planned = [PlannedPoint(point=DesignPoint(**json.loads(r["json"])), replicates=r["replicates"]) for r in rows]
     for row, one in zip(rows, planned, strict=True):
         if row["point"] != one.point.key:
-            raise UsageError(f"{path}: {row['point']} was planned by another version of rnnmc; plan the study again")
+            raise UsageError(
+                f"{directory / 'points.parquet'}: {row['point']} was planned by another version of rnnmc or of its "
+                "cell; plan the study again"
+            )
     return planned

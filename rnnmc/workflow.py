@@ -11,8 +11,8 @@ from typing import Any
 from rnnmc import pipeline
 from rnnmc.errors import RunError, UsageError
 from rnnmc.head import Head, start_head
-from rnnmc.store import point_folder
-from rnnmc.study import Study, read_study
+from rnnmc.store import Place
+from rnnmc.study import Study, load_study, read_study
 
 
 class Run:
@@ -23,26 +23,32 @@ class Run:
     """
 
     def __init__(self, config: dict[str, Any], workflow: Any):
-        source = next((Path(path) for path in reversed(workflow.configfiles)), Path("config"))
-        if source.is_relative_to(Path.cwd()):
-            source = source.relative_to(Path.cwd())
         self.device = "auto"
         try:
-            self.study: Study = read_study(dict(config), str(source))
+            self.study = self._study(config, workflow)
         except UsageError as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(2)
         self.directory = pipeline.folder_of(self.study).as_posix()
-        self.replicates = {planned.point.key: planned.replicates for planned in self.study.points}
-        self.manifests = [
-            (point_folder(Path(self.directory), planned.point) / "_manifest.json").as_posix()
-            for planned in self.study.points
-        ]
+        places = [Place.of(planned) for planned in self.study.points]
+        self.replicates = {place.key: place.replicates for place in places}
+        self.manifests = [pipeline.manifest_path(Path(self.directory), place).as_posix() for place in places]
+        if workflow.is_main_process:
+            pipeline.drop_stale_manifests(Path(self.directory), places)
         self.fingerprint = json.dumps(self.study.written(), sort_keys=True)
         self.workflow = workflow
         # jobs find this environment's `rnnmc` though nobody has activated it
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.head: Head | None = None
+
+    @staticmethod
+    def _study(config: dict[str, Any], workflow: Any) -> Study:
+        """The study of the one file given, read as `rnnmc run` reads it; of Snakemake's own merged config otherwise."""
+        files = [Path(path) for path in workflow.configfiles]
+        if len(files) == 1 and not workflow.config_settings.config:
+            (path,) = files
+            return load_study(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+        return read_study(dict(config), " and ".join(path.name for path in files) or "config")
 
     def plan(self) -> None:
         """Leave study.yaml and points.parquet."""

@@ -60,10 +60,11 @@ def snakemake(study_file: Path, *more: str) -> list[str]:
 
 def samples_digest(directory: Path) -> str:
     """SHA-256 over all samples of a study folder, every shard proved whole."""
-    damaged, digest, count = verify(directory)
-    assert not damaged
-    assert count
-    return digest
+    verdict = verify(directory)
+    assert verdict.read
+    assert not verdict.damaged
+    assert not verdict.missing
+    return verdict.digest
 
 
 def shard_files(directory: Path) -> dict[Path, int]:

@@ -13,7 +13,7 @@ from studies import command, small, study_of
 
 import rnnmc
 from rnnmc import pipeline
-from rnnmc.store import claimed
+from rnnmc.store import Place, claimed
 
 
 def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     pipeline.plan(study, tmp_path)
     pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points), None, "cpu")
     for planned in study.points:
-        pipeline.write_manifest(tmp_path, planned)
+        pipeline.write_manifest(tmp_path, Place.of(planned))
     pattern = f"{tmp_path}/samples/**/*.parquet"
     polars = pl.scan_parquet(pattern, hive_partitioning=True).collect()
     assert polars.shape == (4 * 300 * 3, 8)

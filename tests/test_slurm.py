@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from studies import ROOT, command, samples_digest, small, snakemake, study_of, write
 
 from rnnmc import pipeline
-from studies import ROOT, command, samples_digest, small, snakemake, study_of, write
 
 
 def _no_slurm() -> str:

@@ -98,6 +98,27 @@ def test_statistics_again_with_other_thresholds_samples_nothing(workplace: Path)
     assert set(statistics["interval"]) == {"clopper-pearson"}
     assert shard_files(results) == before
     assert command("rnnmc", "report", results, cwd=workplace).returncode == 0
+    again = command(*snakemake(write(workplace, small())), cwd=workplace)  # what is not the study's own does not stay
+    assert again.returncode == 0, again.stderr
+    assert set(pl.read_parquet(results / "statistics.parquet")["threshold_vanish"]) == {1e-3}
+
+
+def test_a_shard_that_was_lost_is_filled_in_by_the_next_run(workplace: Path) -> None:
+    results = workplace / "results" / "small"
+    path, before = next(iter(shard_files(results))), samples_digest(results)
+    path.unlink()
+    run = command(*snakemake(write(workplace, small())), cwd=workplace)
+    assert run.returncode == 0, run.stderr
+    assert path.exists()
+    assert samples_digest(results) == before
+
+
+def test_a_ray_address_where_nobody_answers_is_told_at_once(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = command(
+        "rnnmc", "run", workplace / "small.yaml", "--address", "127.0.0.1:1", "--results", "other", cwd=workplace
+    )
+    assert run.returncode == 2
+    assert "no Ray answers there" in run.stderr
 
 
 def test_a_dry_run_writes_nothing_and_lint_is_clean(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from studies import ROOT, command, first_shard, samples_digest, small, study_of
+from studies import ROOT, command, first_shard, samples_digest, small, study_of, write
 
+import rnnmc
 from rnnmc import pipeline
 from rnnmc.errors import RunError
 from rnnmc.store import DamagedShard, read_shard, shard_path
@@ -32,7 +33,7 @@ def folder(finished: Path, tmp_path: Path) -> Path:
 
 def test_a_flip_of_any_one_bit_anywhere_in_a_shard_is_found(folder: Path) -> None:
     path = first_shard(folder, STUDY)
-    whole, point = path.read_bytes(), STUDY.points[0].point
+    whole, key = path.read_bytes(), STUDY.points[0].point.key
     rng = random.Random(0)
     places = [*range(16), *range(len(whole) - 16, len(whole)), *(rng.randrange(len(whole)) for _ in range(300))]
     for place in places:
@@ -40,9 +41,9 @@ def test_a_flip_of_any_one_bit_anywhere_in_a_shard_is_found(folder: Path) -> Non
         content[place] ^= 1 << rng.randrange(8)
         path.write_bytes(content)
         with pytest.raises(DamagedShard, match=path.name):
-            read_shard(path, point)
+            read_shard(path, key)
     path.write_bytes(whole)
-    assert read_shard(path, point).table.num_rows == 300 * 3
+    assert read_shard(path, key).table.num_rows == 300 * 3
 
 
 @pytest.mark.parametrize("kept", [0, 3, 1000, -1])
@@ -60,10 +61,10 @@ def test_a_foreign_shard_is_found(folder: Path) -> None:
     ours, other = first_shard(folder, STUDY), shard_path(folder, STUDY.points[1].point, 0)
     shutil.copy(other, ours)
     with pytest.raises(DamagedShard, match="not what its place says"):
-        read_shard(ours, STUDY.points[0].point)
+        read_shard(ours, STUDY.points[0].point.key)
     ours.write_text("PAR1 but not really PAR1")
     with pytest.raises(DamagedShard, match="not a whole shard"):
-        read_shard(ours, STUDY.points[0].point)
+        read_shard(ours, STUDY.points[0].point.key)
 
 
 def test_verify_lists_what_is_damaged_and_repairs_it_to_the_same_samples(folder: Path, finished: Path) -> None:
@@ -82,7 +83,7 @@ def test_verify_lists_what_is_damaged_and_repairs_it_to_the_same_samples(folder:
 
 def test_a_missing_shard_is_named_and_not_passed_over(folder: Path) -> None:
     first_shard(folder, STUDY).unlink()
-    with pytest.raises(RunError, match="is not there yet"):
+    with pytest.raises(RunError, match="is not there; run the study again"):
         pipeline.aggregate(folder, Thresholds(), "wilson")
     assert [job.block for job in pipeline.jobs_missing(folder, STUDY.points)] == [0]
 
@@ -110,3 +111,45 @@ except RunError as error:
     assert "cannot be written" in run.stderr
     assert "Traceback" not in run.stderr
     assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
+
+
+def test_verify_names_what_is_missing_and_what_is_no_part_of_the_study(folder: Path, finished: Path) -> None:
+    lost, stray = first_shard(folder, STUDY), folder / "samples" / "cell=tanh" / "stray.parquet"
+    shutil.copy(lost, stray)
+    lost.unlink()
+    found = command("rnnmc", "verify", folder, cwd=folder)
+    assert found.returncode == 0, found.stderr
+    assert "1 missing" in found.stdout
+    assert f"{stray}: is no part of this study" in found.stdout
+    mended = command("rnnmc", "verify", "--repair", folder, cwd=folder)
+    assert mended.returncode == 0, mended.stderr
+    assert samples_digest(folder) == samples_digest(finished)
+    assert rnnmc.scan(folder).collect().height == 4 * 300 * 3  # the stray is not counted
+    shutil.rmtree(folder / "samples")
+    assert command("rnnmc", "verify", folder, cwd=folder).returncode == 1
+
+
+def test_a_folder_can_be_verified_and_read_where_its_cells_and_drive_files_are_not(tmp_path: Path) -> None:
+    (tmp_path / "series.csv").write_text("x\n" + "\n".join(str(i % 7) for i in range(50)))
+    (tmp_path / "mine.py").write_text(
+        "import rnnmc\nclass C(rnnmc.Cell):\n name = 'c'; gates = ('hidden',)\n"
+        " def step(self, w, d, s):\n  return (0.5 * s[0] + d['hidden'],)\nc = C()\n"
+    )
+    entry = {"cell": ["tanh", "mine:c"], "width": 2, "drive": {"file": {"path": "series.csv"}}, "init": "pytorch"}
+    assert command("rnnmc", "run", write(tmp_path, small(points=[entry])), cwd=tmp_path).returncode == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder = (tmp_path / "results" / "small").rename(elsewhere / "moved")
+    for words in (["verify"], ["status"], ["statistics"], ["report"]):
+        run = command("rnnmc", *words, folder, cwd=elsewhere)
+        assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("name", ["points.parquet", "statistics.parquet", "study.yaml"])
+def test_a_damaged_file_of_a_study_folder_is_told_in_one_sentence(name: str, folder: Path) -> None:
+    pipeline.aggregate(folder, Thresholds(), "wilson")
+    (folder / name).write_bytes((folder / name).read_bytes()[:7] + b"\xff\xfe")
+    run = command("rnnmc", "report", folder, cwd=folder)
+    assert run.returncode in (1, 2)
+    assert len(run.stderr.strip().splitlines()) == 1, run.stderr
+    assert name in run.stderr
