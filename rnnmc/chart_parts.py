@@ -3,6 +3,8 @@
 import altair as alt
 import polars as pl
 
+from rnnmc.tables import INTERVAL_NAMES
+
 # From Okabe and Ito (2008): told apart under every common colour blindness, on light and on dark ground.
 OUTCOMES = {"vanish": "#0072B2", "stable": "#B4B9C1", "explode": "#D55E00"}
 # None of these can be taken for the colour of an outcome; more series than this take theirs along viridis.
@@ -27,7 +29,7 @@ def config(ink: str, background: str | None = "white") -> dict:
         "font": "Helvetica Neue, Helvetica, Arial, sans-serif",
         "view": {"stroke": ink, "strokeOpacity": 0.15},
         "axis": {**text, **faint, "tickColor": ink, "tickOpacity": 0.4},
-        "legend": {**text, "labelLimit": 260, "symbolStrokeWidth": 2.5},
+        "legend": {**text, "labelLimit": 420, "symbolStrokeWidth": 2.5},
         "header": {**text, "labelFontSize": 12},
         "title": {
             "anchor": "start",
@@ -68,7 +70,7 @@ def thresholds_text(rows: pl.DataFrame) -> str:
 
 def interval_text(rows: pl.DataFrame) -> str:
     """`95 % Wilson interval`, for a subtitle."""
-    return f"{100 * rows['level'][0]:g} % {rows['interval'][0].capitalize()} interval"
+    return f"{100 * rows['level'][0]:g} % {INTERVAL_NAMES[rows['interval'][0]]} interval"
 
 
 def unless_other_picked(pick: alt.Parameter, normal: float, faded: float):

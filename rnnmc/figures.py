@@ -1,4 +1,4 @@
-"""The figures of a study as Altair charts, and as SVG and PNG files.
+"""The figures of a study as Altair charts, and rendered as SVG and PNG.
 
 All show the spectral norm, with the same three colours for vanished, stable and exploded everywhere. A chart
 carries no more than it draws: the few columns it needs, as CSV text with rounded numbers. Infinite log-norms
@@ -6,7 +6,6 @@ sit at the edge of their panel under a mark of their own; undefined numbers are 
 """
 
 import math
-from pathlib import Path
 
 import altair as alt
 import polars as pl
@@ -35,6 +34,11 @@ from rnnmc.chart_parts import (
 from rnnmc.tables import event_text, horizon_text, log_norm_text, main_rows, rate_text, with_series
 
 AT, BY = "at", "first, by"
+ALL, SURVIVORS, UNKNOWN = "all", "survivors", "unknown"
+REMARKS = {
+    SURVIVORS: "open: of the survivors only, as some died",
+    UNKNOWN: "triangles: not known, as replicates overflowed",
+}
 VL_VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
@@ -65,20 +69,13 @@ def charts(statistics: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartTyp
     return figures
 
 
-def save(figures: dict[str, ChartType], folder: Path) -> list[Path]:
-    """Writes every chart as <name>.svg and <name>.png (scale 1.5, on white); returns the files.
-
-    Figures of an earlier run that are not made again are removed.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("*.svg"), *folder.glob("*.png")]:
-        old.unlink()
-    files = []
+def rendered(figures: dict[str, ChartType]) -> dict[str, bytes]:
+    """Every chart as `<name>.svg` and `<name>.png` (scale 1.5, on white): file name -> content."""
+    files = {}
     for name, chart in figures.items():
         svg = vl_convert.vegalite_to_svg(chart.to_dict(validate=False), vl_version=VL_VERSION, config=config("#22262b"))
-        files += [folder / f"{name}.svg", folder / f"{name}.png"]
-        files[-2].write_text(svg, encoding="utf-8")
-        files[-1].write_bytes(vl_convert.svg_to_png(svg, scale=1.5))
+        files[f"{name}.svg"] = svg.encode()
+        files[f"{name}.png"] = vl_convert.svg_to_png(svg, scale=1.5)
     return files
 
 
@@ -93,7 +90,7 @@ def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     # Without a row for every panel, empty ones included, Vega-Lite draws the others in the wrong places.
     records += [{"cell": cell, "panel": panel, "series": series[0]} for cell in cells for panel in panels(rows)]
     base = alt.Chart(inline(pl.DataFrame(records, infer_schema_length=None))).encode(
-        y=alt.Y("series:N", sort=series, title=None, axis=alt.Axis(labelLimit=230, ticks=False, domain=False)),
+        y=alt.Y("series:N", sort=series, title=None, axis=alt.Axis(labelLimit=320, ticks=False, domain=False)),
         tooltip=tooltip("cell", "panel", "series", "outcome", P="probability", norm="log-norm (nats)"),
     )
     bars = base.mark_bar(height={"band": 0.82}).encode(
@@ -262,15 +259,25 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
     """Growth rate of the norm over the last decade with its standard error, one panel a cell, against the
     width.
 
-    rows: `rnnmc.tables.main_rows`; points without a growth rate are left out.
+    rows: `rnnmc.tables.main_rows`. A rate that is conditional on survival is an open dot, one that an overflow
+    keeps unknown a triangle at the upper edge; points without a rate for other reasons are left out.
     """
-    rates = rows.filter(pl.col("growth_rate").is_not_null())
+    survivors = pl.col("ok_count") < pl.col("replicates")
+    rates = rows.filter(pl.col("growth_rate").is_not_null() | (pl.col("overflow_by_count") > 0)).with_columns(
+        pl.when(pl.col("growth_rate").is_null())
+        .then(pl.lit(UNKNOWN))
+        .when(survivors)
+        .then(pl.lit(SURVIVORS))
+        .otherwise(pl.lit(ALL))
+        .alias("kind")
+    )
     cells = rates["cell"].unique(maintain_order=True).to_list()
     error = pl.col("growth_rate_error").fill_null(0)
     table = rates.select(
         "cell",
         "width",
         "series",
+        "kind",
         pl.col("growth_rate").round_sig_figs(5).alias("rate"),
         (pl.col("growth_rate") - error).round_sig_figs(5).alias("low"),
         (pl.col("growth_rate") + error).round_sig_figs(5).alias("high"),
@@ -284,14 +291,22 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         opacity=unless_other_picked(pick, 1, 0.1),
         tooltip=tooltip("cell", "width", "series", text="growth rate (nats/step)"),
     )
-    y = alt.Y("low:Q", title="growth rate (nats/step)", axis=alt.Axis(format="~g"), scale=alt.Scale(zero=True))
+    name = "growth rate (nats/step)"
+    y = alt.Y("low:Q", title=name, axis=alt.Axis(format="~g"), scale=alt.Scale(zero=True))
+    dot = base.encode(y=alt.Y("rate:Q", title=name))
+    present = set(rates["kind"].to_list())
+    remarks = [remark for kind, remark in REMARKS.items() if kind in present]
     # In one row as far as it goes: beneath a row that is not full Vega-Lite draws an axis without a panel.
     columns = len(cells) if len(cells) <= 8 else 4
     return (
         alt.layer(
             alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(opacity=0.5).encode(y="zero:Q"),
-            base.mark_rule(strokeWidth=1.6).encode(y=y, y2="high:Q"),
-            base.mark_point(filled=True, size=34).encode(y=alt.Y("rate:Q", title="growth rate (nats/step)")),
+            base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6).encode(y=y, y2="high:Q"),
+            dot.transform_filter(f"datum.kind == '{ALL}'").mark_point(filled=True, size=34),
+            dot.transform_filter(f"datum.kind == '{SURVIVORS}'").mark_point(filled=False, size=34, strokeWidth=1.4),
+            base.transform_filter(f"datum.kind == '{UNKNOWN}'")
+            .mark_point(filled=True, size=34, shape="triangle-up")
+            .encode(y=alt.value(5)),
             data=inline(table),
         )
         .properties(width=max(90, min(420, ROW_WIDTH // columns)), height=200)
@@ -303,7 +318,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         .properties(
             title=title(
                 f"Growth rate of the norm over the last decade before {horizon_text(rows)}",
-                "Mean over replicates, plus and minus one standard error (often within the dot)",
+                "; ".join(["Mean over replicates, plus and minus one standard error (often within the dot)", *remarks]),
             )
         )
     )

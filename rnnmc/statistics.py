@@ -2,8 +2,9 @@
 
 Log-norms are natural logarithms (nats), horizons numbers of steps. Infinities are results and stay in: a dead
 chain has log-norm -inf and has vanished, an overflown one +inf and has exploded; both count in every
-probability and quantile and stay out of means. Nothing is NaN: what is undefined is null. physics.md sections
-3.6, 4 and 8.
+probability and quantile. The dead have no finite log-norm to average: means leave them out and are conditional
+on survival. The overflown have one that is not known: means over the others would leave out the fastest, and
+are null. Nothing is NaN: what is undefined or not known is null. physics.md sections 3.6, 4 and 8.
 """
 
 from typing import NamedTuple
@@ -46,10 +47,15 @@ def point_statistics(
 
     Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates; for each event of vanish,
     stable, explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`,
-    `p_<event>_<mode>`, `p_<event>_<mode>_low`, `p_<event>_<mode>_high`; mean and deviation (ddof = 1) of the
-    log-norms with status ok; q05 to q95 of all log-norms, infinities included: order statistics, NumPy's
-    "inverted_cdf", which never interpolate; growth_rate and growth_rate_error (nats a step; see
-    `growth_rate`); and the settings behind the row: threshold_vanish, threshold_explode, interval, level.
+    `p_<event>_<mode>`, `p_<event>_<mode>_low`, `p_<event>_<mode>_high`; ok_count, the replicates with status ok,
+    which are those behind the next two and the growth rate; mean and deviation (ddof = 1) of their log-norms;
+    q05 to q95 of all log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never
+    interpolate; growth_rate and growth_rate_error (nats a step; see `growth_rate`); and the settings behind the
+    row: threshold_vanish, threshold_explode, interval, level.
+
+    Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have
+    not died. From the first horizon at which any replicate has overflowed, all four are null: what the fastest
+    replicates have grown to is not known, and the rest are no fair sample.
 
     "At" T is where the norm is at T. "By" T is what happened first: vanish_by, explode_by are the shares
     whose first excursion beyond a threshold, at or before T, went down or up, stable_by the share that has
@@ -59,17 +65,20 @@ def point_statistics(
     lies somewhere in the interval before the horizon that shows it.
 
     Raises ValueError, naming the point, for samples that are no such rectangle, hold more than one point, or
-    whose log-norms and status contradict each other; and for thresholds that are not 0 < vanish < explode.
+    whose log-norms and status contradict each other; and, before any work, for thresholds that are not
+    0 < vanish < explode, an unknown interval and an impossible level.
     """
     if not 0 < vanish < explode < np.inf:
         raise ValueError(f"thresholds: vanish {vanish}, explode {explode}; give finite 0 < vanish < explode")
+    binomial_interval(0, 0, level, interval)  # raises for what cannot be asked for
     replicates = rectangle(samples)
+    ok_count = np.count_nonzero(~(replicates.dead | replicates.overflow), axis=0)
     frames = []
     for measure in MEASURES:
         log_norm = replicates.log_norms[measure]
         events = _events(log_norm < np.log(vanish), log_norm > np.log(explode), replicates)
         columns = _shares(events, len(log_norm), interval, level)
-        columns |= _moments(log_norm) | _quantiles(log_norm)
+        columns |= {"ok_count": ok_count} | _moments(log_norm) | _quantiles(log_norm)
         rate, error = growth_rate(log_norm, replicates.horizons)
         columns |= {"growth_rate": _null_for_nan(rate), "growth_rate_error": _null_for_nan(error)}
         frames.append(_frame(replicates, measure, len(log_norm), columns))
@@ -143,14 +152,16 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64]) -> tuple[Floats, 
     (horizons,), NaN where undefined. For horizon T each replicate gives the slope (l_T - l_T0)/(T - T0), T0
     the largest stored horizon <= T/10, so that the transient drops out; without such a T0 the rate is
     undefined, as is the error with fewer than two replicates. Only replicates with finite norms at both ends
-    take part: with dead or overflown ones about, the rate is that of the survivors. An estimate of the top
-    Lyapunov exponent. physics.md section 1.
+    take part: with dead ones about, the rate is conditional on survival. Once one has overflowed (+inf), both are
+    undefined: the fastest would be left out. With all replicates alive, an estimate of the top Lyapunov exponent.
+    physics.md section 1.
     """
+    unknown = _overflowed(log_norm)
     rate = np.full(len(horizons), np.nan)
     error = np.full(len(horizons), np.nan)
     for j, horizon in enumerate(horizons):
         start = int(np.searchsorted(horizons, horizon / 10, side="right")) - 1
-        if start < 0:
+        if start < 0 or unknown[j]:
             continue
         finite = np.isfinite(log_norm[:, j]) & np.isfinite(log_norm[:, start])
         slope = (log_norm[finite, j] - log_norm[finite, start]) / (horizon - horizons[start])
@@ -201,17 +212,26 @@ def _shares(
     return columns
 
 
+def _overflowed(log_norm: Floats) -> Flags:
+    """(horizons,): whether any replicate has overflowed by then, so that a mean would leave out the fastest."""
+    return np.logical_or.accumulate((log_norm == np.inf).any(axis=0))
+
+
 def _moments(log_norm: Floats) -> dict[str, pl.Series]:
-    """Mean and sample deviation over finite log-norms, each (horizons,); null where there are too few."""
+    """Mean and sample deviation over finite log-norms, each (horizons,).
+
+    Null where there are too few, and once a replicate has overflowed.
+    """
     finite = np.isfinite(log_norm)
+    known = ~_overflowed(log_norm)
     number = np.count_nonzero(finite, axis=0)
     kept = np.where(finite, log_norm, 0.0)
     mean = kept.sum(axis=0) / np.maximum(number, 1)
     squares = (np.where(finite, log_norm - mean, 0.0) ** 2).sum(axis=0)
     deviation = np.sqrt(squares / np.maximum(number - 1, 1))
     return {
-        "mean": _null_for_nan(np.where(number > 0, mean, np.nan)),
-        "deviation": _null_for_nan(np.where(number > 1, deviation, np.nan)),
+        "mean": _null_for_nan(np.where(known & (number > 0), mean, np.nan)),
+        "deviation": _null_for_nan(np.where(known & (number > 1), deviation, np.nan)),
     }
 
 

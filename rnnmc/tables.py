@@ -5,12 +5,15 @@ Text is plain ASCII (any terminal can print it); the page sets minus signs and i
 """
 
 import math
+import re
 from collections.abc import Iterable
 
 import polars as pl
 from rich import box
 from rich.table import Table
 from rich.text import Text
+
+from rnnmc.errors import UsageError
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTORS = {
@@ -21,6 +24,12 @@ FACTORS = {
     "dtype": "{}",
 }
 MEASURE_NAMES = {"log_spectral": "spectral norm", "log_rms": "RMS gain"}
+INTERVAL_NAMES = {
+    "wilson": "Wilson",
+    "jeffreys": "Jeffreys",
+    "clopper-pearson": "Clopper-Pearson",
+    "confidence-sequence": "confidence-sequence",
+}
 
 
 def varying_factors(points: pl.DataFrame) -> list[str]:
@@ -33,11 +42,15 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     """The points with a column `series`: a short text of what varies beside cell and width, unique within
     these.
 
-    points: the rows of points.parquet. Points that differ in none of the named factors (a changed length,
-    say) get the beginning of their key, so that no two are ever drawn as one.
+    points: the rows of points.parquet. Of a file only the name is told, not its folder. Points whose text is
+    the same nevertheless (a changed length, say) get the beginning of their key, so that no two are ever drawn as
+    one.
     """
     factors = varying_factors(points)
-    labels = ["; ".join(FACTORS[name].format(row[name]) for name in factors) for row in points.iter_rows(named=True)]
+    labels = [
+        re.sub(r"\S*/(?=\S)", "", "; ".join(FACTORS[name].format(row[name]) for name in factors))
+        for row in points.iter_rows(named=True)
+    ]
     labelled = points.with_columns(
         pl.Series("series", labels, dtype=pl.String),
         pl.col("point", "cell", *(name for name in factors if name != "state_std")).cast(pl.String),
@@ -52,8 +65,10 @@ def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "lo
     horizon.
 
     statistics: rows of `rnnmc.statistics.point_statistics` of any number of points; points without any are
-    left out.
+    left out. Raises UsageError for statistics of an rnnmc that still averaged over survivors of an overflow.
     """
+    if "ok_count" not in statistics.columns:
+        raise UsageError("the statistics are of an earlier rnnmc; run rnnmc statistics on this study's folder first")
     last = (
         statistics.filter(pl.col("measure").cast(pl.String) == measure)
         .with_columns(pl.col("point").cast(pl.String))
@@ -90,14 +105,29 @@ def log_norm_text(row: dict) -> str:
 
 
 def rate_text(row: dict) -> str:
-    """`-0.4401 +- 0.0012`: growth rate and standard error in nats a step; a dash where undefined."""
+    """`-0.4401 +- 0.0012`: growth rate and standard error in nats a step; a dash where undefined.
+
+    `-0.4401 +- 0.0012 (12 of 400)` is the rate of the 12 that have not died, and `not known: 3 % overflowed` says
+    why there is none.
+    """
     rate, error = row["growth_rate"], row["growth_rate_error"]
     if rate is None:
-        return "-"
+        return overflow_text(row) if row["overflow_by_count"] else "-"
+    survivors = f" ({row['ok_count']:,} of {row['replicates']:,})" if row["ok_count"] < row["replicates"] else ""
     if error is None:
-        return f"{rate:.4g}"
+        return f"{rate:.4g}{survivors}"
+    if error == 0:  # every replicate has the same, as on a unit that is the identity
+        return f"{rate:.4g} +- 0{survivors}"
     digits = min(max(1 - math.floor(math.log10(max(error, 1e-9))), 2), 8)
-    return f"{rate:.{digits}f} +- {error:.{digits}f}"
+    return f"{rate:.{digits}f} +- {error:.{digits}f}{survivors}"
+
+
+def overflow_text(row: dict) -> str:
+    """`not known: 3 % overflowed`, in place of a mean or a rate."""
+    share = 100 * row["overflow_by_count"] / row["replicates"]
+    # Neither all nor none unless it is so.
+    percent = "100" if share == 100 else f"{min(share, 99):.0f}" if share >= 10 else f"{share:.2g}"
+    return f"not known: {percent} % overflowed"
 
 
 def event_text(row: dict, event: str, mode: str = "at") -> str:
@@ -131,16 +161,18 @@ def main_table(statistics: pl.DataFrame, points: pl.DataFrame) -> Table:
     table.add_column("cell", overflow="fold")
     table.add_column("width", justify="right", no_wrap=True)
     table.add_column("series", overflow="fold")
+    # No least widths: where they do not fit, rich would cut the columns at the right off.
     _add_numbers(table, ["N", "P(vanish)", "P(stable)", "P(explode)", *(f"P({event})" for event in rare)])
     _add_numbers(table, ["median [5 %, 95 %]"])
     previous = None
     for row in rows.iter_rows(named=True):
-        if previous is not None and row["cell"] != previous:
+        if previous not in (None, row["cell"]):
             table.add_section()
         previous = row["cell"]
         names = [row["cell"], str(row["width"]), row["series"], f"{row['replicates']:,}"]
-        shares = [share_text(row[f"p_{event}_at"]) for event in ("stable", "explode", *rare)]
-        _add_row(table, [*names, _narrow(event_text(row, "vanish")), *shares, _narrow(log_norm_text(row))])
+        shares = [_narrow(event_text(row, event)) for event in ("vanish", "stable", "explode")]
+        shares += [share_text(row[f"p_{event}_at"]) for event in rare]
+        _add_row(table, [*names, *shares, _narrow(log_norm_text(row))])
     return table
 
 
@@ -199,5 +231,5 @@ def _caption(rows: pl.DataFrame) -> str:
     row = rows.row(0, named=True)
     return (
         f"vanish: norm below {row['threshold_vanish']:g}; explode: above {row['threshold_explode']:g}; "
-        f"brackets: {100 * row['level']:g} % {row['interval']} interval; log-norm in nats"
+        f"brackets: {100 * row['level']:g} % {INTERVAL_NAMES[row['interval']]} interval; log-norm in nats"
     )

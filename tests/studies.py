@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from rnnmc.pipeline import verify
+from rnnmc import pipeline
 from rnnmc.store import shard_path
 from rnnmc.study import Study, read_study
 
@@ -58,9 +58,16 @@ def snakemake(study_file: Path, *more: str) -> list[str]:
     return ["snakemake", "-s", str(ROOT / "Snakefile"), "-j", "2", "--configfile", str(study_file), *more]
 
 
+def sample_here(study: Study, directory: Path) -> str:
+    """Plan and sample a study in this process; the digest of its samples."""
+    pipeline.plan(study, directory)
+    pipeline.sample(directory, pipeline.jobs_missing(directory, study.points), None, "cpu")
+    return samples_digest(directory)
+
+
 def samples_digest(directory: Path) -> str:
     """SHA-256 over all samples of a study folder, every shard proved whole."""
-    verdict = verify(directory)
+    verdict = pipeline.verify(directory)
     assert verdict.read
     assert not verdict.damaged
     assert not verdict.missing

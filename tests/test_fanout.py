@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from studies import samples_digest, small, study_of
+from studies import sample_here, samples_digest, small, study_of
 
 from rnnmc import pipeline
 from rnnmc.block import partition
@@ -22,10 +22,7 @@ STUDY = study_of(
 
 @pytest.fixture(scope="module")
 def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> str:
-    directory = tmp_path_factory.mktemp("one")
-    pipeline.plan(STUDY, directory)
-    pipeline.sample(directory, pipeline.jobs_missing(directory, STUDY.points), None, "cpu")
-    return samples_digest(directory)
+    return sample_here(STUDY, tmp_path_factory.mktemp("one"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -13,6 +13,8 @@ from rich.console import Console
 from synthetic import EXPLODE, VANISH, point_row, samples_of, walks
 
 from rnnmc import figures
+from rnnmc.errors import UsageError
+from rnnmc.report.findings import findings
 from rnnmc.statistics import point_statistics
 from rnnmc.tables import (
     horizon_table,
@@ -126,17 +128,14 @@ def test_curves_of_probability_carry_the_numbers_of_the_statistics(large):
 
 
 @pytest.mark.parametrize("value", [0.3, -INF, INF])
-def test_a_tiny_study_can_be_drawn(tmp_path, value):
+def test_a_tiny_study_can_be_drawn(value):
     drawn = figures.charts(*tiny(value))
     assert list(drawn) == ["overview", "probability-lstm", "log-norm-lstm"]
-    files = figures.save(drawn, tmp_path)
-    assert len(files) == 6
-    for svg in files[::2]:
-        text = svg.read_text()
-        assert text.startswith("<svg")
-        assert "NaN" not in text
-        assert "Infinity" not in text
-    assert all(png.read_bytes().startswith(b"\x89PNG") for png in files[1::2])
+    files = figures.rendered(drawn)
+    assert list(files) == [f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
+    for name, content in files.items():
+        assert content.startswith(b"<svg" if name.endswith("svg") else b"\x89PNG")
+        assert not name.endswith("svg") or not re.search(b"NaN|Infinity", content)
 
 
 def test_infinite_and_undefined_numbers_never_reach_a_chart():
@@ -160,13 +159,44 @@ def test_growth_rates_are_left_out_where_they_are_undefined():
     assert rates["cell"].unique().to_list() == ["tanh"]
 
 
-def test_a_chart_is_saved_as_vector_and_pixels_within_seconds(tmp_path, large):
+def doomed() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Three points over three decades: all alive, a third of them dead, one of them overflowed."""
+    horizons = [1, 10, 100, 1000]
+    paths = [walks(horizons, 30, -0.01, 0.1, seed=seed) for seed in range(3)]
+    paths[1][:10, 3] = -INF
+    paths[2][0, 3] = INF
+    rows = [point_row("relu", 4, init, 1000, 30) for init in ("alive", "dying", "growing")]
+    return study_of(*((row, path, horizons) for row, path in zip(rows, paths, strict=True)))
+
+
+def test_a_rate_of_survivors_is_an_open_dot_and_one_that_is_not_known_a_triangle():
+    chart = figures.charts(*doomed())["growth-rate"]
+    chart.to_dict(validate=True)
+    rates = data_of(chart).rows_by_key("series", named=True, unique=True)
+    assert {name: row["kind"] for name, row in rates.items()} == {
+        "alive": "all",
+        "dying": "survivors",
+        "growing": "unknown",
+    }
+    assert rates["dying"]["text"].endswith(" (20 of 30)")
+    assert (rates["growing"]["rate"], rates["growing"]["text"]) == (None, "not known: 3.3 % overflowed")
+    assert "open: of the survivors only, as some died; triangles: not known" in chart.to_json(validate=False)
+    alone = figures.charts(*(frame.filter(pl.col("point") == doomed()[1]["point"][0]) for frame in doomed()))
+    assert "survivors" not in alone["growth-rate"].to_dict(validate=False)["title"]["subtitle"]
+
+
+def test_statistics_from_before_survivors_were_counted_are_refused_with_the_remedy():
+    statistics, points = tiny(0.0)
+    with pytest.raises(UsageError, match="run rnnmc statistics"):
+        main_rows(statistics.drop("ok_count"), points)
+
+
+def test_a_chart_is_rendered_as_vector_and_pixels_within_seconds(large):
     start = time.process_time()
-    files = figures.save(figures.charts(*large), tmp_path)
+    files = figures.rendered(figures.charts(*large))
     assert time.process_time() - start < 15
     assert len(files) == 2 * 16
-    assert all(file.stat().st_size > 1000 for file in files)
-    assert "<svg" in files[0].read_text()[:10]
+    assert all(len(content) > 1000 for content in files.values())
 
 
 def test_a_study_of_105_points_stays_small_as_data(large):
@@ -184,6 +214,17 @@ def test_series_are_named_by_what_varies_and_by_nothing_else():
     named = with_series(pl.DataFrame(rows))
     assert named["series"].to_list() == ["tied; state std 0", "untied; state std 0", "tied; state std 0.5"]
     assert with_series(pl.DataFrame(rows[:1]))["series"].to_list() == ["haar"]
+
+
+def test_a_file_is_named_without_its_folder_unless_two_have_one_name():
+    rows = [
+        point_row("tanh", 4, "haar", 10, 1, drive=f"file {path} column x")
+        for path in ("data/a.csv", "b.csv", "/w/c.csv")
+    ]
+    named = with_series(pl.DataFrame(rows))["series"].to_list()
+    assert named == ["drive file a.csv column x", "drive file b.csv column x", "drive file c.csv column x"]
+    rows = [point_row("tanh", 4, "haar", 10, 1, drive=f"file {folder}/a.csv") for folder in ("x", "y")]
+    assert with_series(pl.DataFrame(rows))["series"].n_unique() == 2
 
 
 def test_points_that_nothing_named_tells_apart_are_told_apart_by_their_key():
@@ -219,9 +260,25 @@ def test_log_norms_and_rates_are_written_to_three_digits_or_to_their_error():
         "-",
     ]
     assert log_norm_text({"q05": -INF, "q50": -10.25, "q95": 3.0}) == "-10.2 [-inf, 3.00]"
-    assert rate_text({"growth_rate": -0.44012, "growth_rate_error": 0.0012}) == "-0.4401 +- 0.0012"
-    assert rate_text({"growth_rate": -0.5, "growth_rate_error": None}) == "-0.5"
-    assert rate_text({"growth_rate": None, "growth_rate_error": None}) == "-"
+
+
+@pytest.mark.parametrize(
+    ("rate", "error", "ok", "overflowed", "text"),
+    [
+        (-0.44012, 0.0012, 4000, 0, "-0.4401 +- 0.0012"),
+        (-0.44012, 0.0012, 1200, 0, "-0.4401 +- 0.0012 (1,200 of 4,000)"),
+        (-0.5, None, 1, 0, "-0.5 (1 of 4,000)"),
+        (0.0, 0.0, 4000, 0, "0 +- 0"),
+        (None, None, 0, 0, "-"),
+        (None, None, 3000, 1000, "not known: 25 % overflowed"),
+        (None, None, 3999, 1, "not known: 0.025 % overflowed"),
+        (None, None, 1, 3999, "not known: 99 % overflowed"),
+        (None, None, 0, 4000, "not known: 100 % overflowed"),
+    ],
+)
+def test_a_rate_is_written_to_its_error_and_with_those_it_speaks_for(rate, error, ok, overflowed, text):
+    row = {"growth_rate": rate, "growth_rate_error": error, "ok_count": ok, "replicates": 4000}
+    assert rate_text(row | {"overflow_by_count": overflowed}) == text
 
 
 def printed(table, width: int = 160) -> str:
@@ -232,16 +289,28 @@ def printed(table, width: int = 160) -> str:
 
 def test_the_main_table_has_one_row_a_point_with_its_numbers(large):
     statistics, points = large
-    text = printed(main_table(statistics, points))
+    text = printed(main_table(statistics, points), 240)
     for row in main_rows(statistics, points).iter_rows(named=True):
         line = next(line for line in text.splitlines() if line.split()[:2] == [row["cell"], str(row["width"])])
         text = text.replace(line, "", 1)
         assert row["series"] in line
-        assert (
-            probability_text(row["p_vanish_at"], row["p_vanish_at_low"], row["p_vanish_at_high"]).replace(", ", ",")
-            in line
-        )
+        for event in ("vanish", "stable", "explode"):
+            bounds = (row[f"p_{event}_at{end}"] for end in ("", "_low", "_high"))
+            assert probability_text(*bounds).replace(", ", ",") in line
     assert "P(dead)" in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_a_narrow_terminal_wraps_the_main_table_and_drops_nothing(large, width):
+    def said(text: str) -> list[str]:
+        return sorted(re.sub(r"[\s\u2500]", "", text))
+
+    table = main_table(*large)
+    text = printed(table, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert said(text) == said(printed(table, 400))
+    if width == 160:  # there, no interval is cut in two
+        assert len(re.findall(r"\[\S+,\S+\]", text)) == 4 * large[1].height
 
 
 @pytest.mark.parametrize("value", [-INF, INF, 0.25])
@@ -264,3 +333,29 @@ def test_the_horizon_table_has_one_row_a_horizon_and_shows_either_measure():
     assert "RMS gain" in printed(horizon_table(statistics, "t", measure="log_rms"))
     with pytest.raises(ValueError, match="2 points"):
         horizon_table(pl.concat([statistics, tiny(0.0)[0].with_columns(point=pl.lit("x"))]), "two")
+
+
+def sentences(*parts: tuple[str, float]) -> str:
+    """Findings on cells with 40 replicates, of which this share explodes and the others stay."""
+    rows = [(point_row(cell, 4, "haar", 1, 40), share) for cell, share in parts]
+    paths = [np.where(np.arange(40)[:, None] < 40 * share, 9.0, 0.0) for _, share in rows]
+    statistics, points = study_of(*((row, path, [1]) for (row, _), path in zip(rows, paths, strict=True)))
+    return " ".join(findings(main_rows(statistics, points), statistics))
+
+
+def test_a_majority_that_its_interval_does_not_bear_out_is_not_claimed():
+    text = sentences(("tanh", 0.55), ("relu", 0.95), ("gru", 0.05))
+    assert "1 (33 %) mostly stay in between, 1 (33 %) mostly explode and 1 has no clear majority" in text
+    assert "up to step 1, the last one, as perhaps do half at 1 other design point" in text
+
+
+def test_most_often_is_said_only_where_no_interval_reaches_the_first():
+    assert "The relu cell explodes most often: P = " in sentences(("relu", 0.95), ("tanh", 0.3))
+    close = sentences(("relu", 0.6), ("tanh", 0.55), ("gru", 0.5), ("lstm", 0.05))
+    assert "Which cell explodes most often is too close to tell; relu is ahead with P = 0.60" in close
+    assert "within reach of their intervals are tanh and gru." in close
+
+
+def test_where_all_points_do_the_same_none_is_singled_out():
+    text = sentences(("relu", 0.0), ("tanh", 0.05))
+    assert "At every design point more than half of the replicates have not once left" in text

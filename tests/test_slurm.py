@@ -7,9 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from studies import ROOT, command, samples_digest, small, snakemake, study_of, write
-
-from rnnmc import pipeline
+from studies import ROOT, command, sample_here, samples_digest, small, snakemake, study_of, write
 
 
 def _no_slurm() -> str:
@@ -26,7 +24,6 @@ def _no_slurm() -> str:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(bool(_no_slurm()), reason=_no_slurm() or "-")
 def test_a_study_on_slurm_leaves_the_samples_of_one_process(tmp_path: Path) -> None:
-    study = study_of(small())
     run = command(
         *snakemake(write(tmp_path, small()), "--profile", str(ROOT / "profiles" / "slurm")),
         "--slurm-no-account",
@@ -36,7 +33,4 @@ def test_a_study_on_slurm_leaves_the_samples_of_one_process(tmp_path: Path) -> N
         patience=500,
     )
     assert run.returncode == 0, run.stderr
-    alone = tmp_path / "alone"
-    pipeline.plan(study, alone)
-    pipeline.sample(alone, pipeline.jobs_missing(alone, study.points), None, "cpu")
-    assert samples_digest(tmp_path / "results" / "small") == samples_digest(alone)
+    assert samples_digest(tmp_path / "results" / "small") == sample_here(study_of(small()), tmp_path / "alone")

@@ -30,6 +30,12 @@ def mixed() -> np.ndarray:
     return walks(HORIZONS, 300, drift=-0.004, spread=0.3, death=3e-4, overflow=2e-4, seed=5)
 
 
+@pytest.fixture(scope="module")
+def mortal() -> np.ndarray:
+    """300 walks over six horizons, many of which die and none overflows."""
+    return walks(HORIZONS, 300, drift=-0.004, spread=0.3, death=3e-4, seed=5)
+
+
 def kind(value: float) -> str:
     return "vanish" if value < math.log(VANISH) else "explode" if value > math.log(EXPLODE) else "stable"
 
@@ -87,10 +93,11 @@ def test_every_share_and_interval_comes_from_its_own_count(mixed):
                 assert bounds == pytest.approx((ci.low, ci.high), abs=1e-10)
 
 
-def test_moments_agree_with_numpy_over_replicates_that_are_ok(mixed):
-    rows = statistics(mixed)
-    for column, row in zip(mixed.T, rows.iter_rows(named=True), strict=True):
+def test_moments_agree_with_numpy_over_replicates_that_are_ok(mortal):
+    rows = statistics(mortal)
+    for column, row in zip(mortal.T, rows.iter_rows(named=True), strict=True):
         ok = column[np.isfinite(column)]
+        assert row["ok_count"] == len(ok)
         assert row["mean"] == pytest.approx(np.mean(ok), rel=1e-12)
         assert row["deviation"] == pytest.approx(np.std(ok, ddof=1), rel=1e-12)
 
@@ -103,10 +110,10 @@ def test_quantiles_are_numpys_inverted_cdf_infinities_included(mixed, replicates
         np.testing.assert_array_equal(rows[f"q{percent:02d}"].to_numpy(), want)
 
 
-def test_growth_rate_is_the_mean_slope_over_the_last_decade_of_survivors(mixed):
-    rows = statistics(mixed).rows_by_key("horizon", named=True, unique=True)
+def test_growth_rate_is_the_mean_slope_over_the_last_decade_of_survivors(mortal):
+    rows = statistics(mortal).rows_by_key("horizon", named=True, unique=True)
     for horizon, start in {10: 1, 30: 3, 100: 10, 1000: 100}.items():
-        ends = mixed[:, HORIZONS.index(horizon)], mixed[:, HORIZONS.index(start)]
+        ends = mortal[:, HORIZONS.index(horizon)], mortal[:, HORIZONS.index(start)]
         with np.errstate(invalid="ignore"):  # inf - inf of those that are dropped on the next line
             slopes = (ends[0] - ends[1]) / (horizon - start)
         slopes = slopes[np.isfinite(ends[0])]
@@ -129,10 +136,33 @@ def test_a_dead_relu_unit_counts_as_vanished_and_stays_out_of_means():
     assert row["q05"] == -INF
 
 
-def test_an_overflow_counts_as_exploded_and_stays_out_of_means():
+def test_an_overflow_counts_as_exploded_and_leaves_no_mean_to_report():
     row = statistics([[INF], [1.0], [3.0]]).row(0, named=True)
     assert (row["explode_at_count"], row["overflow_at_count"], row["dead_at_count"]) == (1, 1, 0)
-    assert (row["mean"], row["q95"]) == (2.0, INF)
+    assert (row["mean"], row["deviation"], row["ok_count"]) == (None, None, 2)
+    assert (row["q05"], row["q50"], row["q95"]) == (1.0, 3.0, INF)
+
+
+def test_a_rate_of_the_slow_ones_is_never_passed_off_as_that_of_all():
+    # A growing ReLU in float32: its state leaves the range at e^88, the faster a replicate the sooner.
+    steps = np.array(HORIZONS)
+    true = np.random.default_rng(1).normal(0.32, 0.2, size=(400, 1)) * steps
+    seen = np.where(true > 88.7, INF, true)
+    assert np.isfinite(seen[:, -1]).any()
+    for row, column in zip(statistics(seen).iter_rows(named=True), seen.T, strict=True):
+        overflowed = np.isinf(column).any()
+        assert row["ok_count"] == np.isfinite(column).sum()
+        assert (row["mean"] is None) == (row["deviation"] is None) == overflowed
+        if overflowed or row["horizon"] < 10:
+            assert (row["growth_rate"], row["growth_rate_error"]) == (None, None)
+        else:
+            assert row["growth_rate"] == pytest.approx(0.32, abs=4 * row["growth_rate_error"])
+
+
+def test_what_an_overflow_hides_stays_hidden_at_later_horizons():
+    rows = statistics([[0.0, 0.0, INF, 5.0], [0.0, 1.0, 2.0, 3.0]])
+    assert rows["mean"].to_list() == [0.0, 0.5, None, None]
+    assert rows["growth_rate"].to_list() == [None] * 4
 
 
 def test_a_norm_that_comes_back_is_stable_at_the_end_but_has_vanished_by_then():
@@ -240,6 +270,14 @@ def test_no_samples_and_thresholds_that_exclude_each_other_are_refused():
     for vanish, explode in ((1.0, 1.0), (0.0, 1.0), (2.0, 1.0), (1e-3, INF), (math.nan, 1.0)):
         with pytest.raises(ValueError, match="thresholds"):
             point_statistics(samples, vanish, explode)
+
+
+def test_an_unknown_interval_or_level_is_refused_before_any_look_at_the_samples():
+    nothing = samples_of([[0.0]], [1]).clear()
+    with pytest.raises(ValueError, match="wald"):
+        point_statistics(nothing, VANISH, EXPLODE, interval="wald")
+    with pytest.raises(ValueError, match="level"):
+        point_statistics(nothing, VANISH, EXPLODE, level=95)
 
 
 def test_ten_thousand_replicates_take_a_fraction_of_a_second():

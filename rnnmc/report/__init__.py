@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 import re
 from pathlib import Path
@@ -14,7 +13,16 @@ from altair.typing import ChartType
 
 from rnnmc import figures
 from rnnmc.report.findings import findings
-from rnnmc.tables import event_text, log_norm_text, main_rows, rare_events, rate_text, varying_factors
+from rnnmc.store import write_whole
+from rnnmc.tables import (
+    INTERVAL_NAMES,
+    event_text,
+    log_norm_text,
+    main_rows,
+    rare_events,
+    rate_text,
+    varying_factors,
+)
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
 HEADERS = {
@@ -32,24 +40,23 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, statistics:
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out,
     and `versions`, library -> version, defaults to what is installed now); points: the rows of
-    points.parquet; statistics: rows of `rnnmc.statistics.point_statistics`. The page appears whole or not at
-    all, and equal input gives an equal page. Raises ValueError when there is no statistic of any of the
-    points.
+    points.parquet; statistics: rows of `rnnmc.statistics.point_statistics`. Every file appears whole or not at
+    all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
+    ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
     """
     rows = main_rows(statistics, points)
     if rows.is_empty():
         raise ValueError(f"{directory}: no statistics of any of its {points.height} points; run rnnmc statistics first")
-    directory.mkdir(parents=True, exist_ok=True)
     drawn = figures.charts(statistics, points)
-    figures.save(drawn, directory / "figures")
+    pictures = figures.rendered(drawn)
     page = _page(study | {"study": study.get("study", directory.name)}, points, statistics, rows, drawn)
-    path = directory / "report.html"
-    draft = path.with_name(f".report.{os.getpid()}.html")
-    try:
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    folder, path = directory / "figures", directory / "report.html"
+    for name, content in pictures.items():
+        write_whole(folder / name, content)
+    write_whole(path, page.encode())
+    for old in [*folder.glob("*.svg"), *folder.glob("*.png")]:
+        if old.name not in pictures:
+            old.unlink(missing_ok=True)
     return path
 
 
@@ -79,6 +86,7 @@ def _page(
         cells=rows["cell"].unique(maintain_order=True).to_list(),
         titles=titles,
         settings=rows.row(0, named=True),
+        interval=INTERVAL_NAMES[rows["interval"][0]],
         outcomes=figures.OUTCOMES,
         vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", figures.VL_VERSION).replace(
             "</script", r"<\/script"
@@ -99,8 +107,9 @@ def typeset(text: str) -> str:
 def _table(rows: pl.DataFrame, points: pl.DataFrame) -> dict:
     """The main table: its headers, and for each row the cells as (text, number to sort by or None)."""
     factors, rare = varying_factors(points), rare_events(rows)
-    headers = ["cell", "width", *(HEADERS[factor] for factor in factors), "replicates", "horizon"]
-    headers += [*(f"P({event})" for event in figures.OUTCOMES), "log-norm: median [5 %, 95 %]", "growth rate"]
+    ends = ["horizon"] if rows["horizon"].n_unique() > 1 else []  # a common one stands above all figures
+    headers = ["cell", "width", *(HEADERS[factor] for factor in factors), "replicates", *ends]
+    headers += [*(f"P({event})" for event in figures.OUTCOMES), "log-norm: median [5\u00a0%, 95\u00a0%]", "growth rate"]
     headers += [f"P({event})" for event in rare]
     lines = []
     for row in rows.iter_rows(named=True):
@@ -108,7 +117,7 @@ def _table(rows: pl.DataFrame, points: pl.DataFrame) -> dict:
         for factor in factors:
             value = row[factor]
             cells.append((str(value), None) if isinstance(value, str) else (f"{value:g}", value))
-        cells += [(f"{row['replicates']:,}", row["replicates"]), (f"{row['horizon']:,}", row["horizon"])]
+        cells += [(f"{row[name]:,}", row[name]) for name in ("replicates", *ends)]
         shares = [(event_text(row, event), row[f"p_{event}_at"]) for event in (*figures.OUTCOMES, *rare)]
         cells += [
             *shares[:3],
@@ -145,7 +154,7 @@ def _facts(study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl
             "Thresholds",
             f"vanish below {first['threshold_vanish']:g}, explode above {first['threshold_explode']:g}",
         ),
-        ("Intervals", f"{first['interval'].capitalize()}, {100 * first['level']:g} %, two-sided, pointwise"),
+        ("Intervals", f"{INTERVAL_NAMES[first['interval']]}, {100 * first['level']:g} %, two-sided, pointwise"),
     ]
     if rows.height < points.height:
         facts.append(("Missing", f"{points.height - rows.height} design points have no statistics yet"))

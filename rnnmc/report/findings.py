@@ -13,7 +13,8 @@ def findings(rows: pl.DataFrame, statistics: pl.DataFrame) -> list[str]:
     """The sentences that open the report, the most general one first.
 
     rows: `rnnmc.tables.main_rows`; statistics: all rows of the same points. A design point "mostly" does what
-    more than half of its replicates do.
+    more than half of its replicates do, by the lower bound of the interval; a comparison is one only where
+    intervals do not overlap.
     """
     if rows.height == 1:
         return [f"{_thresholds(rows)} {_single(rows.row(0, named=True))}", _longest(rows, statistics)]
@@ -30,20 +31,20 @@ def _thresholds(rows: pl.DataFrame) -> str:
 
 
 def _majorities(rows: pl.DataFrame) -> str:
-    """How many design points mostly vanish, stay and explode."""
-    counts = {event: int((rows[f"p_{event}_at"] > 0.5).sum()) for event in VERBS}
+    """How many design points surely vanish, stay and explode for the most part."""
+    counts = {event: int((rows[f"p_{event}_at_low"] > 0.5).sum()) for event in VERBS}
     undecided = rows.height - sum(counts.values())
     parts = [f"{count} ({_percent(count / rows.height)}) mostly {VERBS[event]}" for event, count in counts.items()]
     if undecided:
-        parts.append(f"{undecided} {'has' if undecided == 1 else 'have'} no majority")
+        parts.append(f"{undecided} {'has' if undecided == 1 else 'have'} no clear majority")
     return f"Of {rows.height} design points, {_and(parts)}."
 
 
 def _extremes(rows: pl.DataFrame) -> list[str]:
     """Which cell keeps the norm most often and which explodes most, with its best and worst design point."""
     sentences = [
-        _champion(rows, "stable", "keeps the norm between the thresholds most often", "at its best"),
-        _champion(rows, "explode", "explodes most often", "at its worst"),
+        _champion(rows, "stable", "keep the norm between the thresholds", "at its best"),
+        _champion(rows, "explode", "explode", "at its worst"),
     ]
     sets = rows.group_by("cell").agg(pl.struct("width", "series").sort().alias("set"))["set"]
     if sets.n_unique() > 1:
@@ -53,8 +54,11 @@ def _extremes(rows: pl.DataFrame) -> list[str]:
     return sentences
 
 
-def _champion(rows: pl.DataFrame, event: str, does: str, extreme: str) -> str:
-    """The cell with the highest mean probability of an event, its own highest point, and the runner-up."""
+def _champion(rows: pl.DataFrame, event: str, do: str, extreme: str) -> str:
+    """The cell with the highest mean probability of an event, its own highest point, and the runner-up.
+
+    "Most often" is said only where no other cell's interval reaches that of the first.
+    """
     if not (rows[f"{event}_at_count"] > 0).any():
         none = {"stable": "stayed between the thresholds", "explode": "exploded"}[event]
         bound = max(rows[f"p_{event}_at_high"].to_list())
@@ -66,13 +70,18 @@ def _champion(rows: pl.DataFrame, event: str, does: str, extreme: str) -> str:
     top, *others = sorted(cells, key=lambda found: -found["p"])
     of_top = rows.filter(pl.col("cell") == top["cell"]).sort(f"p_{event}_at", descending=True)
     point = of_top.row(0, named=True)
-    sentence = f"The {top['cell']} cell {does}: {_share(top)} "
+    rivals = [other["cell"] for other in others if other["high"] > top["low"]]
+    does = do.replace("keep", "keeps", 1) if event == "stable" else f"{do}s"
+    sentence = f"The {top['cell']} cell {does} most often: {_share(top)} "
+    if rivals:
+        sentence = f"Which cell {does} most often is too close to tell; {top['cell']} is ahead with {_share(top)} "
     if top["points"] > 1:
         sentence += f"on average over its {top['points']} design points and {event_text(point, event)} {extreme} "
     sentence += f"({_where(point)})"
     if others:
         sentence += f"; next is {others[0]['cell']} with {_share(others[0])}"
-        sentence += ", too close to tell apart" if others[0]["high"] > top["low"] else ""
+    if len(rivals) > 1:
+        sentence += f"; within reach of their intervals are {_and(rivals)}"
     return sentence + "."
 
 
@@ -89,26 +98,42 @@ def _average(rows: pl.DataFrame, event: str) -> dict:
 
 
 def _longest(rows: pl.DataFrame, statistics: pl.DataFrame) -> str:
-    """Where at least half of the replicates stay between the thresholds for longest, without a break."""
-    kept = (
-        statistics.filter(pl.col("measure").cast(pl.String) == "log_spectral", pl.col("p_stable_by") >= 0.5)
+    """Where more than half of the replicates surely stay between the thresholds for longest, without a break."""
+    spectral = (
+        statistics.filter(pl.col("measure").cast(pl.String) == "log_spectral")
         .with_columns(pl.col("point").cast(pl.String))
         .join(rows, on="point", how="semi")
         .sort("horizon", "p_stable_by", descending=True)
     )
+    kept = spectral.filter(pl.col("p_stable_by_low") > 0.5)
     if kept.is_empty():
-        return "Nowhere do half of the replicates stay between the thresholds up to the first stored horizon."
+        return "Nowhere do clearly more than half of the replicates stay between the thresholds up to a stored horizon."
     row = kept.row(0, named=True)
     point = rows.row(by_predicate=pl.col("point") == row["point"], named=True)
     last = point["horizon"] == row["horizon"]
-    others = kept.filter(pl.col("horizon") == row["horizon"]).height - 1
-    company = f", as do more than half at {others} other design points" if last and others else ""
+    same = spectral.filter(pl.col("horizon") == row["horizon"], pl.col("point") != row["point"])
+    others = int((same["p_stable_by_low"] > 0.5).sum())
+    perhaps = int((same["p_stable_by_high"] >= 0.5).sum()) - others
+    if others and others == rows.height - 1:
+        return (
+            "At every design point more than half of the replicates have not once left the thresholds up to step "
+            f"{row['horizon']:,}{', the last one' if last else ''}."
+        )
+    company = f", as do more than half at {_points(others)}" if others else ""
+    if perhaps:
+        company += f", and perhaps at {perhaps} more" if others else f", as perhaps do half at {_points(perhaps)}"
     longest = f"The norm lasts longest in {point['cell']} ({_where(point)}): a share of "
+    if others or perhaps:
+        longest = f"The norm lasts longest in, among others, {point['cell']} ({_where(point)}): a share of "
     place = longest if rows.height > 1 else "A share of "
     return (
         f"{place}{event_text(row, 'stable', 'by')} of the replicates has not once left the thresholds "
         f"up to step {row['horizon']:,}{', the last one' if last else ''}{company}."
     )
+
+
+def _points(number: int) -> str:
+    return f"{number} other design point{'s' if number > 1 else ''}"
 
 
 def _single(row: dict) -> str:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from studies import ROOT, command, first_shard, samples_digest, small, study_of, write
+from studies import ROOT, command, first_shard, sample_here, samples_digest, small, study_of, write
 
 import rnnmc
 from rnnmc import pipeline
@@ -21,8 +21,7 @@ STUDY = study_of(small())
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("finished")
-    pipeline.plan(STUDY, directory)
-    pipeline.sample(directory, pipeline.jobs_missing(directory, STUDY.points), None, "cpu")
+    sample_here(STUDY, directory)
     return directory
 
 

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from studies import SECONDS, command, environment, long, samples_digest, shard_files, snakemake, study_of, write
+from studies import (
+    SECONDS,
+    command,
+    environment,
+    long,
+    sample_here,
+    samples_digest,
+    shard_files,
+    snakemake,
+    study_of,
+    write,
+)
 
 from rnnmc import pipeline
 from rnnmc.cluster import connected
@@ -30,10 +41,7 @@ def wait_for(what: Callable[[], object], seconds: float = SECONDS) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    directory = tmp_path_factory.mktemp("undisturbed")
-    pipeline.plan(STUDY, directory)
-    pipeline.sample(directory, pipeline.jobs_missing(directory, STUDY.points), None, "cpu")
-    return samples_digest(directory)
+    return sample_here(STUDY, tmp_path_factory.mktemp("undisturbed"))
 
 
 def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_samples(

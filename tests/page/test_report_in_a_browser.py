@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import synthetic
 
+from rnnmc.errors import RunError
 from rnnmc.report import write_report
 from rnnmc.statistics import point_statistics
 
@@ -90,6 +91,25 @@ def test_a_chart_that_breaks_says_so_in_its_place_and_in_the_console(large, tmp_
     assert re.search(r"<div [^>]*>This chart could not be drawn", document)
     assert len(re.findall(r'<svg[^>]*class="marks"', document)) == 2 * 7 + 1
     assert "overview" in console
+
+
+@pytest.mark.page
+@needs_browser
+@pytest.mark.parametrize("clicks", [1, 2])
+def test_rates_that_are_not_known_come_last_whichever_way_they_are_sorted(large, tmp_path, clicks):
+    page = tmp_path / "report.html"
+    click = f"""<script>
+      const header = [...document.querySelectorAll("th button")].find(b => b.textContent.startsWith("growth"));
+      for (let i = 0; i < {clicks}; i++) header.click();</script></body></html>"""
+    text = large.read_text(encoding="utf-8")
+    page.write_text(text[: text.rindex("</body>")] + click, encoding="utf-8")
+    body = search(r"<tbody>.*</tbody>", browse(page, tmp_path / "profile")[0])[0]
+    rates = re.findall(r'<td(?: data-value="(-?[\d.e-]+)")?>[^<]*(?: \u00b1 [^<]*|overflowed|-)</td>', body)
+    known = [float(rate) for rate in rates if rate]
+    assert len(rates) == 105
+    assert 0 < len(known) < 105
+    assert all(rates[: len(known)])
+    assert known == sorted(known, reverse=clicks == 2)
 
 
 @pytest.mark.page
@@ -181,14 +201,17 @@ def test_the_first_paragraph_says_what_the_numbers_say(large):
         ("stable", "mostly stay in between"),
         ("explode", "mostly explode"),
     ):
-        count = (last[f"p_{event}_at"] > 0.5).sum()
+        count = (last[f"p_{event}_at_low"] > 0.5).sum()
         assert f"{count} ({100 * count / 105:.2g} %) {words}" in paragraph
     for event, words in (
         ("stable", "keeps the norm between the thresholds most often"),
         ("explode", "explodes most often"),
     ):
         means = last.group_by("cell").agg(pl.col(f"p_{event}_at").mean()).sort(f"p_{event}_at", descending=True)
-        assert re.search(rf"The {means['cell'][0]} cell {words}: P = {means[f'p_{event}_at'][0]:.3f} \[", paragraph)
+        lead = (
+            rf"(The {means['cell'][0]} cell {words}: |{words} is too close to tell; {means['cell'][0]} is ahead with )"
+        )
+        assert re.search(rf"{lead}P = {means[f'p_{event}_at'][0]:.3f} \[", paragraph)
 
 
 def test_equal_input_gives_an_equal_page_and_no_draft_is_left(tmp_path):
@@ -208,10 +231,46 @@ def test_a_report_that_fails_leaves_the_old_page_as_it_was(tmp_path, monkeypatch
         raise OSError("no space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(RunError, match="no space"):
         tiny(tmp_path, 1.0)
     assert page.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "report.html"]
+    assert not list((tmp_path / "figures").glob(".*"))
+
+
+def test_a_figure_is_whole_at_every_moment_and_old_ones_go_only_after_the_new_are_there(tmp_path, monkeypatch):
+    tiny(tmp_path, 0.0)
+    folder = tmp_path / "figures"
+    old = folder / "log-norm-elman.svg"
+    old.write_text("<svg>of an earlier run</svg>")
+    names = sorted(path.name for path in folder.iterdir())
+    replace, moments = Path.replace, []
+
+    def watched(self: Path, target: Path) -> Path:
+        # At the moment before a file appears all others, new and old, are there and whole.
+        visible = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        moments.append(visible == names and all(path.stat().st_size > 20 for path in folder.iterdir()))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    tiny(tmp_path, 1.0)
+    assert len(moments) == len(names) - 1 + 1  # every figure but the old one, and the page
+    assert all(moments)
+    assert sorted(path.name for path in folder.iterdir()) == [name for name in names if name != old.name]
+
+
+def test_a_rate_of_survivors_and_one_that_is_not_known_are_marked_in_the_table(large):
+    _, _, statistics = synthetic.study(replicates=60)
+    last = statistics.filter(pl.col("horizon") == 1000, pl.col("measure") == "log_spectral")
+    text = large.read_text(encoding="utf-8")
+    unknown = last.filter(pl.col("overflow_by_count") > 0).height
+    survivors = last.filter(pl.col("growth_rate").is_not_null(), pl.col("ok_count") < pl.col("replicates"))
+    body = search(r"<tbody>.*?</tbody>", text)[0]
+    assert unknown
+    assert survivors.height
+    assert body.count("overflowed</td>") == unknown
+    for number in set(survivors["ok_count"].to_list()):
+        assert f"({number} of 60)</td>" in body
 
 
 def test_a_study_without_statistics_is_refused_by_its_directory(tmp_path):
