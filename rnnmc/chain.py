@@ -62,11 +62,14 @@ def follow(
     for step, (weights, drive) in enumerate(steps, 1):
         state, push = cell.linearise(weights, drive, state)
         if not cell.bounded:  # what becomes of the state once the chain is exactly zero changes it no more
-            finite = finite & (_size(layout, state).isfinite() | (_size(layout, directions) == 0))
+            size = _size(layout, state)
+            finite = finite & (size.isfinite() | (_size(layout, directions) == 0))
+            if cell.can_die:  # a state that underflows to zero would kill a chain that lives
+                resolved = resolved & ((size == 0) | _is_resolved(size))
         directions = push(directions)
         size = _size(layout, directions)
         if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
-            resolved = resolved & _is_resolved(cell, size)
+            resolved = resolved & (_is_resolved(size) | (cell.can_die & (size == 0)))
             directions, exponent = _rescaled(directions, size, exponent)
         if step in logged:
             product = torch.cat([layout.matrices(part) for part in directions], dim=2)
@@ -93,14 +96,10 @@ def _rescaled(directions: State, size: Tensor, exponent: Tensor) -> tuple[State,
     return tuple(part * scale for part in directions), exponent + shift
 
 
-def _is_resolved(cell: Cell, size: Tensor) -> Tensor:
-    """Whether the chain is far enough above the smallest normal number for all of its digits to be there.
-
-    An exact zero is taken for a result only of a cell whose derivative can be one.
-    """
+def _is_resolved(size: Tensor) -> Tensor:
+    """Whether the largest entry is far enough above the smallest normal number for all of its digits to be there."""
     limits = torch.finfo(size.dtype)
-    far = ~(size < limits.tiny / limits.eps)
-    return far | (size == 0) if cell.can_die else far
+    return ~(size < limits.tiny / limits.eps)
 
 
 def _size(layout: Layout, parts: State) -> Tensor:

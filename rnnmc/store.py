@@ -102,7 +102,7 @@ def write_whole(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise RunError(
-            f"{path}: cannot be written: {error.strerror}; make room or give another folder, then run again"
+            f"{path}: cannot be written: {error.strerror or error}; make room or give another folder, then run again"
         ) from error
 
 

@@ -25,7 +25,7 @@ from reference import (
     trajectory,
 )
 
-from rnnmc.block import SCHEMA, partition, run_block
+from rnnmc.block import SCHEMA, blocks, partition, run_block
 from rnnmc.cells import cells
 from rnnmc.chain import follow
 from rnnmc.draws import Draws
@@ -374,7 +374,7 @@ def test_partitions_are_whole_tiles_and_cover_what_is_asked(cell, width):
     assert cut.tile >= 1
     assert cut.block % cut.tile == 0
     for wanted in (1, cut.block, cut.block + 1, 5 * cut.block - 1):
-        blocks = cut.blocks(wanted)
+        blocks = blocks(wanted, cut.block)
         assert [number for number, _ in blocks] == list(range(len(blocks)))
         assert sum(count for _, count in blocks) == wanted
         assert all(1 <= count <= cut.block for _, count in blocks)
@@ -472,3 +472,13 @@ def test_untied_weights_are_fresh_at_every_step_and_input_weights_and_biases_sta
     (first, drive), (second, later) = next(steps), next(steps)
     assert torch.equal(drive["hidden"], later["hidden"])
     assert not torch.equal(first.recurrent["hidden"], second.recurrent["hidden"])
+
+
+def test_a_relu_state_that_decays_below_float32_does_not_seem_to_kill_the_chain() -> None:
+    """Without input h shrinks with the chain, to 1e-60 here: in float32 it would be zero, and every unit then dead."""
+    init = {"recurrent": {"identity": 0.5}, "bias": 0}
+    design = point("relu", 3, dtype="float32", init=init, drive="none", state_std=1.0, horizons=[200])
+    samples = run_block(design, 0, 200)
+    alive = np.array(samples["status"].to_pylist()) == "ok"
+    assert 0.7 < alive.mean() < 1.0  # all three units start below zero in an eighth of the replicates
+    assert samples["log_spectral"].to_numpy()[alive] == pytest.approx(200 * math.log(0.5), rel=1e-6)

@@ -1,0 +1,126 @@
+"""The edge of the spectrum of a frozen Jacobian with gates that differ between units: random gate biases."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, ndtri
+
+from rnnmc.initialisers.chrono import Chrono
+from rnnmc.initialisers.constant import Constant
+from rnnmc.initialisers.gaussian import Gaussian
+from rnnmc.initialisers.law import Law as WeightLaw
+from rnnmc.initialisers.uniform import Uniform
+from rnnmc.study import DesignPoint
+from rnnmc.theory.assumptions import law_of, spread_gain, stays_zero, unmodified
+from rnnmc.theory.law import Law, Prediction
+from rnnmc.theory.quadrature import root
+from rnnmc.theory.zero_state import GATES, slopes
+
+Floats = NDArray[np.float64]
+NODES = 400  # Gauss-Legendre points for each independent bias
+
+
+def edge(diagonal: Floats, coupling: Floats, weight: Floats, gain: float) -> float:
+    """Largest modulus of the spectrum of diag(d0) + diag(b) U: where E[g^2 b^2 / (z - d0)^2] = 1, on the real axis.
+
+    diagonal, coupling, weight: (k,) values of d0 in (0, 1) and b of a unit and their probabilities. z is real there,
+    as d0 is positive: |z - d0| is smallest, given |z|, on the positive axis. Never below the largest d0.
+    """
+    top = float(diagonal.max())
+
+    def excess(z: float) -> float:
+        return gain**2 * float(weight @ (coupling**2 / (z - diagonal) ** 2)) - 1
+
+    low, high = top + 1e-12, top + gain * float(coupling.max()) + 1e-9
+    return root(excess, low, high) if excess(low) > 0 else top
+
+
+@cache
+def _shares() -> tuple[Floats, Floats]:
+    """(shares in (0, 1), probabilities) of NODES points, by Gauss and Legendre."""
+    x, w = np.polynomial.legendre.leggauss(NODES)
+    return (x + 1) / 2, w / 2
+
+
+def _quantiles(law: WeightLaw, u: Floats) -> Floats | None:
+    """Values of a bias law at the shares u in (0, 1); None for laws without a closed quantile function."""
+    if not unmodified(law):
+        return None
+    if isinstance(law, Constant):
+        return np.full(u.shape, float(law.value))
+    if isinstance(law, Uniform) and law.terms == 1:
+        limit = law.limit if law.limit is not None else (law.gain or 0.0) * math.sqrt(3)
+        return limit * (2 * u - 1)
+    if isinstance(law, Gaussian):
+        return law.gain * ndtri(u)
+    if isinstance(law, Chrono):
+        return np.log(1 + (law.t_max - 2) * u)
+    return None
+
+
+class FrozenEdge(Law):
+    """At the zero state, without input, with quenched gate biases: the Jacobian is one matrix for ever.
+
+    Bias laws: constant, uniform (one term), Gaussian, and chrono on the gates that remember. Independent recurrent
+    weights, tied. With constant biases alone it is `zero_state`.
+    """
+
+    name = "frozen_edge"
+    exact = False
+    formula = "J = D0 + D1 U: E[g^2 d1^2 / (z - d0)^2] = 1, lambda_1 = log z"
+    source = "Can, Krishnamurthy, Schwab 2020; Ahmadian, Fumarola, Miller 2015; physics.md section 6"
+
+    def applies(self, point: DesignPoint) -> bool:
+        if point.weights != "tied" or point.cell not in GATES or not stays_zero(point):
+            return False
+        matrix, gates = GATES[point.cell]
+        laws = [law_of(point, "bias", gate) for gate in gates]
+        random = any(not isinstance(law, Constant) for law in laws)
+        coupled = point.cell != "minimal_rnn" and spread_gain(point, matrix) is not None
+        return random and coupled and self._openings(point) is not None
+
+    def predict(self, point: DesignPoint) -> Prediction:
+        found = self._openings(point)
+        if found is None:
+            raise ValueError(f"{point.label}: {self.name} does not apply; ask applies first")
+        openings, weight = found
+        a, b = _vectorised(point.cell, openings)
+        gain = spread_gain(point, GATES[point.cell][0]) or 0.0
+        pull = float(weight @ (b**2 / (1 - a) ** 2))
+        onset = None if pull == 0 else pull**-0.5
+        return Prediction(growth_rate=math.log(edge(a, b, weight, gain)), onset_gain=onset)
+
+    @staticmethod
+    def _openings(point: DesignPoint) -> tuple[list[Floats], Floats] | None:
+        """(openings of each gate of GATES, probabilities), each (k,), over the independent biases of a unit."""
+        gates, memory = GATES[point.cell][1], point.cell_object.memory
+        laws = {gate: law_of(point, "bias", gate) for gate in gates}
+        # what one random number decides: a gate's bias, or under chrono the biases of all gates that remember
+        sources = {gate: str(law) if isinstance(law, Chrono) else gate for gate, law in laws.items()}
+        random = list(dict.fromkeys(sources[gate] for gate in gates if not isinstance(laws[gate], Constant)))
+        if len(random) > 2:
+            return None  # the mesh would be of three dimensions
+        share, mass = _shares()
+        shares = [axis.ravel() for axis in np.meshgrid(*[share] * len(random), indexing="ij")]
+        weight = np.prod(np.meshgrid(*[mass] * len(random), indexing="ij"), axis=0).ravel()
+        openings = []
+        for gate in gates:
+            at = shares[random.index(sources[gate])] if sources[gate] in random else np.zeros(weight.size)
+            bias = _quantiles(laws[gate], at)
+            if bias is None:
+                return None
+            openings.append(expit(memory[gate] * bias if isinstance(laws[gate], Chrono) else bias))
+        return openings, weight
+
+
+def _vectorised(cell: str, openings: list[Floats]) -> tuple[Floats, Floats]:
+    """(a, b) of each unit: the slopes of `zero_state`, for arrays of openings."""
+    a, b = slopes(cell, *openings)  # pyright: ignore[reportArgumentType]
+    return np.asarray(a, float), np.asarray(b, float)
+
+
+LAW = FrozenEdge()

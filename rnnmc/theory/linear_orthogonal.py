@@ -1,0 +1,33 @@
+"""Products of orthogonal matrices: the drift test of the arithmetic."""
+
+from __future__ import annotations
+
+import math
+
+from rnnmc.study import DesignPoint
+from rnnmc.theory.assumptions import chain_of_weights, haar_gain, stays_zero
+from rnnmc.theory.law import Law, Prediction
+from rnnmc.theory.sums import Certain
+
+
+class LinearOrthogonal(Law):
+    """l_T = T log(gain), with probability one, tied or untied."""
+
+    name = "linear_orthogonal"
+    exact = True
+    formula = "U = gain Q, Q orthogonal: l_T = T log gain"
+    source = "Saxe et al. 2014; physics.md section 5"
+
+    def applies(self, point: DesignPoint) -> bool:
+        gain = haar_gain(point, "hidden") if chain_of_weights(point) else None
+        return gain is not None and (gain <= 1 or stays_zero(point))
+
+    def predict(self, point: DesignPoint) -> Prediction:
+        norm = Certain(math.log(haar_gain(point, "hidden") or 1.0))
+        measures = ("log_spectral", "log_rms", "log_vector")
+        return Prediction(
+            growth_rate=norm.rate, growth_deviation=0.0, onset_gain=1.0, log_norm=dict.fromkeys(measures, norm)
+        )
+
+
+LAW = LinearOrthogonal()

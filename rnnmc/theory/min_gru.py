@@ -1,0 +1,89 @@
+"""The minimal GRU: a diagonal chain whose entries are sums of independent steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_expit, ndtr
+
+from rnnmc.study import DesignPoint
+from rnnmc.theory.assumptions import constant, field_variances
+from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
+from rnnmc.theory.quadrature import normal_mean
+from rnnmc.theory.sums import Floats, lattice
+
+
+@dataclass(frozen=True)
+class LogKept:
+    """P(log(1 - z) < x), z = sg(bias + deviation N(0, 1)): hashable, so that convolutions of it are kept."""
+
+    bias: float
+    deviation: float
+
+    def __call__(self, x: Floats) -> Floats:
+        below = np.minimum(x, -1e-300)
+        threshold = -below + np.log(-np.expm1(below))  # log(e^-x - 1) = -x + log(1 - e^x)
+        return np.where(x < 0, ndtr((self.bias - threshold) / self.deviation), 1.0)
+
+    def moments(self) -> tuple[float, float]:
+        """(mean, variance) of one step, nats and nats^2."""
+        first = normal_mean(lambda a: log_expit(-a), self.deviation, self.bias)
+        return first, normal_mean(lambda a: (log_expit(-a) - first) ** 2, self.deviation, self.bias)
+
+
+@dataclass(frozen=True)
+class LargestEntry(LogNorm):
+    """The largest of `entries` independent sums of T steps: the spectral norm of a diagonal P_T, or one entry of it."""
+
+    step: LogKept
+    entries: int
+
+    def _entry_below(self, level: float, horizon: int) -> float:
+        if horizon == 1:
+            return float(self.step(np.array(level)))
+        mean, variance = self.step.moments()
+        reach = 9 * self.step.deviation + abs(self.step.bias) + abs(mean) + 1
+        edges, below = lattice(self.step, mean, math.sqrt(variance), reach, horizon)
+        return float(np.interp(level, edges, below, 0.0, 1.0))
+
+    def below(self, level: float, horizon: int) -> float:
+        return self._entry_below(level, horizon) ** self.entries
+
+    def above(self, level: float, horizon: int) -> float:
+        return 0.0 if level >= 0 else 1 - self.below(level, horizon)
+
+    def moments(self, horizon: int) -> tuple[float, float] | None:
+        mean, variance = self.step.moments()
+        return (horizon * mean, horizon * variance) if self.entries == 1 else None
+
+
+class MinGRULaw(Law):
+    """With a field every gate of every unit has its own normal at every step.
+
+    Then the n log-entries are independent sums of T iid steps, and the spectral norm is the largest: P = F^n. At
+    n = 1 it is the RMS norm too. White input through weights is another law: it is the same for all units.
+    """
+
+    name = "min_gru"
+    exact = True
+    formula = "log-entry = sum log(1-z_t), z = sg(b + s N); P(spectral < x) = F(x)^n"
+    source = "Feng et al. 2024; physics.md section 5"
+
+    def applies(self, point: DesignPoint) -> bool:
+        fields = field_variances(point) if point.cell == "min_gru" else None
+        return fields is not None and fields["update"] > 0 and constant(point, "update") is not None
+
+    def predict(self, point: DesignPoint) -> Prediction:
+        fields = field_variances(point) or {}
+        step = LogKept(constant(point, "update") or 0.0, math.sqrt(fields["update"]))
+        mean, variance = step.moments()
+        entry, norm = LargestEntry(step, 1), LargestEntry(step, point.width)
+        laws: dict[Measure, LogNorm] = {"log_entry": entry, "log_spectral": norm}
+        if point.width == 1:
+            laws["log_rms"] = entry
+        return Prediction(growth_rate=mean, growth_deviation=math.sqrt(variance), log_norm=laws)
+
+
+LAW = MinGRULaw()

@@ -1,0 +1,57 @@
+"""The ReLU chain with fresh Gaussian weights at every step."""
+
+from __future__ import annotations
+
+import math
+
+from rnnmc.study import DesignPoint
+from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow, gaussian_gain, no_bias
+from rnnmc.theory.law import Law, Prediction
+from rnnmc.theory.sums import ChiSteps
+
+
+def he_large_width(n: int) -> tuple[float, float]:
+    """(mean, variance) a step of the log-norm of a fixed vector at gain sqrt 2, to first order in 1/n, nats."""
+    return -5 / (4 * n), 5 / (4 * n)
+
+
+class ReLUUntied(Law):
+    """Which units are alive is independent of how long their rows' products are, since (u, w) and -(u, w) are alike.
+
+    Needs a state or input that is not zero, without which every unit is dead, and no bias, which would break the
+    symmetry. Moments and growth are those of the living.
+    """
+
+    name = "relu_untied"
+    exact = True
+    formula = "fixed vector: l_T = sum log(g^2/n chi2_K) / 2, K ~ Bin(n, 1/2); dead with probability 2^-n a step"
+    source = "Hanin and Nica 2018; physics.md section 5"
+
+    def applies(self, point: DesignPoint) -> bool:
+        if point.cell != "relu" or point.weights != "untied" or not no_bias(point, "hidden"):
+            return False
+        gain = gaussian_gain(point, "hidden")
+        if gain is None or not (point.state_std > 0 or self._driven(point)):
+            return False
+        mean, variance = ChiSteps(point.width, gain, halved=True).step
+        deviation = math.sqrt(variance)
+        return cannot_overflow(point, mean, deviation) and cannot_underflow(point, mean, deviation)
+
+    @staticmethod
+    def _driven(point: DesignPoint) -> bool:
+        symmetric = gaussian_gain(point, "hidden", "input") is not None
+        return symmetric and point.drive.name in ("white", "field", "ar1")
+
+    def predict(self, point: DesignPoint) -> Prediction:
+        law = ChiSteps(point.width, gaussian_gain(point, "hidden") or 0.0, halved=True)
+        mean, variance = law.step
+        measures = ("log_vector", "log_spectral", "log_rms")[: 3 if point.width == 1 else 1]
+        return Prediction(
+            growth_rate=mean,
+            growth_deviation=math.sqrt(variance),
+            onset_gain=law.gain * math.exp(-mean),
+            log_norm=dict.fromkeys(measures, law),
+        )
+
+
+LAW = ReLUUntied()

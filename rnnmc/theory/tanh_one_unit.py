@@ -1,0 +1,77 @@
+"""One tanh unit: it can never explode in the long run."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from scipy.integrate import quad
+from scipy.special import erf
+
+from rnnmc.study import DesignPoint
+from rnnmc.theory.assumptions import autonomous, constant_biases, gaussian_gain, no_bias
+from rnnmc.theory.law import Law, Prediction
+
+MAXIMUM_AT = 0.7717  # of y sech^2 y
+LARGEST_PULL = 0.44774  # max of y sech^2 y, and of (1 - tanh^2 c) c
+
+
+def slope_bound(previous: float) -> float:
+    """sup over U of |(1 - h_t^2) U| without input, given h_{t-1} = previous."""
+    return LARGEST_PULL / abs(previous)
+
+
+def fixed_point_rate(a: float) -> float:
+    """log(|u| (1 - h*^2)) at the fixed point whose pre-activation is a = |u| h* > 0, so that |u| = a / tanh a."""
+    return math.log(a / math.tanh(a)) - 2 * (a + math.log1p(math.exp(-2 * a)) - math.log(2))
+
+
+def mean_rate(gain: float) -> float:
+    """E over u ~ N(0, gain^2) of the long-run growth rate: log|u| below 1, the rate of the fixed point above."""
+
+    def density(u: float) -> float:
+        return math.sqrt(2 / math.pi) / gain * math.exp(-((u / gain) ** 2) / 2)
+
+    def above(a: float) -> float:
+        slope = 1 / math.tanh(a) - a / math.sinh(a) ** 2  # d|u| / da
+        return fixed_point_rate(a) * density(a / math.tanh(a)) * slope
+
+    below = quad(lambda y: -y * math.exp(-y) * density(math.exp(-y)), 0, np.inf, epsabs=1e-13)[0]
+    last = 1 + 40 * gain  # the density of |u| is gone there
+    edges = np.linspace(1e-9, min(last, 300.0), 40)
+    return below + math.fsum(quad(above, a, b, epsabs=1e-13)[0] for a, b in itertools.pairwise(edges))
+
+
+class TanhOneUnit(Law):
+    """Without input the iterates are odd and concave above zero, so |P_T| <= |h_T| / |h_0| < 1 / |h_0|.
+
+    With input that is independent from step to step the maps are monotone, and lambda_1 <= 0.
+    """
+
+    name = "tanh_one_unit"
+    exact = True
+    formula = "|u| < 1: lambda = log|u|; |u| > 1: log(|u|(1-h*^2)) < 0; P(l_T > x) <= P(|h_0| < e^-x)"
+    source = "physics.md section 5"
+
+    def applies(self, point: DesignPoint) -> bool:
+        if point.cell != "tanh" or point.width != 1 or point.weights != "tied":
+            return False
+        if gaussian_gain(point, "hidden") is None or not constant_biases(point, "hidden"):
+            return False
+        if autonomous(point):
+            return point.state_std > 0 and no_bias(point, "hidden")
+        return point.drive.name in ("white", "field")
+
+    def predict(self, point: DesignPoint) -> Prediction:
+        if not autonomous(point):
+            return Prediction(growth_at_most=0.0)
+        start = point.state_std
+        return Prediction(
+            growth_rate=mean_rate(gaussian_gain(point, "hidden") or 0.0),
+            growth_at_most=0.0,
+            explode_at_most=lambda level, horizon: float(erf(math.exp(-level) / start / math.sqrt(2))),
+        )
+
+
+LAW = TanhOneUnit()
