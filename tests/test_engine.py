@@ -374,10 +374,10 @@ def test_partitions_are_whole_tiles_and_cover_what_is_asked(cell, width):
     assert cut.tile >= 1
     assert cut.block % cut.tile == 0
     for wanted in (1, cut.block, cut.block + 1, 5 * cut.block - 1):
-        blocks = blocks(wanted, cut.block)
-        assert [number for number, _ in blocks] == list(range(len(blocks)))
-        assert sum(count for _, count in blocks) == wanted
-        assert all(1 <= count <= cut.block for _, count in blocks)
+        needed = blocks(wanted, cut.block)
+        assert [number for number, _ in needed] == list(range(len(needed)))
+        assert sum(count for _, count in needed) == wanted
+        assert all(1 <= count <= cut.block for _, count in needed)
 
 
 # --- spectral norms -------------------------------------------------------------------------------
