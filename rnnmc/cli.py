@@ -67,11 +67,13 @@ def _print(*things: Any) -> None:
 
 
 def _yaml(text: str) -> Any:
-    """An option's value: a plain word or number, or a mapping in YAML."""
+    """An option's value, in YAML as in a study file: a plain word or number, or a mapping."""
     import yaml
 
+    from rnnmc.yaml_file import StudyLoader
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=StudyLoader)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not YAML; give a name, or a mapping such as '{{ar1: 0.9}}'") from None
 

@@ -19,10 +19,15 @@ EVERY = "every"  # the key under which the law of all gates that are not named s
 Role = Mapping[str, Law]  # gate or EVERY -> law
 Assignment = tuple[tuple[str, ...], Law]  # matrices drawn together, and their law
 
+UNSAID: Mapping[str, Role] = {"input": {EVERY: Gaussian(gain=1.0)}, "bias": {EVERY: Constant(value=0.0)}}
+
 
 @dataclass(frozen=True)
 class Initialisation:
-    """A preset's name, or None, and what is said beside or instead of it: role -> gate -> law."""
+    """A preset's name, or None, and what is said beside or instead of it: role -> gate -> law.
+
+    Without a preset the roles include the laws of UNSAID where nothing else is said.
+    """
 
     preset: str | None
     roles: Mapping[str, Role]
@@ -37,15 +42,19 @@ class Initialisation:
         if not isinstance(value, dict) or not value:
             raise refuse("", value, "is not an initialisation; give a preset's name or a law for each role")
         preset = value.get("preset")
-        if preset is not None and preset not in presets():
+        if preset is not None and (not isinstance(preset, str) or preset not in presets()):
             raise refuse("preset" if len(value) > 1 else "", preset, f"is not a preset; {_presets_or_laws(preset)}")
         for key in value:
             if key not in ("preset", *ROLES):
                 raise refuse(str(key), value[key], f"is under an unknown key; {choose(str(key), ROLES)}")
-        return cls(preset, {role: read_role(value[role], role) for role in ROLES if role in value})
+        roles = {role: read_role(value[role], role) for role in ROLES if value.get(role, {}) != {}}
+        if preset is None:
+            filled = {role: dict(UNSAID.get(role, {})) | dict(roles.get(role, {})) for role in ROLES}
+            roles = {role: dict(sorted(law_of.items())) for role, law_of in filled.items() if law_of}
+        return cls(preset, roles)
 
     def written(self) -> Any:
-        """What a study file would say: the inverse of `read`."""
+        """What a study file would say, the laws of UNSAID too: the inverse of `read`."""
         roles = {role: _written_role(laws_) for role, laws_ in self.roles.items()}
         if self.preset is None:
             return roles
@@ -56,7 +65,7 @@ class Initialisation:
 
         Raises a refusal where a gate or role does not exist in the cell or has no law.
         """
-        base: dict[str, Role] = {"input": {EVERY: Gaussian(gain=1.0)}, "bias": {EVERY: Constant(value=0.0)}}
+        base: dict[str, Role] = {}
         if self.preset is not None:
             if cell.diagonal:
                 raise refuse("", self.preset, f"has no law for {cell.name}; give init: {{recurrent: {{ring: 1.0}}}}")
@@ -66,6 +75,9 @@ class Initialisation:
         for role in ROLES:
             names = names_of(cell, role)
             said = self.roles.get(role, {})
+            if said and not names:
+                laws_ = _written_role(said)
+                raise refuse(role, laws_, f"is for {role} weights, and {cell.name} has none; leave {role} out")
             law_of = dict(said) if EVERY in said else dict(base.get(role, {})) | dict(said)
             for gate in law_of:
                 if gate not in (EVERY, *names):
@@ -76,10 +88,31 @@ class Initialisation:
                     role, "nothing", f"is said for {missing[0]} of {cell.name}; give a law, such as gaussian: 1"
                 )
             filled[role] = {gate: law_of.get(gate, law_of.get(EVERY)) for gate in names}
+        for law in filled["recurrent"].values() if cell.diagonal else ():
+            if law.spectral_radius is not None:
+                raise refuse(
+                    "recurrent.spectral_radius",
+                    law.spectral_radius,
+                    f"scales square matrices, and {cell.name} has vectors; remove it",
+                )
         return filled
 
+    def written_laws(self, cell: Cell, width: int, inputs: int) -> dict[str, dict[str, Any]]:
+        """role -> gate -> law and every parameter, as plain values: all that the draws of `assignments` depend on.
+
+        Only what is drawn: no input laws where `inputs` is 0.
+        """
+        return {
+            role: {gate: {"law": law.name} | law.model_dump() for gate, law in law_of.items()}
+            for role, law_of in self.laws(cell, width, inputs).items()
+            if role != "input" or inputs
+        }
+
     def assignments(self, cell: Cell, width: int, inputs: int) -> dict[str, list[Assignment]]:
-        """role -> which matrices are drawn together, and by which law, in the order in which they are drawn."""
+        """role -> which matrices are drawn together, and by which law, in the order in which they are drawn.
+
+        It depends on the filled-in `laws` alone, not on how they were said.
+        """
         result: dict[str, list[Assignment]] = {}
         for role, law_of in self.laws(cell, width, inputs).items():
             result[role], done = [], set()
@@ -98,8 +131,10 @@ class Initialisation:
     def __str__(self) -> str:
         words = [self.preset] if self.preset else []
         for role, law_of in self.roles.items():
-            said = ", ".join(f"{law}" if gate == EVERY else f"{gate} {law}" for gate, law in law_of.items())
-            words.append(said if role == "recurrent" else f"{role} {said}")
+            unsaid = {} if self.preset else UNSAID.get(role, {})
+            told = {gate: law for gate, law in law_of.items() if unsaid.get(gate) != law}
+            said = ", ".join(f"{law}" if gate == EVERY else f"{gate} {law}" for gate, law in told.items())
+            words += [said if role == "recurrent" else f"{role} {said}"] if told else []
         return ", ".join(words).replace("constant ", "")
 
 
@@ -113,13 +148,23 @@ def names_of(cell: Cell, role: str) -> tuple[str, ...]:
 def read_role(value: Any, path: str) -> Role:
     """A law for every gate, laws by gate, or both: `{gaussian: 1, clip: 2, forget: {orthogonal: 1}}`."""
     if not isinstance(value, dict):
-        return {EVERY: _read_law({"constant": value}, path)}
+        return {EVERY: _read_constant(value, path)}
     whole = {key: v for key, v in value.items() if key in laws() or key in MODIFIERS}
     role = {EVERY: _read_law(whole, path)} if whole else {}
-    for gate in value.keys() - whole.keys():
-        said = value[gate]
-        role[str(gate)] = _read_law(said if isinstance(said, dict) else {"constant": said}, f"{path}.{gate}")
+    for gate, said in value.items():
+        if gate not in whole:
+            inner = f"{path}.{gate}"
+            role[str(gate)] = _read_law(said, inner) if isinstance(said, dict) else _read_constant(said, inner)
     return dict(sorted(role.items()))
+
+
+def _read_constant(value: Any, path: str) -> Law:
+    if isinstance(value, str):
+        if value not in laws():
+            raise refuse(path, value, f"is neither a law nor a number; {choose(value, laws())}")
+        law = laws()[value]
+        raise refuse(path, value, f"is a law without its {law.main}; write for example {{{value}: {law.example}}}")
+    return _read_law({"constant": value}, path)
 
 
 def _read_law(value: dict[str, Any], path: str) -> Law:
@@ -127,10 +172,10 @@ def _read_law(value: dict[str, Any], path: str) -> Law:
     unknown = [key for key in value if key not in laws() and key not in MODIFIERS]
     if unknown:
         raise refuse(
-            f"{path}.{unknown[0]}", value[unknown[0]], f"is under an unknown law; {choose(unknown[0], laws())}"
+            f"{path}.{unknown[0]}", value[unknown[0]], f"is under an unknown law; {choose(str(unknown[0]), laws())}"
         )
     if len(names) != 1:
-        raise refuse(path, value, f"does not name one law; {choose('', laws())}")
+        raise refuse(path, value, f"does not name one law; give one of {', '.join(laws())}")
     modifiers = {key: value[key] for key in value if key in MODIFIERS}
     law = laws()[names[0]].read(value[names[0]], f"{path}.{names[0]}", **modifiers)
     if not isinstance(law, Law):
@@ -146,7 +191,7 @@ def _written_role(role: Role) -> dict[str, Any]:
     )
 
 
-def _presets_or_laws(name: str) -> str:
-    if name in laws():
+def _presets_or_laws(name: Any) -> str:
+    if isinstance(name, str) and name in laws():
         return f"{name} is a law: write init: {{recurrent: {{{name}: 1.0}}}}"
-    return choose(name, presets())
+    return choose(name if isinstance(name, str) else "", presets())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import pkgutil
 from collections.abc import Iterable
 from functools import cache
@@ -14,6 +15,10 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
+
+from rnnmc.errors import UsageError
+
+SHOWN = 100  # characters of a value in a sentence
 
 
 @cache
@@ -30,7 +35,7 @@ def offered(package: str, attribute: str) -> dict[str, Any]:
 def choose(name: str, known: Iterable[str]) -> str:
     """The remedy for an unknown name: the nearest known one, and all there are."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, 1)
+    near = difflib.get_close_matches(name[:SHOWN], known, 1)
     return (f"did you mean {near[0]}? " if near else "") + f"there are {', '.join(known)}"
 
 
@@ -39,13 +44,41 @@ def refuse(path: str, value: Any, problem: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{problem}", {"path": path, "value": value, "problem": problem})
 
 
+def shown(value: Any) -> str:
+    """A value as a sentence shows it: as in a study file, cut short where it is long."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+    except (TypeError, ValueError, RecursionError):  # keys that are no text, say
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def usage_error(sentence: str) -> UsageError:
+    """UsageError(sentence), on one line whatever the values in it hold."""
+    return UsageError("".join(c if c.isprintable() else " " for c in sentence))
+
+
+def sentence(error: ValidationError, prefix: str) -> UsageError:
+    """The first mistake of a pydantic error as one sentence: prefix, key path, value, problem and remedy."""
+    first = error.errors()[0]
+    value, problem = explain(first)
+    path = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+    inner = (first.get("ctx") or {}).get("path", "")
+    path = f"{path}{'' if inner.startswith('[') or not inner or not path else '.'}{inner}"
+    return usage_error(f"{prefix}{path}: {shown(value)} {problem}")
+
+
 class Described(BaseModel):
-    """A law or drive as a study file writes it: `name`, `{name: main value}` or `{name: {parameter: value}}`."""
+    """A law or drive as a study file writes it: `name`, `{name: main value}` or `{name: {parameter: value}}`.
+
+    main: the parameter that may stand alone, and example, a value for it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: ClassVar[str]
     main: ClassVar[str | None] = None
+    example: ClassVar[str] = "1"
     formula: ClassVar[str]
     source: ClassVar[str]
 
@@ -58,23 +91,31 @@ class Described(BaseModel):
             if cls.main is None:
                 raise refuse(path, value, f"takes no value; write {cls.name}")
             value = {cls.main: value}
-        if not isinstance(value, dict):
-            raise refuse(path, value, "is not a mapping of parameters")
+        for key in value:
+            if not isinstance(key, str):
+                raise refuse(f"{path}.{key}", value[key], "is under a key that is not a text; give a parameter's name")
+            if key in extra:
+                raise refuse(f"{path}.{key}", value[key], f"is {key} a second time; give it once")
         try:
             return cls(**value, **extra)
         except ValidationError as error:
             first = error.errors()[0]
             if first["type"] == "missing" and first["loc"] == (cls.main,):
-                raise refuse(path, "nothing", f"is given for its {cls.main}; write for example {cls.name}: 1") from None
+                remedy = f"is given for its {cls.main}; write for example {cls.name}: {cls.example}"
+                raise refuse(path, "nothing", remedy) from None
             place = ".".join(str(part) for part in first["loc"] if str(part) != cls.main)
             raise refuse(f"{path}.{place}" if place else path, *explain(first)) from None
 
+    def said(self) -> dict[str, Any]:
+        """Every parameter that has a value, defaults too."""
+        return self.model_dump(exclude_none=True)
+
     def written(self) -> Any:
-        """What a study file would say: the inverse of `read`."""
-        given = self.model_dump(exclude_defaults=True)
-        if not given:
+        """What a study file would say, with every default: the inverse of `read`."""
+        if self.main is None:
             return self.name
-        return {self.name: given[self.main] if self.main and list(given) == [self.main] else given}
+        said = self.said()
+        return {self.name: said[self.main] if list(said) == [self.main] else said}
 
     def __str__(self) -> str:
         given = self.model_dump(exclude_defaults=True)
@@ -97,7 +138,7 @@ def explain(error: Any) -> tuple[Any, str]:
     if kind == "refused":
         return context["value"], context["problem"]
     value = error["input"]
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         return value, "is under an unknown key; remove it or mend its name"
     if kind == "missing":
         return "nothing", "is given; this key is needed"
@@ -105,11 +146,17 @@ def explain(error: Any) -> tuple[Any, str]:
         return value, str(context["error"])
     if kind.removesuffix("_type") in _KINDS:
         return value, f"is not {_KINDS[kind.removesuffix('_type')]}; give {_KINDS[kind.removesuffix('_type')]}"
+    if kind == "finite_number":
+        return value, "is not finite; give a finite number"
+    if kind == "string_pattern_mismatch":
+        return value, "is not a name; give letters, digits, '.', '_' and '-', a letter or digit first"
     if kind == "literal_error":
         return value, f"is not known; give {context['expected']}"
     bounds = {"greater_than": ("gt", "above"), "greater_than_equal": ("ge", "of at least"),
               "less_than": ("lt", "below"), "less_than_equal": ("le", "of at most")}  # fmt: skip
     if kind in bounds:
         name, word = bounds[kind]
-        return value, f"is not a possible {error['loc'][-1]}; give a number {word} {context[name]:g}"
-    return value, f"is refused: {error['msg']}"
+        bound = context[name]
+        said = f"{bound:g}" if isinstance(bound, float) else f"{bound}"
+        return value, f"is not a possible {error['loc'][-1]}; give a number {word} {said}"
+    return value, f"is not possible ({error['msg']}); see config/README.md"

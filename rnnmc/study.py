@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic_core import PydanticCustomError
 
 from rnnmc.cells import cell as cell_named
+from rnnmc.cells import source_digest
 from rnnmc.cells.cell import Cell
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
@@ -22,13 +23,20 @@ from rnnmc.drives.white import White
 from rnnmc.errors import UsageError
 from rnnmc.initialisation import Initialisation
 from rnnmc.initialisers.gaussian import Gaussian
+from rnnmc.initialisers.law import NonNegative
 from rnnmc.observables import observables as known_observables
-from rnnmc.registry import choose, explain, refuse
+from rnnmc.registry import choose, refuse, sentence, shown, usage_error
+from rnnmc.yaml_file import check_nesting, read_yaml
 
 ENGINE = 1  # raised whenever the same design point would give other numbers; part of every key
 
 LOGGED_TO = 1000
 PER_DECADE = 8
+
+MOST = 2**31 - 1  # horizons and replicates are stored as int32
+MOST_HORIZONS = 100_000
+MOST_PER_DECADE = 10_000
+MOST_POINTS = 1_000_000
 
 
 def horizons_up_to(last: int, per_decade: int = PER_DECADE) -> tuple[int, ...]:
@@ -43,17 +51,21 @@ def _read_horizons(value: Any) -> Any:
         unknown = [key for key in value if key not in ("to", "per_decade")]
         if unknown or "to" not in value:
             raise refuse(
-                unknown[0] if unknown else "", value, "is not {to: steps, per_decade: number} nor a list of steps"
+                str(unknown[0]) if unknown else "", value, "is not {to: steps, per_decade: number} nor a list of steps"
             )
         for key in value:
-            if type(value[key]) is not int or value[key] < 1:
-                raise refuse(key, value[key], "is not possible; give a whole number of at least 1")
-        return horizons_up_to(value["to"], value.get("per_decade", PER_DECADE))
+            most = MOST if key == "to" else MOST_PER_DECADE
+            if type(value[key]) is not int or not 1 <= value[key] <= most:
+                raise refuse(key, value[key], f"is not possible; give a whole number of at least 1 and at most {most}")
+        value = horizons_up_to(value["to"], value.get("per_decade", PER_DECADE))
     if not isinstance(value, (list, tuple)) or not value:
         raise refuse("", value, "is not a list of steps; give for example [10, 100, 1000] or {to: 1000, per_decade: 8}")
+    if len(value) > MOST_HORIZONS:
+        raise refuse("", len(value), f"horizons are too many; give at most {MOST_HORIZONS}")
     for i, step in enumerate(value):
-        if type(step) is not int or step < 1:
-            raise refuse(f"[{i}]", step, "is not a horizon; give a whole number of steps, at least 1")
+        if type(step) is not int or not 1 <= step <= MOST:
+            problem = f"is not a horizon; give a whole number of steps, at least 1 and at most {MOST}"
+            raise refuse(f"[{i}]", step, problem)
         if i and step <= value[i - 1]:
             problem = "is repeated" if step == value[i - 1] else "is smaller than the one before it"
             raise refuse(f"[{i}]", step, f"{problem}; give each horizon once, in rising order")
@@ -61,10 +73,32 @@ def _read_horizons(value: Any) -> Any:
 
 
 def _read_observables(value: Any) -> Any:
-    for name in value if isinstance(value, (list, tuple)) else [value]:
-        if name not in known_observables():
-            raise refuse("", name, f"is not an observable; {choose(str(name), known_observables())}")
-    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    names = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not names:
+        raise refuse("", value, f"names no observable; {choose('', known_observables())}")
+    for name in names:
+        if not isinstance(name, str) or name not in known_observables():
+            near = choose(name if isinstance(name, str) else "", known_observables())
+            raise refuse("", name, f"is not an observable; {near}")
+    return names
+
+
+def _read_replicates(value: Any) -> Any:
+    if isinstance(value, dict):
+        remedy = "give a whole number, or use rnnmc measure --target-half-width"
+        raise refuse("", value, f"is a target, which a study does not support yet; {remedy}")
+    return value
+
+
+def _read_thresholds(value: Any) -> Any:
+    if not isinstance(value, dict | Thresholds):
+        raise refuse("", value, "is not a mapping; give for example {vanish: 1.0e-3, explode: 1.0e+3}")
+    return value
+
+
+Replicates = Annotated[int, BeforeValidator(_read_replicates), Field(ge=1, le=MOST)]
+Horizons = Annotated[tuple[int, ...], BeforeValidator(_read_horizons)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _Model(BaseModel):
@@ -89,36 +123,38 @@ class Thresholds(_Model):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise UsageError(_sentence(error, "thresholds.")) from None
+            raise sentence(error, "thresholds.") from None
 
 
 class DesignPoint(_Model):
     """Everything that determines the numbers of one design point, and nothing else.
 
     cell: name or module:attribute. width: n. init: see `rnnmc.initialisation`. drive: see `rnnmc.drives`.
-    weights: tied (one draw for all steps) or untied (fresh at every step). state_std: of the initial state.
+    weights: tied (one draw for all steps) or untied (recurrent weights fresh at every step, the rest drawn once).
+    state_std: of the initial state.
     horizons: steps at which the norms are stored. dtype: of the chain. seed: of the study.
     Raises UsageError when anything is wrong, naming the key.
     """
 
     cell: str
-    width: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1, le=100_000)]
     init: Annotated[Initialisation, BeforeValidator(Initialisation.read)] = Field(
         default="pytorch", validate_default=True
     )
     drive: Annotated[Drive, BeforeValidator(read_drive)] = White()
     weights: Literal["tied", "untied"] = "tied"
-    state_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    horizons: Annotated[tuple[int, ...], BeforeValidator(_read_horizons)] = horizons_up_to(LOGGED_TO)
+    state_std: NonNegative = 0.0
+    horizons: Horizons = horizons_up_to(LOGGED_TO)
     dtype: Literal["float32", "float64"] = "float32"
-    seed: Annotated[int, Field(ge=0)] = 7888
+    seed: Seed = 7888
     observables: Annotated[tuple[str, ...], BeforeValidator(_read_observables)] = ("norms",)
 
     def __init__(self, **values: Any) -> None:
+        check_nesting(values, "")
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise UsageError(_sentence(error, "")) from None
+            raise sentence(error, "") from None
 
     @model_validator(mode="after")
     def _fits_together(self) -> DesignPoint:
@@ -129,13 +165,15 @@ class DesignPoint(_Model):
         try:
             laws = self.init.laws(cell, self.width, self.drive.dimension)
             self.init.assignments(cell, self.width, self.drive.dimension)
-        except Exception as error:
-            if getattr(error, "type", "") != "refused":
-                raise
-            context = error.context  # pyright: ignore[reportAttributeAccessIssue]
+        except PydanticCustomError as error:
+            context = error.context or {}
             raise refuse(f"init.{context['path']}".strip("."), context["value"], context["problem"]) from None
-        if self.drive.is_field and not all(isinstance(law, Gaussian) for law in laws["input"].values()):
-            raise refuse("drive", self.drive.name, "needs its deviation; give init: {input: {gaussian: s}}")
+        for law in laws["input"].values() if self.drive.is_field else ():
+            if not isinstance(law, Gaussian):
+                raise refuse("drive", self.drive.name, "needs its deviation; give init: {input: {gaussian: s}}")
+            if law.modifiers():
+                names = ", ".join(law.modifiers())
+                raise refuse("drive", self.drive.name, f"has no input weights; remove {names} under init.input")
         try:
             self.drive.check(self.horizons[-1])
         except ValueError as error:
@@ -169,9 +207,15 @@ class DesignPoint(_Model):
 
     @cached_property
     def key(self) -> str:
-        """12 hexadecimal digits that name what determines the numbers (a file counts by content, not by path)."""
-        said = self.written() | {"engine": ENGINE}
+        """12 hexadecimal digits that name what determines the numbers, however it was said.
+
+        Laws count as filled in for each gate, a file by content and not by path, a user's own cell by its source.
+        """
+        laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
+        said = self.written() | {"engine": ENGINE, "init": laws}
         said.pop("observables")  # they look on; they change nothing
+        if digest := source_digest(self.cell):
+            said["cell_source"] = digest
         if isinstance(said["drive"], dict):
             said["drive"] = {
                 name: {k: v for k, v in value.items() if k != "path"} if isinstance(value, dict) else value
@@ -190,17 +234,17 @@ class PlannedPoint(_Model):
     """A design point and how many replicates of it the study wants."""
 
     point: DesignPoint
-    replicates: Annotated[int, Field(ge=1)]
+    replicates: Replicates
 
 
 class Study(_Model):
     """A validated study: what to sample, and how to look at it."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    seed: Annotated[int, Field(ge=0)] = 7888
-    replicates: Annotated[int, Field(ge=1)] = 1000
-    horizons: Annotated[tuple[int, ...], BeforeValidator(_read_horizons)] = horizons_up_to(LOGGED_TO)
-    thresholds: Thresholds = Thresholds()
+    seed: Seed = 7888
+    replicates: Replicates = 1000
+    horizons: Horizons = horizons_up_to(LOGGED_TO)
+    thresholds: Annotated[Thresholds, BeforeValidator(_read_thresholds)] = Thresholds()
     interval: Literal["wilson", "jeffreys", "clopper-pearson", "confidence-sequence"] = "wilson"
     points: tuple[PlannedPoint, ...]
 
@@ -223,24 +267,29 @@ _NEVER_A_LIST_OF_LEVELS = ("horizons", "observables")
 def read_study(content: Any, source: str) -> Study:
     """The Study that `content`, the parsed YAML of `source`, describes. Raises UsageError, one sentence."""
     if not isinstance(content, dict):
-        raise UsageError(f"{source}: is not a mapping; start from a file in config/")
+        raise usage_error(f"{source}: is not a mapping; start from a file in config/")
+    check_nesting(content, f"{source}: ")
     for key in content:
         if key not in Study.model_fields:
-            raise UsageError(f"{source}: {key}: is an unknown key; {choose(str(key), Study.model_fields)}")
+            raise usage_error(f"{source}: {key}: is an unknown key; {choose(str(key), Study.model_fields)}")
     entries = content.get("points")
     if not isinstance(entries, list) or not entries:
-        raise UsageError(
-            f"{source}: points: {entries!r} is empty; give a list of entries, such as - {{cell: lstm, width: 16}}"
+        problem = (
+            "nothing is given"
+            if entries is None
+            else f"{shown(entries)} is {'empty' if entries == [] else 'not a list'}"
         )
+        raise usage_error(f"{source}: points: {problem}; give a list of entries, such as - {{cell: lstm, width: 16}}")
+    _refuse_too_many(entries, f"{source}: points")
     try:
         head = Study(**{key: content[key] for key in _HEAD if key in content}, points=())
     except ValidationError as error:
-        raise UsageError(_sentence(error, f"{source}: ")) from None
+        raise sentence(error, f"{source}: ") from None
     points, seen = [], {}
     for i, entry in enumerate(entries):
         for planned in _planned(entry, f"{source}: points[{i}]", head):
             if planned.point.key in seen:
-                raise UsageError(
+                raise usage_error(
                     f"{source}: points[{i}]: {planned.point.label!r} is the same design point as one of "
                     f"points[{seen[planned.point.key]}]; remove one of the two"
                 )
@@ -251,54 +300,28 @@ def read_study(content: Any, source: str) -> Study:
 
 def load_study(path: str | Path) -> Study:
     """Read and validate a study file. Raises UsageError, one sentence naming file, key path, value and remedy."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{path}: cannot be read: {reason}; give a study file such as config/default.yaml") from None
-    try:
-        content = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}:{place} is not YAML: {getattr(error, 'problem', error)}") from None
-    return read_study(content, str(path))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with two traps closed: 1e-3 is a number, and a key given twice is refused."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+    return read_study(read_yaml(path), str(path))
 
 
 def _planned(entry: Any, place: str, head: Study) -> Iterator[PlannedPoint]:
     """The product of the lists of one entry of `points`."""
     if not isinstance(entry, dict):
-        raise UsageError(
-            f"{place}: {entry!r} is not a mapping; give cell, width and what else differs from the default"
+        raise usage_error(
+            f"{place}: {shown(entry)} is not a mapping; give cell, width and what else differs from the default"
         )
     known = [*DesignPoint.model_fields, "replicates"]
     for key in entry:
         if key not in known:
-            raise UsageError(f"{place}.{key}: is an unknown key; {choose(str(key), known)}")
+            raise usage_error(f"{place}.{key}: is an unknown key; {choose(str(key), known)}")
     for chosen in _products(entry, place):
         values = {key: getattr(head, key) for key in _INHERITED} | chosen
         replicates = values.pop("replicates", head.replicates)
         try:
             yield PlannedPoint(point=DesignPoint(**values), replicates=replicates)
         except ValidationError as error:
-            raise UsageError(_sentence(error, f"{place}.")) from None
+            raise sentence(error, f"{place}.") from None
         except UsageError as error:
-            raise UsageError(f"{place}.{error}") from None
+            raise usage_error(f"{place}.{error}") from None
 
 
 def _products(value: Any, place: str, key: str = "") -> list[Any]:
@@ -307,7 +330,7 @@ def _products(value: Any, place: str, key: str = "") -> list[Any]:
         return [value]
     if isinstance(value, list):
         if not value:
-            raise UsageError(f"{place}: [] is an empty product; give at least one value")
+            raise usage_error(f"{place}: [] is an empty product; give at least one value")
         return [choice for element in value for choice in _products(element, place)]
     if isinstance(value, dict):
         levels = [_products(inner, f"{place}.{name}", str(name)) for name, inner in value.items()]
@@ -315,15 +338,29 @@ def _products(value: Any, place: str, key: str = "") -> list[Any]:
     return [value]
 
 
-def _sentence(error: ValidationError, prefix: str) -> str:
-    """The first mistake of a pydantic error as one sentence: prefix, key path, value, problem and remedy."""
-    first = error.errors()[0]
-    value, problem = explain(first)
-    path = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
-    inner = (first.get("ctx") or {}).get("path", "")
-    path = f"{path}{'' if inner.startswith('[') or not inner or not path else '.'}{inner}"
-    shown = value if isinstance(value, str) else json.dumps(value, default=str)
-    return f"{prefix}{path}: {shown} {problem}"
+def _refuse_too_many(entries: list[Any], place: str) -> None:
+    """Raise UsageError where the products of `entries` are more than a study may have, before any is taken."""
+    known: dict[int, int] = {}  # mapping or list -> number of choices: anchors may make a short file a long study
+
+    def choices(value: Any, key: Any = "") -> int:
+        if key in _NEVER_A_LIST_OF_LEVELS or not isinstance(value, dict | list):
+            return 1
+        if id(value) not in known:
+            known[id(value)] = (
+                math.prod(choices(inner, name) for name, inner in value.items())
+                if isinstance(value, dict)
+                else sum(choices(element) for element in value)
+            )
+        return known[id(value)]
+
+    total = 0
+    for i, entry in enumerate(entries):
+        total += choices(entry)
+        if total > MOST_POINTS:
+            count = f"{total}" if total < 10**15 else "more than 10^15"
+            raise usage_error(
+                f"{place}[{i}]: {count} design points are too many; give at most {MOST_POINTS} in a study"
+            )
 
 
 def study_schema() -> dict[str, Any]:

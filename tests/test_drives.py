@@ -3,6 +3,7 @@
 Statistical assertions: ALPHA = 1e-9 each (or a normal score of 6.1), about twenty: a false alarm below 1e-7.
 """
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,43 @@ def test_a_binary_file_or_a_folder_is_refused_in_one_sentence(tmp_path):
     path.write_bytes(bytes(np.random.default_rng(0).integers(0, 256, 4000, dtype=np.uint8)))
     assert refused({"file": str(path)}).startswith("drive")
     assert "cannot be read (Is a directory)" in refused({"file": str(tmp_path)})
+
+
+def test_values_that_cannot_be_standardised_are_refused(tmp_path):
+    path = write(tmp_path, "huge.csv", "x\n1e200\n-1e200\n1e200\n")
+    assert "has values too large to standardise; rescale it" in refused({"file": path})
+    path = write(tmp_path, "tenth.csv", "x\n" + "0.1\n" * 1000)  # its mean is 0.1 but for rounding
+    assert "is constant; use the drive constant instead" in refused({"file": path})
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([[1.0], [2.0]], "List"),
+        ([True, False], "Boolean"),
+        ([date(2020, 1, 1), date(2021, 1, 1)], "Date"),
+        ([None, None], "Null"),
+        ([{"a": 1}, {"a": 2}], "Struct"),
+    ],
+)
+def test_a_column_that_holds_no_numbers_is_refused(tmp_path, values, kind):
+    pl.DataFrame({"x": values}).write_parquet(tmp_path / "t.parquet")
+    sentence = refused({"file": str(tmp_path / "t.parquet")})
+    assert f"x is of type {kind}" in sentence
+    assert "give a column of numbers" in sentence
+
+
+def test_numbers_written_as_text_in_parquet_are_numbers(tmp_path):
+    pl.DataFrame({"x": ["1", "2.5", "4"]}).write_parquet(tmp_path / "t.parquet")
+    assert len(rows_of(str(tmp_path / "t.parquet"))) == 3
+
+
+@pytest.mark.parametrize("tokens", ["character", "word"])
+def test_a_text_that_is_not_utf_8_is_refused(tmp_path, tokens):
+    path = tmp_path / "latin.txt"
+    path.write_bytes("to be or n\xf6t".encode("latin-1"))
+    said = {"file": {"path": str(path), "tokens": tokens}}
+    assert "is not UTF-8 text from byte 10 on; save it as UTF-8" in refused(said)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ from scipy import stats
 
 from rnnmc.cells import cells
 from rnnmc.draws import Draws
-from rnnmc.initialisation import names_of
 from rnnmc.errors import UsageError
-from rnnmc.initialisation import Initialisation, read_role
+from rnnmc.initialisation import Initialisation, names_of, read_role
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO
 from rnnmc.layout import Rows

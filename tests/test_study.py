@@ -5,12 +5,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reference import measured
 
 from rnnmc.errors import UsageError
-from rnnmc.study import DesignPoint, Thresholds, horizons_up_to, load_study, read_study
+from rnnmc.study import DesignPoint, Study, Thresholds, horizons_up_to, load_study, read_study
 
 ROOT = Path(__file__).parent.parent
 SUNSPOTS = str(ROOT / "config/data/sunspots.csv")
@@ -107,9 +112,76 @@ def entry(more, cell="tanh", width=2):
         (entry("drive: {white: 0}"), "points[0].drive.white"),
         (entry("drive: {file: no/such/file.csv}"), "points[0].drive.file: "),
         ("points: []", "points: [] is empty; give a list of entries"),
-        ("points: {cell: tanh}", "points: {'cell': 'tanh'} is empty; give a list of entries"),
-        ("points: [tanh]", "points[0]: 'tanh' is not a mapping; give cell, width"),
-        ("", "points: None is empty"),
+        ("points: {cell: tanh}", 'points: {"cell": "tanh"} is not a list; give a list of entries'),
+        ("points: [tanh]", "points[0]: tanh is not a mapping; give cell, width"),
+        ("", "points: nothing is given; give a list of entries"),
+        (entry("init: {preset: {a: 1}}"), 'points[0].init: {"a": 1} is not a preset; there are flax, keras, pytorch'),
+        (entry("init: {preset: 4}"), "points[0].init: 4 is not a preset; there are flax, keras, pytorch"),
+        (
+            entry("init: {recurrent: {gaussian: {gain: 1, clip: 2}, clip: 1}}"),
+            "points[0].init.recurrent.gaussian.clip: 2 is clip a second time; give it once",
+        ),
+        (
+            entry("init: {recurrent: {gaussian: {1: 1}}}"),
+            "points[0].init.recurrent.gaussian.1: 1 is under a key that is not a text; give a parameter's name",
+        ),
+        (entry("init: {recurrent: {gaussian: {}}}"), "nothing is given for its gain; write for example gaussian: 1"),
+        (entry("init: {recurrent: {2: {gaussian: 1}}}"), "points[0].init.recurrent.2: 2 is not a recurrent gate of"),
+        (
+            entry("init: {recurrent: gaussian}"),
+            "points[0].init.recurrent: gaussian is a law without its gain; write for example {gaussian: 1}",
+        ),
+        (entry("init: {recurrent: gausian}"), "gausian is neither a law nor a number; did you mean gaussian?"),
+        (
+            entry("init: {preset: keras, bias: {forget: chrono}}", cell="lstm"),
+            "points[0].init.bias.forget: chrono is a law without its t_max; write for example {chrono: 10}",
+        ),
+        (entry("init: {recurrent: {uniform: {}}}"), "give either a gain or a limit, as in {gain: 1}"),
+        (
+            entry("init: {recurrent: {gaussian: 1}}", cell="min_gru"),
+            'points[0].init.recurrent: {"gaussian": 1.0} is for recurrent weights, and min_gru has none',
+        ),
+        (
+            entry("init: {recurrent: {ring: 1, spectral_radius: 1}}", cell="lru"),
+            "points[0].init.recurrent.spectral_radius: 1.0 scales square matrices, and lru has vectors; remove it",
+        ),
+        (entry("drive: {white: {1: 2}}"), "points[0].drive.white.1: 2 is under a key that is not a text"),
+        (
+            entry("drive: field, init: {recurrent: {gaussian: 1}, input: {gaussian: 1, clip: 2}}"),
+            "points[0].drive: field has no input weights; remove clip under init.input",
+        ),
+        (
+            entry("drive: field, init: {recurrent: {gaussian: 1}, input: {hidden: {gaussian: 1, stacked: true}}}"),
+            "points[0].drive: field has no input weights; remove stacked under init.input",
+        ),
+        (entry("drive: {file: {}}"), "points[0].drive.file: nothing is given for its path; write for example file: co"),
+        (entry('drive: {file: "a\\0b"}'), "is not a possible path; give a file"),
+        (entry('drive: {file: "\\ud800"}'), "is not a possible path; give a file"),
+        (entry("drive: {file: /dev/zero}"), "/dev/zero is not a regular file; give a file"),
+        (entry("horizons: {1: 2}"), 'points[0].horizons.1: {"1": 2} is not {to: steps'),
+        (entry("observables: {a: 1}"), 'points[0].observables: {"a": 1} is not an observable; there are norms'),
+        (entry("observables: [[norms]]"), 'points[0].observables: ["norms"] is not an observable; there are norms'),
+        (entry("observables: []"), "points[0].observables: [] names no observable; there are norms"),
+        (entry("init: &x {recurrent: *x}"), "points[0].init.recurrent: contains itself, through an anchor; write out"),
+        (entry("state_std: &w [1, *w]"), "points[0].state_std[1]: contains itself, through an anchor; write out"),
+        (
+            entry("replicates: {half_width: 0.005, max: 1000000}"),
+            "is a target, which a study does not support yet; give a whole number, or use rnnmc measure --target-half-",
+        ),
+        (
+            entry("width: 100001").replace("width: 2, ", ""),
+            "points[0].width: 100001 is not a possible width; give a nu",
+        ),
+        (entry("drive: {white: 100001}"), "points[0].drive.white: 100001 is not a possible dimension"),
+        (entry("horizons: [1, 2147483648]"), "points[0].horizons[1]: 2147483648 is not a horizon"),
+        (entry("horizons: {to: 2147483648}"), "points[0].horizons.to: 2147483648 is not possible"),
+        (entry("horizons: {to: 10, per_decade: 10001}"), "points[0].horizons.per_decade: 10001 is not possible"),
+        (entry("replicates: 2147483648"), "is not a possible replicates; give a number of at most 2147483647"),
+        (entry("seed: 9223372036854775808"), "is not a possible seed; give a number below 9223372036854775808"),
+        (
+            entry(f"seed: {list(range(1100))}, state_std: {list(range(1000))}"),
+            "points[0]: 1100000 design points are too many; give at most 1000000 in a study",
+        ),
         ("pionts: []", "pionts: is an unknown key; did you mean points?"),
     ],
 )
@@ -146,6 +218,12 @@ def test_a_bad_point_is_refused_with_its_path_its_value_and_a_remedy(refused, te
         ("study: ../up", "study: ../up "),
         ("study: a b", "study: a b "),
         ("study: 7", "study: 7 is not a text"),
+        ("study: a b", "study: a b is not a name; give letters, digits"),
+        ("thresholds: null", "thresholds: null is not a mapping; give for example {vanish: 1.0e-3, explode: 1.0e+3}"),
+        ("thresholds: {vanish: .inf}", "thresholds.vanish: Infinity is not finite; give a finite number"),
+        ("replicates: {half_width: 0.005, max: 10}", "is a target, which a study does not support yet; give a whole"),
+        ("replicates: 2147483648", "replicates: 2147483648 is not a possible replicates; give a number of at most"),
+        (f"horizons: {list(range(1, 100002))}", "horizons: 100001 horizons are too many; give at most 100000"),
     ],
 )
 def test_a_bad_head_is_refused_with_its_path_its_value_and_a_remedy(refused, head, sentence):
@@ -172,6 +250,14 @@ def test_two_equal_points_are_refused_with_both_places(refused):
         ("points:\n\t- cell: tanh", "is not YAML"),
         ("points: [{cell: tanh, width: 2, width: 3}]", "x.yaml: line 4 is not YAML: the key 'width' is given twice"),
         ("seed: 1\nseed: 2\npoints: []", "is not YAML: the key 'seed' is given twice"),
+        ("points: [{cell: tanh, width: 2020-99-99}]", "is not YAML: a value cannot be read (month must be in 1..12)"),
+        ("points: [{cell: tanh, width: !!bool x}]", "is not YAML: a value cannot be read"),
+        ("points: [{cell: tanh, width: !!timestamp x}]", "is not YAML: a value cannot be read"),
+        (f"points: [{{cell: tanh, width: {'9' * 5000}}}]", "is not YAML: a value cannot be read"),
+        ("points: [{cell: tanh, width: \0}]", "is not YAML: "),
+        ("points: [{? [a] : 1}]", "is not YAML: found unhashable key"),
+        (f"points: {'[' * 2000}{']' * 2000}", "is nested more than 50 levels deep; write it flatter"),
+        (f"points: {'[' * 80}{']' * 80}", "is nested more than 50 levels deep; write it flatter"),
     ],
 )
 def test_what_is_not_yaml_or_says_a_key_twice_is_refused_with_its_line(refused, text, sentence):
@@ -226,6 +312,108 @@ def test_a_bad_point_in_python_is_refused_in_the_same_words():
         assert str(caught.value).startswith(sentence)
 
 
+@pytest.mark.parametrize("said", ["[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", "{x: 1}"])
+def test_a_short_file_that_anchors_make_endless_is_refused_at_once(refused, said):
+    grown = "[{0}]" if said.startswith("[") else "{{x: {0}, y: {0}}}"
+    levels = [grown.format(", ".join([f"*a{i}"] * 10) if said.startswith("[") else f"*a{i}") for i in range(30)]
+    anchored = "".join(f"- &a{i} {level}\n" for i, level in enumerate([said, *levels]))
+    assert "becomes too long when its anchors are written out; use fewer" in refused(f"points:\n{anchored}")
+
+
+def test_what_contains_itself_in_python_is_refused_too():
+    endless: dict = {}
+    endless["recurrent"] = endless
+    with pytest.raises(UsageError, match=r"init\.recurrent: contains itself"):
+        DesignPoint(cell="tanh", width=2, init=endless)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "sentence"),
+    [
+        ("raise RuntimeError('no\\nluck')", "own_bad:CELL", "cannot be imported (RuntimeError: no luck)"),
+        ("import sys; sys.exit(3)", "own_bad:CELL", "cannot be imported (SystemExit: 3)"),
+        ("def f(:", "own_bad:CELL", "cannot be imported (SyntaxError: "),
+        ("CELL = 3", "own_bad:CELL", "is a int; give module:attribute of an rnnmc.Cell instance"),
+        ("", "own_bad:CELL", "cannot be imported (AttributeError: "),
+        ("", ".own_bad:CELL", "cannot be imported (TypeError: "),
+        ("", ":CELL", "cannot be imported (ValueError: "),
+        (
+            "import rnnmc\nclass Own(rnnmc.Cell):\n  def step(self, w, x, s): return s\nCELL = Own()",
+            "own_bad:CELL",
+            "has no name; set what rnnmc.Cell asks for",
+        ),
+    ],
+)
+def test_a_cell_of_one_s_own_that_cannot_be_had_is_refused(refused, tmp_path, monkeypatch, text, name, sentence):
+    (tmp_path / "own_bad.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_bad", raising=False)
+    found = refused(entry("dtype: float32", cell=f'"{name}"'))
+    assert sentence in found
+    assert f"points[0].cell: {name} " in found
+    sys.modules.pop("own_bad", None)
+
+
+WORDS = re.findall(
+    r"\w+",
+    """gaussian uniform ring chrono identity gain limit clip spectral_radius stacked recurrent input bias forget preset
+    white ar1 dimension file path to per_decade vanish explode half_width""",
+)
+NESTED = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 10)
+    | st.sampled_from([2**31, 10**30, 10**400, 1.0, -0.0, 0.5, 1e300, float("nan"), float("inf"), ""])
+    | st.sampled_from(["gaussian", "keras", "lstm", "min_gru", "lru", "field", "none", "tied", "norms", "a:b", "a\nb"])
+    | st.dates()
+    | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*WORDS, 1, None, 2.5, True]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_anything_at_all_under_any_key_is_a_study_or_a_sentence(load, tmp_path, data):
+    """Never another exception, whatever a file says: under a key of the head, of an entry, of init or as a whole."""
+    value, place = data.draw(NESTED), data.draw(st.sampled_from(["head", "entry", "init", "drive", "whole"]))
+    good = {"cell": data.draw(st.sampled_from(["tanh", "lstm", "min_gru", "lru"])), "width": 2}
+    content: Any = {"study": "small", "horizons": [1, 2], "points": [good]}
+    if place == "head":
+        content |= {data.draw(st.sampled_from([*Study.model_fields, "other"])): value}
+    elif place == "entry":
+        good |= {data.draw(st.sampled_from([*DesignPoint.model_fields, "replicates", "other"])): value}
+    elif place == "init":
+        good["init"] = {"recurrent": {"gaussian": 1}} | {
+            data.draw(st.sampled_from(["recurrent", "input", "bias"])): value
+        }
+    elif place == "drive":
+        good["drive"] = {data.draw(st.sampled_from(["white", "ar1", "constant", "file", "field", "none"])): value}
+    else:
+        content = value
+    path = tmp_path / "any.yaml"
+    path.write_text(yaml.safe_dump(content))
+    for read in (lambda: load_study(path), lambda: read_study(content, "any.yaml"), lambda: DesignPoint(**good)):
+        study, sentence = None, ": "
+        try:
+            study = read()
+        except UsageError as error:
+            sentence = str(error)
+        assert sentence.isprintable()
+        assert ": " in sentence
+        if isinstance(study, Study):
+            again = read_study(json.loads(json.dumps(study.written())), "again")
+            assert [p.point.key for p in again.points] == [p.point.key for p in study.points]
+            assert [p.point.label for p in again.points] == [p.point.label for p in study.points]
+
+
 # --- what is read ---------------------------------------------------------------------------------
 
 
@@ -266,6 +454,13 @@ def test_points_inherit_the_head_and_may_say_otherwise(load):
     assert (other.point.seed, other.replicates, other.point.horizons[-1]) == (5, 7, 100)
 
 
+def test_merge_keys_take_over_an_entry_and_may_be_overridden(load):
+    study = load(
+        "points: [&base {cell: tanh, width: 2, dtype: float64}, &more {<<: *base, width: 3}, {<<: [*more], width: 4}]"
+    )
+    assert [(p.point.width, p.point.dtype) for p in study.points] == [(2, "float64"), (3, "float64"), (4, "float64")]
+
+
 def test_numbers_with_an_exponent_and_no_dot_are_numbers(load):
     study = load(
         entry("init: {recurrent: {gaussian: 1e-3}}, state_std: 2E+1"),
@@ -273,7 +468,7 @@ def test_numbers_with_an_exponent_and_no_dot_are_numbers(load):
     )
     assert study.thresholds == Thresholds(vanish=1e-4, explode=1e4)
     assert study.points[0].point.state_std == 20
-    assert study.points[0].point.written()["init"] == {"recurrent": {"gaussian": 0.001}}
+    assert study.points[0].point.written()["init"]["recurrent"] == {"gaussian": 0.001}
 
 
 def test_horizons_up_to_are_even_in_the_logarithm_rise_and_end_where_asked():
@@ -331,6 +526,7 @@ def test_what_a_study_writes_reads_back_to_the_same_points_through_yaml_and_json
         again = read_study(content, "again")
         assert [p.point.key for p in again.points] == [p.point.key for p in study.points]
         assert [p.replicates for p in again.points] == [p.replicates for p in study.points]
+        assert [p.point.label for p in again.points] == [p.point.label for p in study.points]
         assert again.thresholds == study.thresholds
         assert again.interval == "jeffreys"
         assert again.written() == written
@@ -389,6 +585,90 @@ def test_equal_numbers_written_differently_are_equal_points():
     assert one.key == other.key
     order = [{"input": 1.0, "forget": 2.0}, {"forget": 2.0, "input": 1.0}]
     assert len({DesignPoint(cell="lstm", width=2, init={"preset": "pytorch", "bias": bias}).key for bias in order}) == 1
+
+
+GAUSSIAN = {"recurrent": {"gaussian": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"init": GAUSSIAN}, {"init": GAUSSIAN | {"input": {"gaussian": 1}}}),
+        ({"init": GAUSSIAN}, {"init": {"recurrent": {"hidden": {"gaussian": 1.0}}}}),
+        ({"init": GAUSSIAN}, {"init": GAUSSIAN | {"bias": {"hidden": -0.0}}}),
+        ({"init": GAUSSIAN, "drive": "none"}, {"init": GAUSSIAN | {"input": {"uniform": 3}}, "drive": "none"}),
+        ({"init": "flax"}, {"init": {"recurrent": {"orthogonal": 1}, "input": {"truncated_gaussian": 1.0}}}),
+        ({"state_std": 0.0}, {"state_std": -0.0}),
+        ({"drive": {"constant": 0.0}}, {"drive": {"constant": {"value": -0.0, "dimension": 1}}}),
+        ({"drive": "ar1"}, {"drive": {"ar1": {"correlation": 0.9, "dimension": 1}}}),
+    ],
+)
+def test_the_same_laws_said_otherwise_are_the_same_point_with_the_same_samples(one, other):
+    one, other = (DesignPoint(**({"cell": "tanh", "width": 3, "horizons": (1, 4)} | said)) for said in (one, other))
+    assert one.key == other.key
+    assert np.array_equal(measured(one, 5)[0], measured(other, 5)[0])
+
+
+def test_an_input_law_counts_where_there_are_input_weights_or_a_field():
+    laws = [GAUSSIAN | {"input": {"gaussian": s}} for s in (1.0, 2.0)]
+    for drive, keys in (("white", 2), ("field", 2), ("none", 1)):
+        assert len({DesignPoint(cell="tanh", width=3, init=init, drive=drive).key for init in laws}) == keys
+
+
+def test_a_key_depends_on_the_source_of_a_cell_of_one_s_own(tmp_path, monkeypatch):
+    source = """
+import rnnmc
+class Own(rnnmc.Cell):
+    name, gates = "own", ("hidden",)
+    def step(self, weights, drive, state):
+        return (drive["hidden"] * FACTOR,)
+CELL = Own()
+"""
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = []
+    for factor in ("1", "2", "1"):
+        (tmp_path / "own_cell.py").write_text(source.replace("FACTOR", factor))
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        sys.modules.pop("own_cell", None)
+        keys.append(DesignPoint(cell="own_cell:CELL", width=3).key)
+    sys.modules.pop("own_cell", None)
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_a_key_depends_on_the_source_of_the_bases_of_a_cell_of_one_s_own_too(tmp_path, monkeypatch):
+    base = "import rnnmc\nclass Base(rnnmc.Cell):\n  name, gates = 'o', ('a',)\n  def step(self, w, x, s): return s\n"
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_user.py").write_text("from own_base import Base\nCELL = Base()\n")
+    keys = set()
+    for more in ("", "# changed\n"):
+        (tmp_path / "own_base.py").write_text(base + more)
+        for name in ("own_base", "own_user"):
+            sys.modules.pop(name, None)
+        keys.add(DesignPoint(cell="own_user:CELL", width=3).key)
+    for name in ("own_base", "own_user"):
+        sys.modules.pop(name, None)
+    assert len(keys) == 2
+
+
+def test_two_spellings_of_one_point_in_a_study_are_refused(refused):
+    assert "is the same design point as one of points[0]" in refused(entry("state_std: [0.0, -0.0]"))
+    text = "points: [{cell: tanh, width: 2, init: [{recurrent: {gaussian: 1}}, {recurrent: {hidden: {gaussian: 1}}}]}]"
+    assert "is the same design point as one of points[0]" in refused(text)
+
+
+def test_a_point_writes_out_its_default_laws_and_all_of_its_drive_and_keeps_its_short_label():
+    point = DesignPoint(cell="lstm", width=2, init={"recurrent": {"gaussian": 1}, "bias": {"forget": 1}}, drive="ar1")
+    assert point.written()["init"] == {
+        "recurrent": {"gaussian": 1.0},
+        "input": {"gaussian": 1.0},
+        "bias": {"constant": 0.0, "forget": {"constant": 1.0}},
+    }
+    assert point.written()["drive"] == {"ar1": {"correlation": 0.9, "dimension": 1}}
+    again = DesignPoint(**point.written())
+    assert str(again.init) == str(point.init) == "gaussian 1, bias forget 1"
+    assert again.label == point.label == "lstm n=2 gaussian 1, bias forget 1, drive ar1"
+    ring = DesignPoint(cell="lru", width=2, init={"recurrent": {"ring": {}}})
+    assert ring.written()["init"]["recurrent"] == {"ring": {"outer": 1.0, "inner": 0.0}}
 
 
 def test_a_key_is_the_same_in_another_process():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 from pathlib import Path
@@ -26,8 +27,33 @@ def cell(name: str) -> Cell:
         sys.path.insert(0, str(Path.cwd()))
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot be imported ({error}); give module:attribute of an rnnmc.Cell") from error
+    except (Exception, SystemExit) as error:  # whatever the user's module does
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"cannot be imported ({reason}); give module:attribute of an rnnmc.Cell") from error
     if not isinstance(found, Cell):
         raise ValueError(f"is a {type(found).__name__}; give module:attribute of an rnnmc.Cell instance")
+    for needed in ("name", "gates", "recurrent"):
+        if not hasattr(found, needed):
+            raise ValueError(f"has no {needed}; set what rnnmc.Cell asks for")
+    if id(found) not in _sources:
+        _sources[id(found)] = found, _digest(found, module)
     return found
+
+
+def source_digest(name: str) -> str:
+    """SHA-256 of the source of a user's own cell, or "" for one of ours: a changed cell is another cell."""
+    return "" if name in cells() else _sources[id(cell(name))][1]
+
+
+_sources: dict[int, tuple[Cell, str]] = {}  # as first seen: a file changed later is not what this process runs
+
+
+def _digest(found: Cell, module: str) -> str:
+    """Of the file of the named module, then of those that define the cell's class and its bases."""
+    theirs = [base.__module__ for base in type(found).__mro__]
+    names = [module, *(name for name in theirs if name.partition(".")[0] not in ("rnnmc", "builtins"))]
+    files = dict.fromkeys(getattr(sys.modules.get(name), "__file__", None) for name in names)
+    try:
+        return hashlib.sha256(b"".join(Path(file or "").read_bytes() for file in files)).hexdigest()
+    except OSError as error:
+        raise ValueError("has no source file that can be read; put it into a module of its own") from error

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from rnnmc.drives.drive import Drive
+from rnnmc.initialisers.law import OneZero
 
 
 class AR1(Drive):
@@ -17,7 +18,7 @@ class AR1(Drive):
     name, main = "ar1", "correlation"
     formula = "x_t = a x_{t-1} + sqrt(1 - a^2) N(0, I_m)"
     source = "Uhlenbeck and Ornstein 1930, in discrete time"
-    correlation: Annotated[float, Field(gt=-1, lt=1)] = 0.9
+    correlation: Annotated[float, Field(gt=-1, lt=1), OneZero] = 0.9
 
     def pieces(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
         x = rng.standard_normal(shape[1:])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from rnnmc.drives.drive import Drive
+from rnnmc.initialisers.law import Finite
 
 
 class ConstantDrive(Drive):
@@ -17,7 +16,7 @@ class ConstantDrive(Drive):
     name, main = "constant", "value"
     formula = "x_t = value"
     source = "physics.md section 3"
-    value: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    value: Finite = 1.0
 
     def pieces(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
         while True:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rnnmc.registry import Described
 
-Dimension = Annotated[int, Field(ge=1)]
+Dimension = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class Drive(Described):

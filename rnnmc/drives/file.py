@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -24,7 +25,7 @@ class FileDrive(Drive):
     digest: SHA-256 of the file, filled in when the study is read, so that the numbers belong to the content.
     """
 
-    name, main = "file", "path"
+    name, main, example = "file", "path", "config/data/sunspots.csv"
     formula = "x_t = (s_{t + offset} - mean) / deviation, offset uniform for each replicate"
     source = "any CSV, Parquet or text file"
     path: str
@@ -56,8 +57,11 @@ class FileDrive(Drive):
         rows = self._embedded(content) if self.tokens else self._column(content)[:, None]
         if len(rows) < 2:
             raise ValueError(f"{self.path} has {len(rows)} rows; a drive needs at least 2")
-        deviation = rows.std(axis=0)
-        if not (deviation > 0).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviation = rows.std(axis=0)
+        if not np.isfinite(deviation).all():
+            raise ValueError(f"{self.path} has values too large to standardise; rescale it, below 1e150")
+        if not (deviation > 0).all() or (rows == rows[0]).all(axis=0).any():
             raise ValueError(f"{self.path} is constant; use the drive constant instead")
         return (rows - rows.mean(axis=0)) / deviation
 
@@ -68,7 +72,10 @@ class FileDrive(Drive):
         return hash((self.digest, self.path, self.column))
 
     def _embedded(self, content: bytes) -> np.ndarray:
-        text = content.decode("utf-8", errors="replace")
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{self.path} is not UTF-8 text from byte {error.start} on; save it as UTF-8") from error
         words = text.split() if self.tokens == "word" else list(text)
         vocabulary = {word: i for i, word in enumerate(sorted(set(words)))}
         embedding = np.random.default_rng(0).standard_normal((len(vocabulary), self.dimension))
@@ -79,18 +86,20 @@ class FileDrive(Drive):
 
         try:
             table = pl.read_parquet(content) if content[:4] == b"PAR1" else pl.read_csv(content, infer_schema=False)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise ValueError(
-                f"{self.path} is not a table ({str(error).splitlines()[0]}); give a CSV or Parquet file"
-            ) from error
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ValueError(f"{self.path} is not a table ({reason}); give a CSV or Parquet file") from error
         if self.column is None and table.width > 1:
             raise ValueError(f"{self.path} has columns {', '.join(table.columns)}; name one with column:")
         name = self.column or table.columns[0]
         if name not in table.columns:
             raise ValueError(f"{self.path} has no column {name}; there are {', '.join(table.columns)}")
+        kind = table.schema[name]
+        if not (kind.is_numeric() or kind == pl.String):
+            raise ValueError(f"{self.path}: {name} is of type {kind}; give a column of numbers")
         values = table[name].cast(pl.Float64, strict=False)
         bad = (values.is_null() | values.is_nan() | values.is_infinite()) & table[name].is_not_null()
-        if table.schema[name] == pl.String:
+        if kind == pl.String:
             bad &= table[name].str.strip_chars() != ""
         if bad.any():
             row = int(bad.arg_max() or 0)
@@ -129,8 +138,12 @@ def _content_at(path: str, modified: int, size: int) -> tuple[str, bytes]:
 
 def _content(path: str) -> tuple[str, bytes]:
     """(SHA-256, bytes) of the file, read once for each version of it."""
+    if "\0" in path or path != path.encode(errors="replace").decode():  # no file has such a name
+        raise ValueError("is not a possible path; give a file, from the working directory")
     try:
         status = Path(path).stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise ValueError(f"{path} is not a regular file; give a file, from the working directory")
         digest, content = _content_at(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise ValueError(

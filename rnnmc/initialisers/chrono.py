@@ -17,7 +17,7 @@ class Chrono(Law):
     One u a unit serves both. A gate that forgets when open (the GRU's update gate here) takes -log u.
     """
 
-    name, main = "chrono", "t_max"
+    name, main, example = "chrono", "t_max", "10"
     formula = "b_forget = log u, b_input = -log u, u ~ U[1, t_max - 1]; GRU: b_update = -log u"
     source = "Tallec and Ollivier 2018; physics.md section 6"
     t_max: Annotated[float, Field(gt=2, allow_inf_nan=False)]

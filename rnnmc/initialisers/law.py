@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rnnmc.cells.cell import Cell
 from rnnmc.registry import Described
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+OneZero = AfterValidator(lambda value: value + 0.0)  # -0.0 becomes 0.0: equal numbers, equal keys
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), OneZero]
+Finite = Annotated[float, Field(allow_inf_nan=False), OneZero]
 
 Signs = tuple[int, ...]  # one for each matrix drawn together: -1 for a gate that forgets when open (Cell.memory)
 
@@ -56,10 +57,13 @@ class Law(Described):
         radius = torch.linalg.eigvals(torch.from_numpy(matrix)).abs().amax(-1).numpy()
         return np.where(radius > 0, self.spectral_radius / np.where(radius > 0, radius, 1), 0)[:, None, None]
 
+    def modifiers(self) -> dict[str, Any]:
+        """Clipping, scaling and stacking, as far as they are asked for."""
+        return {key: value for key, value in self.said().items() if key in MODIFIERS and value is not False}
+
     def written(self) -> Any:
-        given = self.model_dump(exclude_defaults=True)
-        modifiers = {key: given.pop(key) for key in MODIFIERS if key in given}
-        return {self.name: given[str(self.main)] if list(given) == [self.main] else given} | modifiers
+        said = {key: value for key, value in self.said().items() if key not in MODIFIERS}
+        return {self.name: said[str(self.main)] if list(said) == [self.main] else said} | self.modifiers()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Uniform(Law):
     @model_validator(mode="after")
     def _one_scale(self) -> Uniform:
         if (self.gain is None) == (self.limit is None):
-            raise ValueError("does not say one scale; give either a gain or a limit")
+            raise ValueError("does not say one scale; give either a gain or a limit, as in {gain: 1}")
         return self
 
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:

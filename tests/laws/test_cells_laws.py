@@ -194,7 +194,7 @@ def test_without_recurrent_weights_the_memory_is_its_gate_to_the_power_t(cell, w
 def test_min_gru_s_log_norms_are_sums_of_log_1_minus_z(n):
     """With a field of deviation s every log(1 - z) is log sg(-s N) by itself: P_T is diagonal, its norm the largest."""
     s, steps, count = 1.5, 60, 4000
-    init = {"input": {"gaussian": s}, "recurrent": {"gaussian": 1.0}}
+    init = {"input": {"gaussian": s}}
     point = DesignPoint(cell="min_gru", width=n, init=init, drive="field", horizons=(steps,), dtype="float64")
     spectral, rms, _ = measured(point, count)
     simulated = np.log(expit(s * np.random.default_rng(6).standard_normal((count, n, steps)))).sum(axis=2)

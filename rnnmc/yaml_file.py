@@ -1,0 +1,87 @@
+"""A YAML file becomes plain values, with YAML's traps closed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rnnmc.registry import usage_error
+
+DEEPEST = 50  # levels of mappings and lists
+LONGEST = 1_000_000  # mappings and lists that anchors may add to what the file says itself
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The values that a YAML file holds. Raises UsageError, one sentence naming file, line and problem."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise usage_error(f"{path}: cannot be read: it is not UTF-8 text; {_REMEDY}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise usage_error(f"{path}: cannot be read: {reason}; {_REMEDY}") from None
+    try:
+        return yaml.load(text, Loader=StudyLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark else ""
+        raise usage_error(f"{path}:{place} is not YAML: {getattr(error, 'problem', None) or error}") from None
+    except RecursionError:
+        raise usage_error(f"{path}: is nested more than {DEEPEST} levels deep; write it flatter") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # of a bad date or tag
+        raise usage_error(f"{path}: is not YAML: a value cannot be read ({error}); put it in quotes") from None
+
+
+_REMEDY = "give a study file such as config/default.yaml"
+
+
+def check_nesting(value: Any, prefix: str) -> None:
+    """Raise UsageError where `value` contains itself, nests too deeply or grows too long through its anchors."""
+    known: dict[int, tuple[int, int]] = {}  # of a mapping or list: its depth, and how many it is when written out
+
+    def walk(node: Any, place: str, above: frozenset[int]) -> tuple[int, int]:
+        if id(node) in known:
+            return known[id(node)]
+        if id(node) in above:
+            raise usage_error(f"{prefix}{place}: contains itself, through an anchor; write out what it shall be")
+        within, depth, size = above | {id(node)}, 0, 1
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            if isinstance(child, dict | list | tuple):
+                inner = f"{place}[{key}]" if not isinstance(node, dict) else f"{place}.{key}" if place else str(key)
+                if len(within) >= DEEPEST:
+                    raise usage_error(f"{prefix}{inner}: is nested more than {DEEPEST} levels deep; write it flatter")
+                deep, long = walk(child, inner, within)
+                depth, size = max(depth, deep), size + long
+        if depth >= DEEPEST:
+            raise usage_error(f"{prefix}{place}: is nested more than {DEEPEST} levels deep; write it flatter")
+        known[id(node)] = depth + 1, size
+        return known[id(node)]
+
+    if isinstance(value, dict | list | tuple) and walk(value, "", frozenset())[1] > len(known) + LONGEST:
+        raise usage_error(f"{prefix.rstrip('. ')} becomes too long when its anchors are written out; use fewer")
+
+
+class StudyLoader(yaml.SafeLoader):
+    """YAML with two traps closed: 1e-3 is a number, and a key given twice is refused."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.checked: set[int] = set()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        if id(node) not in self.checked:  # before `<<: *base` adds keys, which the mapping's own may replace
+            self.checked.add(id(node))
+            keys = []
+            for key, _ in node.value:
+                said = "<<" if key.tag == "tag:yaml.org,2002:merge" else self.construct_object(key, deep=True)
+                if said in keys:
+                    raise yaml.MarkedYAMLError(problem=f"the key {said!r} is given twice", problem_mark=key.start_mark)
+                keys.append(said)
+        super().flatten_mapping(node)
+
+
+_EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+StudyLoader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
