@@ -72,6 +72,7 @@ class StudyLoader(yaml.SafeLoader):
         self.checked: set[int] = set()
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse keys given twice, then merge as YAML does."""
         if id(node) not in self.checked:  # before `<<: *base` adds keys, which the mapping's own may replace
             self.checked.add(id(node))
             keys = []
