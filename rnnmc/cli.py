@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from rnnmc.errors import RunError, UsageError
+from rnnmc.options import in_json, initialisation, known_device, parsed
 
 app = typer.Typer(
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
@@ -66,58 +66,6 @@ def _print(*things: Any) -> None:
     Console(width=width).print(*things)
 
 
-def _yaml(text: str) -> Any:
-    """An option's value, in YAML as in a study file: a plain word or number, or a mapping."""
-    import yaml
-
-    from rnnmc.yaml_file import StudyLoader
-
-    try:
-        return yaml.load(text, Loader=StudyLoader)
-    except yaml.YAMLError:
-        raise UsageError(f"{text!r} is not YAML; give a name, or a mapping such as '{{ar1: 0.9}}'") from None
-
-
-def _in_json(value: Any) -> Any:
-    """JSON has no infinities: they become the texts "Infinity" and "-Infinity", which most readers turn back."""
-    if isinstance(value, float) and math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
-
-
-def _device(value: str) -> str:
-    if value not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device: {value} is not a device; give auto, cpu or cuda")
-    return value
-
-
-def _init(init: str, gain: float | None, input_std: float | None, bias: list[str]) -> Any:
-    """The initialisation that --init, --gain, --input-std and --bias describe, as a study file would say it."""
-    from rnnmc.initialisers import laws
-
-    said: Any = _yaml(init)
-    if isinstance(said, str) and said in laws():
-        if gain is None and laws()[said].model_fields[laws()[said].main or ""].is_required():
-            raise UsageError(f"--gain: nothing is given; --init {said} needs it, for example --gain 1")
-        said = {"recurrent": {said: gain}}
-    elif gain is not None:
-        raise UsageError(f"--gain: {gain:g} goes with a law such as --init gaussian, not with the preset {init}")
-    if input_std is None and not bias:
-        return said
-    roles: dict[str, Any] = dict(said) if isinstance(said, dict) else {"preset": said}
-    if input_std is not None:
-        roles["input"] = {"gaussian": input_std}
-    of_gates = roles.get("bias", {})
-    of_gates = dict(of_gates) if isinstance(of_gates, dict) else {"constant": of_gates}
-    for one in bias:
-        name, _, value = one.partition("=")
-        try:
-            of_gates[name] = float(value)
-        except ValueError:
-            raise UsageError(f"--bias: {one!r} is not NAME=VALUE; give for example --bias forget=1") from None
-    return roles | ({"bias": of_gates} if of_gates else {})
-
-
 @app.command()
 def measure(
     cell: Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")],
@@ -154,15 +102,16 @@ def measure(
     except ValueError:
         raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None
     point = DesignPoint(
-        cell=cell, width=width, init=_init(init, gain, input_std, bias or []), drive=_yaml(drive), weights=weights,
-        state_std=state_std, horizons=steps, dtype=dtype, seed=seed, observables=observables.split(","),
+        cell=cell, width=width, init=initialisation(init, gain, input_std, bias or []), drive=parsed(drive),
+        weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
+        observables=observables.split(","),
     )  # fmt: skip
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     if out is not None and out.is_dir():
         raise UsageError(f"--out: {out} is a folder; give a file")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: {out.parent} is not a folder; make it first")
-    _measure(point, replicates, target_half_width, thresholds, _device(device), address, out, as_json)
+    _measure(point, replicates, target_half_width, thresholds, known_device(device), address, out, as_json)
 
 
 def _measure(
@@ -189,7 +138,7 @@ def _measure(
         samples.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
         write_whole(out, content.getvalue())
     if as_json:
-        rows = [{name: _in_json(value) for name, value in row.items()} for row in statistics.to_dicts()]
+        rows = [{name: in_json(value) for name, value in row.items()} for row in statistics.to_dicts()]
         print(json.dumps({"point": point.written(), "statistics": rows}, allow_nan=False))
         return
     _print(horizon_table(statistics, point.label))
@@ -206,7 +155,7 @@ def run(
     from rnnmc.store import Place
     from rnnmc.study import load_study
 
-    study, device = load_study(study_file), _device(device)
+    study, device = load_study(study_file), known_device(device)
     if results.exists() and not results.is_dir():
         raise UsageError(f"--results: {results} is a file; give a folder")
     directory = pipeline.folder_of(study, results)
@@ -262,7 +211,7 @@ def sample(directory: Folder, key: str, device: Device = "auto", cpus: int | Non
             connected(cpus=cpus) as cluster,
             progress(planned.point.label, sum(job.replicates for job in jobs)) as report,
         ):
-            pipeline.sample(directory, jobs, cluster, _device(device), report)
+            pipeline.sample(directory, jobs, cluster, known_device(device), report)
     pipeline.write_manifest(directory, Place.of(planned))
 
 

@@ -1,0 +1,61 @@
+"""Options of the command line become what a study file would say, and numbers what JSON can say."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rnnmc.errors import UsageError
+
+
+def parsed(text: str) -> Any:
+    """An option's value, in YAML as in a study file: a plain word or number, or a mapping."""
+    import yaml
+
+    from rnnmc.yaml_file import StudyLoader
+
+    try:
+        return yaml.load(text, Loader=StudyLoader)
+    except yaml.YAMLError:
+        raise UsageError(f"{text!r} is not YAML; give a name, or a mapping such as '{{ar1: 0.9}}'") from None
+
+
+def known_device(value: str) -> str:
+    """`value`, if it is a device. Raises UsageError."""
+    if value not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device: {value} is not a device; give auto, cpu or cuda")
+    return value
+
+
+def initialisation(init: str, gain: float | None, input_std: float | None, bias: list[str]) -> Any:
+    """The initialisation that --init, --gain, --input-std and --bias describe, as a study file would say it."""
+    from rnnmc.initialisers import laws
+
+    said: Any = parsed(init)
+    if isinstance(said, str) and said in laws():
+        if gain is None and laws()[said].model_fields[laws()[said].main or ""].is_required():
+            raise UsageError(f"--gain: nothing is given; --init {said} needs it, for example --gain 1")
+        said = {"recurrent": {said: gain}}
+    elif gain is not None:
+        raise UsageError(f"--gain: {gain:g} goes with a law such as --init gaussian, not with the preset {init}")
+    if input_std is None and not bias:
+        return said
+    roles: dict[str, Any] = dict(said) if isinstance(said, dict) else {"preset": said}
+    if input_std is not None:
+        roles["input"] = {"gaussian": input_std}
+    of_gates = roles.get("bias", {})
+    of_gates = dict(of_gates) if isinstance(of_gates, dict) else {"constant": of_gates}
+    for one in bias:
+        name, _, value = one.partition("=")
+        try:
+            of_gates[name] = float(value)
+        except ValueError:
+            raise UsageError(f"--bias: {one!r} is not NAME=VALUE; give for example --bias forget=1") from None
+    return roles | ({"bias": of_gates} if of_gates else {})
+
+
+def in_json(value: Any) -> Any:
+    """JSON has no infinities: they become the texts "Infinity" and "-Infinity", which most readers turn back."""
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
