@@ -42,8 +42,9 @@ class Job:
         return f"{self.point.label} | block {self.block + 1}/{self.of}"
 
     def message(self) -> dict[str, Any]:
-        """The job as plain values, to travel."""
-        return {"point": self.point.written(), "block": self.block, "replicates": self.replicates, "of": self.of}
+        """The job as plain values, to travel; whoever passes it on need not know the cell or the drive's file."""
+        told = {"name": self.name(), "key": self.point.key, "cell": self.point.cell, "width": str(self.point.width)}
+        return told | {"point": self.point.written(), "block": self.block, "replicates": self.replicates}
 
 
 @dataclass(frozen=True)
@@ -166,22 +167,19 @@ class Dispatcher:
     ) -> None:
         import ray
 
-        point = DesignPoint(**message["point"])
-        name = Job(point, message["block"], message["replicates"], message["of"]).name()
         wants: dict[str, Any] = {"num_gpus": 0.25, "num_cpus": 0.5} if device == "cuda" else {"num_cpus": 1}
-        reference = self.task.options(name=name, max_retries=RETRIES, **wants).remote(
-            message, directory, device, source
-        )
+        task = self.task.options(name=message["name"], max_retries=RETRIES, **wants)
+        reference = task.remote(message, directory, device, source)
         try:
             result: Done = await reference
-            tags = {"cell": point.cell}
-            self.replicates.inc(result.replicates, tags | {"width": str(point.width)})
+            tags = {"cell": message["cell"]}
+            self.replicates.inc(result.replicates, tags | {"width": message["width"]})
             self.seconds.observe(result.seconds, tags)
         except asyncio.CancelledError:
             ray.cancel(reference)
             raise
         except Exception as error:  # every failure of a block is reported, and stops no other block
-            result = Done(point.key, message["block"], 0, 0.0, _sentence(error, name))
+            result = Done(message["key"], message["block"], 0, 0.0, _sentence(error, message["name"]))
         finally:
             self.room.release()
         done.put_nowait(result)
