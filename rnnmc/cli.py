@@ -76,7 +76,7 @@ def measure(
     gain: Annotated[float | None, typer.Option(help="of the recurrent law: gaussian means N(0, gain^2/n)")] = None,
     input_std: Annotated[float | None, typer.Option(help="deviation of the input weights or of the field")] = None,
     bias: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, for example forget=1; repeatable")] = None,
-    weights: Annotated[str, typer.Option(help="tied (a real RNN) or untied (recurrent weights fresh at every step)")] = "tied",
+    weights: Annotated[str, typer.Option(help="tied (a real RNN) or untied (recurrent ones fresh each step)")] = "tied",
     drive: Annotated[str, typer.Option(help="a drive (see `rnnmc drives`), or a mapping in YAML")] = "white",
     state_std: Annotated[float, typer.Option(help="deviation of the initial state")] = 0.0,
     horizons: Annotated[str, typer.Option(help="steps, in rising order")] = "10,100,1000",
