@@ -106,3 +106,15 @@ def test_interrupting_a_run_keeps_finished_blocks_and_ends_with_130(tmp_path: Pa
     after = shard_files(folder)
     assert {path: after[path] for path in finished} == finished
     assert samples_digest(folder) == undisturbed
+
+
+def test_a_head_whose_parent_ends_at_once_does_not_live_on(tmp_path: Path) -> None:
+    script = (
+        "import os, subprocess, sys\n"
+        "words = [sys.executable, '-m', 'rnnmc.head', sys.argv[1], str(os.getpid())]\n"
+        "print(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)\n"
+    )
+    parent = command("python", "-c", script, tmp_path / "answer", cwd=tmp_path)
+    head = int(parent.stdout)
+    wait_for(lambda: not psutil.pid_exists(head) or psutil.Process(head).status() == psutil.STATUS_ZOMBIE, 60)
+    assert not (tmp_path / "answer").exists()
