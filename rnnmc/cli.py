@@ -181,19 +181,12 @@ def run(
 
 
 @app.command()
-def plan(study_file: StudyFile, write: Annotated[Path | None, typer.Option(hidden=True)] = None) -> None:
+def plan(study_file: StudyFile) -> None:
     """Say what a study is and what it will cost, before anything runs."""
+    from rnnmc.planning import cost_tables
     from rnnmc.study import load_study
 
-    study = load_study(study_file)
-    if write is not None:
-        from rnnmc.pipeline import plan as leave_plan
-
-        leave_plan(study, write)
-        return
-    from rnnmc.planning import cost_tables
-
-    _print(*cost_tables(study))
+    _print(*cost_tables(load_study(study_file)))
 
 
 @app.command(hidden=True)
