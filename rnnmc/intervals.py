@@ -42,11 +42,19 @@ def binomial_interval(
     if np.any(events > trials):
         raise ValueError("count: more events than replicates; count must not be above total")
 
-    tail = (1 - level) / 2
-    low, high = KINDS[kind](events, np.maximum(trials, 1), tail)
+    return effective_interval(events, trials, (1 - level) / 2, kind)
+
+
+def effective_interval(count: Floats, total: Floats, tail: ArrayLike, kind: str) -> tuple[Floats, Floats]:
+    """Both bounds as of `binomial_interval`, for numbers of replicates that are effective ones and need not be whole.
+
+    count, total, tail: shapes that broadcast together; 0 <= count <= total, `tail` in (0, 1/2) is what each side may
+    miss. Nothing is checked. Source: Korn and Graubard, Survey Methodology 24 (1998) 193.
+    """
+    low, high = KINDS[kind](count, np.maximum(total, 1), np.asarray(tail))
     # Rounding must not lift a bound off the end of the range that it touches by definition.
-    low = np.where(events == 0, 0.0, np.clip(low, 0.0, 1.0))
-    high = np.where(events == trials, 1.0, np.clip(high, 0.0, 1.0))
+    low = np.where(count == 0, 0.0, np.clip(low, 0.0, 1.0))
+    high = np.where(count == total, 1.0, np.clip(high, 0.0, 1.0))
     return low, high
 
 
@@ -61,7 +69,7 @@ def _whole(name: str, values: ArrayLike) -> Floats:
     return numbers
 
 
-def _wilson(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
+def _wilson(count: Floats, total: Floats, tail: Floats) -> tuple[Floats, Floats]:
     """Probabilities that a score test with `tail` on each side does not reject."""
     z = -ndtri(tail)
     share = count / total
@@ -71,22 +79,22 @@ def _wilson(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
     return centre - half, centre + half
 
 
-def _jeffreys(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
+def _jeffreys(count: Floats, total: Floats, tail: Floats) -> tuple[Floats, Floats]:
     """Equal-tailed quantiles of Beta(count + 1/2, total - count + 1/2)."""
     a, b = count + 0.5, np.maximum(total - count, 0) + 0.5
     return betaincinv(a, b, tail), betaincinv(a, b, 1 - tail)
 
 
-def _clopper_pearson(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
+def _clopper_pearson(count: Floats, total: Floats, tail: Floats) -> tuple[Floats, Floats]:
     """Probabilities that neither one-sided exact binomial test at `tail` rejects."""
     misses = np.maximum(total - count, 0)
-    # The maxima keep the beta function defined at the two ends, whose bounds the caller sets exactly.
-    low = betaincinv(np.maximum(count, 1), misses + 1, tail)
-    high = betaincinv(count + 1, np.maximum(misses, 1), 1 - tail)
+    # The ones keep the beta function defined at the two ends, whose bounds the caller sets exactly.
+    low = betaincinv(np.where(count == 0, 1, count), misses + 1, tail)
+    high = betaincinv(count + 1, np.where(misses == 0, 1, misses), 1 - tail)
     return low, high
 
 
-def _confidence_sequence(count: Floats, total: Floats, tail: float) -> tuple[Floats, Floats]:
+def _confidence_sequence(count: Floats, total: Floats, tail: Floats) -> tuple[Floats, Floats]:
     """Probabilities that the uniform mixture of Robbins does not reject, at any number of replicates.
 
     The ratio of the mixture's likelihood to that of p is a martingale under p, and so exceeds 1/(2 tail) ever with
@@ -106,7 +114,7 @@ def _confidence_sequence(count: Floats, total: Floats, tail: float) -> tuple[Flo
     return bounds[0], bounds[1]
 
 
-KINDS: dict[str, Callable[[Floats, Floats, float], tuple[Floats, Floats]]] = {
+KINDS: dict[str, Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]] = {
     "wilson": _wilson,
     "jeffreys": _jeffreys,
     "clopper-pearson": _clopper_pearson,

@@ -14,9 +14,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rnnmc.intervals import binomial_interval
+from rnnmc.resampling import share_bands, share_intervals, shares, sums_by_draw
 
 MEASURES = ("log_spectral", "log_rms")
 EVENTS = ("vanish", "stable", "explode", "dead", "overflow")
+BANDED = EVENTS[:3]  # those with a simultaneous band
 MODES = ("at", "by")
 PERCENTS = (5, 25, 50, 75, 95)
 
@@ -35,7 +37,12 @@ class Replicates(NamedTuple):
 
 
 def point_statistics(
-    samples: pl.DataFrame, vanish: float, explode: float, interval: str = "wilson", level: float = 0.95
+    samples: pl.DataFrame,
+    vanish: float,
+    explode: float,
+    interval: str = "wilson",
+    level: float = 0.95,
+    group: int = 1,
 ) -> pl.DataFrame:
     """Probabilities, moments, quantiles and growth rate of one design point, one row a (horizon, measure).
 
@@ -44,12 +51,15 @@ def point_statistics(
     Every replicate must have every horizon.
     vanish, explode: thresholds on the norm itself. Vanished is log-norm < log(vanish), exploded
     > log(explode), stable everything between, the thresholds included.
+    group: replicates that share one weight draw: those that follow each other in (block, replicate), of which the last
+    draw may have fewer. Intervals, bands and errors are from weight draws, never from rows: see `resampling`.
 
-    Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates; for each event of vanish,
-    stable, explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`,
-    `p_<event>_<mode>`, `p_<event>_<mode>_low`, `p_<event>_<mode>_high`; ok_count, the replicates with status ok,
-    which are those behind the next two and the growth rate; mean and deviation (ddof = 1) of their log-norms;
-    q05 to q95 of all log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never
+    Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates, weight_draws; for each event of vanish,
+    stable, explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`, `p_<event>_<mode>`
+    and, pointwise, `p_<event>_<mode>_low` and `p_<event>_<mode>_high`, and for vanish, stable and explode the band over
+    all horizons at once, `p_<event>_<mode>_band_low` and `p_<event>_<mode>_band_high`; ok_count, the replicates with
+    status ok, which are those behind the next two and the growth rate; mean and deviation (ddof = 1) of their
+    log-norms; q05 to q95 of all log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never
     interpolate; growth_rate and growth_rate_error (nats a step; see `growth_rate`); and the settings behind the
     row: threshold_vanish, threshold_explode, interval, level.
 
@@ -66,22 +76,19 @@ def point_statistics(
 
     Raises ValueError, naming the point, for samples that are no such rectangle, hold more than one point, or
     whose log-norms and status contradict each other; and, before any work, for thresholds that are not
-    0 < vanish < explode, an unknown interval and an impossible level.
+    0 < vanish < explode, an unknown interval, an impossible level and a group below 1.
     """
-    if not 0 < vanish < explode < np.inf:
-        raise ValueError(f"thresholds: vanish {vanish}, explode {explode}; give finite 0 < vanish < explode")
-    binomial_interval(0, 0, level, interval)  # raises for what cannot be asked for
+    refuse_impossible(vanish, explode, interval, level, group)
     replicates = rectangle(samples)
     ok_count = np.count_nonzero(~(replicates.dead | replicates.overflow), axis=0)
     frames = []
     for measure in MEASURES:
         log_norm = replicates.log_norms[measure]
-        events = _events(log_norm < np.log(vanish), log_norm > np.log(explode), replicates)
-        columns = _shares(events, len(log_norm), interval, level)
+        columns = _shares(_events(log_norm, vanish, explode, replicates), interval, level, group)
         columns |= {"ok_count": ok_count} | _moments(log_norm) | _quantiles(log_norm)
-        rate, error = growth_rate(log_norm, replicates.horizons)
+        rate, error = growth_rate(log_norm, replicates.horizons, group)
         columns |= {"growth_rate": _null_for_nan(rate), "growth_rate_error": _null_for_nan(error)}
-        frames.append(_frame(replicates, measure, len(log_norm), columns))
+        frames.append(_frame(replicates, measure, group, columns))
     settings = {
         "threshold_vanish": vanish,
         "threshold_explode": explode,
@@ -90,6 +97,15 @@ def point_statistics(
     }
     statistics = pl.concat(frames).sort("horizon", "measure")
     return statistics.with_columns(pl.lit(value).alias(name) for name, value in settings.items())
+
+
+def refuse_impossible(vanish: float, explode: float, interval: str, level: float, group: int) -> None:
+    """Raises ValueError for thresholds, an interval, a level or a group that no statistic can be made with."""
+    if not 0 < vanish < explode < np.inf:
+        raise ValueError(f"thresholds: vanish {vanish}, explode {explode}; give finite 0 < vanish < explode")
+    binomial_interval(0, 0, level, interval)
+    if group < 1:
+        raise ValueError(f"group: {group} replicates cannot share a weight draw; give a whole number from 1 up")
 
 
 def rectangle(samples: pl.DataFrame) -> Replicates:
@@ -144,14 +160,15 @@ def _in_order(samples: pl.DataFrame, horizons: NDArray[np.int64]) -> bool:
     )
 
 
-def growth_rate(log_norm: Floats, horizons: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def growth_rate(log_norm: Floats, horizons: NDArray[np.int64], group: int = 1) -> tuple[Floats, Floats]:
     """Mean growth rate of the norm over the last decade before each horizon and its standard error, nats a
     step.
 
     log_norm: (replicates, horizons) in nats; horizons: (horizons,) in steps, rising. Both results:
     (horizons,), NaN where undefined. For horizon T each replicate gives the slope (l_T - l_T0)/(T - T0), T0
     the largest stored horizon <= T/10, so that the transient drops out; without such a T0 the rate is
-    undefined, as is the error with fewer than two replicates. Only replicates with finite norms at both ends
+    undefined. The mean is over replicates; the error is that of means over weight draws of `group` replicates each,
+    weighted by how many take part, and undefined with fewer than two. Only replicates with finite norms at both ends
     take part: with dead ones about, the rate is conditional on survival. Once one has overflowed (+inf), both are
     undefined: the fastest would be left out. With all replicates alive, an estimate of the top Lyapunov exponent.
     physics.md section 1.
@@ -167,48 +184,69 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64]) -> tuple[Floats, 
         slope = (log_norm[finite, j] - log_norm[finite, start]) / (horizon - horizons[start])
         if len(slope) > 0:
             rate[j] = slope.mean()
-        if len(slope) > 1:
-            error[j] = slope.std(ddof=1) / np.sqrt(len(slope))
+        draws = np.count_nonzero(sums_by_draw(finite, group))
+        if draws > 1:
+            deviation = np.zeros(len(log_norm))
+            deviation[finite] = slope - rate[j]
+            squares = (sums_by_draw(deviation, group) ** 2).sum()
+            error[j] = np.sqrt(squares * draws / (draws - 1)) / len(slope)
     return rate, error
 
 
-def _events(below: Flags, above: Flags, replicates: Replicates) -> dict[str, NDArray[np.int64]]:
-    """`<event>_<mode>` -> (horizons,) number of replicates; below, above: (replicates, horizons)."""
+def first_excursions(log_norm: Floats, vanish: float, explode: float) -> tuple[Flags, Flags]:
+    """Whether each replicate has by each horizon left the thresholds and gone down first, and the same for up.
+
+    log_norm and both results: (replicates, horizons).
+    """
+    below, above = log_norm < np.log(vanish), log_norm > np.log(explode)
     outside = np.logical_or.accumulate(below | above, axis=1)
     # A replicate belongs for good to the side of its first excursion, so it is enough to know where that one
     # went.
-    first = np.argmax(below | above, axis=1)[:, np.newaxis]
+    first = np.argmax(outside, axis=1)[:, np.newaxis]
     down_first = np.take_along_axis(below, first, axis=1)
-    flags = {
+    return outside & down_first, outside & ~down_first
+
+
+def _events(log_norm: Floats, vanish: float, explode: float, replicates: Replicates) -> dict[str, Flags]:
+    """`<event>_<mode>` -> (replicates, horizons), those of `BANDED` first."""
+    below, above = log_norm < np.log(vanish), log_norm > np.log(explode)
+    vanished, exploded = first_excursions(log_norm, vanish, explode)
+    return {
         "vanish_at": below,
+        "vanish_by": vanished,
         "stable_at": ~(below | above),
+        "stable_by": ~(vanished | exploded),
         "explode_at": above,
+        "explode_by": exploded,
         "dead_at": replicates.dead,
-        "overflow_at": replicates.overflow,
-        "vanish_by": outside & down_first,
-        "stable_by": ~outside,
-        "explode_by": outside & ~down_first,
         "dead_by": np.logical_or.accumulate(replicates.dead, axis=1),
+        "overflow_at": replicates.overflow,
         "overflow_by": np.logical_or.accumulate(replicates.overflow, axis=1),
     }
-    return {name: np.count_nonzero(flag, axis=0) for name, flag in flags.items()}
 
 
-def _shares(
-    events: dict[str, NDArray[np.int64]], total: int, interval: str, level: float
-) -> dict[str, NDArray[np.int64] | Floats]:
-    """Four columns an event and mode, each (horizons,): count, share of `total` and the share's interval."""
+def _shares(events: dict[str, Flags], interval: str, level: float, group: int) -> dict[str, NDArray[np.int64] | Floats]:
+    """Columns of each event and mode, (horizons,): count, share, the share's interval and, for some, its band."""
+    found = shares(list(events.values()), group)
+    low, high = share_intervals(found, (1 - level) / 2, interval)
+    banded = len(BANDED) * len(MODES)
+    band_low, band_high = share_bands(
+        found._replace(
+            count=found.count[:banded], covariance=found.covariance[:banded], freedom=found.freedom[:banded]
+        ),
+        level,
+        interval,
+    )
     columns: dict[str, NDArray[np.int64] | Floats] = {}
-    for event in EVENTS:
-        for mode in MODES:
-            name = f"{event}_{mode}"
-            low, high = binomial_interval(events[name], total, level, interval)
-            columns |= {
-                f"{name}_count": events[name],
-                f"p_{name}": events[name] / total,
-                f"p_{name}_low": low,
-                f"p_{name}_high": high,
-            }
+    for i, name in enumerate(events):
+        columns |= {
+            f"{name}_count": found.count[i].astype(np.int64),
+            f"p_{name}": found.count[i] / found.replicates,
+            f"p_{name}_low": low[i],
+            f"p_{name}_high": high[i],
+        }
+        if i < banded:
+            columns |= {f"p_{name}_band_low": band_low[i], f"p_{name}_band_high": band_high[i]}
     return columns
 
 
@@ -250,12 +288,14 @@ def _null_for_nan(values: Floats) -> pl.Series:
     return pl.Series(values, nan_to_null=True)
 
 
-def _frame(replicates: Replicates, measure: str, number: int, columns: dict) -> pl.DataFrame:
+def _frame(replicates: Replicates, measure: str, group: int, columns: dict) -> pl.DataFrame:
     """The rows of one measure, keys first."""
+    number = len(replicates.dead)
     keys = {
         "point": pl.Series([replicates.point], dtype=pl.String).new_from_index(0, len(replicates.horizons)),
         "horizon": pl.Series(replicates.horizons, dtype=pl.Int32),
         "measure": pl.Series([measure], dtype=pl.Enum(MEASURES)).new_from_index(0, len(replicates.horizons)),
         "replicates": pl.Series([number], dtype=pl.Int64).new_from_index(0, len(replicates.horizons)),
+        "weight_draws": pl.Series([-(-number // group)], dtype=pl.Int64).new_from_index(0, len(replicates.horizons)),
     }
     return pl.DataFrame(keys | columns)

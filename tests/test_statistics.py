@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import EXPLODE, VANISH, log_spaced, samples_of, walks
 
-from rnnmc.statistics import EVENTS, MODES, PERCENTS, point_statistics
+from rnnmc.resampling import share_bands, share_intervals, shares
+from rnnmc.statistics import BANDED, EVENTS, MODES, PERCENTS, point_statistics
 
 HORIZONS = [1, 3, 10, 30, 100, 1000]
 INF = math.inf
@@ -93,6 +94,48 @@ def test_every_share_and_interval_comes_from_its_own_count(mixed):
                 assert bounds == pytest.approx((ci.low, ci.high), abs=1e-10)
 
 
+def plain_flags(log_norm: np.ndarray) -> dict[str, np.ndarray]:
+    """(replicates, horizons) of every event at and by every horizon, one replicate and one horizon at a time."""
+    flags = {f"{event}_{mode}": np.zeros(log_norm.shape, dtype=bool) for event in EVENTS for mode in MODES}
+    for r in range(len(log_norm)):
+        for t in range(log_norm.shape[1]):
+            until = [plain_counts(log_norm[r : r + 1, : t + 1])[-1]]
+            for name, flag in flags.items():
+                flag[r, t] = until[0][name]
+    return flags
+
+
+@pytest.mark.parametrize("group", [1, 4, 7])  # of 300 replicates: each its own, whole weight draws, the last cut off
+@pytest.mark.parametrize("interval", ["wilson", "confidence-sequence"])
+def test_intervals_and_bands_are_those_of_weight_draws_each_from_its_own_event(mixed, group, interval):
+    rows = statistics(mixed, interval=interval, level=0.9, group=group)
+    assert rows["weight_draws"].to_list() == [math.ceil(300 / group)] * len(HORIZONS)
+    assert rows["weight_draws"].dtype == pl.Int64
+    for name, flag in plain_flags(mixed).items():
+        found = shares([flag], group)
+        (low,), (high,) = share_intervals(found, (1 - 0.9) / 2, interval)
+        np.testing.assert_array_equal(rows[f"p_{name}_low"], low)
+        np.testing.assert_array_equal(rows[f"p_{name}_high"], high)
+        assert (f"p_{name}_band_low" in rows.columns) == (name.split("_")[0] in BANDED)
+        if name.split("_")[0] in BANDED:
+            (low,), (high,) = share_bands(found, 0.9, interval)
+            np.testing.assert_allclose(rows[f"p_{name}_band_low"], low, rtol=1e-6)
+            np.testing.assert_allclose(rows[f"p_{name}_band_high"], high, rtol=1e-6)
+
+
+def test_sharing_weight_draws_changes_errors_and_nothing_else(mixed):
+    alone, shared = statistics(mixed), statistics(mixed, group=4)
+    differ = {name for name in alone.columns if not alone[name].equals(shared[name])}
+    assert differ <= {name for name in alone.columns if name.endswith(("_low", "_high", "_error"))} | {"weight_draws"}
+    assert {"p_vanish_by_low", "p_vanish_by_band_high", "weight_draws"} <= differ
+
+
+def test_replicates_that_copy_their_weight_draw_have_the_errors_of_one(mortal):
+    once, copied = statistics(mortal), statistics(mortal.repeat(5, axis=0), group=5)
+    for name in (name for name in once.columns if name.startswith(("p_", "growth"))):
+        np.testing.assert_allclose(copied[name].to_numpy(), once[name].to_numpy(), rtol=1e-5, atol=1e-12, err_msg=name)
+
+
 def test_moments_agree_with_numpy_over_replicates_that_are_ok(mortal):
     rows = statistics(mortal)
     for column, row in zip(mortal.T, rows.iter_rows(named=True), strict=True):
@@ -121,6 +164,31 @@ def test_growth_rate_is_the_mean_slope_over_the_last_decade_of_survivors(mortal)
         assert rows[horizon]["growth_rate_error"] == pytest.approx(stats.sem(slopes), rel=1e-12)
     assert rows[1]["growth_rate"] is None
     assert rows[3]["growth_rate_error"] is None
+
+
+def test_growth_rate_of_a_nested_study_has_the_error_of_its_weight_draws():
+    random = np.random.default_rng(2)
+    steps = np.array(HORIZONS, dtype=float)
+    own = random.normal(size=(50, 1)).repeat(6, axis=0)
+    log_norm = (own + random.normal(size=(300, 1))) * steps
+    last = statistics(log_norm, group=6).row(-1, named=True)
+    slopes = (log_norm[:, -1] - log_norm[:, -2]) / 900
+    assert last["growth_rate"] == pytest.approx(slopes.mean(), rel=1e-12)
+    assert last["growth_rate_error"] == pytest.approx(stats.sem(slopes.reshape(50, 6).mean(axis=1)), rel=1e-12)
+    assert last["growth_rate_error"] > 1.5 * stats.sem(slopes)  # what rows would say
+
+
+def test_growth_rate_error_counts_the_survivors_of_each_weight_draw(mortal):
+    row = statistics(mortal, group=7).row(-1, named=True)
+    alive = np.isfinite(mortal[:, -1])
+    slopes = np.where(alive, mortal[:, -1], 0) - np.where(alive, mortal[:, -2], 0)
+    mean = slopes[alive].mean() / 900
+    parts = [range(start, min(start + 7, 300)) for start in range(0, 300, 7)]
+    sums = [sum(slopes[r] / 900 - mean for r in part if alive[r]) for part in parts if alive[list(part)].any()]
+    error = math.sqrt(len(sums) / (len(sums) - 1) * sum(total**2 for total in sums)) / alive.sum()
+    assert 0 < alive.sum() < 300
+    assert row["growth_rate_error"] == pytest.approx(error, rel=1e-12)
+    assert statistics(mortal, group=300)["growth_rate_error"].to_list() == [None] * len(HORIZONS)
 
 
 def test_growth_rate_of_a_straight_line_forgets_its_transient():
@@ -278,6 +346,8 @@ def test_an_unknown_interval_or_level_is_refused_before_any_look_at_the_samples(
         point_statistics(nothing, VANISH, EXPLODE, interval="wald")
     with pytest.raises(ValueError, match="level"):
         point_statistics(nothing, VANISH, EXPLODE, level=95)
+    with pytest.raises(ValueError, match="group: 0"):
+        point_statistics(nothing, VANISH, EXPLODE, group=0)
 
 
 def test_ten_thousand_replicates_take_a_fraction_of_a_second():

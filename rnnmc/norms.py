@@ -1,0 +1,42 @@
+"""The log-norms of the chain: how much is left of a perturbation, in its best direction and in a typical one.
+
+log_spectral = log ||P_T||_2 and log_rms = log(||P_T||_F / sqrt d), in nats. physics.md sections 1 and 3.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # what is stored can be said without torch, which takes a second to import
+    from rnnmc.chain import Moment
+
+MEASURES = ("log_spectral", "log_rms")
+OK, DEAD, OVERFLOW = STATUS = ("ok", "dead", "overflow")
+
+
+def norms(moment: Moment) -> dict[str, np.ndarray]:
+    """log_spectral, log_rms: (R,) float64 in nats; status: (R,) int8, index into STATUS; resolved: (R,) bool.
+
+    dead: the norm is exactly zero, both logs are -inf. overflow: the state or the product left the floating-point
+    range at or before this horizon, with the norm not yet zero; both logs are +inf, so that it counts as exploded.
+    resolved: see `Moment`.
+    """
+    import torch
+
+    from rnnmc.spectral import spectral_norm
+
+    product = moment.product.cpu().double()
+    scale = moment.exponent.cpu().double() * math.log(2)
+    rms = product.square().mean(dim=2).sum(dim=1).sqrt()
+    spectral = torch.maximum(spectral_norm(product), rms)  # never below it, but for the last bit
+    overflow = ~moment.finite.cpu() | ~rms.isfinite()
+    dead = (rms == 0) & ~overflow
+    status = torch.where(overflow, 2, torch.where(dead, 1, 0)).to(torch.int8)
+    logs = {
+        name: torch.where(overflow, math.inf, norm.log() + scale).numpy()
+        for name, norm in zip(MEASURES, (spectral, rms), strict=True)
+    }
+    return logs | {"status": status.numpy(), "resolved": moment.resolved.cpu().numpy()}
