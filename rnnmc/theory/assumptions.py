@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
@@ -18,6 +20,8 @@ from rnnmc.initialisers.orthogonal import Orthogonal
 from rnnmc.initialisers.truncated_gaussian import TruncatedGaussian
 from rnnmc.initialisers.uniform import Uniform
 from rnnmc.study import DesignPoint
+
+Floats = NDArray[np.float64]
 
 # biases without which, and without input, a state of zero stays zero
 SOURCES = {
@@ -41,6 +45,27 @@ def law_of(point: DesignPoint, role: str, gate: str) -> Law:
 def unmodified(law: Law) -> bool:
     """Neither clipped nor rescaled."""
     return law.clip is None and law.spectral_radius is None
+
+
+def quantile(law: Law, u: Floats) -> Floats | None:
+    """Values of the law of one bias at the shares u in (0, 1), rising with u; None for laws without a closed form.
+
+    Of chrono, those of a gate with sign +1.
+    """
+    if not unmodified(law):
+        return None
+    if isinstance(law, Constant):
+        return np.full(u.shape, float(law.value))
+    if isinstance(law, Uniform) and law.terms <= 2:
+        limit = law.limit if law.limit is not None else (law.gain or 0.0) * math.sqrt(3)
+        if law.terms == 1:
+            return limit * (2 * u - 1)
+        return 2 * limit * np.where(u < 0.5, np.sqrt(2 * u) - 1, 1 - np.sqrt(2 * (1 - u)))
+    if isinstance(law, Gaussian):
+        return law.gain * ndtri(u)
+    if isinstance(law, Chrono):
+        return np.log(1 + (law.t_max - 2) * u)
+    return None
 
 
 def gaussian_gain(point: DesignPoint, gate: str, role: str = "recurrent") -> float | None:

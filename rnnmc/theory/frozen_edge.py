@@ -7,15 +7,12 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtri
+from scipy.special import expit
 
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
-from rnnmc.initialisers.gaussian import Gaussian
-from rnnmc.initialisers.law import Law as WeightLaw
-from rnnmc.initialisers.uniform import Uniform
 from rnnmc.study import DesignPoint
-from rnnmc.theory.assumptions import law_of, spread_gain, stays_zero, unmodified
+from rnnmc.theory.assumptions import law_of, quantile, spread_gain, stays_zero
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.quadrature import root
 from rnnmc.theory.zero_state import GATES, slopes
@@ -44,22 +41,6 @@ def _shares() -> tuple[Floats, Floats]:
     """(shares in (0, 1), probabilities) of NODES points, by Gauss and Legendre."""
     x, w = np.polynomial.legendre.leggauss(NODES)
     return (x + 1) / 2, w / 2
-
-
-def _quantiles(law: WeightLaw, u: Floats) -> Floats | None:
-    """Values of a bias law at the shares u in (0, 1); None for laws without a closed quantile function."""
-    if not unmodified(law):
-        return None
-    if isinstance(law, Constant):
-        return np.full(u.shape, float(law.value))
-    if isinstance(law, Uniform) and law.terms == 1:
-        limit = law.limit if law.limit is not None else (law.gain or 0.0) * math.sqrt(3)
-        return limit * (2 * u - 1)
-    if isinstance(law, Gaussian):
-        return law.gain * ndtri(u)
-    if isinstance(law, Chrono):
-        return np.log(1 + (law.t_max - 2) * u)
-    return None
 
 
 class FrozenEdge(Law):
@@ -110,7 +91,7 @@ class FrozenEdge(Law):
         openings = []
         for gate in gates:
             at = shares[random.index(sources[gate])] if sources[gate] in random else np.zeros(weight.size)
-            bias = _quantiles(laws[gate], at)
+            bias = quantile(laws[gate], at)
             if bias is None:
                 return None
             openings.append(expit(memory[gate] * bias if isinstance(laws[gate], Chrono) else bias))

@@ -38,6 +38,9 @@ class Survivors(LogNorm):
     def dead(self, horizon: int) -> float:
         return 0.5**self.n
 
+    def values(self, horizon: int) -> tuple[float, ...]:
+        return tuple(sorted({self._level(k) for k in range(1, self.n + 1)}))
+
 
 class IRNN(Law):
     """Every unit keeps its state, if positive, for ever, and is dead otherwise."""

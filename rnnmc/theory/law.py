@@ -1,9 +1,10 @@
 """What every law offers: whether it holds for a design point, and what it predicts there.
 
 Log-norms are natural logarithms (nats), growth rates nats a step, horizons steps. What a prediction may be about:
-`log_spectral` and `log_rms`, as in the samples; `log_vector`, log(||P_T v|| / ||v||) of one vector v that was fixed
-before anything was drawn; `log_memory`, the spectral norm of the block of P_T from the last part of the state to
-itself (c to c); `log_entry`, the logarithm of one diagonal entry of a P_T that is diagonal.
+`log_spectral` and `log_rms`, as in the samples; `log_vector`, log ||P_T e_1||, e_1 the first direction of the state
+(where weights are Gaussian, any vector that was fixed before anything was drawn has the same law); `log_memory`, the
+spectral norm of the block of P_T from the last part of the state to itself (c to c); `log_entry`, the logarithm of one
+diagonal entry of a P_T that is diagonal.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class LogNorm:
         """P(l_T = -inf)."""
         return 0.0
 
+    def values(self, horizon: int) -> tuple[float, ...]:
+        """The finite values of l_T in rising order, nats, where they are few; empty where l_T is continuous."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -49,6 +54,7 @@ class Prediction:
     growth_error: standard error of growth_rate where it comes from sampling, nats a step; 0 where from quadrature.
     growth_at_most: a bound that growth_rate keeps in every replicate, nats a step.
     onset_gain: the gain g at which growth_rate would be zero, with everything else as in the point.
+    onset_error: standard error of onset_gain where it comes from sampling; 0 where from quadrature.
     spectrum: all Lyapunov exponents.
     log_norm: measure -> law of l_T.
     explode_at_most: (level in nats, horizon) -> an upper bound of P(l_T > level), spectral norm.
@@ -59,6 +65,7 @@ class Prediction:
     growth_error: float = 0.0
     growth_at_most: float | None = None
     onset_gain: float | None = None
+    onset_error: float = 0.0
     spectrum: Spectrum | None = None
     log_norm: Mapping[Measure, LogNorm] = field(default_factory=dict)
     explode_at_most: Callable[[float, int], float] | None = None

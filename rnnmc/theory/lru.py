@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from rnnmc.initialisers.ring import Ring
 from rnnmc.study import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, law_of, unmodified
-from rnnmc.theory.law import Law, Prediction
+from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.sums import Certain, Power
 
 
@@ -59,10 +59,11 @@ class LRU(Law):
         law = law_of(point, "recurrent", "modulus")
         if not isinstance(law, Ring):
             raise TypeError(f"{law} is no ring; ask applies first")
-        norm = largest_on_ring(point.width, law.outer, law.inner)
-        rate = norm.moments(1)[0]
-        measures = ("log_spectral", "log_rms")[: 2 if point.width == 1 else 1]
-        return Prediction(growth_rate=rate, log_norm=dict.fromkeys(measures, norm))
+        norm, one = (largest_on_ring(n, law.outer, law.inner) for n in (point.width, 1))
+        laws: dict[Measure, LogNorm] = {"log_spectral": norm, "log_vector": one}
+        if point.width == 1:
+            laws["log_rms"] = one
+        return Prediction(growth_rate=norm.moments(1)[0], log_norm=laws)
 
 
 LAW = LRU()

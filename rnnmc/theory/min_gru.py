@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_expit, ndtr
+from scipy.special import expit, log_expit, ndtr
 
 from rnnmc.study import DesignPoint
 from rnnmc.theory.assumptions import constant, field_variances
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
-from rnnmc.theory.quadrature import normal_mean
+from rnnmc.theory.quadrature import nodes, normal_mean
 from rnnmc.theory.sums import Floats, lattice
 
 
@@ -35,28 +35,48 @@ class LogKept:
 
 @dataclass(frozen=True)
 class LargestEntry(LogNorm):
-    """The largest of `entries` independent sums of T steps: the spectral norm of a diagonal P_T, or one entry of it."""
+    """The largest of `entries` independent sums of T steps: the spectral norm of a diagonal P_T, or one entry of it.
+
+    output: (bias, deviation) of the pre-activation of a gate r that shows the memory in the last step, which adds
+    log(1 + r^2)/2. offset: is added too, nats.
+    """
 
     step: LogKept
     entries: int
+    output: tuple[float, float] | None = None
+    offset: float = 0.0
+
+    def _last(self) -> tuple[Floats, Floats]:
+        """(what the last step adds, probability), each (k,)."""
+        if self.output is None:
+            return np.array([self.offset]), np.ones(1)
+        bias, deviation = self.output
+        z, weight = nodes(deviation) if deviation > 0 else (np.zeros(1), np.ones(1))
+        return self.offset + np.log1p(expit(bias + deviation * z) ** 2) / 2, weight
 
     def _entry_below(self, level: float, horizon: int) -> float:
+        added, weight = self._last()
         if horizon == 1:
-            return float(self.step(np.array(level)))
+            return float(weight @ self.step(level - added))
         mean, variance = self.step.moments()
         reach = 9 * self.step.deviation + abs(self.step.bias) + abs(mean) + 1
         edges, below = lattice(self.step, mean, math.sqrt(variance), reach, horizon)
-        return float(np.interp(level, edges, below, 0.0, 1.0))
+        return float(weight @ np.interp(level - added, edges, below, 0.0, 1.0))
 
     def below(self, level: float, horizon: int) -> float:
-        return self._entry_below(level, horizon) ** self.entries
+        return min(1.0, self._entry_below(level, horizon)) ** self.entries
 
     def above(self, level: float, horizon: int) -> float:
-        return 0.0 if level >= 0 else 1 - self.below(level, horizon)
+        return 0.0 if self.output is None and level >= self.offset else 1 - self.below(level, horizon)
 
     def moments(self, horizon: int) -> tuple[float, float] | None:
-        mean, variance = self.step.moments()
-        return (horizon * mean, horizon * variance) if self.entries == 1 else None
+        (mean, variance), (added, weight) = self.step.moments(), self._last()
+        last = float(weight @ added)
+        return (
+            (horizon * mean + last, horizon * variance + float(weight @ (added - last) ** 2))
+            if self.entries == 1
+            else None
+        )
 
 
 class MinGRULaw(Law):
@@ -80,7 +100,7 @@ class MinGRULaw(Law):
         step = LogKept(constant(point, "update") or 0.0, math.sqrt(fields["update"]))
         mean, variance = step.moments()
         entry, norm = LargestEntry(step, 1), LargestEntry(step, point.width)
-        laws: dict[Measure, LogNorm] = {"log_entry": entry, "log_spectral": norm}
+        laws: dict[Measure, LogNorm] = {"log_entry": entry, "log_vector": entry, "log_spectral": norm}
         if point.width == 1:
             laws["log_rms"] = entry
         return Prediction(growth_rate=mean, growth_deviation=math.sqrt(variance), log_norm=laws)

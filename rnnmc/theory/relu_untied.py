@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rnnmc.study import DesignPoint
-from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow, gaussian_gain, no_bias
+from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow, field_variances, gaussian_gain, no_bias
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.sums import ChiSteps
 
@@ -18,8 +18,9 @@ def he_large_width(n: int) -> tuple[float, float]:
 class ReLUUntied(Law):
     """Which units are alive is independent of how long their rows' products are, since (u, w) and -(u, w) are alike.
 
-    Needs a state or input that is not zero, without which every unit is dead, and no bias, which would break the
-    symmetry. Moments and growth are those of the living.
+    Needs a state or field that is not zero, without which every unit is dead, and no bias, which would break the
+    symmetry. So do input weights: drawn once, they let the same units live at many steps. Moments and growth are those
+    of the living.
     """
 
     name = "relu_untied"
@@ -31,16 +32,12 @@ class ReLUUntied(Law):
         if point.cell != "relu" or point.weights != "untied" or not no_bias(point, "hidden"):
             return False
         gain = gaussian_gain(point, "hidden")
-        if gain is None or not (point.state_std > 0 or self._driven(point)):
+        fields = field_variances(point)
+        if gain is None or fields is None or not (point.state_std > 0 or fields["hidden"] > 0):
             return False
         mean, variance = ChiSteps(point.width, gain, halved=True).step
         deviation = math.sqrt(variance)
         return cannot_overflow(point, mean, deviation) and cannot_underflow(point, mean, deviation)
-
-    @staticmethod
-    def _driven(point: DesignPoint) -> bool:
-        symmetric = gaussian_gain(point, "hidden", "input") is not None
-        return symmetric and point.drive.name in ("white", "field", "ar1")
 
     def predict(self, point: DesignPoint) -> Prediction:
         law = ChiSteps(point.width, gaussian_gain(point, "hidden") or 0.0, halved=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import loggamma, polygamma, psi
-from scipy.stats import binom
+from scipy.stats import binom, poisson
 
 from rnnmc.theory.law import LogNorm
 
@@ -20,19 +20,25 @@ Complex = NDArray[np.complex128]
 
 @dataclass(frozen=True)
 class Certain(LogNorm):
-    """l_T = T rate + offset, with probability one (nats)."""
+    """l_T = T rate + offset, with probability one (nats). offset: a number, or a function of T."""
 
     rate: float
-    offset: float = 0.0
+    offset: float | Callable[[int], float] = 0.0
+
+    def _value(self, horizon: int) -> float:
+        return horizon * self.rate + (self.offset(horizon) if callable(self.offset) else self.offset)
 
     def below(self, level: float, horizon: int) -> float:
-        return float(horizon * self.rate + self.offset < level)
+        return float(self._value(horizon) < level)
 
     def above(self, level: float, horizon: int) -> float:
-        return float(horizon * self.rate + self.offset > level)
+        return float(self._value(horizon) > level)
 
     def moments(self, horizon: int) -> tuple[float, float]:
-        return horizon * self.rate + self.offset, 0.0
+        return self._value(horizon), 0.0
+
+    def values(self, horizon: int) -> tuple[float, ...]:
+        return (self._value(horizon),)
 
 
 @dataclass(frozen=True)
@@ -62,27 +68,34 @@ class ChiSteps(LogNorm):
     """l_T = sum over T steps of (1/2) log(gain^2/n chi2_K), K = n, or K ~ Bin(n, 1/2) for a ReLU, dead where K = 0.
 
     n: width. gain: g. halved: K is binomial. Moments are those of the living.
+    centre: a of steps log |a e + g/sqrt n N(0, I_n)|, e a unit vector: chi2 is then not central, which is K = n + 2 j,
+    j Poisson of mean a^2 n / (2 g^2).
     """
 
     n: int
     gain: float
     halved: bool = False
+    centre: float = 0.0
 
     def dead(self, horizon: int) -> float:
         return -math.expm1(horizon * math.log1p(-(0.5**self.n))) if self.halved else 0.0
 
+    @cached_property
     def _live(self) -> tuple[Floats, Floats]:
         """(K, probability of K given K > 0), each (k,)."""
-        if not self.halved:
-            return np.array([float(self.n)]), np.ones(1)
-        k = np.arange(1, self.n + 1, dtype=float)
-        weight = binom.pmf(k, self.n, 0.5)
-        return k, weight / weight.sum()
+        if self.halved:
+            k = np.arange(1, self.n + 1, dtype=float)
+            weight = binom.pmf(k, self.n, 0.5)
+            return k, weight / weight.sum()
+        half = self.centre**2 * self.n / (2 * self.gain**2)
+        j = np.arange(max(0.0, half - 9 * math.sqrt(half) - 9) // 1, half + 9 * math.sqrt(half) + 40)
+        weight = poisson.pmf(j, half)
+        return self.n + 2 * j[weight > 1e-18], weight[weight > 1e-18]
 
-    @property
+    @cached_property
     def step(self) -> tuple[float, float]:
         """(mean, variance) of one step among the living, nats and nats^2."""
-        k, weight = self._live()
+        k, weight = self._live
         mean = (math.log(2 * self.gain**2 / self.n) + psi(k / 2)) / 2
         total = float(weight @ mean)
         return total, float(weight @ ((mean - total) ** 2 + polygamma(1, k / 2) / 4))
@@ -92,42 +105,60 @@ class ChiSteps(LogNorm):
         return horizon * mean, horizon * variance
 
     def below(self, level: float, horizon: int) -> float:
-        dead = self.dead(horizon)
-        return dead + (1 - dead) * self._cumulative(level, horizon)
+        dead, mean = self.dead(horizon), horizon * self.step[0]
+        living = _inverted(lambda s: horizon * self.log_characteristic(s), level - mean, horizon * self.step[1])
+        return dead + (1 - dead) * living
 
     def above(self, level: float, horizon: int) -> float:
-        return (1 - self.dead(horizon)) * (1 - self._cumulative(level, horizon))
+        return 1 - self.below(level, horizon)
 
-    def _cumulative(self, level: float, horizon: int) -> float:
-        k, weight = self._live()
-        mean, variance = self.step
-        shift = math.log(2 * self.gain**2 / self.n) / 2 - mean
+    def log_characteristic(self, s: Floats) -> Complex:
+        """Of one step less its mean: E (chi2_K / 2)^(is/2) = Gamma((K + is) / 2) / Gamma(K / 2)."""
+        k, weight = self._live
+        shift = math.log(2 * self.gain**2 / self.n) / 2 - self.step[0]
+        of_k = np.exp(loggamma((k + 1j * s[:, None]) / 2) - loggamma(k / 2))
+        return np.log(of_k @ weight + 0j) + 1j * s * shift
+
+
+@dataclass(frozen=True)
+class FirstAndRest(LogNorm):
+    """l_T = offset + one step of `first` + T - 1 steps of `rest`, all independent and none of them dead."""
+
+    first: ChiSteps
+    rest: ChiSteps
+    offset: float
+
+    def moments(self, horizon: int) -> tuple[float, float]:
+        (first, one), (rest, each) = self.first.step, self.rest.step
+        return self.offset + first + (horizon - 1) * rest, one + (horizon - 1) * each
+
+    def below(self, level: float, horizon: int) -> float:
+        mean, variance = self.moments(horizon)
 
         def log_characteristic(s: Floats) -> Complex:
-            """Of one step less its mean: E (chi2_K / 2)^(is/2) = Gamma((K + is) / 2) / Gamma(K / 2)."""
-            of_k = np.exp(loggamma((k + 1j * s[:, None]) / 2) - loggamma(k / 2))
-            return np.log(of_k @ weight + 0j) + 1j * s * shift
+            return self.first.log_characteristic(s) + (horizon - 1) * self.rest.log_characteristic(s)
 
-        return _inverted(log_characteristic, level - horizon * mean, horizon, math.sqrt(horizon * variance))
+        return _inverted(log_characteristic, level - mean, variance)
+
+    def above(self, level: float, horizon: int) -> float:
+        return 1 - self.below(level, horizon)
 
 
-def _inverted(log_characteristic: Callable[[Floats], Complex], level: float, horizon: int, deviation: float) -> float:
-    """P(sum of `horizon` iid steps of mean 0 < level), by inverting its characteristic function.
+def _inverted(log_characteristic: Callable[[Floats], Complex], level: float, variance: float) -> float:
+    """P(X < level) of X of mean 0, by inverting the logarithm of its characteristic function.
 
     Gil-Pelaez's integral by the midpoint rule, whose only error is the probability beyond half a period from the
     level (Davies 1973): the period covers 12 deviations and 40 nats, as the left tail of log chi2_1 falls as e^x.
-    Absolute error below 1e-11. The branch of the logarithm does not matter, as `horizon` is whole.
+    Absolute error below 1e-11. The branch of the logarithm does not matter where steps are counted in whole numbers.
     """
-    spacing = math.pi / (abs(level) + 12 * deviation + 40)
+    spacing = math.pi / (abs(level) + 12 * math.sqrt(variance) + 40)
     last = 1.0
-    while horizon * float(log_characteristic(np.array([last]))[0].real) > -38 and last < 1e5:
+    while float(log_characteristic(np.array([last]))[0].real) > -38 and last < 1e5:
         last *= 1.5
-    total, block = 0.0, 4096
+    total, block = 0.0, 1024
     for first in range(0, math.ceil(last / spacing), block):
         k = np.arange(first, first + block, dtype=np.float64) + 0.5
-        total += float(
-            np.sum(np.imag(np.exp(horizon * log_characteristic(spacing * k) - 1j * spacing * level * k)) / k)
-        )
+        total += float(np.sum(np.imag(np.exp(log_characteristic(spacing * k) - 1j * spacing * level * k)) / k))
     return min(1.0, max(0.0, 0.5 - total / math.pi))
 
 

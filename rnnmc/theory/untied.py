@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from rnnmc.study import DesignPoint
@@ -28,6 +29,10 @@ class Settings:
     noise: Mapping[str, float]
     bias: Mapping[str, float]
     start: float
+
+    def __hash__(self) -> int:
+        """What a growth factor or onset that was computed once is found by."""
+        return hash((*(tuple(sorted(m.items())) for m in (self.gain, self.noise, self.bias)), self.start))
 
     def scaled(self, gain: float) -> Settings:
         """The same with every recurrent gain equal to `gain`."""
@@ -66,19 +71,23 @@ class UntiedLaw(Law):
         settings = settings_of(point)
         if settings is None:
             raise ValueError(f"{point.label}: {self.name} does not apply; ask applies first")
-        return Prediction(growth_rate=math.log(self.chi(settings)) / 2, onset_gain=self.onset(settings))
+        onset, error = self.onset(settings.scaled(1.0)) if len(set(settings.gain.values())) == 1 else (None, 0.0)
+        return self.at(settings, onset, error)
 
-    def onset(self, settings: Settings) -> float | None:
+    def at(self, settings: Settings, onset: float | None, onset_error: float) -> Prediction:
+        """The growth rate at these settings beside the onset gain."""
+        return Prediction(growth_rate=math.log(self.chi(settings)) / 2, onset_gain=onset, onset_error=onset_error)
+
+    @lru_cache(maxsize=256)  # noqa: B019  a law lives as long as the process; all gains of a study share this
+    def onset(self, settings: Settings) -> tuple[float | None, float]:
         """The smallest gain up to 100, one for all matrices, at which chi crosses 1 or jumps over it (two stationary
-        states, as of the GRU from a large initial state); None where the matrices differ in gain or there is none.
+        states, as of the GRU from a large initial state), None if there is none; and its standard error.
         """
-        if len(set(settings.gain.values())) > 1:
-            return None
         low, step = 0.05, 1.15
         if self.chi(settings.scaled(low)) >= 1:
-            return None
+            return None, 0.0
         while (high := low * step) < 100:
             if self.chi(settings.scaled(high)) >= 1:
-                return root(lambda gain: self.chi(settings.scaled(gain)) - 1, low, high, 1e-10)
+                return root(lambda gain: self.chi(settings.scaled(gain)) - 1, low, high, 1e-10), 0.0
             low = high
-        return None
+        return None, 0.0

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import expit
 
-from rnnmc.study import DesignPoint
 from rnnmc.theory.law import Prediction
-from rnnmc.theory.quadrature import sech2
-from rnnmc.theory.untied import Settings, UntiedLaw, settings_of
+from rnnmc.theory.quadrature import root, sech2
+from rnnmc.theory.untied import Settings, UntiedLaw
 
-SITES, STEPS, BURN_IN, BATCHES = 8192, 1000, 200, 20
+SITES, STEPS, BURN_IN, BATCHES = 4096, 600, 200, 20
+ROUGH = 1024, 300  # sites and steps with which an onset is first looked for
 GATES = ("forget", "input", "output", "candidate")
 
 
+@lru_cache(maxsize=256)
 def growth(settings: Settings, sites: int = SITES, steps: int = STEPS, seed: int = 0) -> tuple[float, float]:
     """(growth rate, its standard error), nats a step: (log chi)/2 at large width.
 
@@ -56,7 +58,8 @@ def growth(settings: Settings, sites: int = SITES, steps: int = STEPS, seed: int
 class UntiedLSTM(UntiedLaw):
     """c is a perpetuity and not normal, so its law is carried by sites, and every mean is one over sites.
 
-    The onset is not searched for: it would take a population for each gain.
+    The onset is bracketed with a small population, the same random numbers at every gain, and then moved by one step of
+    Newton with the whole one, whose error it has.
     """
 
     name, cell = "untied_lstm", "lstm"
@@ -66,12 +69,26 @@ class UntiedLSTM(UntiedLaw):
     )
     source = "physics.md section 6; Gilboa et al. 2019 close it for normal c"
 
-    def predict(self, point: DesignPoint) -> Prediction:
-        settings = settings_of(point)
-        if settings is None:
-            raise ValueError(f"{point.label}: {self.name} does not apply; ask applies first")
+    def at(self, settings: Settings, onset: float | None, onset_error: float) -> Prediction:
         rate, error = growth(settings)
-        return Prediction(growth_rate=rate, growth_error=error)
+        return Prediction(growth_rate=rate, growth_error=error, onset_gain=onset, onset_error=onset_error)
+
+    @lru_cache(maxsize=256)  # noqa: B019  as of the base
+    def onset(self, settings: Settings) -> tuple[float | None, float]:
+        def rough(gain: float) -> float:
+            return growth(settings.scaled(gain), *ROUGH)[0]
+
+        low = 0.25
+        if rough(low) >= 0:
+            return None, 0.0
+        while rough(2 * low) < 0:
+            low *= 2
+            if low > 50:
+                return None, 0.0
+        near = root(rough, low, 2 * low, 1e-4)
+        rate, error = growth(settings.scaled(near))
+        slope = (rough(1.01 * near) - rough(0.99 * near)) / (0.02 * near)
+        return near - rate / slope, error / slope
 
     def chi(self, settings: Settings) -> float:
         return math.exp(2 * growth(settings)[0])

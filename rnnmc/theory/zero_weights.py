@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import log_expit
+import numpy as np
+from scipy.special import expit, log_expit
 
 from rnnmc.study import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, stays_zero
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
+from rnnmc.theory.quadrature import sech2
 from rnnmc.theory.sums import Certain
 
 MEMORY = {  # cell -> (gate, +1 if its opening keeps the memory)
@@ -23,22 +25,27 @@ MEMORY = {  # cell -> (gate, +1 if its opening keeps the memory)
 OUTPUT = {"lstm": "output", "gru_output_gated": "output"}
 
 
+def uncoupled(point: DesignPoint) -> bool:
+    """No recurrent weights at all."""
+    return all(constant(point, name, "recurrent") == 0 for name in point.cell_object.recurrent)
+
+
 class ZeroWeights(Law):
     """Exact for every width and horizon, tied or untied; the h-block of two-state cells comes on top in the joint norm.
 
-    There dh_T = k dc_T, with k = o sech^2(c_T), known where c_T stays zero, or k = r: l_T = T log f + log(1 + k^2)/2.
+    There dh_T = k dc_T, with k = r, or for the LSTM k = o sech^2(c_T), where c_T moves from c_0 = 0 as its constant
+    gates let it: l_T = T log f + log(1 + k^2)/2. The last state counts and not the first: it knows the order of time.
     """
 
     name = "zero_weights"
     exact = True
-    formula = "U = 0, constant gate biases, no input: P_T (its c-block) = sg(+-b)^T I"
+    formula = "U = 0, constant gate biases, no input: P_T (its c-block) = sg(+-b)^T I, c_T = i g (1-f^T)/(1-f)"
     source = "physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell not in MEMORY or not autonomous(point):
             return False
-        bare = all(constant(point, name, "recurrent") == 0 for name in point.cell_object.recurrent)
-        return bare and constant(point, MEMORY[point.cell][0]) is not None
+        return uncoupled(point) and constant(point, MEMORY[point.cell][0]) is not None
 
     def predict(self, point: DesignPoint) -> Prediction:
         gate, sign = MEMORY[point.cell]
@@ -46,18 +53,29 @@ class ZeroWeights(Law):
         laws: dict[Measure, LogNorm] = {"log_memory": Certain(rate)}
         if point.cell not in OUTPUT:
             laws |= {"log_spectral": Certain(rate), "log_rms": Certain(rate), "log_vector": Certain(rate)}
-        elif (shown := self._shown(point)) is not None:
-            joint = math.log1p(shown**2) / 2
-            laws |= {"log_spectral": Certain(rate, joint), "log_rms": Certain(rate, joint - math.log(2) / 2)}
+        elif (ahead := self._ahead(point)) is not None:
+            opening = float(expit(constant(point, OUTPUT[point.cell]) or 0.0))
+
+            def joint(horizon: int) -> float:
+                step = min(rate, -1e-300)  # a gate that is open to the last bit
+                c = ahead * math.expm1(horizon * step) / math.expm1(step)
+                return math.log1p((opening * float(sech2(np.array(c)))) ** 2) / 2
+
+            laws["log_spectral"] = Certain(rate, joint)
+            laws["log_rms"] = Certain(rate, lambda horizon: joint(horizon) - math.log(2) / 2)
         return Prediction(growth_rate=rate, growth_deviation=0.0, log_norm=laws)
 
     @staticmethod
-    def _shown(point: DesignPoint) -> float | None:
-        """k, where it is the same in every unit and replicate."""
-        bias = constant(point, OUTPUT[point.cell])
-        if bias is None or (point.cell == "lstm" and not stays_zero(point)):
+    def _ahead(point: DesignPoint) -> float | None:
+        """i g, by which the cell state moves ahead in a step; None where that, or the output gate, is not constant."""
+        if constant(point, OUTPUT[point.cell]) is None:
             return None
-        return math.exp(float(log_expit(bias)))
+        if point.cell != "lstm" or stays_zero(point):
+            return 0.0
+        admit, candidate = constant(point, "input"), constant(point, "candidate")
+        if admit is None or candidate is None or point.state_std > 0:
+            return None
+        return float(expit(admit)) * math.tanh(candidate)
 
 
 LAW = ZeroWeights()

@@ -22,6 +22,11 @@ def recurrent(**law):
     return {"init": GAUSSIAN | {"recurrent": law}}
 
 
+def bare(**bias):
+    """No recurrent weights, and these biases."""
+    return {"init": GAUSSIAN | {"recurrent": {"constant": 0.0}, "bias": bias}}
+
+
 CLIP = recurrent(gaussian=1.2, clip=1.0)
 RADIUS = recurrent(gaussian=1.2, spectral_radius=1.0)
 TIED, UNTIED = {"weights": "tied"}, {"weights": "untied"}
@@ -58,7 +63,7 @@ CASES = {
         [
             TIED, {"cell": "linear"}, {"state_std": 0.0}, biased("hidden"), CLIP, RADIUS, recurrent(uniform=1.2),
             recurrent(gaussian=0.3), recurrent(gaussian=9.0), {"horizons": (10**5,)},
-            {"drive": "constant", "state_std": 0.0},
+            {"drive": "constant", "state_std": 0.0}, {"drive": "white"}, {"drive": "ar1"},  # input weights stay
         ],
     ),
     "irnn": (
@@ -98,6 +103,45 @@ CASES = {
             {"cell": "tanh"}, {"init": {"recurrent": {"constant": 0.0}, "bias": {"uniform": 1.0}}},
             {"init": {"recurrent": {"constant": 0.0, "forget": {"gaussian": 1.0}}}},
             {"init": {"recurrent": {"constant": 0.0}, "bias": {"chrono": 10.0}}},
+        ],
+    ),
+    "independent_units": (
+        QUIET | {"cell": "lstm"} | bare(forget={"gaussian": 1.0}, output=1.0, candidate=1.0),
+        [
+            bare(forget=1.0), {"init": GAUSSIAN | {"bias": {"constant": 0.0, "forget": {"gaussian": 1.0}}}},
+            bare(forget={"truncated_gaussian": 1.0}), bare(forget={"gaussian": 1.0, "clip": 1.0}), {"drive": "white"},
+            {"drive": "field"}, {"drive": {"constant": 0.0}} | bare(forget=1.0), {"cell": "tanh", "init": GAUSSIAN},
+            {"drive": "constant"}, {"init": {"recurrent": {"constant": 0.0, "forget": {"gaussian": 1.0}}}},
+            {"init": {"recurrent": {"identity": 1.0}, "bias": {"forget": {"uniform": 1.0}, "candidate": 1.0}}},
+            {"init": {"recurrent": {"identity": 1.0}, "bias": {"forget": {"uniform": 1.0}}}, "state_std": 1.0},
+            {"init": GAUSSIAN, "width": 1, "weights": "untied"}, {"init": GAUSSIAN, "width": 1, "state_std": 1.0},
+            {"init": GAUSSIAN, "cell": "minimal_rnn", "width": 1},
+        ],
+    ),
+    "driven_gates": (
+        FIELD | {"cell": "gru"} | bare(update=1.0),
+        [
+            {"drive": "none"}, {"drive": "white"}, {"drive": "ar1"}, {"cell": "min_gru", "init": FED},
+            {"cell": "tanh", "init": GAUSSIAN},
+            bare(update={"uniform": 1.0}), {"init": GAUSSIAN},
+            {"init": {"recurrent": {"constant": 0.0}, "bias": {"chrono": 9.0}}},
+        ],
+    ),
+    "white_gates": (
+        QUIET | {"cell": "gru", "drive": {"white": 2}, "width": 1} | bare(update=1.0),
+        [
+            {"drive": "none"}, {"drive": "field"}, {"drive": "ar1"}, {"cell": "tanh", "init": GAUSSIAN},
+            bare(update={"uniform": 1.0}), {"init": GAUSSIAN},
+            {"cell": "lstm", "width": 2, "init": {"recurrent": {"constant": 0.0}}},
+            {"init": {"recurrent": {"constant": 0.0}, "input": {"uniform": 1.0}}},
+        ],
+    ),
+    "zero_state_vector": (
+        QUIET | UNTIED | {"cell": "lstm"} | biased("forget"),
+        [
+            TIED, {"state_std": 0.1}, {"drive": "white"}, {"drive": "field"}, biased("candidate"), CLIP, RADIUS,
+            recurrent(uniform=1.2), recurrent(orthogonal=1.0), {"cell": "minimal_rnn", "init": GAUSSIAN},
+            {"cell": "tanh", "init": GAUSSIAN}, {"init": GAUSSIAN | {"bias": {"forget": {"uniform": 1.0}}}},
         ],
     ),
     "norm_bounds": (
@@ -205,6 +249,8 @@ def test_no_law_raises_at_points_of_any_kind():
 def test_exact_laws_come_first_and_all_that_hold_are_there():
     found = [law.name for law, _ in predictions(DesignPoint(**QUIET | UNTIED | {"cell": "linear"}))]
     assert found == ["linear_untied", "zero_state"]
+    gated = [law.name for law, _ in predictions(DesignPoint(**QUIET | UNTIED | {"cell": "gru"}))]
+    assert gated == ["zero_state_vector", "untied_gru", "zero_state"]
 
 
 def test_a_user_s_cell_has_no_law(tmp_path, monkeypatch):

@@ -1,0 +1,47 @@
+"""Gated cells without recurrent weights in a white field: memories whose logarithms are sums of independent steps."""
+
+from __future__ import annotations
+
+import math
+
+from rnnmc.study import DesignPoint
+from rnnmc.theory.assumptions import constant, field_variances
+from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
+from rnnmc.theory.min_gru import LargestEntry, LogKept
+from rnnmc.theory.zero_weights import MEMORY, OUTPUT, uncoupled
+
+
+class DrivenGates(Law):
+    """As of `min_gru`, with f the gate's opening or what it leaves.
+
+    The output-gated cell shows its memory through the gate of the last step alone: dh_T = r_T dc_T. What an LSTM shows
+    depends on c_T as well, which is not independent of its gates, so that only its memory has this law.
+    """
+
+    name = "driven_gates"
+    exact = True
+    formula = "U = 0, field: log-entry = sum log f_t, f = sg(+-(b + s N)); output-gated + log(1 + r_T^2)/2; F(x)^n"
+    source = "physics.md section 5, derived as that of min_gru"
+
+    def applies(self, point: DesignPoint) -> bool:
+        if point.cell not in MEMORY or point.cell == "min_gru" or not uncoupled(point):
+            return False
+        fields, (gate, _) = field_variances(point), MEMORY[point.cell]
+        return fields is not None and fields[gate] > 0 and constant(point, gate) is not None
+
+    def predict(self, point: DesignPoint) -> Prediction:
+        fields, (gate, sign) = field_variances(point) or {}, MEMORY[point.cell]
+        step = LogKept(-sign * (constant(point, gate) or 0.0), math.sqrt(fields[gate]))
+        n, (mean, variance) = point.width, step.moments()
+        laws: dict[Measure, LogNorm] = {"log_memory": LargestEntry(step, n)}
+        if point.cell not in OUTPUT:
+            laws |= {"log_spectral": LargestEntry(step, n), "log_vector": LargestEntry(step, 1)}
+            laws |= {"log_rms": LargestEntry(step, 1)} if n == 1 else {}
+        elif point.cell == "gru_output_gated" and (bias := constant(point, "output")) is not None:
+            output = bias, math.sqrt(fields["output"])
+            laws["log_spectral"] = LargestEntry(step, n, output)
+            laws |= {"log_rms": LargestEntry(step, 1, output, -math.log(2) / 2)} if n == 1 else {}
+        return Prediction(growth_rate=mean, growth_deviation=math.sqrt(variance), log_norm=laws)
+
+
+LAW = DrivenGates()
