@@ -10,10 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SCHEMA := workflow/schemas/study.schema.json
-STUDY_SCHEMA := import json; from rnnmc.study import study_schema; print(json.dumps(study_schema(), indent=2))
+STUDY_SCHEMA := import json; from rnnmc.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test bench lint format docs schema lock clean
+.PHONY: help install study test bench validate lint format docs schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -31,6 +31,11 @@ test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 bench: install ## measure speed against the machine's limit and against peers (minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
+validate: install ## run the studies behind docs/validation.md and write its tables anew (half an hour)
+	@for study in oracle spectrum paths validation; do \
+	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile config/$$study.yaml || exit 1; done
+	@$(BIN)/python benchmarks/validate.py
+
 lint: install ## check style, format and types
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; run: make format"; exit 1; }
@@ -42,7 +47,7 @@ format: install ## bring the code into form
 docs: install ## write the API reference to build/docs
 	@$(BIN)/python docs/build.py
 
-schema: install ## write the JSON schema of a study file, after a change of rnnmc/study.py
+schema: install ## write the JSON schema of a study file, after a change of the study model
 	@mkdir -p $(dir $(SCHEMA))
 	@$(BIN)/python -c '$(STUDY_SCHEMA)' > $(SCHEMA).new && mv $(SCHEMA).new $(SCHEMA)
 	@echo "Wrote $(SCHEMA)"

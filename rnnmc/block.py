@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from rnnmc.errors import UsageError
+from rnnmc.norms import MEASURES, STATUS
+from rnnmc.observables.observable import KEYS, Observable
 from rnnmc.study import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
@@ -19,14 +21,12 @@ FLOP_A_BLOCK = 1.2e11  # a few seconds on one core
 LARGEST_BLOCK = 1 << 16
 LARGEST_NUMBER = 2**31 - 1  # of a replicate, a block or a horizon: they are stored in 32 bits
 
+SAMPLES = "samples"  # the log-norms, beside what the observables of a point give
 SCHEMA = pa.schema(
     [
-        ("point", pa.dictionary(pa.int32(), pa.string())),
-        ("block", pa.int32()),
-        ("replicate", pa.int32()),
+        *KEYS.items(),
         ("horizon", pa.int32()),
-        ("log_spectral", pa.float64()),
-        ("log_rms", pa.float64()),
+        *((measure, pa.float64()) for measure in MEASURES),
         ("status", pa.dictionary(pa.int8(), pa.string())),
     ]
 )
@@ -61,6 +61,8 @@ def step_flop(point: DesignPoint) -> float:
 def partition(point: DesignPoint) -> Partition:
     """Tile and block sizes of this design point."""
     tile = min(LARGEST_TILE, 1 << max(0, (TILE_ENTRIES // (point.state_size * point.width)).bit_length() - 1))
+    group = point.nested.group
+    tile = max(1, tile // group) * group  # replicates of one weight draw run together
     wanted = FLOP_A_BLOCK / (step_flop(point) * point.horizons[-1])
     tiles = max(1, round(min(wanted, LARGEST_BLOCK) / tile))
     return Partition(tile, tiles * tile, "columns" if point.width <= COLUMNS_UP_TO_WIDTH else "rows")
@@ -74,6 +76,23 @@ def run_block(point: DesignPoint, block: int, replicates: int | None = None, dev
     on the CPU either way; on a GPU the tiles of a block run together, and equal bits hold for equal counts only.
     Raises UsageError for a block or count that cannot be, or a device that is not there.
     """
+    return _tables(point, block, replicates, device, ())[SAMPLES]
+
+
+def observe_block(
+    point: DesignPoint, block: int, replicates: int | None = None, device: str = "cpu"
+) -> dict[str, pa.Table]:
+    """The samples of one block, under "samples", and what each observable of the point saw, under its name.
+
+    The samples are those of `run_block`, bit by bit, and arguments and errors are the same. Rows are by replicate,
+    then as `Observable.index` says.
+    """
+    return _tables(point, block, replicates, device, point.observables if isinstance(point, DesignPoint) else ())
+
+
+def _tables(
+    point: DesignPoint, block: int, replicates: int | None, device: str, observables: tuple[Observable, ...]
+) -> dict[str, pa.Table]:
     if not isinstance(point, DesignPoint):
         raise UsageError(f"run_block: {point!r} is not a design point; give an rnnmc.DesignPoint")
     cut = partition(point)
@@ -87,59 +106,99 @@ def run_block(point: DesignPoint, block: int, replicates: int | None = None, dev
     with _one_thread(device):
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
         together = [tiles] if device == "cuda" else [[tile] for tile in tiles]
-        measured = [_run_tiles(point, some, cut.tile, device) for some in together]
-    columns = {name: np.concatenate([part[name] for part in measured])[:count] for name in measured[0]}
-    return _table(point, block, block * cut.block, columns)
+        measured = [_run_tiles(point, some, cut.tile, device, observables) for some in together]
+    kinds = {
+        kind: {
+            column: np.concatenate([part[kind][column] for part in measured])[:count] for column in measured[0][kind]
+        }
+        for kind in measured[0]
+    }
+    replicate = np.arange(block * cut.block, block * cut.block + count, dtype=np.int32)
+    index = {"horizon": np.array(point.horizons, np.int32)}
+    tables = {SAMPLES: _table(point, block, replicate, index, kinds[SAMPLES], SCHEMA)}
+    for observable in observables:
+        columns, schema = kinds[observable.name], observable.schema()
+        tables[observable.name] = _table(point, block, replicate, observable.index(point), columns, schema)
+    return tables
 
 
-def _run_tiles(point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, device: str) -> dict[str, np.ndarray]:
-    """name -> (replicates, horizons) for some tiles that run together.
+Kinds = dict[str, dict[str, np.ndarray]]  # samples or observable -> column -> (replicates, rows a replicate, ...)
+
+
+def _run_tiles(
+    point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, device: str, observables: tuple[Observable, ...]
+) -> Kinds:
+    """What some tiles that run together give.
 
     Replicates that a float32 chain could not resolve (every unit so saturated that a step's derivative underflows)
     are taken from the same chain in float64: no replicate may seem dead that is not.
     """
-    measured = _run_chain(point, tiles, replicates, device, point.dtype)
-    lost = ~measured.pop("resolved")[:, -1]
+    measured, lost = _run_chain(point, tiles, replicates, device, point.dtype, observables)
     if point.dtype == "float32" and lost.any():
-        again = _run_chain(point, tiles, replicates, device, "float64")
-        measured = {name: np.where(lost[:, None], again[name], values) for name, values in measured.items()}
+        again, _ = _run_chain(point, tiles, replicates, device, "float64", observables)
+        for kind, columns in measured.items():
+            for name, values in columns.items():
+                values[lost] = again[kind][name][lost]
     return measured
 
 
 def _run_chain(
-    point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, device: str, dtype: str
-) -> dict[str, np.ndarray]:
+    point: DesignPoint,
+    tiles: list[tuple[int, int]],
+    replicates: int,
+    device: str,
+    dtype: str,
+    observables: tuple[Observable, ...],
+) -> tuple[Kinds, np.ndarray]:
+    """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
     from rnnmc.chain import follow
     from rnnmc.draws import Draws
     from rnnmc.layout import Columns, Rows
-    from rnnmc.observables.norms import OBSERVABLE
+    from rnnmc.norms import norms
 
     layout = Columns() if partition(point).kernel == "columns" else Rows()
     draws = Draws(point, tiles, replicates, layout, device, dtype)
-    moments = follow(point.cell_object, layout, draws.steps(), draws.state(), point.horizons)
-    measured = [OBSERVABLE.measure(moment) for moment in moments]
-    return {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
+    start = draws.state()
+    watches = {one.name: one.watch(point, layout, start, draws.streams(one.name)) for one in observables}
+    moments = follow(point.cell_object, layout, draws.steps(), start, point.horizons, list(watches.values()))
+    measured = [norms(moment) for moment in moments]
+    samples = {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
+    lost = ~samples.pop("resolved")[:, -1]
+    return {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}, lost
 
 
-def _table(point: DesignPoint, block: int, first: int, columns: dict[str, np.ndarray]) -> pa.Table:
-    from rnnmc.observables.norms import STATUS
+def _table(
+    point: DesignPoint,
+    block: int,
+    replicate: np.ndarray,
+    index: dict[str, np.ndarray],
+    values: dict[str, np.ndarray],
+    schema: pa.Schema,
+) -> pa.Table:
+    """Rows by replicate, then as `index` goes; floating-point values with no more digits than were computed."""
+    rows = len(next(iter(index.values())))
+    columns: dict[str, pa.Array] = {
+        "point": pa.DictionaryArray.from_arrays(np.zeros(len(replicate) * rows, np.int32), [point.key]),
+        "block": pa.array(np.full(len(replicate) * rows, block, np.int32)),
+        "replicate": pa.array(np.repeat(replicate, rows)),
+    }
+    for name, labels in index.items():
+        columns[name] = pa.array(np.tile(labels, len(replicate)), schema.field(name).type)
+    for name, numbers in values.items():
+        columns[name] = _column(numbers, schema.field(name).type, point.dtype)
+    return pa.table([columns[name] for name in schema.names], schema=schema)
 
-    count, horizons = columns["status"].shape
-    rows = count * horizons
-    logs = {name: columns[name].ravel() for name in ("log_spectral", "log_rms")}
-    if point.dtype == "float32":  # no more digits than were computed, in the one type that every shard has
-        logs = {name: values.astype(np.float32).astype(np.float64) for name, values in logs.items()}
-    return pa.table(
-        {
-            "point": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [point.key]),
-            "block": np.full(rows, block, np.int32),
-            "replicate": np.repeat(np.arange(first, first + count, dtype=np.int32), horizons),
-            "horizon": np.tile(np.array(point.horizons, np.int32), count),
-            **logs,
-            "status": pa.DictionaryArray.from_arrays(columns["status"].ravel(), list(STATUS)),
-        },
-        schema=SCHEMA,
-    )
+
+def _column(numbers: np.ndarray, kind: pa.DataType, dtype: str) -> pa.Array:
+    """(replicates, rows, ...) as one Arrow column; null where an observable gives NaN, or -1 for a whole number."""
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(numbers.ravel(), list(STATUS))
+    if numbers.dtype.kind == "f" and dtype == "float32":
+        numbers = numbers.astype(np.float32).astype(np.float64)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel(), kind.value_type), kind.list_size)
+    flat = numbers.ravel()
+    return pa.array(flat, kind, mask=np.isnan(flat) if numbers.dtype.kind == "f" else flat == -1)
 
 
 @contextmanager

@@ -9,15 +9,20 @@ Log-norms are natural logarithms, in nats. physics.md sections 1 and 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
 from rnnmc.layout import Layout
+from rnnmc.observables.observable import Watch
 from rnnmc.weights import Weights
+
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import Push
 
 SAFE = 2.0**16  # a step may then still change the norm by 1e33 in float32 before anything is lost
 State = tuple[Tensor, ...]
@@ -43,34 +48,60 @@ class Moment:
     state: State
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step of the chain, as an observable sees it; every tensor in the chain's layout and dtype.
+
+    number: of the step, from 1. weights, drive: of this step. before, after: the state s_(t-1) and s_t, a vector for
+    each part. push: takes directions (a tensor of k rows for each part) to J_t times them. chain: the d columns of
+    P_t as directions, divided by 2^exponent. exponent: int64, shaped to broadcast against directions. finite: bool, of
+    the same shape, as in `Moment`.
+    """
+
+    number: int
+    weights: Weights
+    drive: Mapping[str, Tensor]
+    before: State
+    after: State
+    push: Push
+    chain: State
+    exponent: Tensor
+    finite: Tensor
+
+
 def follow(
     cell: Cell,
     layout: Layout,
     steps: Iterable[tuple[Weights, Mapping[str, Tensor]]],
     state: State,
     horizons: tuple[int, ...],
+    watches: Sequence[Watch] = (),
 ) -> Iterator[Moment]:
     """Yield the chain at each of the rising `horizons` (steps), from P_0 = I at `state`.
 
-    steps: (weights, drive) of each step, as `rnnmc.draws.Draws.steps` gives them. Memory does not depend on the
-    horizon. Never raises for numbers: an overflow of the state is marked in `Moment.finite`.
+    steps: (weights, drive) of each step, as `rnnmc.draws.Draws.steps` gives them. watches: are shown every step.
+    Memory does not depend on the horizon. Never raises for numbers: an overflow of the state is marked in
+    `Moment.finite`.
     """
     directions = _identity(cell, layout, state)
     exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
     finite = resolved = torch.ones_like(exponent, dtype=torch.bool)
     logged = set(horizons)
     for step, (weights, drive) in enumerate(steps, 1):
+        before = state
         state, push = cell.linearise(weights, drive, state)
         if not cell.bounded:  # what becomes of the state once the chain is exactly zero changes it no more
-            size = _size(layout, state)
-            finite = finite & (size.isfinite() | (_size(layout, directions) == 0))
+            size = size_of(layout, state)
+            finite = finite & (size.isfinite() | (size_of(layout, directions) == 0))
             if cell.can_die:  # a state that underflows to zero would kill a chain that lives
                 resolved = resolved & ((size == 0) | _is_resolved(size))
         directions = push(directions)
-        size = _size(layout, directions)
+        size = size_of(layout, directions)
         if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
             resolved = resolved & (_is_resolved(size) | (cell.can_die & (size == 0)))
-            directions, exponent = _rescaled(directions, size, exponent)
+            directions, exponent = rescaled(directions, size, exponent)
+        for watch in watches:
+            watch.see(Step(step, weights, drive, before, state, push, directions, exponent, finite))
         if step in logged:
             product = torch.cat([layout.matrices(part) for part in directions], dim=2)
             yield Moment(step, product, exponent.flatten(), finite.flatten(), resolved.flatten(), state)
@@ -87,8 +118,8 @@ def _identity(cell: Cell, layout: Layout, state: State) -> State:
     return tuple(part.expand(shape).contiguous() for part in eye.split(width, layout.out_axis))
 
 
-def _rescaled(directions: State, size: Tensor, exponent: Tensor) -> tuple[State, Tensor]:
-    """Directions of largest entry `size` brought back near one by exact powers of two, for each replicate."""
+def rescaled(directions: State, size: Tensor, exponent: Tensor) -> tuple[State, Tensor]:
+    """Directions of largest entry `size` (see `size_of`) brought near one by exact powers of two, by replicate."""
     size = torch.where((size > 0) & size.isfinite(), size, 1.0)
     size = size.clamp(min=torch.finfo(size.dtype).tiny)  # 2^-shift of a subnormal would be infinite
     mantissa, shift = torch.frexp(size)
@@ -102,7 +133,7 @@ def _is_resolved(size: Tensor) -> Tensor:
     return ~(size < limits.tiny / limits.eps)
 
 
-def _size(layout: Layout, parts: State) -> Tensor:
+def size_of(layout: Layout, parts: State) -> Tensor:
     """Largest absolute entry of each replicate over all parts; NaN where there is one."""
     size = layout.size(parts[0])
     for part in parts[1:]:

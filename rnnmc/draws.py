@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from rnnmc.layout import Layout
 from rnnmc.study import DesignPoint
 from rnnmc.weights import Weights
 
-Role = Literal["weights", "drive", "state"]
+Role = str  # "weights", "drive", "state", or an observable that needs random directions
 PIECE_ENTRIES = 1 << 18  # numbers drawn at a time for a drive: bounds memory, changes no value
 
 
@@ -35,7 +34,8 @@ def stream(key: str, block: int, tile: int, role: Role) -> np.random.Generator:
 class Draws:
     """Weights, pre-activations and initial state of one tile, as tensors in one layout.
 
-    point: the design point. tiles: (block, tile) pairs that run together, each of `replicates` replicates.
+    point: the design point. tiles: (block, tile) pairs that run together, each of `replicates` replicates, a whole
+    number of the groups that share a weight draw.
     dtype: of the tensors, "float32" or "float64", by default the point's; all draws are made in float64.
     """
 
@@ -50,10 +50,12 @@ class Draws:
     ):
         self.point, self.cell, self.layout, self.device = point, point.cell_object, layout, device
         self.tiles, self.replicates, self.width = tiles, replicates, point.width
+        self.nested = point.nested
         self.dtype = torch.float32 if (dtype or point.dtype) == "float32" else torch.float64
         self.laws = point.init.assignments(self.cell, point.width, point.drive.dimension)
 
-    def _streams(self, role: Role) -> list[np.random.Generator]:
+    def streams(self, role: Role) -> list[np.random.Generator]:
+        """A generator for each tile."""
         return [stream(self.point.key, block, tile, role) for block, tile in self.tiles]
 
     def _load(self, array: np.ndarray) -> Tensor:
@@ -64,7 +66,7 @@ class Draws:
         shape = (len(self.cell.parts), self.replicates, 1, self.width)
         if not self.point.state_std:
             return tuple(self._load(np.zeros((self.replicates * len(self.tiles), *shape[2:]))) for _ in self.cell.parts)
-        draws = [rng.standard_normal(shape) * self.point.state_std for rng in self._streams("state")]
+        draws = [rng.standard_normal(shape) * self.point.state_std for rng in self.streams("state")]
         return tuple(self._load(part) for part in np.concatenate(draws, axis=1))
 
     def steps(self) -> Iterator[tuple[Weights, Mapping[str, Tensor]]]:
@@ -72,7 +74,7 @@ class Draws:
 
         Untied weights are recurrent weights that are fresh at every step; input weights and biases stay.
         """
-        streams, drive = self._streams("weights"), self._drive()
+        streams, drive = self.streams("weights"), self._drive()
         axis, of_gates = self.layout.out_axis, len(self.cell.gates) * self.width
         recurrent = self._drawn("recurrent", 1 if self.cell.diagonal else self.width, streams)
         with_inputs = self.point.drive.dimension > 0 and not self.point.drive.is_field
@@ -107,15 +109,17 @@ class Draws:
         """Every matrix of this role side by side, or None where the cell has none."""
         if not names_of(self.cell, role):
             return None
-        return self._load(np.concatenate([self._matrices(role, rows, rng) for rng in streams]))
+        drawn = np.concatenate([self._matrices(role, rows, rng) for rng in streams])
+        return self._load(drawn.repeat(self.nested.group, axis=0))
 
     def _matrices(self, role: str, rows: int, rng: np.random.Generator) -> np.ndarray:
-        """(replicates, rows, names * n): every matrix of this role side by side, in the cell's own order."""
+        """(weight draws, rows, names * n): every matrix of this role side by side, in the cell's own order."""
         names, n = names_of(self.cell, role), self.width
-        out = np.empty((self.replicates, rows, len(names) * n))
+        draws = self.replicates // self.nested.group
+        out = np.empty((draws, rows, len(names) * n))
         for together, law in self.laws[role]:
             signs = tuple(self.cell.memory.get(gate, 1) for gate in together)
-            matrix = law.draw(rng, (self.replicates, rows, len(together) * n), signs)
+            matrix = law.draw(rng, (draws, rows, len(together) * n), signs)
             for i, gate in enumerate(together):
                 at = names.index(gate) * n
                 out[:, :, at : at + n] = matrix[:, :, i * n : (i + 1) * n]
@@ -133,11 +137,12 @@ class Draws:
         if size == 0:
             while True:
                 yield None
+        draws = self.replicates // self.nested.states
         steps = max(1, min(self.point.horizons[-1], PIECE_ENTRIES // (size * self.replicates)))
-        pieces = [drive.pieces(rng, (steps, self.replicates, size)) for rng in self._streams("drive")]
+        pieces = [drive.pieces(rng, (steps, draws, size)) for rng in self.streams("drive")]
         while True:
             piece = np.concatenate([next(source) for source in pieces], axis=1)
-            yield from self._load(piece[:, :, None])
+            yield from self._load(piece.repeat(self.nested.states, axis=1)[:, :, None])
 
 
 def field_deviation(cell: Cell, assignments: list[Assignment]) -> np.ndarray:

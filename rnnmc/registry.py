@@ -68,6 +68,14 @@ def sentence(error: ValidationError, prefix: str) -> UsageError:
     return usage_error(f"{prefix}{path}: {shown(value)} {problem}")
 
 
+def refused(error: PydanticCustomError, place: str) -> UsageError:
+    """What `refuse` made as one sentence: place, key path, value, problem and remedy."""
+    context = error.context or {}
+    path = context.get("path", "")
+    dot = "." if path and not path.startswith("[") else ""
+    return usage_error(f"{place}{dot}{path}: {shown(context.get('value'))} {context.get('problem')}")
+
+
 class Described(BaseModel):
     """A law or drive as a study file writes it: `name`, `{name: main value}` or `{name: {parameter: value}}`.
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from rnnmc.cells import cell as cell_named
@@ -24,8 +24,11 @@ from rnnmc.errors import UsageError
 from rnnmc.initialisation import Initialisation
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import NonNegative
-from rnnmc.observables import observables as known_observables
-from rnnmc.registry import choose, refuse, sentence, shown, usage_error
+from rnnmc.observables import read_observables
+from rnnmc.observables.observable import Observable
+from rnnmc.oracle_points import STANDARD
+from rnnmc.registry import choose, refuse, refused, sentence, shown, usage_error
+from rnnmc.replicates import MOST, Nested, Replicates
 from rnnmc.yaml_file import check_nesting, read_yaml
 
 ENGINE = 1  # raised whenever the same design point would give other numbers; part of every key
@@ -33,7 +36,6 @@ ENGINE = 1  # raised whenever the same design point would give other numbers; pa
 LOGGED_TO = 1000
 PER_DECADE = 8
 
-MOST = 2**31 - 1  # horizons and replicates are stored as int32
 MOST_HORIZONS = 100_000
 MOST_PER_DECADE = 10_000
 MOST_POINTS = 1_000_000
@@ -72,31 +74,12 @@ def _read_horizons(value: Any) -> Any:
     return tuple(value)
 
 
-def _read_observables(value: Any) -> Any:
-    names = tuple(value) if isinstance(value, list | tuple) else (value,)
-    if not names:
-        raise refuse("", value, f"names no observable; {choose('', known_observables())}")
-    for name in names:
-        if not isinstance(name, str) or name not in known_observables():
-            near = choose(name if isinstance(name, str) else "", known_observables())
-            raise refuse("", name, f"is not an observable; {near}")
-    return names
-
-
-def _read_replicates(value: Any) -> Any:
-    if isinstance(value, dict):
-        remedy = "give a whole number, or use rnnmc measure --target-half-width"
-        raise refuse("", value, f"is a target, which a study does not support yet; {remedy}")
-    return value
-
-
 def _read_thresholds(value: Any) -> Any:
     if not isinstance(value, dict | Thresholds):
         raise refuse("", value, "is not a mapping; give for example {vanish: 1.0e-3, explode: 1.0e+3}")
     return value
 
 
-Replicates = Annotated[int, BeforeValidator(_read_replicates), Field(ge=1, le=MOST)]
 Horizons = Annotated[tuple[int, ...], BeforeValidator(_read_horizons)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -133,6 +116,8 @@ class DesignPoint(_Model):
     weights: tied (one draw for all steps) or untied (recurrent weights fresh at every step, the rest drawn once).
     state_std: of the initial state.
     horizons: steps at which the norms are stored. dtype: of the chain. seed: of the study.
+    nested: how many drives share a weight draw, and how many initial states a drive. observables: what else to store
+    along the chain; they look on, and change no number of the samples.
     Raises UsageError when anything is wrong, naming the key.
     """
 
@@ -147,7 +132,8 @@ class DesignPoint(_Model):
     horizons: Horizons = horizons_up_to(LOGGED_TO)
     dtype: Literal["float32", "float64"] = "float32"
     seed: Seed = 7888
-    observables: Annotated[tuple[str, ...], BeforeValidator(_read_observables)] = ("norms",)
+    nested: Nested = Nested()
+    observables: Annotated[tuple[Observable, ...], BeforeValidator(read_observables)] = ()
 
     def __init__(self, **values: Any) -> None:
         check_nesting(values, "")
@@ -178,6 +164,15 @@ class DesignPoint(_Model):
             self.drive.check(self.horizons[-1])
         except ValueError as error:
             raise refuse("drive", self.drive.name, str(error)) from None
+        if self.nested.drives > 1 and not self.drive.is_random:
+            raise refuse("drive", self.drive.name, "is the same in every draw; nest only a drive that is random")
+        if self.nested.states > 1 and not self.state_std:
+            raise refuse("state_std", self.state_std, "is one and the same state; nest states with state_std above 0")
+        for one in self.observables:
+            try:
+                one.check(self)
+            except ValueError as error:
+                raise refuse("observables", one.name, str(error)) from None
         return self
 
     @cached_property
@@ -202,7 +197,8 @@ class DesignPoint(_Model):
             "dtype": self.dtype,
             "horizons": list(self.horizons),
             "seed": self.seed,
-            "observables": list(self.observables),
+            "nested": self.nested.model_dump(),
+            "observables": [one.written() for one in self.observables],
         }
 
     @cached_property
@@ -214,6 +210,8 @@ class DesignPoint(_Model):
         laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
         said = self.written() | {"engine": ENGINE, "init": laws}
         said.pop("observables")  # they look on; they change nothing
+        if self.nested.group == 1:
+            said.pop("nested")  # keys of before nested designs stay
         if digest := source_digest(self.cell):
             said["cell_source"] = digest
         if isinstance(said["drive"], dict):
@@ -227,39 +225,55 @@ class DesignPoint(_Model):
     def label(self) -> str:
         """The design point for people: `lstm n=64 pytorch white`."""
         extra = [self.weights] * (self.weights != "tied") + [f"state {self.state_std:g}"] * (self.state_std > 0)
+        extra += [f"nested {self.nested.drives} x {self.nested.states}"] * (self.nested.group > 1)
         return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive}", *extra])
 
 
 class PlannedPoint(_Model):
-    """A design point and how many replicates of it the study wants."""
+    """A design point and how many replicates of it the study wants.
+
+    half_width: sample only until P(vanish) and P(explode) are known so well; `replicates` is then the most there are.
+    oracle: it is there to check the study against its exact law, and is no part of the study's findings.
+    """
 
     point: DesignPoint
-    replicates: Replicates
+    replicates: Annotated[int, Field(ge=1, le=MOST)]
+    half_width: float | None = None
+    oracle: bool = False
 
 
 class Study(_Model):
-    """A validated study: what to sample, and how to look at it."""
+    """A validated study: what to sample, and how to look at it.
+
+    oracles: also sample the points of `rnnmc.oracle_points`, and check every exact law of the study.
+    """
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: Seed = 7888
-    replicates: Replicates = 1000
+    replicates: Annotated[Replicates, BeforeValidator(Replicates.read)] = Replicates(most=1000)
     horizons: Horizons = horizons_up_to(LOGGED_TO)
     thresholds: Annotated[Thresholds, BeforeValidator(_read_thresholds)] = Thresholds()
     interval: Literal["wilson", "jeffreys", "clopper-pearson", "confidence-sequence"] = "wilson"
+    oracles: bool = False
     points: tuple[PlannedPoint, ...]
 
     def written(self) -> dict[str, Any]:
         """The study as it runs, every default written out and every product taken; reads back to the same keys."""
         entries = []
+        shared = {"horizons": list(self.horizons), "seed": self.seed, "replicates": self.replicates.written()}
         for planned in self.points:
-            entry = planned.point.written() | {"replicates": planned.replicates}
-            shared = {"horizons": list(self.horizons), "seed": self.seed, "replicates": self.replicates}
+            if planned.oracle:
+                continue  # `oracles` says so
+            entry = planned.point.written()
+            entry.pop("nested")  # said under replicates
+            wanted = Replicates(most=planned.replicates, half_width=planned.half_width, nested=planned.point.nested)
+            entry["replicates"] = wanted.written()
             entries.append({key: value for key, value in entry.items() if shared.get(key, ...) != value})
-        head = self.model_dump(exclude={"points", "horizons"})
-        return head | {"horizons": list(self.horizons), "points": entries}
+        head = self.model_dump(exclude={"points", "horizons", "replicates"})
+        return head | shared | {"points": entries}
 
 
-_HEAD = tuple(name for name in Study.model_fields if name != "points")
+HEAD = tuple(name for name in Study.model_fields if name != "points")
 _INHERITED = ("seed", "horizons")
 _NEVER_A_LIST_OF_LEVELS = ("horizons", "observables")
 
@@ -282,7 +296,7 @@ def read_study(content: Any, source: str) -> Study:
         raise usage_error(f"{source}: points: {problem}; give a list of entries, such as - {{cell: lstm, width: 16}}")
     _refuse_too_many(entries, f"{source}: points")
     try:
-        head = Study(**{key: content[key] for key in _HEAD if key in content}, points=())
+        head = Study(**{key: content[key] for key in HEAD if key in content}, points=())
     except ValidationError as error:
         raise sentence(error, f"{source}: ") from None
     points, seen = [], {}
@@ -295,6 +309,9 @@ def read_study(content: Any, source: str) -> Study:
                 )
             seen[planned.point.key] = i
             points.append(planned)
+    standard = STANDARD if head.oracles else ()
+    oracles = [planned for entry in standard for planned in _planned(dict(entry), f"{source}: oracles", head)]
+    points += [one.model_copy(update={"oracle": True}) for one in oracles if one.point.key not in seen]
     return head.model_copy(update={"points": tuple(points)})
 
 
@@ -309,17 +326,18 @@ def _planned(entry: Any, place: str, head: Study) -> Iterator[PlannedPoint]:
         raise usage_error(
             f"{place}: {shown(entry)} is not a mapping; give cell, width and what else differs from the default"
         )
-    known = [*DesignPoint.model_fields, "replicates"]
+    known = [*(name for name in DesignPoint.model_fields if name != "nested"), "replicates"]
     for key in entry:
         if key not in known:
             raise usage_error(f"{place}.{key}: is an unknown key; {choose(str(key), known)}")
     for chosen in _products(entry, place):
         values = {key: getattr(head, key) for key in _INHERITED} | chosen
-        replicates = values.pop("replicates", head.replicates)
         try:
-            yield PlannedPoint(point=DesignPoint(**values), replicates=replicates)
-        except ValidationError as error:
-            raise sentence(error, f"{place}.") from None
+            wanted = Replicates.read(values.pop("replicates", head.replicates))
+            point = DesignPoint(**values, nested=wanted.nested)
+            yield PlannedPoint(point=point, replicates=wanted.most, half_width=wanted.half_width)
+        except PydanticCustomError as error:
+            raise refused(error, f"{place}.replicates") from None
         except UsageError as error:
             raise usage_error(f"{place}.{error}") from None
 
@@ -361,33 +379,3 @@ def _refuse_too_many(entries: list[Any], place: str) -> None:
             raise usage_error(
                 f"{place}[{i}]: {count} design points are too many; give at most {MOST_POINTS} in a study"
             )
-
-
-def study_schema() -> dict[str, Any]:
-    """The JSON schema of a study file, for editors and Snakemake; every factor may be a list of levels."""
-    number = {"type": "integer", "minimum": 1}
-    horizons = {"oneOf": [{"type": "object"}, {"type": "array", "items": number, "minItems": 1}]}
-    anything = {"type": ["string", "object", "array"]}
-    custom = {"horizons": horizons, "init": anything, "drive": anything, "observables": {"type": ["string", "array"]}}
-    shapes = {name: DesignPoint.model_fields[name] for name in DesignPoint.model_fields if name not in custom}
-    factors: dict[str, Any] = dict(custom)
-    for name, field in [*shapes.items(), ("replicates", PlannedPoint.model_fields["replicates"])]:
-        one = _json_type(field)
-        factors[name] = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
-    head = {name: _json_type(Study.model_fields[name]) for name in _HEAD if name not in ("horizons", "thresholds")}
-    entry = {"type": "object", "additionalProperties": False, "required": ["cell", "width"], "properties": factors}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "rnnmc study",
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["study", "points"],
-        "properties": head
-        | {"horizons": horizons, "thresholds": Thresholds.model_json_schema()}
-        | {"points": {"type": "array", "minItems": 1, "items": entry}},
-    }
-
-
-def _json_type(field: Any) -> dict[str, Any]:
-    schema = create_model("One", value=(field.annotation, field)).model_json_schema()["properties"]["value"]
-    return {key: value for key, value in schema.items() if key != "title"}

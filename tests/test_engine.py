@@ -119,7 +119,7 @@ def test_the_reference_itself_agrees_with_sixty_digits():
 def test_the_drive_is_input_weights_times_the_sequence_plus_bias():
     for layout in (Rows(), Columns()):
         draws = Draws(point("lstm", 3, drive={"white": 4}), [(0, 0)], 8, layout, "cpu")
-        streams = draws._streams("weights")
+        streams = draws.streams("weights")
         _, weights, bias = (
             draws._drawn(role, rows, streams) for role, rows in (("recurrent", 3), ("input", 4), ("bias", 1))
         )

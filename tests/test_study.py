@@ -80,7 +80,10 @@ def entry(more, cell="tanh", width=2):
         (entry("state_std: .inf"), "points[0].state_std: Infinity"),
         (entry("seed: -1"), "points[0].seed: -1 is not a possible seed; give a number of at least 0"),
         (entry("seed: true"), "points[0].seed: true is not a whole number"),
-        (entry("replicates: 0"), "points[0].replicates: 0 is not a possible replicates; give a number of at least 1"),
+        (
+            entry("replicates: 0"),
+            "points[0].replicates: 0 is not possible; give a whole number of at least 1 and at most 2147483647",
+        ),
         (entry("observables: [nroms]"), "points[0].observables: nroms is not an observable; did you mean norms?"),
         (entry("horizons: []"), "points[0].horizons: [] is not a list of steps; give for example [10, 100, 1000]"),
         (entry("init: []"), "points[0].init: [] is an empty product; give at least one value"),
@@ -159,15 +162,20 @@ def entry(more, cell="tanh", width=2):
         (entry('drive: {file: "\\ud800"}'), "is not a possible path; give a file"),
         (entry("drive: {file: /dev/zero}"), "/dev/zero is not a regular file; give a file"),
         (entry("horizons: {1: 2}"), 'points[0].horizons.1: {"1": 2} is not {to: steps'),
-        (entry("observables: {a: 1}"), 'points[0].observables: {"a": 1} is not an observable; there are norms'),
+        (entry("observables: {a: 1}"), "points[0].observables: a is not an observable; there are"),
         (entry("observables: [[norms]]"), 'points[0].observables: ["norms"] is not an observable; there are norms'),
-        (entry("observables: []"), "points[0].observables: [] names no observable; there are norms"),
+        (entry("observables: [vector, vector]"), "points[0].observables: vector is given twice; give each observable"),
+        (entry("observables: [{vector: 3}]"), "points[0].observables.vector: 3 takes no value; write vector"),
+        (
+            entry("drive: none, replicates: {weights: 5, drives: 2}"),
+            "points[0].drive: none is the same in every draw; nest only a drive that is random",
+        ),
+        (
+            entry("replicates: {weights: 5, states: 2}"),
+            "points[0].state_std: 0.0 is one and the same state; nest states with state_std above 0",
+        ),
         (entry("init: &x {recurrent: *x}"), "points[0].init.recurrent: contains itself, through an anchor; write out"),
         (entry("state_std: &w [1, *w]"), "points[0].state_std[1]: contains itself, through an anchor; write out"),
-        (
-            entry("replicates: {half_width: 0.005, max: 1000000}"),
-            "is a target, which a study does not support yet; give a whole number, or use rnnmc measure --target-half-",
-        ),
         (
             entry("width: 100001").replace("width: 2, ", ""),
             "points[0].width: 100001 is not a possible width; give a nu",
@@ -176,7 +184,7 @@ def entry(more, cell="tanh", width=2):
         (entry("horizons: [1, 2147483648]"), "points[0].horizons[1]: 2147483648 is not a horizon"),
         (entry("horizons: {to: 2147483648}"), "points[0].horizons.to: 2147483648 is not possible"),
         (entry("horizons: {to: 10, per_decade: 10001}"), "points[0].horizons.per_decade: 10001 is not possible"),
-        (entry("replicates: 2147483648"), "is not a possible replicates; give a number of at most 2147483647"),
+        (entry("replicates: 2147483648"), "replicates: 2147483648 is not possible; give a whole number"),
         (entry("seed: 9223372036854775808"), "is not a possible seed; give a number below 9223372036854775808"),
         (
             entry(f"seed: {list(range(1100))}, state_std: {list(range(1000))}"),
@@ -203,10 +211,10 @@ def test_a_bad_point_is_refused_with_its_path_its_value_and_a_remedy(refused, te
         ("horizons: {to: 100, per_decade: 0}", "horizons.per_decade: 0 is not possible"),
         ("horizons: {until: 100}", "horizons.until: "),
         ("horizons: {per_decade: 4}", "is not {to: steps, per_decade: number} nor a list of steps"),
-        ("replicates: 0", "replicates: 0 is not a possible replicates; give a number of at least 1"),
-        ("replicates: true", "replicates: true is not a whole number"),
-        ("replicates: many", "replicates: many is not a whole number"),
-        ("replicates: 1.5", "replicates: 1.5 is not a whole number"),
+        ("replicates: 0", "replicates: 0 is not possible; give a whole number of at least 1 and at most 2147483647"),
+        ("replicates: true", "replicates: true is not possible; give a whole number"),
+        ("replicates: many", "replicates: many is not possible; give a whole number"),
+        ("replicates: 1.5", "replicates: 1.5 is not possible; give a whole number"),
         ("seed: -1", "seed: -1 is not a possible seed"),
         ("interval: exact", "interval: exact is not known; give 'wilson', 'jeffreys', 'clopper-pearson'"),
         ("thresholds: {vanish: 0}", "thresholds.vanish: 0 is not a possible vanish; give a number above 0"),
@@ -221,8 +229,24 @@ def test_a_bad_point_is_refused_with_its_path_its_value_and_a_remedy(refused, te
         ("study: a b", "study: a b is not a name; give letters, digits"),
         ("thresholds: null", "thresholds: null is not a mapping; give for example {vanish: 1.0e-3, explode: 1.0e+3}"),
         ("thresholds: {vanish: .inf}", "thresholds.vanish: Infinity is not finite; give a finite number"),
-        ("replicates: {half_width: 0.005, max: 10}", "is a target, which a study does not support yet; give a whole"),
-        ("replicates: 2147483648", "replicates: 2147483648 is not a possible replicates; give a number of at most"),
+        ("replicates: 2147483648", "replicates: 2147483648 is not possible; give a whole number"),
+        (
+            "replicates: {}",
+            "replicates: {} is not a number of replicates; give a number, {half_width: 0.01, max: 100000} or",
+        ),
+        ("replicates: {max: 10}", "replicates.half_width: nothing is given; this key is needed"),
+        ("replicates: {half_width: 0.01}", "replicates.max: nothing is given; this key is needed"),
+        (
+            "replicates: {half_width: 0.6, max: 10}",
+            "replicates.half_width: 0.6 is not a possible half_width; give a number",
+        ),
+        ("replicates: {half_width: 0.01, drives: 10}", "is not a number of replicates; give a number, {half_width"),
+        ("replicates: {drives: 10}", "replicates.weights: nothing is given; this key is needed"),
+        (
+            "replicates: {weights: 5, drives: 5000}",
+            "replicates.drives: 5000 is not possible; give a whole number of at",
+        ),
+        ("replicates: {weights: 5, drives: 100, states: 100}", "are too many; give at most 4096 a weight draw"),
         (f"horizons: {list(range(1, 100002))}", "horizons: 100001 horizons are too many; give at most 100000"),
     ],
 )
@@ -516,6 +540,8 @@ points:
     init: {{recurrent: {{identity: {{}}}}}}
     drive: {{file: {{path: {SUNSPOTS}, column: SUNACTIVITY}}}}
   - {{cell: tanh, width: 3, drive: {{constant: 2}}, horizons: {{to: 50}}, seed: 4, replicates: 3}}
+  - {{cell: tanh, width: 3, state_std: 1, replicates: {{weights: 5, drives: 2, states: 3}}, observables: [vector]}}
+  - {{cell: tanh, width: 3, state_std: 1, replicates: {{half_width: 0.01, max: 5000}}}}
 """
 
 
@@ -525,7 +551,7 @@ def test_what_a_study_writes_reads_back_to_the_same_points_through_yaml_and_json
     for content in (yaml.safe_load(yaml.safe_dump(written)), json.loads(json.dumps(written))):
         again = read_study(content, "again")
         assert [p.point.key for p in again.points] == [p.point.key for p in study.points]
-        assert [p.replicates for p in again.points] == [p.replicates for p in study.points]
+        assert again.points == study.points
         assert [p.point.label for p in again.points] == [p.point.label for p in study.points]
         assert again.thresholds == study.thresholds
         assert again.interval == "jeffreys"

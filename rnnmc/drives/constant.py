@@ -14,6 +14,7 @@ class ConstantDrive(Drive):
     """x_t = value in every component."""
 
     name, main = "constant", "value"
+    is_random = False
     formula = "x_t = value"
     source = "physics.md section 3"
     value: Finite = 1.0

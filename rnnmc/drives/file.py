@@ -35,6 +35,11 @@ class FileDrive(Drive):
     wrap: bool = True
     digest: str = ""
 
+    @property
+    def is_random(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Where to start is drawn, unless every replicate starts at the first row."""
+        return self.wrap
+
     @model_validator(mode="after")
     def _read(self) -> FileDrive:
         digest, _ = _content(self.path)

@@ -16,6 +16,7 @@ rule aggregate:
         directory=lambda wildcards, input: Path(input[0]).parent,
         thresholds=study_run.study.thresholds.model_dump(),
         interval=study_run.study.interval,
+        oracles=study_run.study.oracles,
     log:
         f"{study_run.directory}/logs/aggregate.log",
     conda:

@@ -25,7 +25,7 @@ rule sample:
         f"{study_run.directory}/samples/cell={{cell}}/{{key}}/_manifest.json",
     params:
         directory=lambda wildcards, input: Path(input[0]).parent,
-        replicates=lambda wildcards: study_run.replicates[wildcards.key],
+        wanted=lambda wildcards: study_run.wanted[wildcards.key],
         device=study_run.device,
     log:
         f"{study_run.directory}/logs/sample/{{cell}}/{{key}}.log",

@@ -1,0 +1,76 @@
+"""What every observable offers: the columns that it stores, and a watch over the steps of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from rnnmc.registry import Described
+
+if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
+    from rnnmc.chain import State, Step
+    from rnnmc.layout import Layout
+    from rnnmc.study import DesignPoint
+
+
+class Watch(Protocol):
+    """Follows the chain of one tile of R replicates, step by step."""
+
+    def see(self, step: Step) -> None:
+        """Take note of one step; they come in order, from the first to the last horizon."""
+        ...
+
+    def values(self) -> dict[str, np.ndarray]:
+        """column -> (R, m) or, for a column of lists, (R, m, length); rows are in the order of `Observable.index`.
+
+        NaN, or -1 in a column of whole numbers, means that there is no such number, and is stored as null. Asked for
+        once, after the last step.
+        """
+        ...
+
+
+class Observable(Described):
+    """Something more to look at along a chain than its norm. Subclass it, set the attributes, write the methods.
+
+    It looks on: it changes no number of the samples. Its rows have the keys of the samples (point, block, replicate);
+    each replicate has the same m rows, told apart by labels.
+
+    labels: name -> Arrow type of the columns that say what a row is about, such as its horizon in steps.
+    columns: name -> Arrow type of the columns of values.
+    steps_power: its work grows as this power of the number of steps.
+    """
+
+    labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32()}
+    columns: ClassVar[Mapping[str, pa.DataType]]
+    steps_power: ClassVar[int] = 1
+
+    def check(self, point: DesignPoint) -> None:
+        """Raise ValueError where this point has no such thing: the rest of a sentence that starts with the name."""
+
+    def index(self, point: DesignPoint) -> dict[str, np.ndarray]:
+        """label -> (m,): what each of the m rows of a replicate is about."""
+        return {"horizon": np.array(point.horizons, np.int32)}
+
+    def watch(
+        self, point: DesignPoint, layout: Layout, start: State, generators: Sequence[np.random.Generator]
+    ) -> Watch:
+        """A watch over one tile that starts at the state `start` (its dtype and device are the chain's).
+
+        generators: one for each of the parts of equal size that the tile's replicates are drawn in, for random
+        directions; nothing else draws from them.
+        """
+        raise NotImplementedError
+
+    def schema(self) -> pa.Schema:
+        """Of its shards: the keys, the labels, the values."""
+        return pa.schema([*KEYS.items(), *self.labels.items(), *self.columns.items()])
+
+
+KEYS: Mapping[str, pa.DataType] = {
+    "point": pa.dictionary(pa.int32(), pa.string()),
+    "block": pa.int32(),
+    "replicate": pa.int32(),
+}

@@ -1,0 +1,66 @@
+"""One vector, fixed before anything was drawn: for Gaussian weights its length has an exact law at every width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from rnnmc.observables.observable import Observable
+
+if TYPE_CHECKING:
+    from rnnmc.chain import Step
+
+
+class Vector(Observable):
+    """log ||P_T e_1||, in nats; -inf where it is exactly zero, +inf where the state or product has overflowed.
+
+    Carried by itself, as in a float32 product its column may lie too far below the others. Null once a single step has
+    shrunk it beyond the range of the chain's dtype.
+    """
+
+    name = "vector"
+    formula = "log ||P_T e_1||"
+    source = "Newman 1986; physics.md section 5"
+    columns: ClassVar[Mapping[str, pa.DataType]] = {"log_vector": pa.float64()}
+
+    def watch(self, point, layout, start, generators):
+        return _Watch(layout, start, set(point.horizons))
+
+
+class _Watch:
+    def __init__(self, layout, start, horizons: set[int]):
+        import torch
+
+        self.layout, self.horizons = layout, horizons
+        self.direction = tuple(torch.zeros_like(part) for part in start)
+        self.direction[0].narrow(layout.out_axis, 0, 1).fill_(1.0)
+        self.exponent = torch.zeros_like(layout.size(start[0]), dtype=torch.int64)
+        self.resolved = torch.ones_like(self.exponent, dtype=torch.bool)
+        self.logs: list[np.ndarray] = []
+
+    def see(self, step: Step) -> None:
+        import torch
+
+        from rnnmc.chain import rescaled, size_of
+
+        pushed = step.push(self.direction)
+        size, limits = size_of(self.layout, pushed), torch.finfo(pushed[0].dtype)
+        self.resolved = self.resolved & ~((size > 0) & (size < limits.tiny / limits.eps))
+        self.direction, self.exponent = rescaled(pushed, size, self.exponent)
+        if step.number in self.horizons:
+            rows = [self.layout.matrices(part).double() for part in self.direction]
+            length = torch.stack([row.square().sum((1, 2)) for row in rows]).sum(0).sqrt()
+            log = length.log() + self.exponent.flatten() * math.log(2)
+            log = log.where(self.resolved.flatten(), math.nan)
+            overflow = ~step.finite.flatten() | ~length.isfinite()
+            self.logs.append(log.masked_fill(overflow, math.inf).cpu().numpy())
+
+    def values(self) -> dict[str, np.ndarray]:
+        return {"log_vector": np.stack(self.logs, axis=1)}
+
+
+OBSERVABLE = Vector
