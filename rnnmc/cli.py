@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from rnnmc.errors import RunError, UsageError
-from rnnmc.options import in_json, initialisation, known_device, parsed
+from rnnmc.options import in_rows, initialisation, known_device, parsed
 
 app = typer.Typer(
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
@@ -89,7 +89,9 @@ def measure(
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="of every draw")] = 7888,
-    observables: Annotated[str, typer.Option(help="comma-separated")] = "norms",
+    observables: Annotated[
+        str, typer.Option(help="what else to look at (see `rnnmc observables`): names with commas, or a list in YAML")
+    ] = "norms",
     out: Annotated[Path | None, typer.Option(help="also write the samples to this Parquet file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the statistics as JSON")] = False,
     address: Address = None,
@@ -104,7 +106,7 @@ def measure(
     point = DesignPoint(
         cell=cell, width=width, init=initialisation(init, gain, input_std, bias or []), drive=parsed(drive),
         weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
-        observables=observables.split(","),
+        observables=parsed(observables) if observables[:1] in ("[", "{") else observables.split(","),
     )  # fmt: skip
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     if out is not None and out.is_dir():
@@ -118,30 +120,39 @@ def _measure(
     point: Any, replicates: int, half_width: float | None, thresholds: Any, device: str, address: str | None,
     out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    from rnnmc.measuring import known_within, measure_samples, measure_until
+    from rnnmc.block import SAMPLES
+    from rnnmc.files import write_whole
+    from rnnmc.measuring import known_within, measure_observed, measure_until
     from rnnmc.progress import progress
     from rnnmc.statistics import point_statistics
-    from rnnmc.store import write_whole
-    from rnnmc.tables import horizon_table
+    from rnnmc.stopping import INTERVAL
+    from rnnmc.summaries import Settings, summary_of
+    from rnnmc.tables import frame_table, horizon_table
 
-    interval = "wilson" if half_width is None else "confidence-sequence"
+    interval = "wilson" if half_width is None else INTERVAL
     with progress(point.label, replicates if half_width is None else None) as report:
         if half_width is None:
-            samples = measure_samples(point, replicates, device, address, report)
+            seen = measure_observed(point, replicates, device, address, report)
         else:
-            samples = measure_until(point, half_width, thresholds, device, address, report)
+            seen = measure_until(point, half_width, thresholds, device, address, report)
+    samples = seen[SAMPLES]
     if half_width is not None and (reached := known_within(samples, thresholds)) > half_width:
         print(f"rnnmc: a million replicates give +- {reached:.2g}, not yet +- {half_width:g}", file=sys.stderr)
     statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, interval)
-    if out is not None:
+    settings = Settings(thresholds.vanish, thresholds.explode, interval)
+    summaries = {}
+    for one in point.observables:
+        summary = summary_of(one.name)
+        summaries[one.name] = summary.beside(point, summary.summarise(one, seen[one.name], settings))
+    for kind, frame in seen.items() if out is not None else ():
         content = io.BytesIO()
-        samples.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
-        write_whole(out, content.getvalue())
+        frame.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
+        write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
     if as_json:
-        rows = [{name: in_json(value) for name, value in row.items()} for row in statistics.to_dicts()]
-        print(json.dumps({"point": point.written(), "statistics": rows}, allow_nan=False))
+        said = {name: in_rows(frame) for name, frame in ({"statistics": statistics} | summaries).items()}
+        print(json.dumps({"point": point.written()} | said, allow_nan=False))
         return
-    _print(horizon_table(statistics, point.label))
+    _print(horizon_table(statistics, point.label), *(frame_table(frame, name) for name, frame in summaries.items()))
 
 
 @app.command()
@@ -150,9 +161,9 @@ def run(
 ) -> None:
     """Run a whole study without Snakemake: the same results in the same files."""
     from rnnmc import pipeline
+    from rnnmc.aggregation import aggregate
     from rnnmc.cluster import connected
     from rnnmc.progress import progress
-    from rnnmc.store import Place
     from rnnmc.study import load_study
 
     study, device = load_study(study_file), known_device(device)
@@ -160,22 +171,21 @@ def run(
         raise UsageError(f"--results: {results} is a file; give a folder")
     directory = pipeline.folder_of(study, results)
     points = pipeline.plan(study, directory)
-    jobs = pipeline.jobs_missing(directory, points)
+    jobs = pipeline.jobs_missing(directory, points, study.thresholds)
     if jobs:
         with (
             connected(address, dashboard=True) as cluster,
-            progress(study.study, sum(job.replicates for job in jobs)) as report,
+            progress(study.study, pipeline.replicates_of(jobs, points)) as report,
         ):
             print(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
                 file=sys.stderr,
             )
-            pipeline.sample(directory, jobs, cluster, device, report)
+            pipeline.sample_all(directory, points, study.thresholds, cluster, device, report)
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
-    for planned in points:
-        pipeline.write_manifest(directory, Place.of(planned))
-    pipeline.aggregate(directory, study.thresholds, study.interval)
+        pipeline.sample_all(directory, points, study.thresholds, None, device)
+    aggregate(directory, study.thresholds, study.interval, study.oracles)
     pipeline.report(directory)
     show(directory)
 
@@ -194,18 +204,21 @@ def sample(directory: Folder, key: str, device: Device = "auto", cpus: int | Non
     """Sample one design point of a planned study over Ray: a job of the workflow."""
     from rnnmc import pipeline
     from rnnmc.cluster import connected
+    from rnnmc.places import planned_points
     from rnnmc.progress import progress
-    from rnnmc.store import Place, planned_points
+    from rnnmc.study import Thresholds
 
-    (planned,) = planned_points(directory, {key})
-    jobs = pipeline.jobs_missing(directory, [planned])
-    if jobs:
-        with (
-            connected(cpus=cpus) as cluster,
-            progress(planned.point.label, sum(job.replicates for job in jobs)) as report,
-        ):
-            pipeline.sample(directory, jobs, cluster, known_device(device), report)
-    pipeline.write_manifest(directory, Place.of(planned))
+    points = planned_points(directory, {key})
+    thresholds = Thresholds.checked(**pipeline.study_said(directory)["thresholds"])
+    jobs = pipeline.jobs_missing(directory, points, thresholds)
+    if not jobs:
+        pipeline.sample_all(directory, points, thresholds, None, known_device(device))
+        return
+    with (
+        connected(cpus=cpus) as cluster,
+        progress(points[0].point.label, pipeline.replicates_of(jobs, points)) as report,
+    ):
+        pipeline.sample_all(directory, points, thresholds, cluster, known_device(device), report)
 
 
 @app.command()
@@ -256,6 +269,7 @@ def statistics(
 ) -> None:
     """Aggregate the samples again: other thresholds, other intervals. Samples nothing."""
     from rnnmc import pipeline
+    from rnnmc.aggregation import aggregate
     from rnnmc.intervals import KINDS
     from rnnmc.study import Thresholds
 
@@ -264,7 +278,7 @@ def statistics(
     if interval not in (None, *KINDS):
         raise UsageError(f"--interval: {interval} is not known; give {', '.join(KINDS)}")
     thresholds = Thresholds.checked(**(said["thresholds"] | given))
-    pipeline.aggregate(directory, thresholds, interval or said["interval"])
+    aggregate(directory, thresholds, interval or said["interval"], said.get("oracles", False))
     if thresholds.model_dump() != said["thresholds"] or interval not in (None, said["interval"]):
         (directory / "points.parquet").touch()  # what is not the study's own, the next run of the workflow makes anew
     print(directory / "statistics.parquet")
@@ -283,9 +297,12 @@ def show(directory: Folder) -> None:
     """Print the main table and where the page is: the last words of a run."""
     import polars as pl
 
-    from rnnmc.tables import main_table
+    from rnnmc.tables import coverage_table, main_table, study_points
 
-    _print(main_table(pl.read_parquet(directory / "statistics.parquet"), pl.read_parquet(directory / "points.parquet")))
+    points = study_points(pl.read_parquet(directory / "points.parquet"))
+    _print(main_table(pl.read_parquet(directory / "statistics.parquet"), points))
+    if (directory / "coverage.parquet").exists():
+        _print(coverage_table(pl.read_parquet(directory / "coverage.parquet")))
     print(directory / "report.html")
 
 
@@ -304,6 +321,14 @@ def initialisers() -> None:
 
     _list("preset", {name: (preset.formula, preset.source) for name, preset in presets().items()})
     _list("law", {name: (law.formula, law.source) for name, law in laws().items()})
+
+
+@app.command()
+def observables() -> None:
+    """List what can be looked at along a chain beside its norm, with formula and source."""
+    from rnnmc.observables import observables as all_observables
+
+    _list("observable", {name: (one.formula, one.source) for name, one in all_observables().items()})
 
 
 @app.command()

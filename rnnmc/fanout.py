@@ -11,6 +11,7 @@ import platform
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rnnmc.block import partition, run_block
+from rnnmc.block import SAMPLES, observe_block, partition
 from rnnmc.cluster import NAMESPACE, Cluster
 from rnnmc.errors import RunError, UsageError
 from rnnmc.study import DesignPoint
@@ -49,31 +50,36 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job. error: one sentence, or "". table: the samples, where no folder was given for them."""
+    """What came of a job. error: one sentence, or "". tables: what was sampled, where no folder was given for it."""
 
     key: str
     block: int
     replicates: int
     seconds: float
     error: str = ""
-    table: pa.Table | None = None
+    tables: dict[str, pa.Table] | None = None
 
 
 def make_block(message: dict[str, Any], directory: str, device: str, source: dict[str, Any]) -> Done:
     """Sample one block and store its shard below `directory`, or return it where that is "". The work of one task."""
-    from rnnmc.store import claimed, write_shard
+    from rnnmc.store import DamagedShard, claimed, found_shard, kinds, write_shard
 
     point, block, count = DesignPoint(**message["point"]), message["block"], message["replicates"]
     begin = time.perf_counter()
     if not directory:
-        table = run_block(point, block, count, device)
-        return Done(point.key, block, count, time.perf_counter() - begin, table=table)
-    with claimed(Path(directory), point, block):
-        table = run_block(point, block, count, device)
+        tables = observe_block(point, block, count, device)
+        return Done(point.key, block, count, time.perf_counter() - begin, tables=tables)
+    folder = Path(directory)
+    with claimed(folder, point, block):
+        tables = observe_block(point, block, count, device)
     seconds = time.perf_counter() - begin
     cut = partition(point)
     made = {"device": _device_name(device), "kernel": cut.kernel, "tile": cut.tile, "wall_seconds": round(seconds, 3)}
-    write_shard(Path(directory), point, block, table, source | made)
+    for kind in kinds(point):
+        with suppress(DamagedShard):
+            if found_shard(folder, point, block, count, kind):
+                continue  # sampled before, when another observable was asked for
+        write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)
     return Done(point.key, block, count, seconds)
 
 

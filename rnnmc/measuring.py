@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from rnnmc.block import partition, step_flop
+from rnnmc.block import SAMPLES, partition, step_flop
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.errors import UsageError
 from rnnmc.intervals import KINDS
-from rnnmc.pipeline import as_frame, jobs_of, sample
+from rnnmc.pipeline import jobs_of, sample
 from rnnmc.progress import Report
+from rnnmc.reading import as_frame
 from rnnmc.statistics import point_statistics
+from rnnmc.stopping import counts_of, half_widths, replicates_enough
 from rnnmc.study import DesignPoint, PlannedPoint, Thresholds
 
 if TYPE_CHECKING:
@@ -30,15 +34,25 @@ def measure_samples(
     Small work runs in this process, larger work over a local Ray, or over the one at `address` or RAY_ADDRESS.
     Raises UsageError for a count below 1 or a device that is not there, RunError when a block failed.
     """
+    return measure_observed(point, replicates, device, address, report)[SAMPLES]
+
+
+def measure_observed(
+    point: DesignPoint, replicates: int, device: str = "auto", address: str | None = None, report: Report | None = None
+) -> dict[str, pl.DataFrame]:
+    """As `measure_samples`, the samples under "samples", and what each observable of the point saw under its name."""
     if type(replicates) is not int or replicates < 1:
         raise UsageError(f"replicates: {replicates!r} is not possible; give a whole number of at least 1")
-    return _frame(_tables(point, replicates, set(), device, address, report))
+    group = point.nested.group
+    if replicates % group:
+        raise UsageError(f"replicates: {replicates} is no multiple of the {group} that share a weight draw; give one")
+    return _frames(_tables(point, replicates, set(), device, address, report))
 
 
 def _tables(
     point: DesignPoint, replicates: int, known: set[int], device: str, address: str | None, report: Report | None
-) -> dict[int, pa.Table]:
-    """block -> samples, of the blocks that so many replicates need and that are not `known`."""
+) -> dict[int, dict[str, pa.Table]]:
+    """block -> what was sampled, of the blocks that so many replicates need and that are not `known`."""
     jobs = [job for job in jobs_of([PlannedPoint(point=point, replicates=replicates)]) if job.block not in known]
     work = step_flop(point) * point.horizons[-1] * sum(job.replicates for job in jobs)
     address = address or os.environ.get("RAY_ADDRESS")
@@ -47,11 +61,12 @@ def _tables(
     else:
         with connected(address) as cluster:
             every = sample(None, jobs, cluster, device, report)
-    return {done.block: done.table for done in every if done.table is not None}
+    return {done.block: done.tables for done in every if done.tables is not None}
 
 
-def _frame(tables: dict[int, pa.Table]) -> pl.DataFrame:
-    return as_frame(pa.concat_tables([tables[block] for block in sorted(tables)]))
+def _frames(tables: dict[int, dict[str, pa.Table]]) -> dict[str, pl.DataFrame]:
+    blocks = [tables[block] for block in sorted(tables)]
+    return {kind: as_frame(pa.concat_tables([block[kind] for block in blocks])) for kind in blocks[0]}
 
 
 def measure(
@@ -70,7 +85,7 @@ def measure(
     if interval not in KINDS:
         raise UsageError(f"interval: {interval!r} is not known; give {', '.join(KINDS)}")
     samples = measure_samples(point, replicates, device, address)
-    return point_statistics(samples, wanted.vanish, wanted.explode, interval)
+    return point_statistics(samples, wanted.vanish, wanted.explode, interval, group=point.nested.group)
 
 
 def measure_until(
@@ -81,39 +96,33 @@ def measure_until(
     address: str | None = None,
     report: Report | None = None,
     most: int = 1_000_000,
-) -> pl.DataFrame:
-    """Samples of as many replicates as make P(vanish) and P(explode) at the last horizon known to +- half_width.
+) -> dict[str, pl.DataFrame]:
+    """What `measure_observed` gives, of as many replicates as know P(vanish) and P(explode) to +- half_width.
 
-    Whole blocks are added until the 95 % confidence sequence of both is that narrow, or `most` replicates are
-    reached. The decision looks at the contiguous run of blocks from the first on, one block more at a time, so that
-    the number of replicates depends on neither timing nor workers. Intervals that hold for a number of replicates
-    chosen this way are those of kind "confidence-sequence". physics.md section 8.
+    Whole blocks are added until `rnnmc.stopping.replicates_enough`, or `most` replicates are reached: a number that
+    depends on neither timing nor workers. Intervals that hold for it are those of kind "confidence-sequence".
     """
     if not 0 < half_width < 0.5:
         raise UsageError(f"target half-width: {half_width:g} is not possible; give a number between 0 and 0.5")
     import polars as pl
 
     block = partition(point).block
-    tables: dict[int, pa.Table] = {}
-    replicates = looked_at = 0
-    samples = pl.DataFrame()
-    while replicates < most:
-        replicates = min(max(2 * replicates, block), most)
-        tables |= _tables(point, replicates, set(tables), device, address, report)
-        samples = _frame(tables)
-        for enough in range(looked_at + block, replicates + 1, block):
-            first = samples.filter(pl.col("replicate") < enough)
-            if known_within(first, thresholds) <= half_width:
-                return first
-        looked_at = replicates
-    return samples
+    tables: dict[int, dict[str, pa.Table]] = {}
+    replicates, enough = block, None
+    while enough is None:
+        tables |= _tables(point, min(replicates, most), set(tables), device, address, report)
+        enough = replicates_enough(_last(_frames(tables)[SAMPLES]), block, most, half_width, thresholds)
+        replicates *= 2
+    return {kind: frame.filter(pl.col("replicate") < enough) for kind, frame in _frames(tables).items()}
+
+
+def _last(samples: pl.DataFrame) -> NDArray[np.float64]:
+    """(replicates,) log_spectral at the last horizon."""
+    return samples.filter(samples["horizon"] == samples["horizon"].max())["log_spectral"].to_numpy()
 
 
 def known_within(samples: pl.DataFrame, thresholds: Thresholds) -> float:
     """The wider of the half-widths of the confidence sequences of P(vanish) and P(explode) at the last horizon."""
-    import polars as pl
-
-    last = samples.filter(pl.col("horizon") == samples["horizon"].max())
-    statistics = point_statistics(last, thresholds.vanish, thresholds.explode, "confidence-sequence")
-    row = statistics.filter(pl.col("measure") == "log_spectral").row(0, named=True)
-    return max((row[f"p_{event}_at_high"] - row[f"p_{event}_at_low"]) / 2 for event in ("vanish", "explode"))
+    log_norm = _last(samples)
+    every = np.array([len(log_norm)])
+    return float(half_widths(*counts_of(log_norm, every, thresholds), every)[0])

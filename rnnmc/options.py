@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnmc.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def parsed(text: str) -> Any:
@@ -54,8 +57,12 @@ def initialisation(init: str, gain: float | None, input_std: float | None, bias:
     return roles | ({"bias": of_gates} if of_gates else {})
 
 
-def in_json(value: Any) -> Any:
-    """JSON has no infinities: they become the texts "Infinity" and "-Infinity", which most readers turn back."""
+def in_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table for JSON, which has no infinities: they become the texts "Infinity" and "-Infinity"."""
+    return [{name: _in_json(value) for name, value in row.items()} for row in frame.to_dicts()]
+
+
+def _in_json(value: Any) -> Any:
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     return value

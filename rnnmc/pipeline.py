@@ -9,32 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from rnnmc.block import blocks, partition
+from rnnmc.aggregation import read_tables
+from rnnmc.block import SAMPLES, blocks, partition
 from rnnmc.cluster import Cluster
 from rnnmc.errors import RunError, UsageError
 from rnnmc.fanout import Done, Job, fan_out, in_process
+from rnnmc.files import write_whole
+from rnnmc.places import Place, manifest_path, places, planned_points, write_study
 from rnnmc.progress import Report
+from rnnmc.stopping import replicates_enough
 from rnnmc.store import (
     DamagedShard,
-    Place,
+    found_shard,
+    kinds,
     missing,
-    places,
-    planned_points,
-    point_folder,
     read_shard,
-    samples,
     samples_digest,
     shard_path,
     shards,
-    write_study,
-    write_whole,
 )
 from rnnmc.study import PlannedPoint, Study, Thresholds
 
 if TYPE_CHECKING:
-    import polars as pl
+    pass
 
 
 def folder_of(study: Study, results: str | Path = "results") -> Path:
@@ -54,10 +51,69 @@ def jobs_of(points: Sequence[PlannedPoint]) -> list[Job]:
     return [Job(point, block, count, len(wanted)) for point, wanted in cut for block, count in wanted]
 
 
-def jobs_missing(directory: Path, points: Sequence[PlannedPoint]) -> list[Job]:
-    """The blocks that are still to be sampled, in plan order. Raises DamagedShard for what is there but not whole."""
-    absent = {(planned.point.key, block) for planned in points for block, _ in missing(directory, Place.of(planned))}
-    return [job for job in jobs_of(points) if (job.point.key, job.block) in absent]
+def jobs_missing(
+    directory: Path, points: Sequence[PlannedPoint], thresholds: Thresholds | None = None, slots: int = 1
+) -> list[Job]:
+    """The blocks that are to be sampled next, in plan order. Raises DamagedShard for what is there but not whole.
+
+    Of a point with a half-width, as many blocks as there are again, and no fewer than `slots`, which keep a cluster
+    busy; none once the `thresholds` of the study say that it has enough. Of any other point, all that are missing.
+    """
+    jobs = []
+    for planned in points:
+        place = Place.of(planned)
+        absent = [block for block, _ in missing(directory, place)]
+        if absent and planned.half_width is not None:
+            wanted = thresholds or Thresholds()
+            known = absent[0]
+            enough = settled(directory, place, wanted) is not None
+            absent = [] if enough else [block for block in absent if block < known + max(known, slots)]
+        chosen = set(absent)
+        jobs += [job for job in jobs_of([planned]) if job.block in chosen]
+    return jobs
+
+
+def replicates_of(jobs: Sequence[Job], points: Sequence[PlannedPoint]) -> int | None:
+    """Replicates of these jobs, the next of these points; None where a half-width decides whether more will follow."""
+    return None if any(planned.half_width for planned in points) else sum(job.replicates for job in jobs)
+
+
+def settled(directory: Path, place: Place, thresholds: Thresholds) -> int | None:
+    """How many replicates of a place are enough, or None while that is not known. Without a half-width, all of them.
+
+    Looks at the contiguous run of blocks from the first on: see `rnnmc.stopping`.
+    """
+    import numpy as np
+
+    if place.half_width is None:
+        return place.replicates
+    last = []
+    for block, count in place.first(place.most).blocks():
+        every = [found_shard(directory, place, block, count, kind) for kind in kinds(place)]
+        if every[0] is None or None in every:
+            break
+        last.append(every[0].first(count)["log_spectral"].to_numpy()[len(place.horizons) - 1 :: len(place.horizons)])
+    if not last:
+        return None
+    return replicates_enough(np.concatenate(last), place.block, place.most, place.half_width, thresholds)
+
+
+def sample_all(
+    directory: Path,
+    points: Sequence[PlannedPoint],
+    thresholds: Thresholds,
+    cluster: Cluster | None,
+    device: str,
+    report: Report | None = None,
+) -> None:
+    """Sample what is missing of the planned points until nothing is; leave the manifest of each. Raises RunError."""
+    slots = cluster.cpus if cluster else 1
+    while jobs := jobs_missing(directory, points, thresholds, slots):
+        sample(directory, jobs, cluster, device, report)
+    for planned in points:
+        place = Place.of(planned)
+        enough = settled(directory, place, thresholds)
+        write_manifest(directory, place.first(place.replicates if enough is None else enough))
 
 
 def sample(
@@ -84,63 +140,29 @@ def sample(
 
 def write_manifest(directory: Path, place: Place) -> Path:
     """Say that a place is complete, and by which samples. Raises RunError while blocks are missing."""
-    digests = {}
-    for block, _, shard in shards(directory, place):
-        if shard is None:
-            raise RunError(f"block {block} of {place.label} is missing; run again to go on")
-        digests[block] = shard.facts["samples"]
+    digests: dict[str, dict[int, str]] = {}
+    for kind in kinds(place):
+        of_kind = digests.setdefault(kind.name if kind else SAMPLES, {})
+        for block, _, shard in shards(directory, place, kind):
+            if shard is None:
+                raise RunError(f"block {block} of {place.label} is missing; run again to go on")
+            of_kind[block] = shard.facts["samples"]
     path = manifest_path(directory, place)
-    said = {"point": place.key, "replicates": place.replicates, "samples": digests}
-    write_whole(path, json.dumps(said, indent=1).encode())
+    said = {"point": place.key, "replicates": place.replicates, "half_width": place.half_width}
+    write_whole(path, json.dumps(said | digests, indent=1).encode())
     return path
-
-
-def manifest_path(directory: Path, place: Place) -> Path:
-    """Where the manifest of a place lies; readers of Parquet folders pass over such a name."""
-    return point_folder(directory, place) / "_manifest.json"
 
 
 def drop_stale_manifests(directory: Path, wanted: Sequence[Place]) -> None:
     """Remove the manifest of each place that has lost a shard since, so that a workflow fills it in again."""
     for place in wanted:
         manifest = manifest_path(directory, place)
-        if manifest.exists() and not all(shard_path(directory, place, block).exists() for block, _ in place.blocks()):
+        if not manifest.exists():
+            continue
+        decided = place.first(json.loads(manifest.read_bytes()).get("replicates", 0)) if place.half_width else place
+        paths = [shard_path(directory, place, block, kind) for kind in kinds(place) for block, _ in decided.blocks()]
+        if not all(path.exists() for path in paths):
             manifest.unlink(missing_ok=True)
-
-
-def samples_of(directory: Path, place: Place) -> pl.DataFrame:
-    """All samples of one place, proved whole, as a Polars frame."""
-    return as_frame(samples(directory, place))
-
-
-def as_frame(table: pa.Table) -> pl.DataFrame:
-    """Samples as a Polars frame."""
-    import polars as pl
-
-    frame = pl.from_arrow(table)
-    if not isinstance(frame, pl.DataFrame):
-        raise TypeError("samples are a table")
-    return frame
-
-
-def aggregate(directory: Path, thresholds: Thresholds, interval: str) -> pl.DataFrame:
-    """Statistics of every planned point, also left as statistics.parquet and statistics.csv. One point at a time."""
-    import io
-
-    import polars as pl
-
-    from rnnmc.statistics import point_statistics
-
-    frames = [
-        point_statistics(samples_of(directory, place), thresholds.vanish, thresholds.explode, interval)
-        for place in places(directory)
-    ]
-    statistics = pl.concat(frames)
-    parquet = io.BytesIO()
-    statistics.write_parquet(parquet)
-    write_whole(directory / "statistics.parquet", parquet.getvalue())
-    write_whole(directory / "statistics.csv", statistics.write_csv().encode())
-    return statistics
 
 
 def report(directory: Path) -> Path:
@@ -151,14 +173,14 @@ def report(directory: Path) -> Path:
 
     said = study_said(directory)
     try:
-        statistics = pl.read_parquet(directory / "statistics.parquet")
+        tables = read_tables(directory)
         points = pl.read_parquet(directory / "points.parquet")
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(
             f"{directory}: statistics.parquet or points.parquet cannot be read ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from None
-    return write_report(directory, said, points, statistics)
+    return write_report(directory, said, points, tables)
 
 
 def study_said(directory: Path) -> dict[str, Any]:
@@ -199,24 +221,26 @@ class Verdict:
 def verify(directory: Path) -> Verdict:
     """Prove every shard of a study folder, and compare what is there with what is planned."""
     damaged, absent, digest, read, known = [], [], hashlib.sha256(), 0, set()
-    for place in places(directory):
+    for place, kind in [(one, kind) for one in places(directory) for kind in kinds(one)]:
+        # blocks sampled at the same time as the last one that was needed lie beyond it: no statistic counts them
+        known |= {shard_path(directory, place, block, kind) for block, _ in place.first(place.most).blocks()}
         for block, count in place.blocks():
-            path = shard_path(directory, place, block)
-            known.add(path)
+            path = shard_path(directory, place, block, kind)
             if not path.exists():
                 absent.append((place, block))
                 continue
             read += 1
             try:
-                table = read_shard(path, place.key).table.slice(0, count * len(place.horizons))
+                shard = read_shard(path, place.key, kind)
             except DamagedShard as error:
                 damaged.append(error)
                 continue
-            digest.update(samples_digest(table).encode())
-            if table.num_rows < count * len(place.horizons):
+            digest.update(samples_digest(shard.first(min(count, shard.replicates))).encode())
+            if found_shard(directory, place, block, count, kind) is None:
                 absent.append((place, block))
-    unplanned = sorted(path for path in (directory / "samples").rglob("*.parquet") if path not in known)
-    return Verdict(damaged, unplanned, absent, digest.hexdigest(), read)
+    stored = [path for folder in ("samples", "observables") for path in (directory / folder).rglob("*.parquet")]
+    unplanned = sorted(path for path in stored if path not in known)
+    return Verdict(damaged, unplanned, sorted(set(absent), key=absent.index), digest.hexdigest(), read)
 
 
 def repair(directory: Path, verdict: Verdict) -> None:

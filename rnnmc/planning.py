@@ -9,7 +9,8 @@ from rich.table import Table
 
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.forecast import costs
-from rnnmc.store import is_running, places, shard_path
+from rnnmc.places import places
+from rnnmc.store import is_running, kinds, shard_path
 from rnnmc.study import Study
 
 LISTED = 200  # design points named one by one; of more, only the sum is told
@@ -28,8 +29,11 @@ def cost_tables(study: Study) -> list[Table | str]:
         table.add_column(name, justify="right")
     for planned, one in list(zip(study.points, cost, strict=True))[:LISTED]:
         point = planned.point
-        numbers = (f"{planned.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}", f"{one.rows:,}")
+        most = "up to " if planned.half_width else ""
+        numbers = (f"{most}{planned.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}", f"{one.rows:,}")
         table.add_row(point.label, point.key, *numbers, _size(one.size), _time(one.seconds))
+        for name, seconds in one.observables.items():
+            table.add_row(f"  of which {name}", *[""] * 6, _time(seconds))
     seconds, longest = sum(one.seconds for one in cost), max(one.seconds / one.blocks for one in cost)
     total = (
         f"{len(cost):,} design points, {sum(c.blocks for c in cost):,} blocks, {sum(c.rows for c in cost):,} rows, "
@@ -48,7 +52,11 @@ def status_table(directory: Path) -> Table:
     sums = [0, 0, 0, 0]
     for place in places(directory):
         blocks = [block for block, _ in place.blocks()]
-        absent = [block for block in blocks if not shard_path(directory, place, block).exists()]
+        absent = [
+            block
+            for block in blocks
+            if not all(shard_path(directory, place, block, kind).exists() for kind in kinds(place))
+        ]
         running = sum(is_running(directory, place, block) for block in absent)
         row = [len(blocks) - len(absent), running, len(absent) - running, len(blocks)]
         sums = [a + b for a, b in zip(sums, row, strict=True)]

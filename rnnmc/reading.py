@@ -1,4 +1,4 @@
-"""Samples of a study for one's own analysis."""
+"""Samples of a study, for its statistics and for one's own analysis."""
 
 from __future__ import annotations
 
@@ -6,35 +6,67 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.errors import UsageError
-from rnnmc.store import places, point_folder
+from rnnmc.norms import STATUS
+from rnnmc.observables.observable import Observable
+from rnnmc.places import Place, places, point_folder
+from rnnmc.store import samples
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
 
-def scan(directory: str | Path) -> pl.LazyFrame:
+def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     """Samples of the study in `directory`, joined with their design points: one row a (replicate, horizon).
 
     Columns: point, block, replicate, horizon (steps), log_spectral, log_rms (nats), status, and the factors of
-    points.parquet, of which `block` and `horizon` are here replicates_a_block and last_horizon. Exactly the design
-    points and replicates that the study asks for, whatever else an earlier form of it has left. Reads no sample until
-    it is collected, and proves no checksum (`rnnmc verify` does). Raises UsageError where there are none.
+    points.parquet, of which `block` and `horizon` are here replicates_a_block and last_horizon. With the name of an
+    observable, what that one saw instead: its labels and columns. Exactly the design points and replicates that the
+    study asks for, or that its half-width has decided on, whatever else an earlier form of it has left. Reads no
+    sample until it is collected, and proves no checksum (`rnnmc verify` does). Raises UsageError where there are none.
     """
     import polars as pl
 
     directory = Path(directory)
-    folders = [
-        folder for place in places(directory) if any((folder := point_folder(directory, place)).glob("*.parquet"))
-    ]
-    if not folders:
-        raise UsageError(f"{directory}: has no samples yet; run the study first")
-    points = pl.scan_parquet(directory / "points.parquet").rename(
-        {"block": "replicates_a_block", "horizon": "last_horizon"}
+    found = []
+    for place in places(directory):
+        kind = next((one for one in place.observables if one.name == observable), None)
+        folder = point_folder(directory, place, kind)
+        if (kind or observable is None) and any(folder.glob("*.parquet")):
+            found.append((place, folder))
+    if not found:
+        what = f"saw nothing of {observable}" if observable else "has no samples yet"
+        raise UsageError(f"{directory}: {what}; {'name it under observables: and ' if observable else ''}run the study")
+    replicates = pl.LazyFrame({"point": [p.key for p, _ in found], "replicates": [p.replicates for p, _ in found]})
+    points = (
+        pl.scan_parquet(directory / "points.parquet")
+        .rename({"block": "replicates_a_block", "horizon": "last_horizon"})
+        .drop("replicates")
+        .join(replicates, on="point")
     )
-    status = pl.Enum(["ok", "dead", "overflow"])
+    rows = pl.scan_parquet([folder / "*.parquet" for _, folder in found], hive_partitioning=False)
+    if observable is None:
+        rows = rows.with_columns(pl.col("status").cast(pl.String).cast(pl.Enum(STATUS)))
     return (
-        pl.scan_parquet([folder / "*.parquet" for folder in folders], hive_partitioning=False)
-        .with_columns(pl.col("point").cast(pl.String), pl.col("status").cast(pl.String).cast(status))
+        rows.with_columns(pl.col("point").cast(pl.String))
         .join(points, on="point", how="inner")
         .filter(pl.col("replicate") < pl.col("replicates"))
     )
+
+
+def samples_of(directory: Path, place: Place, observable: Observable | None = None) -> pl.DataFrame:
+    """All samples of one place, or all that an observable saw, proved whole.
+
+    Raises DamagedShard, or RunError where blocks are missing.
+    """
+    return as_frame(samples(directory, place, observable))
+
+
+def as_frame(table: pa.Table) -> pl.DataFrame:
+    """Samples as a Polars frame."""
+    import polars as pl
+
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError("samples are a table")
+    return frame

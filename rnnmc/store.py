@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,14 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rnnmc.block import SCHEMA, blocks, partition
-from rnnmc.errors import RunError, UsageError
-from rnnmc.study import DesignPoint, PlannedPoint, Study
+from rnnmc.block import SCHEMA
+from rnnmc.errors import RunError
+from rnnmc.files import write_whole
+from rnnmc.observables.observable import Observable
+from rnnmc.places import Keyed, Place, point_folder
+from rnnmc.study import DesignPoint
 
 UNSIGNED = b"0" * 64
-FLOATS = ["log_spectral", "log_rms"]
 
 
 class DamagedShard(RunError):
@@ -48,62 +50,21 @@ class Shard:
     facts: dict[str, Any]
     table: pa.Table
 
+    @property
+    def replicates(self) -> int:
+        """How many are in it; all have the same number of rows."""
+        if "replicates" not in self.facts:  # as shards were before they could hold an observable
+            return self.table.num_rows // len(self.facts["point"]["horizons"])
+        return self.facts["replicates"]
 
-@dataclass(frozen=True)
-class Place:
-    """A planned point as far as its samples are concerned: read without importing a cell or opening a drive's file.
-
-    horizons: in steps. replicates: wanted. block: replicates of a block. label: for people.
-    """
-
-    key: str
-    cell: str
-    horizons: tuple[int, ...]
-    replicates: int
-    block: int
-    label: str
-
-    @classmethod
-    def of(cls, planned: PlannedPoint) -> Place:
-        """The place of a planned point."""
-        point = planned.point
-        size = partition(point).block
-        return cls(point.key, point.cell, point.horizons, planned.replicates, size, point.label)
-
-    def blocks(self) -> list[tuple[int, int]]:
-        """(block number, replicates wanted of it) for each block."""
-        return blocks(self.replicates, self.block)
+    def first(self, replicates: int) -> pa.Table:
+        """The rows of the first so many replicates."""
+        return self.table.slice(0, self.table.num_rows // self.replicates * replicates)
 
 
-Keyed = DesignPoint | Place  # what has a place in the store
-
-
-def point_folder(directory: Path, point: Keyed) -> Path:
-    """Where the shards of a design point lie."""
-    return directory / "samples" / f"cell={point.cell}" / point.key
-
-
-def shard_path(directory: Path, point: Keyed, block: int) -> Path:
-    """Where one shard lies."""
-    return point_folder(directory, point) / f"{block:06d}.parquet"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it appears whole or not at all, also when the power goes. Raises RunError."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise RunError(
-            f"{path}: cannot be written: {error.strerror or error}; make room or give another folder, then run again"
-        ) from error
+def shard_path(directory: Path, point: Keyed, block: int, observable: Observable | None = None) -> Path:
+    """Where one shard lies: of the samples, or of an observable."""
+    return point_folder(directory, point, observable) / f"{block:06d}.parquet"
 
 
 @contextmanager
@@ -147,30 +108,46 @@ def samples_digest(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def write_shard(directory: Path, point: DesignPoint, block: int, table: pa.Table, facts: dict[str, Any]) -> Path:
-    """Store the samples of one block with the facts of their making. Raises RunError when the disk refuses."""
+def write_shard(
+    directory: Path,
+    point: DesignPoint,
+    block: int,
+    table: pa.Table,
+    facts: dict[str, Any],
+    observable: Observable | None = None,
+) -> Path:
+    """Store the samples of one block, or what an observable saw, with the facts of their making.
+
+    Raises RunError when the disk refuses.
+    """
     said = {"point": point.written(), "key": point.key, "block": block, "seed": point.seed, "rows": table.num_rows}
-    said |= {"samples": samples_digest(table)} | facts
+    said |= {"observable": observable.written()} if observable else {}
+    said |= {"replicates": pc.count_distinct(table["replicate"]).as_py(), "samples": samples_digest(table)} | facts
+    schema = table.schema
+    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     buffer = io.BytesIO()
     with pq.ParquetWriter(
         buffer,
-        SCHEMA,
+        schema,
         compression="zstd",
-        use_dictionary=[n for n in SCHEMA.names if n not in FLOATS],  # pyright: ignore[reportArgumentType]
-        column_encoding=dict.fromkeys(FLOATS, "BYTE_STREAM_SPLIT"),  # a float32 in a float64 costs four bytes this way
+        use_dictionary=[n for n in schema.names if n not in floats],  # pyright: ignore[reportArgumentType]
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),  # a float32 in a float64 costs four bytes this way
     ) as writer:
         writer.write_table(table)
         writer.add_key_value_metadata({"rnnmc": json.dumps(said), "checksum": UNSIGNED.decode()})
     unsigned = buffer.getvalue()
     if unsigned.count(UNSIGNED) != 1:
         raise RunError(f"block {block} of {point.label}: the checksum has no place of its own in the file")
-    path = shard_path(directory, point, block)
+    path = shard_path(directory, point, block, observable)
     write_whole(path, unsigned.replace(UNSIGNED, hashlib.sha256(unsigned).hexdigest().encode()))
     return path
 
 
-def read_shard(path: Path, key: str) -> Shard:
-    """Read a shard and prove that it is whole and belongs to the point of this key. Raises DamagedShard."""
+def read_shard(path: Path, key: str, observable: Observable | None = None) -> Shard:
+    """Read a shard and prove that it is whole and belongs to the point of this key. Raises DamagedShard.
+
+    observable: whose shard it is, with whatever parameters; None for samples.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -187,115 +164,58 @@ def read_shard(path: Path, key: str) -> Shard:
     if facts["key"] != key or f"{facts['block']:06d}" != path.stem:
         raise DamagedShard(path, f"holds block {facts['block']} of {facts['key']}, not what its place says")
     table = file.read()
-    if table.schema.remove_metadata() != SCHEMA:
-        raise DamagedShard(path, "has other columns than samples have")
+    if table.schema.remove_metadata() != (observable.schema() if observable else SCHEMA):
+        raise DamagedShard(path, f"has other columns than {observable.name if observable else 'samples'} have")
     return Shard(path, facts, table)
 
 
-def shards(directory: Path, place: Place) -> Iterator[tuple[int, int, Shard | None]]:
-    """Yield (block, replicates wanted of it, the shard if it is there) for each block of a place, in order.
+def found_shard(
+    directory: Path, point: Keyed, block: int, count: int, observable: Observable | None = None
+) -> Shard | None:
+    """The shard of one block if it is there with at least `count` replicates. Raises DamagedShard.
 
-    A shard of fewer replicates than wanted counts as not there. Raises DamagedShard.
+    One that an observable with other parameters has left counts as not there.
     """
+    path = shard_path(directory, point, block, observable)
+    shard = read_shard(path, point.key, observable) if path.exists() else None
+    if shard is None or shard.replicates < count:
+        return None
+    return shard if observable is None or shard.facts["observable"] == observable.written() else None
+
+
+def shards(
+    directory: Path, place: Place, observable: Observable | None = None
+) -> Iterator[tuple[int, int, Shard | None]]:
+    """Yield (block, replicates wanted of it, the shard if it is there) for each block of a place: see `found_shard`."""
     for block, count in place.blocks():
-        path = shard_path(directory, place, block)
-        shard = read_shard(path, place.key) if path.exists() else None
-        if shard and shard.table.num_rows < count * len(place.horizons):
-            shard = None
-        yield block, count, shard
+        yield block, count, found_shard(directory, place, block, count, observable)
 
 
 def missing(directory: Path, place: Place) -> list[tuple[int, int]]:
-    """(block, replicates wanted of it) of every block that is not there. Raises DamagedShard."""
-    return [(block, count) for block, count, shard in shards(directory, place) if shard is None]
+    """(block, replicates wanted of it) of every block of which something is not there. Raises DamagedShard."""
+    absent = {
+        (block, count)
+        for kind in kinds(place)
+        for block, count, shard in shards(directory, place, kind)
+        if shard is None
+    }
+    return sorted(absent)
 
 
-def samples(directory: Path, place: Place) -> pa.Table:
-    """All samples of one place, proved whole. Raises DamagedShard, or RunError where blocks are missing."""
+def kinds(point: Keyed) -> tuple[Observable | None, ...]:
+    """What is stored of a design point: None for the samples, and each of its observables."""
+    return (None, *point.observables)
+
+
+def samples(directory: Path, place: Place, observable: Observable | None = None) -> pa.Table:
+    """All samples of one place, or all that an observable saw, proved whole.
+
+    Raises DamagedShard, or RunError where blocks are missing.
+    """
     tables = []
-    for block, count, shard in shards(directory, place):
+    for block, count, shard in shards(directory, place, observable):
         if shard is None:
-            raise RunError(f"{shard_path(directory, place, block)}: is not there; run the study again to fill it in")
-        tables.append(shard.table.slice(0, count * len(place.horizons)))
+            path = shard_path(directory, place, block, observable)
+            raise RunError(f"{path}: is not there; run the study again to fill it in")
+        tables.append(shard.first(count))
     return pa.concat_tables(tables)
-
-
-def describe_points(study: Study) -> pa.Table:
-    """One row a design point: its key, every factor as text or number, and the whole of it as JSON."""
-    rows = []
-    for planned in study.points:
-        point, cut = planned.point, partition(planned.point)
-        rows.append(
-            {
-                "point": point.key,
-                "cell": point.cell,
-                "width": point.width,
-                "init": str(point.init),
-                "drive": str(point.drive),
-                "weights": point.weights,
-                "state_std": float(point.state_std),
-                "dtype": point.dtype,
-                "seed": point.seed,
-                "horizon": point.horizons[-1],
-                "replicates": planned.replicates,
-                "block": cut.block,
-                "tile": cut.tile,
-                "kernel": cut.kernel,
-                "json": json.dumps(point.written()),
-            }
-        )
-    return pa.Table.from_pylist(rows)
-
-
-def write_study(directory: Path, study: Study) -> None:
-    """Leave study.yaml and points.parquet; a file that would not change is not touched."""
-    import yaml
-
-    text = "# The study as it ran, every default written out.\n" + yaml.safe_dump(
-        study.written(), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
-    )
-    buffer = io.BytesIO()
-    pq.write_table(describe_points(study), buffer)
-    for name, content in (("study.yaml", text.encode()), ("points.parquet", buffer.getvalue())):
-        path = directory / name
-        if not path.exists() or path.read_bytes() != content:
-            write_whole(path, content)
-
-
-def _rows(directory: Path) -> list[dict[str, Any]]:
-    path = directory / "points.parquet"
-    try:
-        return pq.read_table(path).to_pylist()
-    except (OSError, pa.ArrowException):
-        raise UsageError(f"{path}: cannot be read; give the folder of a study, such as results/default") from None
-
-
-def places(directory: Path) -> list[Place]:
-    """The places of all planned points of a study folder, in plan order. Raises UsageError."""
-    return [
-        Place(
-            row["point"],
-            row["cell"],
-            tuple(json.loads(row["json"])["horizons"]),
-            row["replicates"],
-            row["block"],
-            f"{row['cell']} n={row['width']} {row['init']}, drive {row['drive']}",
-        )
-        for row in _rows(directory)
-    ]
-
-
-def planned_points(directory: Path, keys: set[str]) -> list[PlannedPoint]:
-    """The planned points of a study folder with these keys. Raises UsageError where one is not there."""
-    rows = [row for row in _rows(directory) if row["point"] in keys]
-    strange = keys - {row["point"] for row in rows}
-    if strange:
-        raise UsageError(f"{directory / 'points.parquet'}: {strange.pop()} is not a design point of this study")
-    planned = [PlannedPoint(point=DesignPoint(**json.loads(r["json"])), replicates=r["replicates"]) for r in rows]
-    for row, one in zip(rows, planned, strict=True):
-        if row["point"] != one.point.key:
-            raise UsageError(
-                f"{directory / 'points.parquet'}: {row['point']} was planned by another version of rnnmc or of its "
-                "cell; plan the study again"
-            )
-    return planned

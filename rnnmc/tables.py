@@ -30,10 +30,45 @@ INTERVAL_NAMES = {
     "clopper-pearson": "Clopper-Pearson",
     "confidence-sequence": "confidence-sequence",
 }
+# Columns of statistics that an earlier rnnmc has not written.
+BANDS = {
+    f"p_{event}_{mode}_band_{end}": pl.Float64
+    for event in ("vanish", "explode")
+    for mode in ("at", "by")
+    for end in ("low", "high")
+}
+THEORY = {
+    "theory_growth_rate": pl.Float64,
+    "theory_growth_rate_error": pl.Float64,
+    "theory_growth_law": pl.String,
+    "theory_growth_exact": pl.Boolean,
+    "theory_mean": pl.Float64,
+    "theory_p_vanish_at": pl.Float64,
+    "theory_p_explode_at": pl.Float64,
+    "theory_p_explode_at_most": pl.Float64,
+    "theory_law": pl.String,
+}
+ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
+
+
+def study_points(points: pl.DataFrame) -> pl.DataFrame:
+    """The points that the study asks for, without those that were added to prove rnnmc itself."""
+    return points.filter(~pl.col("oracle").fill_null(False)) if "oracle" in points.columns else points
+
+
+def complete(statistics: pl.DataFrame) -> pl.DataFrame:
+    """The statistics with every column of bands and theory; null where an earlier rnnmc has not written it."""
+    wanted = BANDS | THEORY
+    there = set(statistics.columns)
+    return statistics.with_columns(
+        pl.col("point").cast(pl.String),
+        pl.col("measure").cast(pl.String),
+        *((pl.col(name) if name in there else pl.lit(None)).cast(kind).alias(name) for name, kind in wanted.items()),
+    )
 
 
 def varying_factors(points: pl.DataFrame) -> list[str]:
-    """Those of init, drive, weights, state_std and dtype that take more than one value; init if none does."""
+    """Those of the `FACTORS` that take more than one value; init if none does."""
     varying = [name for name in FACTORS if name in points.columns and points[name].n_unique() > 1]
     return varying or ["init"]
 
@@ -53,7 +88,7 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     ]
     labelled = points.with_columns(
         pl.Series("series", labels, dtype=pl.String),
-        pl.col("point", "cell", *(name for name in factors if name != "state_std")).cast(pl.String),
+        pl.col("point", "cell", *(name for name in factors if not points.schema[name].is_numeric())).cast(pl.String),
     )
     twin = pl.struct("cell", "width", "series").is_duplicated()
     with_key = pl.col("series") + " #" + pl.col("point").str.slice(0, 6)
@@ -62,20 +97,35 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
 
 def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "log_spectral") -> pl.DataFrame:
     """One row a point, in the order of `points`: its factors, its series and its statistics at its last
-    horizon.
+    horizon, `complete`; and half_width, the precision that decided how many replicates it has, or null.
 
     statistics: rows of `rnnmc.statistics.point_statistics` of any number of points; points without any are
-    left out. Raises UsageError for statistics of an rnnmc that still averaged over survivors of an overflow.
+    left out, and those that prove rnnmc itself. Raises UsageError for statistics of an rnnmc that still averaged over
+    survivors of an overflow.
     """
     if "ok_count" not in statistics.columns:
         raise UsageError("the statistics are of an earlier rnnmc; run rnnmc statistics on this study's folder first")
     last = (
-        statistics.filter(pl.col("measure").cast(pl.String) == measure)
-        .with_columns(pl.col("point").cast(pl.String))
+        complete(statistics)
+        .filter(pl.col("measure") == measure)
         .filter(pl.col("horizon") == pl.col("horizon").max().over("point"))
     )
-    named = with_series(points).select("point", "cell", "width", *varying_factors(points), "series")
+    points = study_points(points)
+    half_width = pl.col("half_width") if "half_width" in points.columns else pl.lit(None)
+    named = with_series(points).select(
+        "point",
+        "cell",
+        "width",
+        *varying_factors(points),
+        "series",
+        half_width.cast(pl.Float64).alias("half_width"),
+    )
     return named.join(last, on="point", how="inner", maintain_order="left")
+
+
+def interval_names(rows: pl.DataFrame) -> str:
+    """`Wilson`, or `Wilson or confidence-sequence` where it differs by point."""
+    return " or ".join(INTERVAL_NAMES[kind] for kind in rows["interval"].unique(maintain_order=True))
 
 
 def probability_text(p: float, low: float, high: float) -> str:
@@ -120,6 +170,33 @@ def rate_text(row: dict) -> str:
         return f"{rate:.4g} +- 0{survivors}"
     digits = min(max(1 - math.floor(math.log10(max(error, 1e-9))), 2), 8)
     return f"{rate:.{digits}f} +- {error:.{digits}f}{survivors}"
+
+
+def rate_deviation(row: dict) -> float | None:
+    """Measured minus predicted growth rate in standard errors; None unless both are known and the law is exact."""
+    rate, predicted = row["growth_rate"], row["theory_growth_rate"]
+    if rate is None or predicted is None or not row["theory_growth_exact"] or row["growth_rate_error"] is None:
+        return None
+    error = math.hypot(row["growth_rate_error"], row["theory_growth_rate_error"] or 0, ROUNDING)
+    return (rate - predicted) / error
+
+
+def theory_text(row: dict) -> str:
+    """`-0.4401 exact (+0.8 s.e.)` or `-0.44 large width`: the predicted growth rate in nats a step; a dash if none."""
+    predicted = row["theory_growth_rate"]
+    if predicted is None:
+        return "-"
+    if not row["theory_growth_exact"]:
+        return f"{predicted:.4g} large width"
+    deviation = rate_deviation(row)
+    return f"{predicted:.4g} exact" + ("" if deviation is None else f" ({deviation:+.1f} s.e.)")
+
+
+def passage_text(after: int | None, by: int | None) -> str:
+    """`(10, 13]`: between which horizons; one number where every step is stored, a dash where not reached."""
+    if after is None or by is None:
+        return "-"
+    return f"{by:,}" if by == after + 1 else f"({after:,}, {by:,}]"
 
 
 def overflow_text(row: dict) -> str:
@@ -199,6 +276,46 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
     return table
 
 
+def coverage_table(coverage: pl.DataFrame) -> Table:
+    """Whether the study meets the exact laws of its design points, for the terminal: `rnnmc.oracles.coverage`."""
+    good = bool(coverage["passed"].all())
+    verdict = "every exact law is met" if good else "NOT EVERY EXACT LAW IS MET: do not trust these numbers"
+    table = _table(f"Self-validation: {verdict}", "held: intervals that hold the truth; range: where 95 % of such lie")
+    table.add_column("law", overflow="fold")
+    _add_numbers(table, ["cells", "held", "expected", "range", "certain", "p-value", ""])
+    for row in coverage.iter_rows(named=True):
+        sure = f"{row['certain_held']} of {row['certain']}" if row["certain"] else "-"
+        held = [f"{row['cells']}", f"{row['held']}", f"{row['expected']:.1f}", f"{row['low']} to {row['high']}"]
+        shown = [*held, sure, f"{row['p_value']:.2g}"] if row["cells"] else ["-", "-", "-", "-", sure, "-"]
+        _add_row(table, [row["law"], *shown, "passed" if row["passed"] else "FAILED"])
+    return table
+
+
+def frame_table(frame: pl.DataFrame, title: str, rows: int = 60) -> Table:
+    """Any table of statistics of one design point for the terminal: its first `rows` rows.
+
+    What is the same in all of them stands below. Numbers to four significant digits; a dash where there is none.
+    """
+    shown = frame.drop("point", strict=False).select(pl.exclude(pl.List, pl.Array))
+    constant = [name for name in shown.columns if shown.height > 1 and shown[name].n_unique() == 1]
+    told = ", ".join(f"{name} {number_text(shown[name][0])}" for name in constant if shown[name][0] is not None)
+    more = f"the first {rows} of {frame.height} rows" if frame.height > rows else ""
+    table = _table(title, "; ".join(text for text in (told, more) if text))
+    shown = shown.drop(constant)
+    for name, kind in shown.schema.items():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
+    for row in shown.head(rows).iter_rows():
+        _add_row(table, [number_text(value) for value in row])
+    return table
+
+
+def number_text(value: object) -> str:
+    """To four significant digits where it is no whole number; a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _table(title: str, caption: str) -> Table:
     return Table(
         title=title,
@@ -231,5 +348,5 @@ def _caption(rows: pl.DataFrame) -> str:
     row = rows.row(0, named=True)
     return (
         f"vanish: norm below {row['threshold_vanish']:g}; explode: above {row['threshold_explode']:g}; "
-        f"brackets: {100 * row['level']:g} % {INTERVAL_NAMES[row['interval']]} interval; log-norm in nats"
+        f"brackets: {100 * row['level']:g} % {interval_names(rows)} interval; log-norm in nats"
     )

@@ -11,7 +11,7 @@ from typing import Any
 from rnnmc import pipeline
 from rnnmc.errors import RunError, UsageError
 from rnnmc.head import Head, start_head
-from rnnmc.store import Place
+from rnnmc.places import Place
 from rnnmc.study import Study, load_study, read_study
 
 
@@ -31,7 +31,7 @@ class Run:
             sys.exit(2)
         self.directory = pipeline.folder_of(self.study).as_posix()
         places = [Place.of(planned) for planned in self.study.points]
-        self.replicates = {place.key: place.replicates for place in places}
+        self.wanted = {place.key: self._wanted(place) for place in places}
         self.manifests = [pipeline.manifest_path(Path(self.directory), place).as_posix() for place in places]
         if workflow.is_main_process:
             pipeline.drop_stale_manifests(Path(self.directory), places)
@@ -49,6 +49,12 @@ class Run:
             (path,) = files
             return load_study(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
         return read_study(dict(config), " and ".join(path.name for path in files) or "config")
+
+    def _wanted(self, place: Place) -> str:
+        """What a place must hold, as text: its job runs again when that changes."""
+        looking = [one.written() for one in place.observables]
+        decided = [place.half_width, self.study.thresholds.model_dump()] if place.half_width else None
+        return json.dumps([place.replicates, looking, decided])
 
     def plan(self) -> None:
         """Leave study.yaml and points.parquet."""

@@ -13,7 +13,8 @@ from studies import command, small, study_of
 
 import rnnmc
 from rnnmc import pipeline
-from rnnmc.store import Place, claimed
+from rnnmc.places import Place
+from rnnmc.store import claimed
 
 
 def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:

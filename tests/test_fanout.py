@@ -13,7 +13,8 @@ from rnnmc.block import partition
 from rnnmc.cluster import connected
 from rnnmc.errors import RunError, UsageError
 from rnnmc.fanout import Done, Job
-from rnnmc.store import Place
+from rnnmc.places import Place
+from rnnmc.reading import samples_of
 
 STUDY = study_of(
     small(replicates=700, points=[{"cell": ["lstm", "gru"], "width": [1, 16]}, {"cell": "tanh", "width": 64}])
@@ -65,9 +66,9 @@ def test_asking_for_more_replicates_reuses_what_is_there_and_gives_the_same_firs
             assert min(job.block for job in jobs) == whole
         pipeline.sample(tmp_path, jobs, None, "cpu")
         if study is few:
-            first = pipeline.samples_of(tmp_path, Place.of(few.points[0]))
+            first = samples_of(tmp_path, Place.of(few.points[0]))
     assert (
-        pipeline.samples_of(tmp_path, Place.of(many.points[0]))
+        samples_of(tmp_path, Place.of(many.points[0]))
         .head(first.height)
         .drop("point")
         .equals(first.drop("point"))

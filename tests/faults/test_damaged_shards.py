@@ -11,6 +11,7 @@ from studies import ROOT, command, first_shard, sample_here, samples_digest, sma
 
 import rnnmc
 from rnnmc import pipeline
+from rnnmc.aggregation import aggregate
 from rnnmc.errors import RunError
 from rnnmc.store import DamagedShard, read_shard, shard_path
 from rnnmc.study import Thresholds
@@ -50,7 +51,7 @@ def test_a_truncated_shard_is_found_before_anything_is_aggregated(folder: Path, 
     path = first_shard(folder, STUDY)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(DamagedShard, match="rnnmc verify --repair"):
-        pipeline.aggregate(folder, Thresholds(), "wilson")
+        aggregate(folder, Thresholds(), "wilson")
     with pytest.raises(DamagedShard):
         pipeline.jobs_missing(folder, STUDY.points)
     assert not (folder / "statistics.parquet").exists()
@@ -83,7 +84,7 @@ def test_verify_lists_what_is_damaged_and_repairs_it_to_the_same_samples(folder:
 def test_a_missing_shard_is_named_and_not_passed_over(folder: Path) -> None:
     first_shard(folder, STUDY).unlink()
     with pytest.raises(RunError, match="is not there; run the study again"):
-        pipeline.aggregate(folder, Thresholds(), "wilson")
+        aggregate(folder, Thresholds(), "wilson")
     assert [job.block for job in pipeline.jobs_missing(folder, STUDY.points)] == [0]
 
 
@@ -92,6 +93,7 @@ def test_a_full_disk_fails_in_one_sentence_and_leaves_no_half_file(tmp_path: Pat
 import resource, sys
 from pathlib import Path
 from rnnmc import pipeline
+from rnnmc.aggregation import aggregate
 from rnnmc.errors import RunError
 from studies import small, study_of
 STUDY = study_of(small())
@@ -146,7 +148,7 @@ def test_a_folder_can_be_verified_and_read_where_its_cells_and_drive_files_are_n
 
 @pytest.mark.parametrize("name", ["points.parquet", "statistics.parquet", "study.yaml"])
 def test_a_damaged_file_of_a_study_folder_is_told_in_one_sentence(name: str, folder: Path) -> None:
-    pipeline.aggregate(folder, Thresholds(), "wilson")
+    aggregate(folder, Thresholds(), "wilson")
     (folder / name).write_bytes((folder / name).read_bytes()[:7] + b"\xff\xfe")
     run = command("rnnmc", "report", folder, cwd=folder)
     assert run.returncode in (1, 2)

@@ -1,0 +1,121 @@
+"""From the shards of a study folder to its tables of statistics, one design point at a time."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnmc.files import write_whole
+from rnnmc.first_passage import first_passage
+from rnnmc.observables.observable import Observable
+from rnnmc.oracles import checks, coverage
+from rnnmc.places import Place, places_and_points
+from rnnmc.reading import samples_of
+from rnnmc.statistics import point_statistics
+from rnnmc.stopping import INTERVAL
+from rnnmc.study import DesignPoint, Thresholds
+from rnnmc.summaries import Settings, summary_of
+from rnnmc.theory.beside import beside
+from rnnmc.variance_split import variance_split
+
+if TYPE_CHECKING:
+    import polars as pl
+
+STATISTICS, ORACLES = "statistics", "oracles"
+OURS = ("statistics*", "first-passage", "variance", ORACLES, "coverage")  # tables that this module writes
+
+
+def aggregate(directory: Path, thresholds: Thresholds, interval: str, oracles: bool = False) -> pl.DataFrame:
+    """Statistics of every planned point, left as statistics.parquet and statistics.csv, with theory beside them.
+
+    Beside them first-passage, variance (of nested designs), statistics-<observable>, and with `oracles` (one row for
+    each cell that an exact law judges) and coverage (their sum), each as Parquet and CSV.
+    """
+    import polars as pl
+
+    parts: dict[str, list[pl.DataFrame]] = {}
+    for place, point in places_and_points(directory):
+        for name, table in _tables(directory, place, point, thresholds, interval, oracles).items():
+            parts.setdefault(name, []).append(table)
+    tables = {name: pl.concat(of, how="diagonal_relaxed") for name, of in parts.items()}
+    if ORACLES in tables:
+        tables["coverage"] = coverage(tables[ORACLES])
+    for name, table in tables.items():
+        _write(directory, name, table)
+    for old in (path for pattern in OURS for path in directory.glob(f"{pattern}.parquet")):
+        if old.stem not in tables:  # of an earlier form of the study
+            old.unlink()
+            old.with_suffix(".csv").unlink(missing_ok=True)
+    return tables[STATISTICS]
+
+
+def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
+    """name -> table, of everything that `aggregate` has left. Raises OSError or PolarsError where one cannot be read."""
+    import polars as pl
+
+    paths = {path.stem: path for pattern in OURS for path in sorted(directory.glob(f"{pattern}.parquet"))}
+    return {
+        name: pl.read_parquet(path) for name, path in ({STATISTICS: directory / "statistics.parquet"} | paths).items()
+    }
+
+
+def _tables(
+    directory: Path, place: Place, point: DesignPoint | None, thresholds: Thresholds, interval: str, oracles: bool
+) -> dict[str, pl.DataFrame]:
+    """name -> table, of one design point."""
+    if place.half_width is not None:
+        interval = INTERVAL
+    settings = Settings(thresholds.vanish, thresholds.explode, interval, group=place.group)
+    samples = samples_of(directory, place)
+    counted = {"interval": interval, "group": place.group}
+    statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, **counted)
+    tables = {
+        STATISTICS: statistics if point is None else beside(point, statistics),
+        "first-passage": first_passage(samples, thresholds.vanish, thresholds.explode, **counted),
+    }
+    if point is not None and point.nested.group > 1:
+        tables["variance"] = variance_split(samples, point.nested.drives, point.nested.states)
+    seen = {one.name: samples_of(directory, place, one) for one in place.observables}
+    for observable in place.observables:
+        tables[table_name(observable)] = _summary(observable, seen[observable.name], settings, point)
+    if oracles and point is not None and place.half_width is None:
+        tables[ORACLES] = checks(point, _measures(samples, seen), interval)
+    return tables
+
+
+def _measures(samples: pl.DataFrame, seen: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """The samples with what observables know of further measures of theory: log_vector and log_memory."""
+    import polars as pl
+
+    keys = ["point", "block", "replicate", "horizon"]
+    if "vector" in seen:
+        samples = samples.join(seen["vector"], on=keys)
+    if "paths" in seen:
+        memory = seen["paths"].filter(pl.col("path").cast(pl.String) == "c_to_c")
+        if not memory.is_empty():
+            samples = samples.join(memory.select(*keys, log_memory="log_spectral"), on=keys)
+    return samples
+
+
+def table_name(observable: Observable) -> str:
+    """The name of the table that sums up an observable."""
+    return f"statistics-{observable.name}"
+
+
+def _summary(
+    observable: Observable, samples: pl.DataFrame, settings: Settings, point: DesignPoint | None
+) -> pl.DataFrame:
+    summary = summary_of(observable.name)
+    found = summary.summarise(observable, samples, settings)
+    return found if point is None else summary.beside(point, found)
+
+
+def _write(directory: Path, name: str, table: pl.DataFrame) -> None:
+    import polars as pl
+
+    parquet = io.BytesIO()
+    table.write_parquet(parquet)
+    write_whole(directory / f"{name}.parquet", parquet.getvalue())
+    flat = table.select(pl.exclude(pl.List, pl.Array))
+    write_whole(directory / f"{name}.csv", flat.write_csv().encode())
