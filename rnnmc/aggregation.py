@@ -51,7 +51,7 @@ def aggregate(directory: Path, thresholds: Thresholds, interval: str, oracles: b
 
 
 def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
-    """name -> table, of everything that `aggregate` has left. Raises OSError or PolarsError where one cannot be read."""
+    """name -> table, of all that `aggregate` has left. Raises OSError or PolarsError where one cannot be read."""
     import polars as pl
 
     paths = {path.stem: path for pattern in OURS for path in sorted(directory.glob(f"{pattern}.parquet"))}

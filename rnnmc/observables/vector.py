@@ -54,7 +54,7 @@ class _Watch:
         if step.number in self.horizons:
             rows = [self.layout.matrices(part).double() for part in self.direction]
             length = torch.stack([row.square().sum((1, 2)) for row in rows]).sum(0).sqrt()
-            log = length.log() + self.exponent.flatten() * math.log(2)
+            log = length.log() + self.exponent.flatten().double() * math.log(2)
             log = log.where(self.resolved.flatten(), math.nan)
             overflow = ~step.finite.flatten() | ~length.isfinite()
             self.logs.append(log.masked_fill(overflow, math.inf).cpu().numpy())

@@ -1,0 +1,80 @@
+"""The Lyapunov spectrum beside theory."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+from altair.typing import ChartType
+
+from rnnmc.chart_parts import colour, inline, panel_width, title, tooltip, unless_other_picked, widths
+from rnnmc.tables import with_series
+
+FEW = 40  # exponents that dots can still show one by one
+LINEAR = 0.3  # nats a step: the axis is logarithmic beyond, for the smallest exponents lie far below the positive ones
+
+
+class SpectrumPicture:
+    """Exponents against their index over the length of the state, with theory where there is one."""
+
+    name = "spectrum"
+
+    def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
+        """`spectrum-<cell>` for each cell, one panel a width, one colour a series.
+
+        summary: of all design points, with the columns of `SpectrumSummary.beside`. Exponents that are not known, or
+        -inf in some replicate, are left out.
+        """
+        points = with_series(points)
+        series = points["series"].unique(maintain_order=True).to_list()
+        curves = (
+            summary.filter((pl.col("quantity") == "exponent") & (pl.col("finite") == pl.col("replicates")))
+            .with_columns(pl.col("point").cast(pl.String), x=(pl.col("index") - 0.5) / pl.col("state_size"))
+            .join(points.select("point", "cell", "width", "series"), on="point")
+            .sort("width", "series", "index")
+            .with_columns(("width " + pl.col("width").cast(pl.String)).alias("panel"))
+        )
+        cells = points["cell"].unique(maintain_order=True).to_list()
+        by_cell = {cell: curves.filter(pl.col("cell") == cell) for cell in cells}
+        return {f"spectrum-{cell}": _chart(rows, cell, series) for cell, rows in by_cell.items() if len(rows)}
+
+
+def _chart(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
+    shown = ("panel", "series", "index", "state_size", "x", "mean", "q05", "q95", "error_in_time", "theory")
+    pick = alt.selection_point(fields=["series"], bind="legend")
+    tip = tooltip("series", "index", mean="exponent (nats/step)", error_in_time="its error in time", theory="theory")
+    y = {
+        "scale": alt.Scale(type="symlog", constant=LINEAR),
+        "axis": alt.Axis(values=[-100, -30, -10, -3, -1, -0.3, 0, 0.3, 1, 3], format="~g"),
+        "title": "Lyapunov exponent (nats/step)",
+    }
+    x = alt.X("x:Q", title="index / length of the state", scale=alt.Scale(domain=[0, 1], nice=False))
+    base = alt.Chart().encode(x=x, color=colour(series, curves))
+    dots = alt.OverlayMarkDef(size=22) if curves["index"].n_unique() <= FEW else False
+    theory = curves["theory"].is_not_null().any()
+    return (
+        alt.layer(
+            alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(opacity=0.5).encode(y="zero:Q"),
+            base.mark_area().encode(y=alt.Y("q05:Q", **y), y2="q95:Q", opacity=unless_other_picked(pick, 0.22, 0.03)),
+            base.mark_line(strokeWidth=1.7, point=dots).encode(
+                y=alt.Y("mean:Q", **y), opacity=unless_other_picked(pick, 1, 0.1), tooltip=tip
+            ),
+            alt.Chart()
+            .mark_line(style="theory")
+            .transform_filter("isValid(datum.theory)")
+            .encode(x=x, y=alt.Y("theory:Q", **y), detail="series:N"),
+            data=inline(curves.select(shown)),
+        )
+        .properties(width=panel_width(curves), height=260)
+        .add_params(pick)
+        .facet(column=widths(curves), spacing=12)
+        .properties(
+            title=title(
+                f"{cell}: Lyapunov spectrum",
+                f"Mean and 5-95 % of replicates; the axis is logarithmic beyond {LINEAR:g} on both sides of 0"
+                + ("; dashed: theory" if theory else ""),
+            )
+        )
+    )
+
+
+PICTURE = SpectrumPicture()
