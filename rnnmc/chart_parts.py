@@ -1,15 +1,18 @@
 """What the figures of a study have in common: colours, axes, legends, panels and how their data travel."""
 
+import textwrap
+
 import altair as alt
 import polars as pl
 
-from rnnmc.tables import INTERVAL_NAMES
+from rnnmc.tables import interval_names
 
 # From Okabe and Ito (2008): told apart under every common colour blindness, on light and on dark ground.
 OUTCOMES = {"vanish": "#0072B2", "stable": "#B4B9C1", "explode": "#D55E00"}
 # None of these can be taken for the colour of an outcome; more series than this take theirs along viridis.
 SERIES = ["#8E63CE", "#159A78", "#C94F8C", "#9A8A1F", "#3FA7D6", "#7A6A5B"]
 VIRIDIS = [0.2, 0.9]  # the part of the scheme that shows on white and on black
+SUBTITLE_WIDTH = 165  # characters of a line, about as wide as a row of panels
 ROW_WIDTH = 780  # of a row of panels, in pixels; with axes and legend about 1,000
 
 
@@ -40,6 +43,12 @@ def config(ink: str, background: str | None = "white") -> dict:
             "offset": 12,
         },
         "rule": {"color": ink},
+        # What theory says looks the same everywhere: ink, dashed, thin, and never a colour of a measurement.
+        "style": {
+            "theory": {"color": ink, "strokeDash": [5, 3], "strokeWidth": 1.3},
+            "bound": {"color": ink, "strokeDash": [1, 3], "strokeWidth": 1.3},
+            "theory-point": {"color": ink, "shape": "diamond", "size": 80, "strokeWidth": 1.3},
+        },
     }
 
 
@@ -52,8 +61,9 @@ def inline(table: pl.DataFrame) -> alt.InlineData:
 
 
 def title(text: str, subtitle: str) -> alt.TitleParams:
-    """A chart's title and, below it, how to read the chart."""
-    return alt.TitleParams(text=text, subtitle=subtitle)
+    """A chart's title and, below it, how to read the chart, in as many lines as it takes."""
+    lines = textwrap.wrap(subtitle, SUBTITLE_WIDTH, break_on_hyphens=False)
+    return alt.TitleParams(text=text, subtitle=lines if len(lines) > 1 else subtitle)
 
 
 def tooltip(*fields: str, **named: str) -> list[alt.Tooltip]:
@@ -69,8 +79,8 @@ def thresholds_text(rows: pl.DataFrame) -> str:
 
 
 def interval_text(rows: pl.DataFrame) -> str:
-    """`95 % Wilson interval`, for a subtitle."""
-    return f"{100 * rows['level'][0]:g} % {INTERVAL_NAMES[rows['interval'][0]]} interval"
+    """`95 % Wilson interval`, for a subtitle; every kind that is among the rows."""
+    return f"{100 * rows['level'][0]:g} % {interval_names(rows)} interval"
 
 
 def unless_other_picked(pick: alt.Parameter, normal: float, faded: float):

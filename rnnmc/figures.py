@@ -5,68 +5,84 @@ carries no more than it draws: the few columns it needs, as CSV text with rounde
 sit at the edge of their panel under a mark of their own; undefined numbers are left out.
 """
 
-import math
-
 import altair as alt
 import polars as pl
 import vl_convert
 from altair.typing import ChartType
 
+from rnnmc import curves
 from rnnmc.chart_parts import (
     OUTCOMES,
     ROW_WIDTH,
-    band,
+    SERIES,
     colour,
     config,
-    dots,
-    horizon_axis,
     inline,
     interval_text,
-    nats_ticks,
-    panel_width,
     panels,
     thresholds_text,
     title,
     tooltip,
     unless_other_picked,
-    widths,
 )
-from rnnmc.tables import event_text, horizon_text, log_norm_text, main_rows, rate_text, with_series
+from rnnmc.tables import (
+    complete,
+    event_text,
+    horizon_text,
+    log_norm_text,
+    main_rows,
+    rate_text,
+    study_points,
+    theory_text,
+    with_series,
+)
 
-AT, BY = "at", "first, by"
 ALL, SURVIVORS, UNKNOWN = "all", "survivors", "unknown"
 REMARKS = {
     SURVIVORS: "open: of the survivors only, as some died",
     UNKNOWN: "triangles: not known, as replicates overflowed",
 }
+CHECKED = ("law", "cell", "width", "horizon", "measure", "quantity")  # what a measurement of a known truth is of
+FURTHEST = 3  # half-widths of an interval at which the truth is drawn at the latest
 VL_VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
-def charts(statistics: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
+def charts(
+    statistics: pl.DataFrame, points: pl.DataFrame, variance: pl.DataFrame | None = None
+) -> dict[str, ChartType]:
     """Every figure of a study by name, in the order of the page.
 
-    statistics: rows of `rnnmc.statistics.point_statistics`; points: rows of points.parquet. Names: overview,
-    probability-<cell> and log-norm-<cell> for each cell, growth-rate (absent where no horizon is ten times
-    another).
+    statistics: rows of `rnnmc.statistics.point_statistics`; points: rows of points.parquet; variance: rows of
+    `rnnmc.variance_split.variance_split`. Names: overview; probability-<cell>, log-norm-<cell> and, of nested
+    designs, variance-<cell> for each cell; growth-rate (absent where no horizon is ten times another).
     """
-    points = with_series(points)
+    points = with_series(study_points(points))
     series = points["series"].unique(maintain_order=True).to_list()
     rows = main_rows(statistics, points.drop("series"))
-    curves = (
-        statistics.filter(pl.col("measure").cast(pl.String) == "log_spectral")
-        .with_columns(pl.col("point").cast(pl.String))
-        .join(points.select("point", "cell", "width", "series"), on="point")
-        .sort("width", "series", "horizon")
-        .with_columns(("width " + pl.col("width").cast(pl.String)).alias("panel"))
-    )
+    along = _along(complete(statistics), points)
+    split = None if variance is None else _along(variance, points)
     figures: dict[str, ChartType] = {"overview": overview(rows, series)}
     for cell in rows["cell"].unique(maintain_order=True).to_list():
-        of_cell = curves.filter(pl.col("cell") == cell)
-        figures[f"probability-{cell}"] = probability(of_cell, cell, series)
-        figures[f"log-norm-{cell}"] = log_norm(of_cell, cell, series)
+        of_cell = along.filter(pl.col("cell") == cell)
+        figures[f"probability-{cell}"] = curves.probability(of_cell, cell, series)
+        figures[f"log-norm-{cell}"] = curves.log_norm(of_cell, cell, series)
+        nested = None if split is None else split.filter(pl.col("cell") == cell)
+        if nested is not None and nested["share"].is_not_null().any():
+            figures[f"variance-{cell}"] = curves.variance(nested, cell, series)
     if rows["growth_rate"].is_not_null().any():
         figures["growth-rate"] = growth_rate(rows, series)
     return figures
+
+
+def _along(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the spectral norm with cell, width, series and the name of the panel of each point."""
+    return (
+        table.filter(pl.col("measure").cast(pl.String) == "log_spectral")
+        .with_columns(pl.col("point").cast(pl.String))
+        .join(points.select("point", "cell", "width", "series"), on="point")
+        .sort("width", "series", "horizon", maintain_order=True)
+        .with_columns(("width " + pl.col("width").cast(pl.String)).alias("panel"))
+    )
 
 
 def rendered(figures: dict[str, ChartType]) -> dict[str, bytes]:
@@ -123,144 +139,13 @@ def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     )
 
 
-def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
-    """P(vanish) above and P(explode) below against the horizon, one column of panels a width, one colour a
-    series.
-
-    curves: statistics of one cell with width and series. Solid lines are where the norm is at the horizon,
-    with intervals as bands; dashed ones where its first excursion by then went.
-    """
-    long = pl.concat(
-        curves.select(
-            "panel",
-            "series",
-            "horizon",
-            pl.lit(f"P({event})").alias("event"),
-            pl.lit({"at": AT, "by": BY}[mode]).alias("mode"),
-            *(
-                pl.col(f"p_{event}_{mode}{end}").round_sig_figs(4).alias(name)
-                for name, end in (("P", ""), ("low", "_low"), ("high", "_high"))
-            ),
-        )
-        for event in ("vanish", "explode")
-        for mode in ("at", "by")
-    )
-    pick = alt.selection_point(fields=["series"], bind="legend")
-    base = alt.Chart().encode(x=horizon_axis(curves), color=colour(series, curves))
-    bands = band(base.transform_filter(f"datum.mode == '{AT}'"), curves)
-    lines = base.mark_line(strokeWidth=1.7, point=dots(curves)).encode(
-        y=alt.Y("P:Q", scale=alt.Scale(domain=[0, 1], nice=False), title=None),
-        strokeDash=alt.StrokeDash(
-            "mode:N",
-            scale=alt.Scale(domain=[AT, BY], range=[[1, 0], [4, 3]]),
-            legend=None,  # the subtitle says it
-        ),
-        opacity=unless_other_picked(pick, 1, 0.1),
-        tooltip=tooltip(
-            "series",
-            "panel",
-            "event",
-            "mode",
-            horizon="horizon (steps)",
-            P="probability",
-            low="from",
-            high="to",
-        ),
-    )
-    return (
-        alt.layer(
-            bands.encode(y=alt.Y("low:Q", title=None), y2="high:Q", opacity=unless_other_picked(pick, 0.22, 0.03)),
-            lines,
-            data=inline(long),
-        )
-        .properties(width=panel_width(curves), height=140)
-        .add_params(pick)
-        .facet(
-            column=widths(curves),
-            row=alt.Row("event:N", sort=["P(vanish)", "P(explode)"], title=None),
-            spacing=12,
-        )
-        .properties(
-            title=title(
-                f"{cell}: probability that the norm has vanished, and that it has exploded",
-                "Solid: where the norm is at the horizon, with pointwise "
-                f"{interval_text(curves)}s; dashed: where its first excursion by then went",
-            )
-        )
-    )
-
-
-def log_norm(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
-    """Median and 5-95 % band of the log-norm against the horizon, one panel a width, one colour a series.
-
-    curves: statistics of one cell with width and series. The vertical axis is linear between the thresholds
-    (dashed) and logarithmic beyond. An infinite median is a triangle at the edge of its panel, where an
-    infinite band ends too.
-    """
-    thresholds = [math.log(curves[f"threshold_{event}"][0]) for event in ("vanish", "explode")]
-    quantiles = curves.select("q05", "q50", "q95")
-    finite = [value for column in quantiles for value in column if math.isfinite(value)] + thresholds
-    floor, ceiling = min(finite) * 1.3, max(finite) * 1.3
-    norms = curves.select(
-        "panel",
-        "series",
-        "horizon",
-        *(
-            pl.col(quantile).clip(floor, ceiling).round_sig_figs(5).alias(name)
-            for quantile, name in (("q05", "low"), ("q95", "high"))
-        ),
-        pl.when(pl.col("q50").is_finite()).then(pl.col("q50").round_sig_figs(5)).alias("median"),
-        pl.when(pl.col("q50").is_infinite()).then(pl.col("q50").clip(floor, ceiling).round_sig_figs(5)).alias("edge"),
-    )
-    pick = alt.selection_point(fields=["series"], bind="legend")
-    x, hue = horizon_axis(curves), colour(series, curves)
-    y = {
-        "scale": alt.Scale(type="symlog", constant=max(map(abs, thresholds)), domain=[floor, ceiling], nice=False),
-        "axis": alt.Axis(values=nats_ticks(floor, ceiling), format=",~r", labelOverlap=True),
-        "title": "log-norm (nats)",
-    }
-    base = alt.Chart().encode(x=x, color=hue)
-    tip = tooltip("series", "panel", horizon="horizon (steps)", median="median (nats)", low="5 %", high="95 %")
-    return (
-        alt.layer(
-            band(base, curves).encode(
-                y=alt.Y("low:Q", **y), y2="high:Q", opacity=unless_other_picked(pick, 0.16, 0.02)
-            ),
-            alt.Chart(alt.InlineData(values=[{"threshold": value} for value in thresholds]))
-            .mark_rule(strokeDash=[2, 3], opacity=0.7)
-            .encode(y=alt.Y("threshold:Q", **y)),
-            base.mark_line(strokeWidth=1.7, point=dots(curves), invalid="break-paths-filter-domains").encode(
-                y=alt.Y("median:Q", **y), opacity=unless_other_picked(pick, 1, 0.1), tooltip=tip
-            ),
-            base.transform_filter("isValid(datum.edge)")
-            .mark_point(filled=True, size=30)
-            .encode(
-                y=alt.Y("edge:Q", **y),
-                shape=alt.when("datum.edge < 0").then(alt.value("triangle-down")).otherwise(alt.value("triangle-up")),
-                opacity=unless_other_picked(pick, 0.9, 0.05),
-                tooltip=tip,
-            ),
-            data=inline(norms),
-        )
-        .properties(width=panel_width(curves), height=220)
-        .add_params(pick)
-        .facet(column=widths(curves), spacing=12)
-        .properties(
-            title=title(
-                f"{cell}: the norm itself",
-                "Median and 5-95 % of replicates; dotted: the thresholds; the axis is logarithmic beyond them"
-                + ("; triangles: infinite median (dead or overflowed)" if norms["edge"].is_not_null().any() else ""),
-            )
-        )
-    )
-
-
 def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
     """Growth rate of the norm over the last decade with its standard error, one panel a cell, against the
     width.
 
     rows: `rnnmc.tables.main_rows`. A rate that is conditional on survival is an open dot, one that an overflow
-    keeps unknown a triangle at the upper edge; points without a rate for other reasons are left out.
+    keeps unknown a triangle at the upper edge; points without a rate for other reasons are left out. A diamond is what
+    theory predicts, filled where exact.
     """
     survivors = pl.col("ok_count") < pl.col("replicates")
     rates = rows.filter(pl.col("growth_rate").is_not_null() | (pl.col("overflow_by_count") > 0)).with_columns(
@@ -282,31 +167,51 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         (pl.col("growth_rate") - error).round_sig_figs(5).alias("low"),
         (pl.col("growth_rate") + error).round_sig_figs(5).alias("high"),
         pl.Series("text", [rate_text(row) for row in rates.iter_rows(named=True)], dtype=pl.String),
+        pl.col("theory_growth_rate").round_sig_figs(5).alias("theory"),
+        pl.when("theory_growth_exact").then(pl.lit("exact")).otherwise(pl.lit("large width")).alias("validity"),
+        pl.Series("predicted", [theory_text(row) for row in rates.iter_rows(named=True)], dtype=pl.String),
+        pl.col("theory_growth_law").alias("law"),
     )
+    predicted = table["theory"].is_not_null().any()
     pick = alt.selection_point(fields=["series"], bind="legend")
-    base = alt.Chart().encode(
+    told = {"text": "growth rate (nats/step)"}
+    told |= {"predicted": "theory (nats/step)", "law": "law"} if predicted else {}
+    place = alt.Chart().encode(
         x=alt.X("width:O", title="width", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("series:N", sort=series),
-        color=colour(series, rates),
         opacity=unless_other_picked(pick, 1, 0.1),
-        tooltip=tooltip("cell", "width", "series", text="growth rate (nats/step)"),
+        tooltip=tooltip("cell", "width", "series", **told),
     )
+    base = place.encode(color=colour(series, rates))
     name = "growth rate (nats/step)"
     y = alt.Y("low:Q", title=name, axis=alt.Axis(format="~g"), scale=alt.Scale(zero=True))
     dot = base.encode(y=alt.Y("rate:Q", title=name))
+    diamonds = [
+        place.transform_filter(f"isValid(datum.theory) && datum.validity == '{validity}'")
+        .mark_point(style="theory-point", filled=filled)
+        .encode(y=alt.Y("theory:Q", title=name))
+        for validity, filled in (("exact", True), ("large width", False))
+        if validity in set(table.drop_nulls("theory")["validity"].to_list())
+    ]
     present = set(rates["kind"].to_list())
+    # A layer without rows would have no extent.
+    kinds = {
+        ALL: dot.transform_filter(f"datum.kind == '{ALL}'").mark_point(filled=True, size=34),
+        SURVIVORS: dot.transform_filter(f"datum.kind == '{SURVIVORS}'").mark_point(size=34, strokeWidth=1.4),
+        UNKNOWN: base.transform_filter(f"datum.kind == '{UNKNOWN}'")
+        .mark_point(filled=True, size=34, shape="triangle-up")
+        .encode(y=alt.value(5)),
+    }
     remarks = [remark for kind, remark in REMARKS.items() if kind in present]
+    remarks += ["diamonds: theory, filled where exact, open for large width"] if predicted else []
     # In one row as far as it goes: beneath a row that is not full Vega-Lite draws an axis without a panel.
     columns = len(cells) if len(cells) <= 8 else 4
     return (
         alt.layer(
             alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(opacity=0.5).encode(y="zero:Q"),
+            *diamonds,
             base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6).encode(y=y, y2="high:Q"),
-            dot.transform_filter(f"datum.kind == '{ALL}'").mark_point(filled=True, size=34),
-            dot.transform_filter(f"datum.kind == '{SURVIVORS}'").mark_point(filled=False, size=34, strokeWidth=1.4),
-            base.transform_filter(f"datum.kind == '{UNKNOWN}'")
-            .mark_point(filled=True, size=34, shape="triangle-up")
-            .encode(y=alt.value(5)),
+            *(layer for kind, layer in kinds.items() if kind in present),
             data=inline(table),
         )
         .properties(width=max(90, min(420, ROW_WIDTH // columns)), height=200)
@@ -321,6 +226,83 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
                 "; ".join(["Mean over replicates, plus and minus one standard error (often within the dot)", *remarks]),
             )
         )
+    )
+
+
+def oracle_charts(oracles: pl.DataFrame) -> dict[str, ChartType]:
+    """Measurements whose truth is known: where the truth lies in each interval, and the PITs against uniform.
+
+    oracles: rows of `rnnmc.oracles.checks`; those that leave nothing to chance are left out.
+    """
+    random = oracles.filter(pl.col("quantity") != "certain").with_columns(pl.col("holds").cast(pl.String))
+    ahead = pl.col("truth") - pl.col("estimate")
+    room = pl.when(ahead >= 0).then(pl.col("high") - pl.col("estimate")).otherwise(pl.col("estimate") - pl.col("low"))
+    # An interval that ends at the truth that it hits has no room there.
+    place = pl.when(ahead == 0).then(0.0).otherwise(ahead / room).clip(-FURTHEST, FURTHEST).alias("place")
+    known = random.with_columns(place).drop_nulls("place")
+    return (
+        {} if known.is_empty() else {"self-validation-intervals": _places(known), "self-validation-pit": _pits(random)}
+    )
+
+
+def _places(known: pl.DataFrame) -> ChartType:
+    """One tick a measurement at the place of the truth in its interval, one row a law."""
+    laws = known["law"].unique().sort().to_list()
+    table = known.select(*CHECKED, "place", "truth", "estimate", "low", "high", "holds")
+    edges = alt.Chart(alt.InlineData(values=[{"edge": -1}, {"edge": 1}])).mark_rule(style="theory").encode(x="edge:Q")
+    ticks = (
+        alt.Chart(inline(table))
+        .mark_tick(thickness=1.5, opacity=0.75, height={"band": 0.7})
+        .encode(
+            x=alt.X(
+                "place:Q",
+                scale=alt.Scale(domain=[-FURTHEST, FURTHEST]),
+                title="place of the truth: 0 is the estimate, -1 and 1 the bounds",
+                axis=alt.Axis(grid=False, values=list(range(-FURTHEST, FURTHEST + 1)), format="~g"),
+            ),
+            y=alt.Y("law:N", sort=laws, title=None),
+            color=alt.Color(
+                "holds:N",
+                scale=alt.Scale(domain=["true", "false"], range=["#159A78", OUTCOMES["explode"]]),
+                legend=alt.Legend(
+                    title=None, orient="top", symbolOpacity=1, labelExpr="datum.value == 'true' ? 'held' : 'missed'"
+                ),
+            ),
+            tooltip=tooltip(*CHECKED, "truth", "estimate", low="from", high="to"),
+        )
+    )
+    return alt.layer(ticks, edges).properties(
+        width=ROW_WIDTH,
+        height=alt.Step(26),
+        title=title(
+            "Self-validation: where the truth lies in the intervals",
+            "One mark a measurement whose truth an exact law gives; dashed: the bounds of the interval, which some "
+            f"of many miss; beyond {FURTHEST} half-widths a mark is at the edge",
+        ),
+    )
+
+
+def _pits(known: pl.DataFrame) -> ChartType:
+    """The sorted PITs of all laws together against the quantiles of the uniform distribution."""
+    uniform = ((pl.int_range(pl.len()) + 0.5) / pl.len()).alias("uniform")
+    table = known.sort("pit", "law", "horizon").select(uniform, *CHECKED, "pit")
+    dots = (
+        alt.Chart(inline(table))
+        .mark_point(filled=True, size=14, color=SERIES[0])
+        .encode(
+            x=alt.X("uniform:Q", scale=alt.Scale(domain=[0, 1]), title="uniform"),
+            y=alt.Y("pit:Q", scale=alt.Scale(domain=[0, 1]), title="probability of what was measured, or less"),
+            tooltip=tooltip(*CHECKED, "pit"),
+        )
+    )
+    diagonal = alt.Chart(alt.InlineData(values=[{"a": 0}, {"a": 1}])).mark_line(style="theory").encode(x="a:Q", y="a:Q")
+    return alt.layer(dots, diagonal).properties(
+        width=360,
+        height=360,
+        title=title(
+            "Self-validation: the measurements against their laws",
+            "Sorted probabilities, under the exact law, of what was measured or less; dashed: their mean places",
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from rnnmc.intervals import binomial_interval
+from rnnmc.intervals import binomial_interval, effective_interval
 
 KINDS = ("wilson", "jeffreys", "clopper-pearson", "confidence-sequence")
 
@@ -59,6 +59,28 @@ def test_without_an_event_the_two_sided_bound_pays_for_both_tails():
     n = np.array([1, 10, 4000])
     assert binomial_interval(0, n, 0.95, "clopper-pearson")[1] == pytest.approx(1 - 0.025 ** (1 / n), rel=1e-10)
     assert binomial_interval(0, n, 0.90, "clopper-pearson")[1] == pytest.approx(1 - 0.05 ** (1 / n), rel=1e-10)
+
+
+def test_effective_numbers_need_not_be_whole_and_agree_with_scipy_where_it_takes_them():
+    count, total, tail = np.array([0.3, 0.3, 7.5, 99.9]), np.array([0.9, 40.2, 30.1, 100.3]), 0.005
+    total = np.maximum(total, 1)
+    low, high = effective_interval(count, total, tail, "clopper-pearson")
+    np.testing.assert_allclose(low, stats.beta.ppf(tail, count, total - count + 1), rtol=1e-9)
+    np.testing.assert_allclose(high, stats.beta.ppf(1 - tail, count + 1, total - count), rtol=1e-9)
+    for p in effective_interval(count, total, tail, "wilson"):
+        score = (count / total - p) / np.sqrt(p * (1 - p) / total)
+        np.testing.assert_allclose(np.abs(score), stats.norm.isf(tail), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "jeffreys"])  # whose prior draws in few replicates
+def test_with_fewer_effective_replicates_or_a_higher_level_an_interval_of_the_same_share_is_wider(kind):
+    share = np.array([0.0, 1e-3, 0.04, 0.5, 0.97, 1.0])[:, np.newaxis]
+    total = np.geomspace(1, 1e4, 41)
+    low, high = effective_interval(share * total, total, 0.025, kind)
+    assert (np.diff(low) >= 0).all()
+    assert (np.diff(high) <= 0).all()
+    wider_low, wider_high = effective_interval(share * total, total, 0.01, kind)
+    assert ((wider_low <= low) & (high <= wider_high)).all()
 
 
 def coverage(kind: str, p: np.ndarray, n: int, level: float) -> np.ndarray:

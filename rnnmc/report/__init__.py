@@ -4,7 +4,9 @@ import importlib.metadata
 import json
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import polars as pl
@@ -12,44 +14,44 @@ import vl_convert
 from altair.typing import ChartType
 
 from rnnmc import figures
-from rnnmc.report.findings import findings
-from rnnmc.store import write_whole
-from rnnmc.tables import (
-    INTERVAL_NAMES,
-    event_text,
-    log_norm_text,
-    main_rows,
-    rare_events,
-    rate_text,
-    varying_factors,
-)
+from rnnmc.files import write_whole
+from rnnmc.observables import observables
+from rnnmc.pictures import picture_of
+from rnnmc.report import page_tables
+from rnnmc.report.findings import findings, verdict
+from rnnmc.tables import ROUNDING, interval_names, main_rows, study_points
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
-HEADERS = {
-    "init": "initialiser",
-    "drive": "drive",
-    "weights": "weights",
-    "state_std": "state std",
-    "dtype": "dtype",
-}
+OF_OBSERVABLE = "statistics-"  # what the name of a table starts with that sums up an observable
+CHECKS = ("oracles", "coverage")  # tables about the program, not about the study's points
 
 
-def write_report(directory: Path, study: dict, points: pl.DataFrame, statistics: pl.DataFrame) -> Path:
+def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Path:
     """Writes figures/*.svg, figures/*.png and report.html into the study's directory; returns the page's
     path.
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out,
     and `versions`, library -> version, defaults to what is installed now); points: the rows of
-    points.parquet; statistics: rows of `rnnmc.statistics.point_statistics`. Every file appears whole or not at
+    points.parquet; tables: name -> table, as `rnnmc.aggregation` writes them: "statistics" and, where they are there,
+    first-passage, variance, statistics-<observable>, oracles and coverage. Every file appears whole or not at
     all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
     ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
     """
-    rows = main_rows(statistics, points)
+    points = study_points(points)
+    tables = {name: table if name in CHECKS else _of(points, table) for name, table in tables.items()}
+    rows = main_rows(tables["statistics"], points)
     if rows.is_empty():
         raise ValueError(f"{directory}: no statistics of any of its {points.height} points; run rnnmc statistics first")
-    drawn = figures.charts(statistics, points)
+    drawn = figures.charts(tables["statistics"], points, tables.get("variance"))
+    summed = [name for name in sorted(tables) if name.startswith(OF_OBSERVABLE) and not tables[name].is_empty()]
+    seen = [_observed(name, tables[name], points) for name in summed]
+    for one in seen:
+        drawn |= one["drawn"]
+    checks = figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {}
+    drawn |= checks
     pictures = figures.rendered(drawn)
-    page = _page(study | {"study": study.get("study", directory.name)}, points, statistics, rows, drawn)
+    study = study | {"study": study.get("study", directory.name)}
+    page = _page(study, points, tables, rows, drawn, {"observables": seen, "checks": list(checks)})
     folder, path = directory / "figures", directory / "report.html"
     for name, content in pictures.items():
         write_whole(folder / name, content)
@@ -60,12 +62,37 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, statistics:
     return path
 
 
+def _of(points: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of these points."""
+    keys = points.select(pl.col("point").cast(pl.String))
+    return table.with_columns(pl.col("point").cast(pl.String)).join(keys, on="point", how="semi", maintain_order="left")
+
+
+def _observed(table_name: str, table: pl.DataFrame, points: pl.DataFrame) -> dict[str, Any]:
+    """What the page says of one observable: its figures or, where it has none, the first rows of its table."""
+    name = table_name.removeprefix(OF_OBSERVABLE)
+    kind, picture = observables().get(name), picture_of(name)
+    charts = picture.charts(table, points) if picture else {}
+    # Beside the names of other figures.
+    drawn = {key if key.startswith(name) else f"{name}-{key}": chart for key, chart in charts.items()}
+    return {
+        "name": name,
+        "formula": kind.formula if kind else "",
+        "sentence": re.split(r"(?<=\.)\s", (kind.__doc__ or "").strip())[0].replace("`", "") if kind else "",
+        "drawn": drawn,
+        "charts": list(drawn),
+        "rows": table.height,
+        "table": None if drawn else page_tables.first_rows(f"table-{name}", table, points),
+    }
+
+
 def _page(
     study: dict,
     points: pl.DataFrame,
-    statistics: pl.DataFrame,
+    tables: Mapping[str, pl.DataFrame],
     rows: pl.DataFrame,
     drawn: dict[str, ChartType],
+    sections: dict[str, Any],
 ) -> str:
     """The whole page as text."""
     environment = jinja2.Environment(
@@ -77,16 +104,31 @@ def _page(
     )
     environment.filters["typeset"] = typeset
     specifications = {name: chart.to_dict(validate=False) for name, chart in drawn.items()}
-    titles = {name: specification.pop("title") for name, specification in specifications.items()}
+    titles = {name: _title(name, specification.pop("title", {})) for name, specification in specifications.items()}
+    passages, coverage = tables.get("first-passage"), tables.get("coverage")
+    checked = verdict(coverage) if coverage is not None else None
+    statistics = tables["statistics"]
     return environment.get_template("page.html.j2").render(
         study=study["study"],
-        findings=findings(rows, statistics),
+        findings=findings(rows, statistics) + ([checked.sentence] if checked and checked.passed else []),
+        verdict=checked.sentence if checked else "",
+        failed=checked is not None and not checked.passed,
         facts=_facts(study, points, statistics, rows),
-        table=_table(rows, points),
+        table=page_tables.main_table(rows, points),
+        passages=None if passages is None else page_tables.first_passages(passages, rows, points),
+        coverage=None if coverage is None else page_tables.coverage(coverage),
         cells=rows["cell"].unique(maintain_order=True).to_list(),
         titles=titles,
         settings=rows.row(0, named=True),
-        interval=INTERVAL_NAMES[rows["interval"][0]],
+        interval=interval_names(rows),
+        sequences=(rows["interval"] == "confidence-sequence").any(),
+        fixed=(rows["interval"] != "confidence-sequence").any(),
+        stopped=rows["half_width"].is_not_null().any(),
+        banded=rows["p_vanish_at_band_low"].is_not_null().any(),
+        shared="weight_draws" in rows.columns and (rows["weight_draws"] < rows["replicates"]).any(),
+        theory=rows["theory_growth_rate"].is_not_null().any() or rows["theory_law"].is_not_null().any(),
+        rounding=ROUNDING,
+        others=sorted(name for name in tables if name != "statistics"),
         outcomes=figures.OUTCOMES,
         vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", figures.VL_VERSION).replace(
             "</script", r"<\/script"
@@ -95,7 +137,17 @@ def _page(
         # The ink is the colour of the text round about, so that a chart follows the page from light to dark
         # and paper.
         config=_for_script(figures.config("currentColor", background=None)),
+        **sections,
     )
+
+
+def _title(name: str, title: str | dict) -> dict[str, str]:
+    """A chart's title and the one or more lines below it as plain text."""
+    said = {"text": title} if isinstance(title, str) else title
+    lines = {
+        key: value if isinstance(value, str) else " ".join(value) for key, value in said.items() if key != "anchor"
+    }
+    return {"text": lines.get("text", name), "subtitle": lines.get("subtitle", "")}
 
 
 def typeset(text: str) -> str:
@@ -104,39 +156,11 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=[\d\u221e])", "\u2212", text)
 
 
-def _table(rows: pl.DataFrame, points: pl.DataFrame) -> dict:
-    """The main table: its headers, and for each row the cells as (text, number to sort by or None)."""
-    factors, rare = varying_factors(points), rare_events(rows)
-    ends = ["horizon"] if rows["horizon"].n_unique() > 1 else []  # a common one stands above all figures
-    headers = ["cell", "width", *(HEADERS[factor] for factor in factors), "replicates", *ends]
-    headers += [*(f"P({event})" for event in figures.OUTCOMES), "log-norm: median [5\u00a0%, 95\u00a0%]", "growth rate"]
-    headers += [f"P({event})" for event in rare]
-    lines = []
-    for row in rows.iter_rows(named=True):
-        cells: list[tuple[str, float | None]] = [(row["cell"], None), (str(row["width"]), row["width"])]
-        for factor in factors:
-            value = row[factor]
-            cells.append((str(value), None) if isinstance(value, str) else (f"{value:g}", value))
-        cells += [(f"{row[name]:,}", row[name]) for name in ("replicates", *ends)]
-        shares = [(event_text(row, event), row[f"p_{event}_at"]) for event in (*figures.OUTCOMES, *rare)]
-        cells += [
-            *shares[:3],
-            (log_norm_text(row), row["q50"]),
-            (rate_text(row), row["growth_rate"]),
-            *shares[3:],
-        ]
-        bar = {event: 100 * row[f"p_{event}_at"] for event in figures.OUTCOMES}
-        lines.append({"cells": cells, "bar": bar})
-    return {"headers": headers, "text": 2 + len(factors), "lines": lines}
-
-
 def _facts(study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl.DataFrame) -> list[tuple[str, str]]:
     """What was run, as (term, description)."""
     first = rows.row(0, named=True)
     horizons = sorted(set(statistics["horizon"].to_list()))
     listed = ", ".join(f"{horizon:,}" for horizon in horizons[:40]) + (", ..." if len(horizons) > 40 else "")
-    per_point = sorted(set(rows["replicates"].to_list()))
-    many = f"{per_point[0]:,}" if len(per_point) == 1 else f"{per_point[0]:,} to {per_point[-1]:,}"
     facts = [("Study", str(study["study"]))]
     seed = study.get("seed", points["seed"][0] if "seed" in points.columns else None)
     if seed is not None:
@@ -148,18 +172,32 @@ def _facts(study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl
         ),
         ("Widths", ", ".join(str(width) for width in sorted(set(rows["width"].to_list())))),
         *((label, _values(points, name)) for label, name in FACTOR_FACTS.items() if name in points.columns),
-        ("Replicates", f"{rows['replicates'].sum():,} in total, {many} a design point"),
+        ("Replicates", _replicates(rows)),
         ("Horizons", f"{listed} steps"),
         (
             "Thresholds",
             f"vanish below {first['threshold_vanish']:g}, explode above {first['threshold_explode']:g}",
         ),
-        ("Intervals", f"{INTERVAL_NAMES[first['interval']]}, {100 * first['level']:g} %, two-sided, pointwise"),
+        ("Intervals", f"{interval_names(rows)}, {100 * first['level']:g} %, two-sided, pointwise"),
     ]
     if rows.height < points.height:
         facts.append(("Missing", f"{points.height - rows.height} design points have no statistics yet"))
     versions = study.get("versions") or _installed()
     return [*facts, ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
+
+
+def _replicates(rows: pl.DataFrame) -> str:
+    """How many replicates there are, and where their number was not fixed or weight draws are shared."""
+    per_point = sorted(set(rows["replicates"].to_list()))
+    many = f"{per_point[0]:,}" if len(per_point) == 1 else f"{per_point[0]:,} to {per_point[-1]:,}"
+    text = f"{rows['replicates'].sum():,} in total, {many} a design point"
+    stopped = rows["half_width"].drop_nulls()
+    if len(stopped):
+        text += f"; at {len(stopped)} as many as it took to know P(vanish) and P(explode) to +- {stopped.max():g}"
+    if "weight_draws" in rows.columns:
+        shared = rows.filter(pl.col("weight_draws") < pl.col("replicates")).height
+        text += f"; at {shared} several share a weight draw" if shared else ""
+    return text
 
 
 FACTOR_FACTS = {

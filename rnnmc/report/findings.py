@@ -1,11 +1,14 @@
 """What a study found, in sentences of plain words and numbers."""
 
 import math
+from typing import NamedTuple
 
 import polars as pl
 
-from rnnmc.tables import event_text, horizon_text, nats_text, probability_text
+from rnnmc.oracles import ALL, passed
+from rnnmc.tables import event_text, horizon_text, nats_text, probability_text, rate_deviation
 
+NEAR = 3  # standard errors within which a growth rate agrees with a law
 VERBS = {"vanish": "vanish", "stable": "stay in between", "explode": "explode"}
 
 
@@ -17,8 +20,85 @@ def findings(rows: pl.DataFrame, statistics: pl.DataFrame) -> list[str]:
     intervals do not overlap.
     """
     if rows.height == 1:
-        return [f"{_thresholds(rows)} {_single(rows.row(0, named=True))}", _longest(rows, statistics)]
-    return [f"{_thresholds(rows)} {_majorities(rows)}", *_extremes(rows), _longest(rows, statistics)]
+        opening = [f"{_thresholds(rows)} {_single(rows.row(0, named=True))}"]
+    else:
+        opening = [f"{_thresholds(rows)} {_majorities(rows)}", *_extremes(rows)]
+    return [*opening, _longest(rows, statistics), *_agreement(rows)]
+
+
+class Verdict(NamedTuple):
+    """Whether rnnmc has measured what exact laws say, and that in a sentence."""
+
+    passed: bool
+    sentence: str
+
+
+def verdict(coverage: pl.DataFrame) -> Verdict:
+    """What rows of `rnnmc.oracles.coverage` come to."""
+    every = coverage.row(by_predicate=pl.col("law") == ALL, named=True)
+    if passed(coverage):
+        certain = f"; of {every['certain']:,} that leave nothing to chance all are right" if every["certain"] else ""
+        return Verdict(
+            True,
+            f"Self-validation passed: of {every['cells']:,} measurements whose truth an exact law gives, "
+            f"{every['held']:,} have it in their interval, where {every['expected']:,.0f} should and "
+            f"{every['least']:,} to {every['most']:,} may{certain}.",
+        )
+    if not every["cells"] + every["certain"]:
+        return Verdict(False, "Self-validation FAILED: no design point has an exact law, so that nothing was checked.")
+    where = "; ".join(_failure(row) for row in coverage.iter_rows(named=True) if not row["passed"])
+    return Verdict(
+        False,
+        f"Self-validation FAILED: rnnmc has not measured what exact laws give ({where}). Do not rely on the numbers on "
+        "this page before this is explained.",
+    )
+
+
+def _failure(row: dict) -> str:
+    """Why a law has failed."""
+    why = []
+    if not row["least"] <= row["held"] <= row["most"]:
+        why.append(f"{row['held']:,} of {row['cells']:,} intervals hold, {row['least']:,} to {row['most']:,} may")
+    if row["certain_held"] < row["certain"]:
+        wrong = row["certain"] - row["certain_held"]
+        why.append(f"{wrong:,} of {row['certain']:,} numbers that leave nothing to chance are wrong")
+    if not why:
+        why.append(f"the places of what was measured in the law have p = {row['p_value']:.1g}")
+    return f"{'all together' if row['law'] == ALL else row['law']}: {', '.join(why)}"
+
+
+def _agreement(rows: pl.DataFrame) -> list[str]:
+    """How many design points have an exact law and one of large width, and how the measured growth rates agree."""
+    listed = rows.to_dicts()
+    exact = [(abs(deviation), row) for row in listed if (deviation := rate_deviation(row)) is not None]
+    wide = [
+        (abs(row["growth_rate"] - row["theory_growth_rate"]), row)
+        for row in listed
+        if row["theory_growth_exact"] is False
+        and row["growth_rate"] is not None
+        and row["theory_growth_rate"] is not None
+    ]
+    sentences = []
+    if exact:
+        near = sum(deviation <= NEAR for deviation, _ in exact)
+        worst, row = max(exact, key=lambda found: found[0])
+        sentences.append(
+            f"An exact law gives the growth rate at {_of(exact, rows)}, and the measured one agrees within {NEAR} "
+            f"standard errors at {'all' if near == len(exact) else near} of them"
+            f"; the furthest, {row['cell']} ({_where(row)}), is {worst:.1f} off."
+        )
+    if wide:
+        worst, row = max(wide, key=lambda found: found[0])
+        typical = pl.Series([gap for gap, _ in wide]).median()
+        sentences.append(
+            f"A law of large width gives {'it' if exact else 'the growth rate'} at {_of(wide, rows)}; the measured one "
+            f"is {typical:.2g} nats a step off in the median and at most {worst:.2g}, in {row['cell']} ({_where(row)})."
+        )
+    return sentences
+
+
+def _of(found: list, rows: pl.DataFrame) -> str:
+    return f"{len(found)} of {rows.height} design point{'s' if rows.height > 1 else ''}"
 
 
 def _thresholds(rows: pl.DataFrame) -> str:

@@ -1,0 +1,150 @@
+"""The tables of the page: what stands in each cell, and by what number a click on its header sorts."""
+
+from typing import NamedTuple
+
+import polars as pl
+
+from rnnmc.chart_parts import OUTCOMES
+from rnnmc.tables import (
+    event_text,
+    log_norm_text,
+    number_text,
+    passage_text,
+    rare_events,
+    rate_text,
+    theory_text,
+    varying_factors,
+    with_series,
+)
+from rnnmc.theory import laws
+
+HEADERS = {"init": "initialiser", "drive": "drive", "weights": "weights", "state_std": "state std", "dtype": "dtype"}
+PASSED, FAILED = "passed", "FAILED"
+FIRST = 20  # rows of a table that has no figure
+
+
+class Entry(NamedTuple):
+    """A cell. number: to sort by, if not by the text. title: what the pointer over it says. bar: event -> percent."""
+
+    text: str
+    number: float | None = None
+    title: str = ""
+    bar: dict[str, float] | None = None
+
+
+class PageTable(NamedTuple):
+    """name: its id on the page. headers: of the columns, as (text, whether its entries are words)."""
+
+    name: str
+    headers: list[tuple[str, bool]]
+    lines: list[list[Entry]]
+
+
+def main_table(rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
+    """One line a design point at its last horizon; rows: `rnnmc.tables.main_rows`."""
+    rare = rare_events(rows)
+    ends = ["horizon"] if rows["horizon"].n_unique() > 1 else []  # a common one stands above all figures
+    theory = rows["theory_growth_rate"].is_not_null().any()
+    headers, names = _named(rows, points)
+    numbers = ["replicates", *ends, *(f"P({event})" for event in OUTCOMES), "log-norm: median [5\u00a0%, 95\u00a0%]"]
+    numbers += ["growth rate", *(["theory"] if theory else []), *(f"P({event})" for event in rare)]
+    lines = []
+    for row, named in zip(rows.iter_rows(named=True), names, strict=True):
+        shares = {event: Entry(event_text(row, event), row[f"p_{event}_at"]) for event in (*OUTCOMES, *rare)}
+        line = [*named, Entry("", bar={event: 100 * row[f"p_{event}_at"] for event in OUTCOMES})]
+        line += [_replicates(row), *(Entry(f"{row[end]:,}", row[end]) for end in ends)]
+        line += [shares[event] for event in OUTCOMES]
+        line += [Entry(log_norm_text(row), row["q50"]), Entry(rate_text(row), row["growth_rate"])]
+        line += [Entry(theory_text(row), row["theory_growth_rate"], _law(row["theory_growth_law"]))] if theory else []
+        lines.append(line + [shares[event] for event in rare])
+    return PageTable("main", [*headers, ("", True), *((text, False) for text in numbers)], lines)
+
+
+def _named(rows: pl.DataFrame, points: pl.DataFrame) -> tuple[list[tuple[str, bool]], list[list[Entry]]]:
+    """Headers and, for each row, entries that say which design point it is about."""
+    factors = varying_factors(points)
+    headers = [("cell", True), ("width", False), *((HEADERS[factor], True) for factor in factors)]
+    names = []
+    for row in rows.iter_rows(named=True):
+        values = [row[factor] for factor in factors]
+        told = [Entry(value) if isinstance(value, str) else Entry(f"{value:g}", value) for value in values]
+        names.append([Entry(row["cell"]), Entry(str(row["width"]), row["width"]), *told])
+    return headers, names
+
+
+def _replicates(row: dict) -> Entry:
+    """How many there are, of how many weight draws, and whether their number was chosen by looking."""
+    text, number, draws = f"{row['replicates']:,}", row["replicates"], row.get("weight_draws")
+    if draws is not None and draws < number:
+        text += f" ({draws:,} draws)"
+    if row["half_width"] is None:
+        return Entry(text, number)
+    wanted = (
+        f"as many as it took to know P(vanish) and P(explode) to +- {row['half_width']:g}, or all that were allowed"
+    )
+    return Entry(f"{text} *", number, wanted)
+
+
+def _law(name: str | None) -> str:
+    """A law for the pointer: its name and, where it is one of ours, its formula."""
+    law = laws().get(name or "")
+    return f"{name}: {law.formula}" if law else name or ""
+
+
+def first_passages(passages: pl.DataFrame, rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
+    """One line a design point: between which horizons so many per cent have first vanished, and exploded."""
+    spectral = passages.filter(pl.col("measure").cast(pl.String) == "log_spectral").with_columns(
+        pl.col("point", "event").cast(pl.String)
+    )
+    found = spectral.rows_by_key(["point", "event", "percent"], named=True, unique=True)
+    percents = [percent for percent in (5, 50, 95) if percent in set(spectral["percent"])]
+    shown = {"vanish": "vanished", "explode": "exploded"}
+    headers, names = _named(rows, points)
+    words = {50: "half"}
+    headers += [(f"{words.get(q, f'{q} %')} {shown[event]}", False) for event in shown for q in percents]
+    lines = []
+    for row, named in zip(rows.iter_rows(named=True), names, strict=True):
+        line = [found.get((row["point"], event, percent)) for event in shown for percent in percents]
+        lines.append([*named, *(_passage(one, row["level"]) for one in line)])
+    return PageTable("passages", headers, lines)
+
+
+def _passage(found: dict | None, level: float) -> Entry:
+    if found is None:
+        return Entry("-")
+    earliest, latest, beyond = found["earliest"], found["latest"], "not by the last horizon"
+    if earliest is None:
+        sure = beyond
+    elif latest is None:
+        sure = f"{earliest:,} or later, or {beyond}"
+    else:
+        sure = f"{earliest:,} to {latest:,}"
+    title = f"{100 * level:g} % interval of the later bound: {sure}"
+    return Entry(passage_text(found["after"], found["by"]), found["by"], title)
+
+
+def coverage(table: pl.DataFrame) -> PageTable:
+    """One line a law, and one for all of them: how many intervals hold the truth, and how many should."""
+    words = ["intervals", "that hold", "expected", "95\u00a0% range", "allowed", "certain", "p-value", "verdict"]
+    lines = []
+    for row in table.iter_rows(named=True):
+        line = [Entry(row["law"], title=_law(row["law"]))]
+        line += [Entry(f"{row[name]:,}", row[name]) for name in ("cells", "held")]
+        line += [Entry(f"{row['expected']:,.1f}", row["expected"])]
+        line += [Entry(f"{row[a]:,} to {row[b]:,}", row[a]) for a, b in (("low", "high"), ("least", "most"))]
+        certain = f"{row['certain_held']:,} of {row['certain']:,}" if row["certain"] else "-"
+        line += [Entry(certain, row["certain_held"]), Entry(f"{row['p_value']:.2g}", row["p_value"])]
+        lines.append([*line, Entry(PASSED if row["passed"] else FAILED)])
+    return PageTable("coverage", [("law", True), *((word, False) for word in words)], lines)
+
+
+def first_rows(name: str, table: pl.DataFrame, points: pl.DataFrame) -> PageTable:
+    """The first rows of any table of statistics, with the names of its design points."""
+    named = with_series(points).select("point", "cell", "width", "series")
+    shown = table.head(FIRST).join(named, on="point", maintain_order="left").select(pl.exclude(pl.List, pl.Array))
+    shown = shown.select("cell", "width", "series", pl.exclude("point", "cell", "width", "series"))
+    lines = [
+        [Entry(number_text(value), value if isinstance(value, int | float) else None) for value in row]
+        for row in shown.iter_rows()
+    ]
+    return PageTable(name, [(column, not kind.is_numeric()) for column, kind in shown.schema.items()], lines)
