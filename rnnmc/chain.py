@@ -94,11 +94,11 @@ def follow(
             size = size_of(layout, state)
             finite = finite & (size.isfinite() | (size_of(layout, directions) == 0))
             if cell.can_die:  # a state that underflows to zero would kill a chain that lives
-                resolved = resolved & ((size == 0) | _is_resolved(size))
+                resolved = resolved & ((size == 0) | is_resolved(size))
         directions = push(directions)
         size = size_of(layout, directions)
         if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
-            resolved = resolved & (_is_resolved(size) | (cell.can_die & (size == 0)))
+            resolved = resolved & (is_resolved(size) | (cell.can_die & (size == 0)))
             directions, exponent = rescaled(directions, size, exponent)
         for watch in watches:
             watch.see(Step(step, weights, drive, before, state, push, directions, exponent, finite))
@@ -127,7 +127,7 @@ def rescaled(directions: State, size: Tensor, exponent: Tensor) -> tuple[State, 
     return tuple(part * scale for part in directions), exponent + shift
 
 
-def _is_resolved(size: Tensor) -> Tensor:
+def is_resolved(size: Tensor) -> Tensor:
     """Whether the largest entry is far enough above the smallest normal number for all of its digits to be there."""
     limits = torch.finfo(size.dtype)
     return ~(size < limits.tiny / limits.eps)

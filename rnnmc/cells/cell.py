@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:  # torch takes a second to import, and a plan needs only the names
     from torch import Tensor
@@ -12,6 +12,41 @@ if TYPE_CHECKING:  # torch takes a second to import, and a plan needs only the n
 
     State = tuple[Tensor, ...]
     Push = Callable[[State], State]
+
+
+class Term(NamedTuple):
+    """One term of a Jacobian: `matrix` with its out axis scaled by the vector `scale`."""
+
+    matrix: Tensor
+    scale: Tensor
+
+
+class Terms(NamedTuple):
+    """What becomes of the memory in one step, term by term: of h, or of c in a cell with the state (h, c).
+
+    main: vector that multiplies the memory. others: makes name -> Term of each of `Cell.other_terms`, when asked, as a
+    matrix may cost a product. diag(main) plus the others is dh'/dh; with (h, c) diag(main) leads from dc to dc', and
+    the others from dh to dc'. exposed: vector dh'/dc' with the output gate held fixed, or None where there is no c.
+    """
+
+    main: Tensor
+    others: Callable[[], dict[str, Term]]
+    exposed: Tensor | None = None
+
+
+def scaled_terms(matrices: Mapping[str, Tensor], scales: Mapping[str, Tensor]) -> Callable[[], dict[str, Term]]:
+    """`Terms.others` where each term is the matrix of its name, scaled."""
+    return lambda: {name: Term(matrices[name], scale) for name, scale in scales.items()}
+
+
+class Tangent(NamedTuple):
+    """What `linearise` gives in a cell with a main term: push, as any cell, which also knows its terms."""
+
+    push: Push
+    terms: Terms
+
+    def __call__(self, directions: State) -> State:
+        return self.push(directions)
 
 
 class Cell:
@@ -24,6 +59,9 @@ class Cell:
     parts: names of the parts of the state, each of length n: ("h",) or ("h", "c"); d = n * len(parts).
     inner_biases: name -> gate, of biases that the cell adds itself, beside the gate's own.
     memory: gate -> +1 if the state is kept when it is open, -1 if when it is closed; for biases that set a time scale.
+    main_term: formula of what multiplies the memory, in a cell that has such a term and whose `linearise` therefore
+    gives a `Tangent`.
+    other_terms: names of the other terms of the memory's Jacobian.
     can_die: the derivative can be exactly zero, so that a chain of norm zero is a result and not an underflow.
     bounded: a finite state stays finite, so that overflow need not be looked for.
 
@@ -41,6 +79,8 @@ class Cell:
     parts: ClassVar[tuple[str, ...]] = ("h",)
     inner_biases: ClassVar[Mapping[str, str]] = {}
     memory: ClassVar[Mapping[str, int]] = {}
+    main_term: ClassVar[str | None] = None
+    other_terms: ClassVar[tuple[str, ...]] = ()
     can_die: ClassVar[bool] = False
     bounded: ClassVar[bool] = False
 
@@ -48,6 +88,8 @@ class Cell:
         super().__init_subclass__(**kwargs)
         if "recurrent" not in cls.__dict__ and "gates" in cls.__dict__:
             cls.recurrent = cls.gates
+        if "linearise" in cls.__dict__ and "main_term" not in cls.__dict__:
+            cls.main_term = None  # what is inherited need not fit
         if cls.step is Cell.step and cls.linearise is Cell.linearise:
             raise TypeError(f"{cls.__name__} has neither step nor linearise; write one of them")
 

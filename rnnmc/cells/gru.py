@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
+from rnnmc.cells.cell import Cell, Tangent, Term, Terms
 from rnnmc.cells.functions import logistic, sech2
 
 
@@ -17,6 +17,8 @@ class GRU(Cell):
     source = "Cho et al. 2014; keras.layers.GRU(reset_after=False); physics.md section 2"
     gates = ("update", "reset", "candidate")
     memory = {"update": -1}  # noqa: RUF012
+    main_term = "1-z"
+    other_terms = ("update", "candidate", "reset")
     bounded = True
     reset = "reset"  # the gate that plays r; the tied GRU has one gate for both
 
@@ -27,15 +29,25 @@ class GRU(Cell):
         r, _, r_slope = logistic(drive[self.reset] + at_h[self.reset])
         candidate = drive["candidate"] + weights.product(r * h, u["candidate"])
         y = candidate.tanh()
-        of_reset_state = (weights.identity * r).addcmul(u[self.reset], h * r_slope)  # d(r o h)/dh
-        jacobian = (weights.identity * keep).addcmul(u["update"], (y - h) * z_slope)
+        of_update, of_reset, of_candidate = (y - h) * z_slope, h * r_slope, z * sech2(candidate)
+        of_reset_state = (weights.identity * r).addcmul(u[self.reset], of_reset)  # d(r o h)/dh
+        jacobian = (weights.identity * keep).addcmul(u["update"], of_update)
         inner = weights.product(of_reset_state, u["candidate"])
-        jacobian = jacobian.addcmul(inner, z * sech2(candidate))
+        jacobian = jacobian.addcmul(inner, of_candidate)
 
         def push(directions):
             return (weights.product(directions[0], jacobian),)
 
-        return (keep * h + z * y,), push
+        def others():
+            rows_scaled = u["candidate"] * r.transpose(weights.layout.direction_axis, weights.layout.out_axis)
+            through_reset = weights.product(u[self.reset] * of_reset, u["candidate"])
+            return {
+                "update": Term(u["update"], of_update),
+                "candidate": Term(rows_scaled, of_candidate),
+                "reset": Term(through_reset, of_candidate),
+            }
+
+        return (keep * h + z * y,), Tangent(push, Terms(keep, others))
 
 
 CELL = GRU()

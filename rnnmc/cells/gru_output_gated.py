@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
-from rnnmc.cells.functions import logistic, sech2
+from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
 class GRUOutputGated(Cell):
@@ -15,6 +15,8 @@ class GRUOutputGated(Cell):
     gates = ("update", "output", "candidate")
     parts = ("h", "c")
     memory = {"update": -1}  # noqa: RUF012
+    main_term = "1-z"
+    other_terms = ("update", "candidate")
     bounded = True
 
     def linearise(self, weights, drive, state):
@@ -25,8 +27,8 @@ class GRUOutputGated(Cell):
         candidate = drive["candidate"] + at_h["candidate"]
         y = candidate.tanh()
         c_next = keep * c + z * y
-        h_to_c = u["update"] * ((y - c) * z_slope)
-        h_to_c = h_to_c.addcmul(u["candidate"], z * sech2(candidate))
+        scales = {"update": (y - c) * z_slope, "candidate": z * sech2(candidate)}
+        h_to_c = scaled_sum(u, scales)
         through_output = u["output"] * (c_next * r_slope)
 
         def push(directions):
@@ -34,7 +36,7 @@ class GRUOutputGated(Cell):
             dc_next = weights.product(dh, h_to_c, plus=dc * keep)
             return weights.product(dh, through_output, plus=dc_next * r), dc_next
 
-        return (r * c_next, c_next), push
+        return (r * c_next, c_next), Tangent(push, Terms(keep, scaled_terms(u, scales), r))
 
 
 CELL = GRUOutputGated()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
-from rnnmc.cells.functions import logistic, sech2
+from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
 class GRUResetAfter(Cell):
@@ -18,6 +18,8 @@ class GRUResetAfter(Cell):
     gates = ("update", "reset", "candidate")
     inner_biases = {"candidate_recurrent": "candidate"}  # noqa: RUF012
     memory = {"update": -1}  # noqa: RUF012
+    main_term = "1-z"
+    other_terms = ("update", "candidate", "reset")
     bounded = True
 
     def linearise(self, weights, drive, state):
@@ -29,14 +31,13 @@ class GRUResetAfter(Cell):
         candidate = drive["candidate"] + r * inner
         y = candidate.tanh()
         slope = z * sech2(candidate)
-        jacobian = (weights.identity * keep).addcmul(u["update"], (y - h) * z_slope)
-        jacobian = jacobian.addcmul(u["candidate"], slope * r)
-        jacobian = jacobian.addcmul(u["reset"], slope * inner * r_slope)
+        scales = {"update": (y - h) * z_slope, "candidate": slope * r, "reset": slope * inner * r_slope}
+        jacobian = scaled_sum(u, scales, plus=weights.identity * keep)
 
         def push(directions):
             return (weights.product(directions[0], jacobian),)
 
-        return (keep * h + z * y,), push
+        return (keep * h + z * y,), Tangent(push, Terms(keep, scaled_terms(u, scales)))
 
 
 CELL = GRUResetAfter()

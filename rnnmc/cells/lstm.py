@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
-from rnnmc.cells.functions import logistic, sech2
+from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
 class LSTM(Cell):
@@ -19,6 +19,8 @@ class LSTM(Cell):
     gates = ("forget", "input", "output", "candidate")
     parts = ("h", "c")
     memory = {"forget": 1, "input": -1}  # noqa: RUF012
+    main_term = "f"
+    other_terms = ("forget", "input", "candidate")
     bounded = True
 
     def linearise(self, weights, drive, state):
@@ -31,9 +33,8 @@ class LSTM(Cell):
         g = candidate.tanh()
         c_next = f * c + i * g
         squashed = c_next.tanh()
-        h_to_c = u["forget"] * (c * f_slope)
-        h_to_c = h_to_c.addcmul(u["input"], g * i_slope)
-        h_to_c = h_to_c.addcmul(u["candidate"], i * sech2(candidate))
+        scales = {"forget": c * f_slope, "input": g * i_slope, "candidate": i * sech2(candidate)}
+        h_to_c = scaled_sum(u, scales)
         through_output = u["output"] * (squashed * o_slope)
         through_c = o * sech2(c_next)
 
@@ -42,7 +43,7 @@ class LSTM(Cell):
             dc_next = weights.product(dh, h_to_c, plus=dc * f)
             return weights.product(dh, through_output, plus=dc_next * through_c), dc_next
 
-        return (o * squashed, c_next), push
+        return (o * squashed, c_next), Tangent(push, Terms(f, scaled_terms(u, scales), through_c))
 
 
 CELL = LSTM()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
+from rnnmc.cells.cell import Cell, Tangent, Terms
 from rnnmc.cells.functions import logistic
 
 
@@ -15,6 +15,7 @@ class MinGRU(Cell):
     gates = ("update", "candidate")
     recurrent = ()
     memory = {"update": -1}  # noqa: RUF012
+    main_term = "1-z"
     bounded = True
 
     def linearise(self, weights, drive, state):
@@ -24,7 +25,7 @@ class MinGRU(Cell):
         def push(directions):
             return (directions[0] * keep,)
 
-        return (keep * h + z * drive["candidate"],), push
+        return (keep * h + z * drive["candidate"],), Tangent(push, Terms(keep, dict))
 
 
 CELL = MinGRU()

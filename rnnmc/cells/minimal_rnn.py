@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
-from rnnmc.cells.functions import logistic
+from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.functions import logistic, scaled_sum
 
 
 class MinimalRNN(Cell):
@@ -19,18 +19,21 @@ class MinimalRNN(Cell):
     gates = ("update", "candidate")
     recurrent = ("update",)
     memory = {"update": 1}  # noqa: RUF012
+    main_term = "u"
+    other_terms = ("update",)
     bounded = True
 
     def linearise(self, weights, drive, state):
         (h,) = state
         u, rest, slope = logistic(drive["update"] + weights.apply(h, "update")["update"])
         y = drive["candidate"].tanh()
-        jacobian = (weights.identity * u).addcmul(weights.recurrent["update"], (h - y) * slope)
+        scales = {"update": (h - y) * slope}
+        jacobian = scaled_sum(weights.recurrent, scales, plus=weights.identity * u)
 
         def push(directions):
             return (weights.product(directions[0], jacobian),)
 
-        return (u * h + rest * y,), push
+        return (u * h + rest * y,), Tangent(push, Terms(u, scaled_terms(weights.recurrent, scales)))
 
 
 CELL = MinimalRNN()

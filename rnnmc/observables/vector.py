@@ -45,11 +45,11 @@ class _Watch:
     def see(self, step: Step) -> None:
         import torch
 
-        from rnnmc.chain import rescaled, size_of
+        from rnnmc.chain import is_resolved, rescaled, size_of
 
         pushed = step.push(self.direction)
-        size, limits = size_of(self.layout, pushed), torch.finfo(pushed[0].dtype)
-        self.resolved = self.resolved & ~((size > 0) & (size < limits.tiny / limits.eps))
+        size = size_of(self.layout, pushed)
+        self.resolved = self.resolved & ((size == 0) | is_resolved(size))
         self.direction, self.exponent = rescaled(pushed, size, self.exponent)
         if step.number in self.horizons:
             rows = [self.layout.matrices(part).double() for part in self.direction]

@@ -1,0 +1,48 @@
+"""The norm of each path over replicates: how far it reaches, how fast it grows, how probably it is gone."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from rnnmc.statistics import growth_rate
+from rnnmc.summaries.passage import probability
+from rnnmc.summaries.summary import Floats, Settings, Summary, rectangle, rows_a_replicate
+
+
+class PathsSummary(Summary):
+    """Of log-norms by horizon and path."""
+
+    name = "paths"
+
+    def summarise(self, observable, samples, settings):
+        """One row for each (measure, horizon, path).
+
+        The columns of `Summary.summarise`, `quantity` being called `measure`; then growth_rate and growth_rate_error,
+        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.growth_rate`); and for the events
+        vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
+        `p_<event>`, `p_<event>_low` and `p_<event>_high`. A null log-norm counts as neither.
+        """
+        usual = super().summarise(observable, samples, settings)
+        rows = rows_a_replicate(samples)
+        horizons = samples["horizon"][:rows].to_numpy().astype(np.int64)
+        more = [_more(rectangle(samples, name, rows), horizons, settings) for name in observable.columns]
+        return usual.rename({"quantity": "measure"}).hstack(pl.concat(more))
+
+
+def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFrame:
+    """values: (replicates, rows), horizons: (rows,), with all paths of a horizon next to each other."""
+    paths = np.count_nonzero(horizons == horizons[0])
+    rates = [growth_rate(values[:, path::paths], horizons[::paths], settings.group) for path in range(paths)]
+    rate, error = (np.stack(some, axis=1).ravel() for some in zip(*rates, strict=True))
+    return pl.DataFrame(
+        {
+            "growth_rate": pl.Series(rate, nan_to_null=True),
+            "growth_rate_error": pl.Series(error, nan_to_null=True),
+            **probability("vanish_at", values < np.log(settings.vanish), settings),
+            **probability("explode_at", values > np.log(settings.explode), settings),
+        }
+    )
+
+
+SUMMARY = PathsSummary()
