@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 
 from rnnmc.statistics import growth_rate
-from rnnmc.summaries.passage import probability
-from rnnmc.summaries.summary import Floats, Settings, Summary, rectangle, rows_a_replicate
+from rnnmc.summaries.summary import Floats, Settings, Summary, probability, rectangle, rows_a_replicate
 
 
 class PathsSummary(Summary):

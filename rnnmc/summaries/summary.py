@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rnnmc.observables.observable import Observable
+from rnnmc.resampling import share_intervals, shares
 from rnnmc.study import DesignPoint
 
 PERCENTS = (5, 25, 50, 75, 95)
@@ -101,3 +102,15 @@ def quantiles(values: Floats) -> dict[str, pl.Series]:
         value = np.take_along_axis(ordered, rank[None], axis=0)[0]
         found[f"q{percent:02d}"] = pl.Series(value, nan_to_null=True)
     return found
+
+
+def probability(name: str, flags: NDArray[np.bool_], settings: Settings) -> dict[str, NDArray]:
+    """`<name>_count`, `p_<name>`, `p_<name>_low`, `p_<name>_high` of an event over replicates, each (rows,).
+
+    flags: (replicates, rows). The interval is of the settings' kind and level, and heeds shared weight draws.
+    """
+    found = shares([flags], settings.group)
+    low, high = share_intervals(found, (1 - settings.level) / 2, settings.interval)
+    count = found.count[0]
+    p = f"p_{name}"
+    return {f"{name}_count": count.astype(np.int64), p: count / len(flags), f"{p}_low": low[0], f"{p}_high": high[0]}
