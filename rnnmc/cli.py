@@ -144,10 +144,11 @@ def _measure(
     for one in point.observables:
         summary = summary_of(one.name)
         summaries[one.name] = summary.beside(point, summary.summarise(one, seen[one.name], settings))
-    for kind, frame in seen.items() if out is not None else ():
-        content = io.BytesIO()
-        frame.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
-        write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
+    if out is not None:
+        for kind, frame in seen.items():
+            content = io.BytesIO()
+            frame.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
+            write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
     if as_json:
         said = {name: in_rows(frame) for name, frame in ({"statistics": statistics} | summaries).items()}
         print(json.dumps({"point": point.written()} | said, allow_nan=False))

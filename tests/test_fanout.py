@@ -67,9 +67,4 @@ def test_asking_for_more_replicates_reuses_what_is_there_and_gives_the_same_firs
         pipeline.sample(tmp_path, jobs, None, "cpu")
         if study is few:
             first = samples_of(tmp_path, Place.of(few.points[0]))
-    assert (
-        samples_of(tmp_path, Place.of(many.points[0]))
-        .head(first.height)
-        .drop("point")
-        .equals(first.drop("point"))
-    )
+    assert samples_of(tmp_path, Place.of(many.points[0])).head(first.height).drop("point").equals(first.drop("point"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rnnmc.observables.passage import BELOW
 from rnnmc.summaries.summary import Summary, probability, quantiles, rectangle, rows_a_replicate
