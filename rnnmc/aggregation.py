@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rnnmc.files import write_whole
 from rnnmc.first_passage import first_passage
+from rnnmc.observables import observables
 from rnnmc.observables.observable import Observable
 from rnnmc.oracles import checks, coverage
 from rnnmc.places import Place, places_and_points
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 STATISTICS, ORACLES = "statistics", "oracles"
-OURS = ("statistics*", "first-passage", "variance", ORACLES, "coverage")  # tables that this module writes
+OTHERS = ("first-passage", "variance", ORACLES, "coverage")
 
 
 def aggregate(directory: Path, thresholds: Thresholds, interval: str, oracles: bool = False) -> pl.DataFrame:
@@ -43,10 +44,9 @@ def aggregate(directory: Path, thresholds: Thresholds, interval: str, oracles: b
         tables["coverage"] = coverage(tables[ORACLES])
     for name, table in tables.items():
         _write(directory, name, table)
-    for old in (path for pattern in OURS for path in directory.glob(f"{pattern}.parquet")):
-        if old.stem not in tables:  # of an earlier form of the study
-            old.unlink()
-            old.with_suffix(".csv").unlink(missing_ok=True)
+    for name in _ours() - tables.keys():  # of an earlier form of the study
+        for kind in ("parquet", "csv"):
+            (directory / f"{name}.{kind}").unlink(missing_ok=True)
     return tables[STATISTICS]
 
 
@@ -54,10 +54,13 @@ def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
     """name -> table, of all that `aggregate` has left. Raises OSError or PolarsError where one cannot be read."""
     import polars as pl
 
-    paths = {path.stem: path for pattern in OURS for path in sorted(directory.glob(f"{pattern}.parquet"))}
-    return {
-        name: pl.read_parquet(path) for name, path in ({STATISTICS: directory / "statistics.parquet"} | paths).items()
-    }
+    paths = {name: directory / f"{name}.parquet" for name in sorted(_ours())}
+    return {name: pl.read_parquet(path) for name, path in paths.items() if name == STATISTICS or path.exists()}
+
+
+def _ours() -> set[str]:
+    """The names of all tables that `aggregate` may leave."""
+    return {STATISTICS, *OTHERS, *(f"{STATISTICS}-{name}" for name in observables())}
 
 
 def _tables(
@@ -78,9 +81,12 @@ def _tables(
         tables["variance"] = variance_split(samples, point.nested.drives, point.nested.states)
     seen = {one.name: samples_of(directory, place, one) for one in place.observables}
     for observable in place.observables:
-        tables[table_name(observable)] = _summary(observable, seen[observable.name], settings, point)
-    if oracles and point is not None and place.half_width is None:
-        tables[ORACLES] = checks(point, _measures(samples, seen), interval)
+        tables[f"{STATISTICS}-{observable.name}"] = _summary(observable, seen[observable.name], settings, point)
+    if oracles and point is not None:
+        judged = _measures(samples, seen)
+        if place.half_width is not None:  # a number of replicates that was not chosen by looking: the first block
+            judged, counted = judged.filter(judged["replicate"] < place.block), {"interval": "wilson"}
+        tables[ORACLES] = checks(point, judged, counted["interval"])
     return tables
 
 
@@ -96,11 +102,6 @@ def _measures(samples: pl.DataFrame, seen: dict[str, pl.DataFrame]) -> pl.DataFr
         if not memory.is_empty():
             samples = samples.join(memory.select(*keys, log_memory="log_spectral"), on=keys)
     return samples
-
-
-def table_name(observable: Observable) -> str:
-    """The name of the table that sums up an observable."""
-    return f"statistics-{observable.name}"
 
 
 def _summary(

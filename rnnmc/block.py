@@ -130,8 +130,8 @@ def _run_tiles(
 ) -> Kinds:
     """What some tiles that run together give.
 
-    Replicates that a float32 chain could not resolve (every unit so saturated that a step's derivative underflows)
-    are taken from the same chain in float64: no replicate may seem dead that is not.
+    Replicates that a float32 chain could not resolve (every unit so saturated that a step's derivative underflows), or
+    that an observable could not, are taken from the same chain in float64: none may seem dead that is not.
     """
     measured, lost = _run_chain(point, tiles, replicates, device, point.dtype, observables)
     if point.dtype == "float32" and lost.any():
@@ -164,7 +164,10 @@ def _run_chain(
     measured = [norms(moment) for moment in moments]
     samples = {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
     lost = ~samples.pop("resolved")[:, -1]
-    return {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}, lost
+    kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}
+    for columns in kinds.values():
+        lost = lost | ~columns.pop("resolved", np.array(True))
+    return kinds, lost
 
 
 def _table(

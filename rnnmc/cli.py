@@ -128,6 +128,7 @@ def _measure(
     from rnnmc.stopping import INTERVAL
     from rnnmc.summaries import Settings, summary_of
     from rnnmc.tables import frame_table, horizon_table
+    from rnnmc.theory.beside import beside
 
     interval = "wilson" if half_width is None else INTERVAL
     with progress(point.label, replicates if half_width is None else None) as report:
@@ -138,7 +139,7 @@ def _measure(
     samples = seen[SAMPLES]
     if half_width is not None and (reached := known_within(samples, thresholds)) > half_width:
         print(f"rnnmc: a million replicates give +- {reached:.2g}, not yet +- {half_width:g}", file=sys.stderr)
-    statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, interval)
+    statistics = beside(point, point_statistics(samples, thresholds.vanish, thresholds.explode, interval))
     settings = Settings(thresholds.vanish, thresholds.explode, interval)
     summaries = {}
     for one in point.observables:

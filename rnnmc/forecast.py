@@ -36,7 +36,7 @@ def costs(points: Iterable[PlannedPoint]) -> list[Cost]:
     for planned in points:
         point = planned.point
         kind = (point.cell, point.width, point.weights, point.dtype, point.drive.name, point.drive.dimension)
-        kind = (*kind, point.observables)
+        kind = (*kind, point.observables, partition(point).tile)
         if kind not in known:
             known[kind] = (*_trial(point), {one.name: _extra(point, one) for one in point.observables})
         a_step, a_horizon, extra = known[kind]
@@ -45,10 +45,11 @@ def costs(points: Iterable[PlannedPoint]) -> list[Cost]:
         last = point.horizons[-1]
         looking = {one.name: tiles * extra[one.name] * last**one.steps_power for one in point.observables}
         seconds = tiles * (a_step * last + a_horizon * len(point.horizons)) + sum(looking.values())
-        a_replicate = len(point.horizons) + sum(len(next(iter(o.index(point).values()))) for o in point.observables)
-        rows = planned.replicates * a_replicate
-        number = len(blocks(planned.replicates, cut.block))
-        result.append(Cost(number, rows, rows * BYTES_A_ROW, seconds, looking))
+        seen = [(len(next(iter(one.index(point).values()))), one.bytes_a_row) for one in point.observables]
+        a_replicate = [(len(point.horizons), BYTES_A_ROW), *seen]
+        rows = planned.replicates * sum(number for number, _ in a_replicate)
+        size = planned.replicates * sum(number * each for number, each in a_replicate)
+        result.append(Cost(len(blocks(planned.replicates, cut.block)), rows, size, seconds, looking))
     return result
 
 

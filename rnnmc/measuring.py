@@ -19,6 +19,7 @@ from rnnmc.reading import as_frame
 from rnnmc.statistics import point_statistics
 from rnnmc.stopping import counts_of, half_widths, replicates_enough
 from rnnmc.study import DesignPoint, PlannedPoint, Thresholds
+from rnnmc.theory.beside import beside
 
 if TYPE_CHECKING:
     import polars as pl
@@ -77,7 +78,9 @@ def measure(
     device: str = "auto",
     address: str | None = None,
 ) -> pl.DataFrame:
-    """Statistics of one design point, one row a (horizon, measure): see `rnnmc.statistics.point_statistics`.
+    """Statistics of one design point, one row a (horizon, measure), with theory beside them.
+
+    See `rnnmc.statistics.point_statistics` and `rnnmc.theory.beside`.
 
     thresholds: of vanishing and exploding, by default 1e-3 and 1e3. Raises as `measure_samples` does.
     """
@@ -85,7 +88,7 @@ def measure(
     if interval not in KINDS:
         raise UsageError(f"interval: {interval!r} is not known; give {', '.join(KINDS)}")
     samples = measure_samples(point, replicates, device, address)
-    return point_statistics(samples, wanted.vanish, wanted.explode, interval, group=point.nested.group)
+    return beside(point, point_statistics(samples, wanted.vanish, wanted.explode, interval, group=point.nested.group))
 
 
 def measure_until(

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnnmc.aggregation import read_tables
 from rnnmc.block import SAMPLES, blocks, partition
@@ -15,7 +15,7 @@ from rnnmc.cluster import Cluster
 from rnnmc.errors import RunError, UsageError
 from rnnmc.fanout import Done, Job, fan_out, in_process
 from rnnmc.files import write_whole
-from rnnmc.places import Place, manifest_path, places, planned_points, write_study
+from rnnmc.places import Place, decided, manifest_path, places, planned_points, write_study
 from rnnmc.progress import Report
 from rnnmc.stopping import replicates_enough
 from rnnmc.store import (
@@ -29,9 +29,6 @@ from rnnmc.store import (
     shards,
 )
 from rnnmc.study import PlannedPoint, Study, Thresholds
-
-if TYPE_CHECKING:
-    pass
 
 
 def folder_of(study: Study, results: str | Path = "results") -> Path:
@@ -159,8 +156,9 @@ def drop_stale_manifests(directory: Path, wanted: Sequence[Place]) -> None:
         manifest = manifest_path(directory, place)
         if not manifest.exists():
             continue
-        decided = place.first(json.loads(manifest.read_bytes()).get("replicates", 0)) if place.half_width else place
-        paths = [shard_path(directory, place, block, kind) for kind in kinds(place) for block, _ in decided.blocks()]
+        enough = decided(directory, place)
+        blocks_used = (place if enough is None else place.first(enough)).blocks()
+        paths = [shard_path(directory, place, block, kind) for kind in kinds(place) for block, _ in blocks_used]
         if not all(path.exists() for path in paths):
             manifest.unlink(missing_ok=True)
 
@@ -221,7 +219,7 @@ class Verdict:
 def verify(directory: Path) -> Verdict:
     """Prove every shard of a study folder, and compare what is there with what is planned."""
     damaged, absent, digest, read, known = [], [], hashlib.sha256(), 0, set()
-    for place, kind in [(one, kind) for one in places(directory) for kind in kinds(one)]:
+    for place, kind in [(one, kind) for one in _so_far(directory) for kind in kinds(one)]:
         # blocks sampled at the same time as the last one that was needed lie beyond it: no statistic counts them
         known |= {shard_path(directory, place, block, kind) for block, _ in place.first(place.most).blocks()}
         for block, count in place.blocks():
@@ -241,6 +239,17 @@ def verify(directory: Path) -> Verdict:
     stored = [path for folder in ("samples", "observables") for path in (directory / folder).rglob("*.parquet")]
     unplanned = sorted(path for path in stored if path not in known)
     return Verdict(damaged, unplanned, sorted(set(absent), key=absent.index), digest.hexdigest(), read)
+
+
+def _so_far(directory: Path) -> list[Place]:
+    """The places; of one whose half-width has not decided yet, up to the last block that is there."""
+    found = []
+    for place in places(directory):
+        if place.half_width is not None and decided(directory, place) is None:
+            there = [block for block, _ in place.blocks() if shard_path(directory, place, block).exists()]
+            place = place.first(min(place.most, (max(there, default=-1) + 1) * place.block))
+        found.append(place)
+    return found
 
 
 def repair(directory: Path, verdict: Verdict) -> None:

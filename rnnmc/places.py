@@ -11,12 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic_core import PydanticCustomError
 
 from rnnmc.block import blocks, partition
 from rnnmc.errors import UsageError
 from rnnmc.files import write_whole
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
+from rnnmc.registry import refused
 from rnnmc.study import DesignPoint, PlannedPoint, Study
 
 
@@ -159,18 +161,32 @@ def _place(directory: Path, row: dict[str, Any]) -> Place:
         row["replicates"],
         row["block"],
         f"{row['cell']} n={row['width']} {row['init']}, drive {row['drive']}",
-        read_observables(said["observables"]),
+        _observables(said["observables"], directory / "points.parquet"),
         row.get("half_width"),
         row["replicates"],
         row.get("nested", 1),
     )
-    if place.half_width is None:
-        return place
+    enough = decided(directory, place)
+    return place if enough is None else place.first(enough)
+
+
+def _observables(said: Any, path: Path) -> tuple[Observable, ...]:
     try:
-        decided = json.loads(manifest_path(directory, place).read_bytes())
-    except (OSError, ValueError):
-        return place
-    return place.first(decided["replicates"]) if decided.get("half_width") == place.half_width else place
+        return read_observables(said)
+    except PydanticCustomError as error:
+        raise refused(error, f"{path}: observables") from None
+
+
+def decided(directory: Path, place: Place) -> int | None:
+    """How many replicates a manifest says are enough for the half-width of this place, or None."""
+    if place.half_width is None:
+        return None
+    try:
+        said = json.loads(manifest_path(directory, place).read_bytes())
+        known = said["half_width"] == place.half_width
+        return min(int(said["replicates"]), place.most) if known else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def planned_points(directory: Path, keys: set[str]) -> list[PlannedPoint]:

@@ -9,7 +9,7 @@ from rnnmc.errors import UsageError
 from rnnmc.norms import STATUS
 from rnnmc.observables.observable import Observable
 from rnnmc.places import Place, places, point_folder
-from rnnmc.store import samples
+from rnnmc.store import facts_of, samples
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,23 +28,27 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     import polars as pl
 
     directory = Path(directory)
-    found = []
+    found, shards = [], []
     for place in places(directory):
         kind = next((one for one in place.observables if one.name == observable), None)
-        folder = point_folder(directory, place, kind)
-        if (kind or observable is None) and any(folder.glob("*.parquet")):
-            found.append((place, folder))
+        if kind is None and observable is not None:
+            continue
+        wanted = sorted(point_folder(directory, place, kind).glob("*.parquet"))
+        if kind is not None:  # not what it saw with other parameters
+            wanted = [path for path in wanted if facts_of(path).get("observable") == kind.written()]
+        found += [place] if wanted else []
+        shards += wanted
     if not found:
         what = f"saw nothing of {observable}" if observable else "has no samples yet"
         raise UsageError(f"{directory}: {what}; {'name it under observables: and ' if observable else ''}run the study")
-    replicates = pl.LazyFrame({"point": [p.key for p, _ in found], "replicates": [p.replicates for p, _ in found]})
+    replicates = pl.LazyFrame({"point": [p.key for p in found], "replicates": [p.replicates for p in found]})
     points = (
         pl.scan_parquet(directory / "points.parquet")
         .rename({"block": "replicates_a_block", "horizon": "last_horizon"})
         .drop("replicates")
         .join(replicates, on="point")
     )
-    rows = pl.scan_parquet([folder / "*.parquet" for _, folder in found], hive_partitioning=False)
+    rows = pl.scan_parquet(shards, hive_partitioning=False)
     if observable is None:
         rows = rows.with_columns(pl.col("status").cast(pl.String).cast(pl.Enum(STATUS)))
     return (

@@ -50,7 +50,8 @@ class Replicates(BaseModel):
         if isinstance(value, cls):
             return value
         said = value if isinstance(value, dict) else {"max": value}
-        if not (said.keys() <= {"half_width", "max"} or said.keys() <= {"weights", "drives", "states"}) or not said:
+        known = said.keys() <= {"half_width", "max"} or said.keys() <= {"weights", "drives", "states"}
+        if isinstance(value, list) or not said or not known:
             forms = "{half_width: 0.01, max: 100000} or {weights: 200, drives: 10}"
             raise refuse("", value, f"is not a number of replicates; give a number, {forms}")
         for name in said:
@@ -60,7 +61,7 @@ class Replicates(BaseModel):
                 raise refuse(path, said[name], f"is not possible; give a whole number of at least 1 and at most {most}")
         if isinstance(value, dict):
             for needed in ("half_width", "max") if said.keys() & {"half_width", "max"} else ("weights",):
-                if needed not in said:
+                if said.get(needed) is None:
                     raise refuse(needed, "nothing", "is given; this key is needed")
         nested = Nested(drives=said.get("drives", 1), states=said.get("states", 1))
         if nested.group > MOST_SHARING or said.get("weights", 1) * nested.group > MOST:

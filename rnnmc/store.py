@@ -142,6 +142,14 @@ def write_shard(
     return path
 
 
+def facts_of(path: Path) -> dict[str, Any]:
+    """What a shard's metadata says of its making, without a proof; nothing where it cannot be read."""
+    try:
+        return json.loads((pq.read_metadata(path).metadata or {})[b"rnnmc"])
+    except (pa.ArrowException, OSError, KeyError, ValueError):
+        return {}
+
+
 def read_shard(path: Path, key: str, observable: Observable | None = None) -> Shard:
     """Read a shard and prove that it is whole and belongs to the point of this key. Raises DamagedShard.
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnmc.errors import UsageError
+from rnnmc.oracles import passed
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTORS = {
@@ -262,7 +263,11 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
     if rows["point"].n_unique() != 1:
         raise ValueError(f"horizon_table: statistics of {rows['point'].n_unique()} points; give those of one")
     rare = rare_events(rows)
-    table = _table(title, f"{MEASURE_NAMES[measure]}, {rows['replicates'][0]:,} replicates; {_caption(rows)}")
+    last = complete(rows).row(-1, named=True)
+    growth = f"growth rate over the last decade: {rate_text(last)} nats a step" if last["growth_rate"] else ""
+    theory = f"theory: {theory_text(last)}" if last["theory_growth_rate"] is not None else ""
+    said = [f"{MEASURE_NAMES[measure]}, {rows['replicates'][0]:,} replicates", _caption(rows), growth, theory]
+    table = _table(title, "; ".join(text for text in said if text))
     _add_numbers(table, ["horizon"])
     # In 80 columns an interval stays whole as long as there are not two rare events beside it.
     whole = len("[0.123,0.123]") if len(rare) < 2 else None
@@ -278,7 +283,7 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
 
 def coverage_table(coverage: pl.DataFrame) -> Table:
     """Whether the study meets the exact laws of its design points, for the terminal: `rnnmc.oracles.coverage`."""
-    good = bool(coverage["passed"].all())
+    good = passed(coverage)
     verdict = "every exact law is met" if good else "NOT EVERY EXACT LAW IS MET: do not trust these numbers"
     table = _table(f"Self-validation: {verdict}", "held: intervals that hold the truth; range: where 95 % of such lie")
     table.add_column("law", overflow="fold")
@@ -297,7 +302,8 @@ def frame_table(frame: pl.DataFrame, title: str, rows: int = 60) -> Table:
     What is the same in all of them stands below. Numbers to four significant digits; a dash where there is none.
     """
     shown = frame.drop("point", strict=False).select(pl.exclude(pl.List, pl.Array))
-    constant = [name for name in shown.columns if shown.height > 1 and shown[name].n_unique() == 1]
+    words = [name for name, kind in shown.schema.items() if kind == pl.String or name in ("replicates", "finite")]
+    constant = [name for name in words if shown.height > 1 and shown[name].n_unique() == 1]
     told = ", ".join(f"{name} {number_text(shown[name][0])}" for name in constant if shown[name][0] is not None)
     more = f"the first {rows} of {frame.height} rows" if frame.height > rows else ""
     table = _table(title, "; ".join(text for text in (told, more) if text))

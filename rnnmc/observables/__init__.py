@@ -33,7 +33,9 @@ def _read(value: Any) -> Observable | None:
     if not isinstance(said, dict) or len(said) != 1:
         raise refuse("", value, f"is not an observable; {choose('', [ALWAYS, *observables()])}")
     name, parameters = next(iter(said.items()))
-    if name == ALWAYS and parameters is None:
+    if name == ALWAYS:
+        if parameters is not None:
+            raise refuse(ALWAYS, parameters, f"takes no value; write {ALWAYS}")
         return None
     if name not in observables():
         raise refuse("", name, f"is not an observable; {choose(str(name), [ALWAYS, *observables()])}")

@@ -26,8 +26,9 @@ class Watch(Protocol):
     def values(self) -> dict[str, np.ndarray]:
         """column -> (R, m) or, for a column of lists, (R, m, length); rows are in the order of `Observable.index`.
 
-        NaN, or -1 in a column of whole numbers, means that there is no such number, and is stored as null. Asked for
-        once, after the last step.
+        NaN, or -1 in a column of whole numbers, means that there is no such number, and is stored as null. Beside the
+        columns there may be "resolved", (R,) bool: False for a replicate that needs more digits than the chain's dtype
+        has, to be taken from the same chain in float64. Asked for once, after the last step.
         """
         ...
 
@@ -40,12 +41,13 @@ class Observable(Described):
 
     labels: name -> Arrow type of the columns that say what a row is about, such as its horizon in steps.
     columns: name -> Arrow type of the columns of values.
-    steps_power: its work grows as this power of the number of steps.
+    steps_power: its work grows as this power of the number of steps. bytes_a_row: on disk, compressed.
     """
 
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32()}
     columns: ClassVar[Mapping[str, pa.DataType]]
     steps_power: ClassVar[int] = 1
+    bytes_a_row: ClassVar[float] = 8.0
 
     def check(self, point: DesignPoint) -> None:
         """Raise ValueError where this point has no such thing: the rest of a sentence that starts with the name."""

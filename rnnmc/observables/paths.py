@@ -33,7 +33,7 @@ class Paths(Observable):
     such as f_t. A cell without c has joint and main_term.
 
     -inf where exactly zero, as without recurrent weights; +inf where the state has overflowed. Null where a block, or
-    at any step so far c_path, h_only or main_term, has shrunk beyond the range of the chain's dtype.
+    at any step so far c_path, h_only or main_term, has shrunk beyond the range of float64.
     """
 
     name = "paths"
@@ -140,7 +140,8 @@ class _Watch:
         return dict(zip(MEASURES, both, strict=True))
 
     def values(self) -> dict[str, np.ndarray]:
-        return {measure: np.concatenate(logs, axis=1) for measure, logs in self.logs.items()}
+        values = {measure: np.concatenate(logs, axis=1) for measure, logs in self.logs.items()}
+        return values | {"resolved": np.all(~np.isnan(values[MEASURES[0]]), axis=1)}
 
 
 class _Product:

@@ -44,6 +44,7 @@ class Terms(Observable):
     formula = "|row_i of K_k diag(dh/dc)| / f_i for each unit i and term k"
     source = "kexue.fm/archives/7888; physics.md section 3"
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32(), "term": pa.string()}
+    bytes_a_row: ClassVar[float] = 18.0
     columns: ClassVar[Mapping[str, pa.DataType]] = {
         "counts": pa.list_(pa.int32(), BINS),
         "largest": pa.int64(),

@@ -19,7 +19,7 @@ class Vector(Observable):
     """log ||P_T e_1||, in nats; -inf where it is exactly zero, +inf where the state or product has overflowed.
 
     Carried by itself, as in a float32 product its column may lie too far below the others. Null once a single step has
-    shrunk it beyond the range of the chain's dtype.
+    shrunk it beyond the range of float64.
     """
 
     name = "vector"
@@ -60,7 +60,7 @@ class _Watch:
             self.logs.append(log.masked_fill(overflow, math.inf).cpu().numpy())
 
     def values(self) -> dict[str, np.ndarray]:
-        return {"log_vector": np.stack(self.logs, axis=1)}
+        return {"log_vector": np.stack(self.logs, axis=1), "resolved": self.resolved.flatten().cpu().numpy()}
 
 
 OBSERVABLE = Vector

@@ -20,7 +20,8 @@ class PathsSummary(Summary):
         The columns of `Summary.summarise`, `quantity` being called `measure`; then growth_rate and growth_rate_error,
         in nats a step, over the last decade before the horizon (see `rnnmc.statistics.growth_rate`); and for the events
         vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
-        `p_<event>`, `p_<event>_low` and `p_<event>_high`. A null log-norm counts as neither.
+        `p_<event>`, `p_<event>_low` and `p_<event>_high`. From the first horizon on at which the log-norm of a path is
+        not known in any replicate, all of these are null: the rest are no fair sample.
         """
         usual = super().summarise(observable, samples, settings)
         rows = rows_a_replicate(samples)
@@ -34,7 +35,7 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
     paths = np.count_nonzero(horizons == horizons[0])
     rates = [growth_rate(values[:, path::paths], horizons[::paths], settings.group) for path in range(paths)]
     rate, error = (np.stack(some, axis=1).ravel() for some in zip(*rates, strict=True))
-    return pl.DataFrame(
+    found = pl.DataFrame(
         {
             "growth_rate": pl.Series(rate, nan_to_null=True),
             "growth_rate_error": pl.Series(error, nan_to_null=True),
@@ -42,6 +43,8 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
             **probability("explode_at", values > np.log(settings.explode), settings),
         }
     )
+    known = pl.Series(np.all(~np.isnan(values), axis=0))
+    return found.select(pl.when(known).then(pl.col(name)).alias(name) for name in found.columns)
 
 
 SUMMARY = PathsSummary()

@@ -39,7 +39,8 @@ class Summary:
         samples: whole replicates one after another, each with the same rows. Columns: point, the labels,
         quantity (name of the value column), replicates, finite (how many are finite numbers), mean, deviation
         (ddof = 1), error (of the mean, from the means of weight draws), all three over finite values; q05 to q95
-        over all values that are not null, infinities included (order statistics that never interpolate).
+        over all values, infinities included (order statistics that never interpolate). All are null where a value is:
+        the rest are no fair sample; and so are the first three where a value is +inf, an overflow.
         """
         rows = rows_a_replicate(samples)
         labels = samples.head(rows).select(pl.col("point").cast(pl.String), *observable.labels)
@@ -75,9 +76,10 @@ def rectangle(samples: pl.DataFrame, column: str, rows: int) -> Floats:
 def moments(values: Floats, group: int = 1) -> dict[str, pl.Series]:
     """finite, mean, deviation and error of the mean over the finite values, each (rows,); null where undefined.
 
-    values: (replicates, rows). error: from weight draws of `group` replicates each, which are independent.
+    values: (replicates, rows), NaN where not known. error: from weight draws of `group` replicates each, which are
+    independent.
     """
-    finite = np.isfinite(values)
+    finite, unknown = np.isfinite(values), (np.isnan(values) | (values == np.inf)).any(axis=0)
     number = finite.sum(axis=0)
     kept = np.where(finite, values, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -88,20 +90,22 @@ def moments(values: Floats, group: int = 1) -> dict[str, pl.Series]:
         draws = len(starts)
         error = np.sqrt((np.add.reduceat(away, starts, axis=0) ** 2).sum(axis=0) * draws / (draws - 1)) / number
     numbers = {"mean": mean, "deviation": deviation, "error": error}
-    known = {k: pl.Series(np.where(np.isfinite(v), v, np.nan), nan_to_null=True) for k, v in numbers.items()}
+    known = {
+        name: pl.Series(np.where(np.isfinite(found) & ~unknown, found, np.nan), nan_to_null=True)
+        for name, found in numbers.items()
+    }
     return {"finite": pl.Series(number.astype(np.int64)), **known}
 
 
 def quantiles(values: Floats) -> dict[str, pl.Series]:
-    """`q05` ... `q95`, each (rows,): the smallest value that at least this share of the known ones does not exceed."""
+    """`q05` ... `q95`, each (rows,): the smallest value that at least this share does not exceed; null beside a NaN."""
     ordered = np.sort(values, axis=0)  # NaN last
-    known = (~np.isnan(values)).sum(axis=0)
-    found = {}
-    for percent in PERCENTS:
-        rank = np.maximum(-(-known * percent // 100) - 1, 0)
-        value = np.take_along_axis(ordered, rank[None], axis=0)[0]
-        found[f"q{percent:02d}"] = pl.Series(value, nan_to_null=True)
-    return found
+    unknown = np.isnan(ordered[-1])
+    ranks = {percent: max(-(-len(values) * percent // 100) - 1, 0) for percent in PERCENTS}
+    return {
+        f"q{percent:02d}": pl.Series(np.where(unknown, np.nan, ordered[rank]), nan_to_null=True)
+        for percent, rank in ranks.items()
+    }
 
 
 def probability(name: str, flags: NDArray[np.bool_], settings: Settings) -> dict[str, NDArray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from rnnmc.registry import offered
 from rnnmc.study import DesignPoint
 from rnnmc.theory.law import Law, Prediction
@@ -13,6 +15,13 @@ def laws() -> dict[str, Law]:
 
 
 def predictions(point: DesignPoint) -> list[tuple[Law, Prediction]]:
-    """Every law whose assumptions this design point meets, with what it predicts; exact laws first, then by name."""
-    holding = [law for law in laws().values() if law.applies(point)]
-    return [(law, law.predict(point)) for law in sorted(holding, key=lambda law: (not law.exact, law.name))]
+    """Every law whose assumptions this design point meets, with what it predicts; exact laws first, then by name.
+
+    A law whose numbers leave the floating-point range, as at a gain of 1e-170, says nothing.
+    """
+    found = []
+    for law in sorted(laws().values(), key=lambda law: (not law.exact, law.name)):
+        with suppress(ArithmeticError):
+            if law.applies(point):
+                found.append((law, law.predict(point)))
+    return found

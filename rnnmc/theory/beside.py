@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 import polars as pl
 
@@ -44,7 +45,7 @@ def beside(point: DesignPoint, statistics: pl.DataFrame) -> pl.DataFrame:
             "horizon", pl.col("measure").cast(pl.String), "threshold_vanish", "threshold_explode"
         ).iter_rows()
     ]
-    return statistics.hstack(pl.DataFrame(rows, schema=COLUMNS, orient="row"))
+    return statistics.hstack(pl.DataFrame(rows, schema=COLUMNS, orient="row").fill_nan(None))
 
 
 def _row(
@@ -62,12 +63,19 @@ def _row(
         if bounds:  # of the spectral norm, which the RMS norm does not exceed
             row["theory_p_explode_at_most"] = min(bound(math.log(thresholds.explode), horizon) for bound in bounds)
     if norm := _first(found, lambda prediction: measure in prediction.log_norm):
-        law, prediction = norm
-        row["theory_law"] = law.name
-        if (moments := prediction.moments(horizon, measure)) is not None:  # pyright: ignore[reportArgumentType]
-            row["theory_mean"], row["theory_deviation"] = moments[0], math.sqrt(max(moments[1], 0.0))
-        for event in EVENTS:
-            row[f"theory_p_{event}_at"] = prediction.probability(event, horizon, thresholds, measure)  # pyright: ignore
+        with suppress(ArithmeticError):  # beyond the floating-point range
+            row |= _of_norm(*norm, horizon, measure, thresholds)
+    return row
+
+
+def _of_norm(
+    law: Law, prediction: Prediction, horizon: int, measure: str, thresholds: Thresholds
+) -> dict[str, float | str | bool | None]:
+    row: dict[str, float | str | bool | None] = {"theory_law": law.name}
+    if (moments := prediction.moments(horizon, measure)) is not None:  # pyright: ignore[reportArgumentType]
+        row["theory_mean"], row["theory_deviation"] = moments[0], math.sqrt(max(moments[1], 0.0))
+    for event in EVENTS:
+        row[f"theory_p_{event}_at"] = prediction.probability(event, horizon, thresholds, measure)  # pyright: ignore
     return row
 
 

@@ -129,15 +129,19 @@ def test_the_usual_summary_agrees_with_numpy(tmp_path):
 
 def test_moments_count_weight_draws_and_leave_out_what_is_not_finite():
     values = np.random.default_rng(0).normal(size=(12, 2))
-    values[3, 1], values[5, 1] = -np.inf, np.nan
+    values[3, 1] = -np.inf
     found = moments(values, group=3)
     by_draw = values[:, 0].reshape(4, 3).mean(axis=1)
     assert found["error"][0] == pytest.approx(np.std(by_draw, ddof=1) / 2)
-    assert found["finite"].to_list() == [12, 10]
+    assert found["finite"].to_list() == [12, 11]
     assert found["mean"][1] == pytest.approx(values[np.isfinite(values[:, 1]), 1].mean())
     assert quantiles(values)["q05"][1] == -np.inf
-    nothing = moments(np.full((3, 1), np.nan))
-    assert nothing["mean"].to_list() == nothing["deviation"].to_list() == [None]
+    for bad in (np.nan, np.inf):
+        values[5, 1] = bad
+        assert moments(values)["mean"].to_list() == [pytest.approx(values[:, 0].mean()), None]
+    assert quantiles(values)["q95"][1] == np.inf
+    values[5, 1] = np.nan
+    assert quantiles(values)["q50"].null_count() == 1
 
 
 @pytest.mark.parametrize(
