@@ -49,7 +49,7 @@ class Drawn:
     def __init__(self, cell, init, width=6, inputs=3, replicates=400):
         self.point = DesignPoint(cell=cell, width=width, init=init, drive={"white": inputs}, dtype="float64")
         draws = Draws(self.point, [(0, 0)], replicates, Rows(), "cpu")
-        cell, streams = self.point.cell_object, draws._streams("weights")
+        cell, streams = self.point.cell_object, draws.streams("weights")
         rows = {"recurrent": 1 if cell.diagonal else width, "input": inputs, "bias": 1}
         self.stacked, self.recurrent = None, {}
         for role in rows:  # in the order in which a chain draws them
