@@ -24,8 +24,8 @@ POINTS = [
 def test_tiles_that_run_together_have_the_draws_of_tiles_that_run_alone(point: rnnmc.DesignPoint) -> None:
     """A GPU carries all tiles of a block at once; weights and drives are those of the CPU, the results to rounding."""
     tiles = [(0, 0), (0, 1), (3, 0)]
-    together = block._run_tiles(point, tiles, 5, "cpu")
-    alone = [block._run_tiles(point, [tile], 5, "cpu") for tile in tiles]
+    together = block._run_tiles(point, tiles, 5, "cpu", ())["samples"]
+    alone = [block._run_tiles(point, [tile], 5, "cpu", ())["samples"] for tile in tiles]
     for name in ("log_spectral", "log_rms"):
         np.testing.assert_allclose(together[name], np.concatenate([part[name] for part in alone]), atol=1e-4, rtol=1e-5)
     assert (together["status"] == np.concatenate([part["status"] for part in alone])).all()
@@ -35,9 +35,9 @@ def test_rescaling_without_asking_first_as_on_a_gpu_gives_the_same_numbers(monke
     from rnnmc import chain
 
     point = POINTS[0]
-    asked = block._run_tiles(point, [(0, 0)], 7, "cpu")
+    asked = block._run_tiles(point, [(0, 0)], 7, "cpu", ())["samples"]
     monkeypatch.setattr(chain, "_all_safe", lambda size: False)
-    unasked = block._run_tiles(point, [(0, 0)], 7, "cpu")
+    unasked = block._run_tiles(point, [(0, 0)], 7, "cpu", ())["samples"]
     for name in asked:
         np.testing.assert_allclose(unasked[name], asked[name], rtol=1e-6)
 

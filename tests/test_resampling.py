@@ -239,7 +239,7 @@ def test_a_band_holds_whole_curves_as_often_as_it_says_and_pointwise_intervals_d
 
 @pytest.mark.slow
 def test_a_band_of_a_nested_study_holds_whole_curves_and_one_from_rows_does_not():
-    draws, group, studies = 200, 5, 1000
+    draws, group, studies = 200, 5, 500
     steps = np.array(HORIZONS, dtype=float)
     noise, own = 0.2, 0.02
     at = stats.norm.cdf((math.log(VANISH) + 0.01 * steps) / np.sqrt(noise**2 * steps + (own * steps) ** 2))

@@ -135,17 +135,12 @@ def test_a_narrower_target_goes_on_from_what_is_there(tmp_path):
     assert manifest["replicates"] == many.replicates
 
 
-def test_the_workflow_and_run_stop_at_the_same_replicates_and_a_second_run_does_nothing(tmp_path):
-    path = write(tmp_path, CONTENT)
-    done = command("rnnmc", "run", path, cwd=tmp_path)
+def test_the_workflow_stops_at_the_same_replicates_as_this_process(tmp_path):
+    study = study_of(CONTENT)
+    pipeline.plan(study, tmp_path / "here")
+    pipeline.sample_all(tmp_path / "here", study.points, study.thresholds, None, "cpu")
+    done = command(*snakemake(write(tmp_path, CONTENT)), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    used = [place.replicates for place in places(tmp_path / "results/adaptive")]
-    again = command(*snakemake(path), cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    other = tmp_path / "other"
-    other.mkdir()
-    done = command(*snakemake(path), cwd=other)
-    assert done.returncode == 0, done.stderr
-    assert [place.replicates for place in places(other / "results/adaptive")] == used
-    again = command(*snakemake(path), cwd=other)
-    assert "Nothing to be done" in again.stderr + again.stdout
+    used, here = (places(folder) for folder in (tmp_path / "results/adaptive", tmp_path / "here"))
+    assert [place.replicates for place in used] == [place.replicates for place in here]
+    assert pipeline.verify(tmp_path / "results/adaptive").digest == pipeline.verify(tmp_path / "here").digest
