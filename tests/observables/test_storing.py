@@ -24,8 +24,9 @@ from rnnmc.summaries.summary import moments, quantiles
 KEYS = ["point", "block", "replicate", "horizon"]
 
 
-def content(*observables: str, replicates: int = 200) -> dict:
-    entry = {"cell": "lstm", "width": [2, 12], "observables": list(observables)}
+def content(*observables: str, replicates: int = 200, width: int | tuple[int, ...] = (2, 12)) -> dict:
+    entry = {"cell": "lstm", "width": width if isinstance(width, int) else list(width)}
+    entry["observables"] = list(observables)
     return {"study": "seen", "replicates": replicates, "horizons": [1, 10, 50], "points": [entry]}
 
 
@@ -96,12 +97,12 @@ def test_a_damaged_shard_of_an_observable_is_found_named_and_repaired(tmp_path):
 
 
 def test_the_workflow_sums_up_observables_and_runs_again_when_one_is_added(tmp_path):
-    path = write(tmp_path, content("vector"))
+    path = write(tmp_path, content("vector", width=2))
     done = command(*snakemake(path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "results/seen"
     assert (folder / "statistics-vector.csv").exists()
-    write(tmp_path, content("vector", "extremes"))
+    write(tmp_path, content("vector", "extremes", width=2))
     done = command(*snakemake(path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (folder / "statistics-extremes.csv").exists()
