@@ -183,10 +183,10 @@ def run(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
                 file=sys.stderr,
             )
-            pipeline.sample_all(directory, points, study.thresholds, cluster, device, report)
+            pipeline.sample_all(directory, points, study.thresholds, cluster, device, report, jobs)
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
-        pipeline.sample_all(directory, points, study.thresholds, None, device)
+        pipeline.sample_all(directory, points, study.thresholds, None, device, jobs=jobs)
     aggregate(directory, study.thresholds, study.interval, study.oracles)
     pipeline.report(directory)
     show(directory)
@@ -214,13 +214,13 @@ def sample(directory: Folder, key: str, device: Device = "auto", cpus: int | Non
     thresholds = Thresholds.checked(**pipeline.study_said(directory)["thresholds"])
     jobs = pipeline.jobs_missing(directory, points, thresholds)
     if not jobs:
-        pipeline.sample_all(directory, points, thresholds, None, known_device(device))
+        pipeline.sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
         return
     with (
         connected(cpus=cpus) as cluster,
         progress(points[0].point.label, pipeline.replicates_of(jobs, points)) as report,
     ):
-        pipeline.sample_all(directory, points, thresholds, cluster, known_device(device), report)
+        pipeline.sample_all(directory, points, thresholds, cluster, known_device(device), report, jobs)
 
 
 @app.command()

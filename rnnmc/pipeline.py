@@ -102,11 +102,18 @@ def sample_all(
     cluster: Cluster | None,
     device: str,
     report: Report | None = None,
+    jobs: Sequence[Job] | None = None,
 ) -> None:
-    """Sample what is missing of the planned points until nothing is; leave the manifest of each. Raises RunError."""
-    slots = cluster.cpus if cluster else 1
-    while jobs := jobs_missing(directory, points, thresholds, slots):
+    """Sample what is missing of the planned points until nothing is; leave the manifest of each. Raises RunError.
+
+    jobs: what `jobs_missing` gave, where it was asked already.
+    """
+    if jobs is None:
+        jobs = jobs_missing(directory, points, thresholds)
+    undecided = [planned for planned in points if planned.half_width is not None]
+    while jobs:
         sample(directory, jobs, cluster, device, report)
+        jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)
     for planned in points:
         place = Place.of(planned)
         enough = settled(directory, place, thresholds)
@@ -234,7 +241,7 @@ def verify(directory: Path) -> Verdict:
                 damaged.append(error)
                 continue
             digest.update(samples_digest(shard.first(min(count, shard.replicates))).encode())
-            if found_shard(directory, place, block, count, kind) is None:
+            if not shard.serves(count, kind):
                 absent.append((place, block))
     stored = [path for folder in ("samples", "observables") for path in (directory / folder).rglob("*.parquet")]
     unplanned = sorted(path for path in stored if path not in known)

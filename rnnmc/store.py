@@ -56,6 +56,11 @@ class Shard:
             return self.table.num_rows // len(self.facts["point"]["horizons"])
         return self.facts["replicates"]
 
+    def serves(self, count: int, observable: Observable | None) -> bool:
+        """Whether it holds at least `count` replicates, of the observable with the parameters that are asked for."""
+        asked = observable is None or self.facts["observable"] == observable.written()
+        return asked and self.replicates >= count
+
     def first(self, replicates: int) -> pa.Table:
         """The rows of the first so many replicates."""
         return self.table.slice(0, self.table.num_rows // self.replicates * replicates)
@@ -185,9 +190,7 @@ def found_shard(
     """
     path = shard_path(directory, point, block, observable)
     shard = read_shard(path, point.key, observable) if path.exists() else None
-    if shard is None or shard.replicates < count:
-        return None
-    return shard if observable is None or shard.facts["observable"] == observable.written() else None
+    return shard if shard is not None and shard.serves(count, observable) else None
 
 
 def shards(
