@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from rnnmc.files import write_whole
 from rnnmc.first_passage import first_passage
 from rnnmc.observables import observables
-from rnnmc.observables.observable import Observable
 from rnnmc.oracles import checks, coverage
 from rnnmc.places import Place, places_and_points
 from rnnmc.reading import samples_of
 from rnnmc.statistics import point_statistics
 from rnnmc.stopping import INTERVAL
 from rnnmc.study import DesignPoint, Thresholds
-from rnnmc.summaries import Settings, summary_of
+from rnnmc.summaries import Settings, summed_up
 from rnnmc.theory.beside import beside
 from rnnmc.variance_split import variance_split
 
@@ -81,7 +80,7 @@ def _tables(
         tables["variance"] = variance_split(samples, point.nested.drives, point.nested.states)
     seen = {one.name: samples_of(directory, place, one) for one in place.observables}
     for observable in place.observables:
-        tables[f"{STATISTICS}-{observable.name}"] = _summary(observable, seen[observable.name], settings, point)
+        tables[f"{STATISTICS}-{observable.name}"] = summed_up(observable, seen[observable.name], settings, point)
     if oracles and point is not None:
         judged = _measures(samples, seen)
         if place.half_width is not None:  # a number of replicates that was not chosen by looking: the first block
@@ -102,14 +101,6 @@ def _measures(samples: pl.DataFrame, seen: dict[str, pl.DataFrame]) -> pl.DataFr
         if not memory.is_empty():
             samples = samples.join(memory.select(*keys, log_memory="log_spectral"), on=keys)
     return samples
-
-
-def _summary(
-    observable: Observable, samples: pl.DataFrame, settings: Settings, point: DesignPoint | None
-) -> pl.DataFrame:
-    summary = summary_of(observable.name)
-    found = summary.summarise(observable, samples, settings)
-    return found if point is None else summary.beside(point, found)
 
 
 def _write(directory: Path, name: str, table: pl.DataFrame) -> None:

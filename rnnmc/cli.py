@@ -126,7 +126,7 @@ def _measure(
     from rnnmc.progress import progress
     from rnnmc.statistics import point_statistics
     from rnnmc.stopping import INTERVAL
-    from rnnmc.summaries import Settings, summary_of
+    from rnnmc.summaries import Settings, summed_up
     from rnnmc.tables import frame_table, horizon_table
     from rnnmc.theory.beside import beside
 
@@ -141,10 +141,7 @@ def _measure(
         print(f"rnnmc: a million replicates give +- {reached:.2g}, not yet +- {half_width:g}", file=sys.stderr)
     statistics = beside(point, point_statistics(samples, thresholds.vanish, thresholds.explode, interval))
     settings = Settings(thresholds.vanish, thresholds.explode, interval)
-    summaries = {}
-    for one in point.observables:
-        summary = summary_of(one.name)
-        summaries[one.name] = summary.beside(point, summary.summarise(one, seen[one.name], settings))
+    summaries = {one.name: summed_up(one, seen[one.name], settings, point) for one in point.observables}
     if out is not None:
         for kind, frame in seen.items():
             content = io.BytesIO()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import polars as pl
+
+from rnnmc.observables.observable import Observable
 from rnnmc.registry import offered
+from rnnmc.study import DesignPoint
 from rnnmc.summaries.summary import Settings, Summary
 
 
@@ -11,4 +15,13 @@ def summary_of(observable: str) -> Summary:
     return offered("rnnmc.summaries", "SUMMARY").get(observable) or Summary()
 
 
-__all__ = ["Settings", "Summary", "summary_of"]
+def summed_up(
+    observable: Observable, samples: pl.DataFrame, settings: Settings, point: DesignPoint | None
+) -> pl.DataFrame:
+    """What the replicates of one design point say of an observable, with theory beside it where `point` is known."""
+    summary = summary_of(observable.name)
+    found = summary.summarise(observable, samples, settings)
+    return found if point is None else summary.beside(point, found)
+
+
+__all__ = ["Settings", "Summary", "summary_of", "summed_up"]

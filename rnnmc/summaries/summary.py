@@ -10,10 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rnnmc.observables.observable import Observable
-from rnnmc.resampling import share_intervals, shares
+from rnnmc.resampling import share_intervals, shares, sums_by_draw
+from rnnmc.statistics import PERCENTS
 from rnnmc.study import DesignPoint
 
-PERCENTS = (5, 25, 50, 75, 95)
 Floats = NDArray[np.float64]
 
 
@@ -86,9 +86,9 @@ def moments(values: Floats, group: int = 1) -> dict[str, pl.Series]:
         mean = kept.sum(axis=0) / number
         away = np.where(finite, values - mean, 0.0)
         deviation = np.where(number > 1, np.sqrt((away**2).sum(axis=0) / (number - 1)), np.nan)
-        starts = np.arange(0, len(values), group)
-        draws = len(starts)
-        error = np.sqrt((np.add.reduceat(away, starts, axis=0) ** 2).sum(axis=0) * draws / (draws - 1)) / number
+        by_draw = sums_by_draw(away, group)
+        draws = len(by_draw)
+        error = np.sqrt((by_draw**2).sum(axis=0) * draws / (draws - 1)) / number
     numbers = {"mean": mean, "deviation": deviation, "error": error}
     known = {
         name: pl.Series(np.where(np.isfinite(found) & ~unknown, found, np.nan), nan_to_null=True)
