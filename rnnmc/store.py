@@ -175,7 +175,7 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
         raise DamagedShard(path, "its checksum differs from its own metadata")
     if facts["key"] != key or f"{facts['block']:06d}" != path.stem:
         raise DamagedShard(path, f"holds block {facts['block']} of {facts['key']}, not what its place says")
-    table = file.read()
+    table = file.read(use_threads=False)  # a thread that lets go of `content` while Python ends would abort it
     if table.schema.remove_metadata() != (observable.schema() if observable else SCHEMA):
         raise DamagedShard(path, f"has other columns than {observable.name if observable else 'samples'} have")
     return Shard(path, facts, table)

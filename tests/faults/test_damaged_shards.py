@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_a_foreign_shard_is_found(folder: Path) -> None:
     ours.write_text("PAR1 but not really PAR1")
     with pytest.raises(DamagedShard, match="not a whole shard"):
         read_shard(ours, STUDY.points[0].point.key)
+
+
+def test_reading_a_shard_leaves_no_thread_behind_that_could_abort_the_process_as_it_ends(folder: Path) -> None:
+    code = (
+        "import os, sys, pathlib, rnnmc.store as store; before = len(os.listdir('/proc/self/task'));"
+        "store.read_shard(pathlib.Path(sys.argv[1]), sys.argv[2]); print(len(os.listdir('/proc/self/task')) - before)"
+    )
+    found = command(sys.executable, "-c", code, first_shard(folder, STUDY), STUDY.points[0].point.key, cwd=ROOT)
+    assert found.stdout.strip() == "0", found.stderr
 
 
 def test_verify_lists_what_is_damaged_and_repairs_it_to_the_same_samples(folder: Path, finished: Path) -> None:
