@@ -83,7 +83,7 @@ def follow(
     Memory does not depend on the horizon. Never raises for numbers: an overflow of the state is marked in
     `Moment.finite`.
     """
-    directions = _identity(cell, layout, state)
+    directions = identity_directions(cell, layout, state)
     exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
     finite = resolved = torch.ones_like(exponent, dtype=torch.bool)
     logged = set(horizons)
@@ -109,7 +109,7 @@ def follow(
             return
 
 
-def _identity(cell: Cell, layout: Layout, state: State) -> State:
+def identity_directions(cell: Cell, layout: Layout, state: State) -> State:
     """The d unit directions of every replicate, one tensor for each part of the state."""
     parts, width = len(cell.parts), state[0].shape[layout.out_axis]
     eye = layout.identity(parts * width, state[0])

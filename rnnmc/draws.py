@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -29,6 +31,29 @@ def stream(key: str, block: int, tile: int, role: Role) -> np.random.Generator:
     """The generator of one role of one tile; equal arguments give equal draws everywhere."""
     digest = hashlib.blake2b(f"{key}/{block}/{tile}/{role}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a tile keeps for all steps, in its layout.
+
+    recurrent: matrices side by side, or None. inputs: matrix W (m x gates n), or None. bias: of the gates, side by
+    side. inner: the biases that the cell adds itself. deviation: of the field on each gate and unit, or None.
+    """
+
+    recurrent: Tensor | None
+    inputs: Tensor | None
+    bias: Tensor
+    inner: Tensor
+    deviation: Tensor | None
+
+    def total(self, layout: Layout, x: Tensor | None) -> Tensor:
+        """W x + b, or the field plus b, of every gate side by side."""
+        if x is None:
+            return self.bias
+        if self.deviation is not None:
+            return x * self.deviation + self.bias
+        return self.bias if self.inputs is None else layout.product(x, self.inputs, plus=self.bias)
 
 
 class Draws:
@@ -53,6 +78,7 @@ class Draws:
         self.nested = point.nested
         self.dtype = torch.float32 if (dtype or point.dtype) == "float32" else torch.float64
         self.laws = point.init.assignments(self.cell, point.width, point.drive.dimension)
+        self._of_weights = self.streams("weights")
 
     def streams(self, role: Role) -> list[np.random.Generator]:
         """A generator for each tile."""
@@ -69,47 +95,55 @@ class Draws:
         draws = [rng.standard_normal(shape) * self.point.state_std for rng in self.streams("state")]
         return tuple(self._load(part) for part in np.concatenate(draws, axis=1))
 
+    @cached_property
+    def given(self) -> Given:
+        """What is drawn before the first step."""
+        axis, of_gates = self.layout.out_axis, len(self.cell.gates) * self.width
+        recurrent = self.recurrent()
+        with_inputs = self.point.drive.dimension > 0 and not self.point.drive.is_field
+        inputs = self._drawn("input", self.point.drive.dimension) if with_inputs else None
+        biases = self._drawn("bias", 1)
+        if biases is None:
+            raise TypeError(f"{self.cell.name} has no gates")
+        bias, inner = biases.split([of_gates, biases.shape[axis] - of_gates], axis)
+        return Given(recurrent, inputs, bias.contiguous(), inner.contiguous(), self._deviation())
+
+    def recurrent(self) -> Tensor | None:
+        """Recurrent matrices drawn anew, side by side, or None where the cell has none."""
+        return self._drawn("recurrent", 1 if self.cell.diagonal else self.width)
+
     def steps(self) -> Iterator[tuple[Weights, Mapping[str, Tensor]]]:
         """Yield (weights, drive) without end, one for each step; the drive is gate -> W_k x_t + b_k.
 
         Untied weights are recurrent weights that are fresh at every step; input weights and biases stay.
         """
-        streams, drive = self.streams("weights"), self._drive()
-        axis, of_gates = self.layout.out_axis, len(self.cell.gates) * self.width
-        recurrent = self._drawn("recurrent", 1 if self.cell.diagonal else self.width, streams)
-        with_inputs = self.point.drive.dimension > 0 and not self.point.drive.is_field
-        inputs = self._drawn("input", self.point.drive.dimension, streams) if with_inputs else None
-        biases = self._drawn("bias", 1, streams)
-        if biases is None:
-            raise TypeError(f"{self.cell.name} has no gates")
-        bias, inner = biases.split([of_gates, biases.shape[axis] - of_gates], axis)
-        deviation = self._deviation()
-        while True:
-            x = next(drive)
-            if x is None:
-                total = bias
-            elif inputs is None:
-                total = x * deviation + bias
-            else:
-                total = self.layout.product(x, inputs, plus=bias)
-            yield self._of_cell(recurrent, inner), self._by_name(self.cell.gates, total)
-            if self.point.weights == "untied":
-                recurrent = self._drawn("recurrent", 1 if self.cell.diagonal else self.width, streams)
+        given = self.given
+        recurrent = given.recurrent
+        for piece in self.drive():
+            for x in [None] if piece is None else piece:
+                yield self.of_cell(recurrent), self.by_gate(given.total(self.layout, x))
+                if self.point.weights == "untied":
+                    recurrent = self.recurrent()
 
-    def _of_cell(self, recurrent: Tensor | None, inner: Tensor) -> Weights:
+    def by_gate(self, total: Tensor) -> dict[str, Tensor]:
+        """gate -> its part of what is side by side."""
+        return self._by_name(self.cell.gates, total)
+
+    def of_cell(self, recurrent: Tensor | None) -> Weights:
+        """These recurrent matrices with the biases that the cell adds itself, by name."""
         named = self._by_name(self.cell.recurrent, recurrent) if recurrent is not None else {}
-        return Weights(self.layout, recurrent, named, self._by_name(tuple(self.cell.inner_biases), inner))
+        return Weights(self.layout, recurrent, named, self._by_name(tuple(self.cell.inner_biases), self.given.inner))
 
     def _by_name(self, names: tuple[str, ...], side_by_side: Tensor) -> dict[str, Tensor]:
         return {
             name: side_by_side.narrow(self.layout.out_axis, i * self.width, self.width) for i, name in enumerate(names)
         }
 
-    def _drawn(self, role: str, rows: int, streams: list[np.random.Generator]) -> Tensor | None:
+    def _drawn(self, role: str, rows: int) -> Tensor | None:
         """Every matrix of this role side by side, or None where the cell has none."""
         if not names_of(self.cell, role):
             return None
-        drawn = np.concatenate([self._matrices(role, rows, rng) for rng in streams])
+        drawn = np.concatenate([self._matrices(role, rows, rng) for rng in self._of_weights])
         return self._load(drawn.repeat(self.nested.group, axis=0))
 
     def _matrices(self, role: str, rows: int, rng: np.random.Generator) -> np.ndarray:
@@ -125,13 +159,14 @@ class Draws:
                 out[:, :, at : at + n] = matrix[:, :, i * n : (i + 1) * n]
         return out
 
-    def _deviation(self) -> Tensor:
+    def _deviation(self) -> Tensor | None:
         if not self.point.drive.is_field:
-            return torch.zeros(())
+            return None
         return self._load(np.repeat(field_deviation(self.cell, self.laws["input"]), self.width)[None, None])
 
-    def _drive(self) -> Iterator[Tensor | None]:
-        """Yield x_t as a vector (or the standard field, n times the number of gates long), or None without input."""
+    def drive(self) -> Iterator[Tensor | None]:
+        """Yield piece after piece of x_t, (steps, ...) vectors, or of the standard field, n times the number of gates
+        long; or None for every step without input."""
         drive = self.point.drive
         size = self.width * len(self.cell.gates) if drive.is_field else drive.dimension
         if size == 0:
@@ -142,7 +177,7 @@ class Draws:
         pieces = [drive.pieces(rng, (steps, draws, size)) for rng in self.streams("drive")]
         while True:
             piece = np.concatenate([next(source) for source in pieces], axis=1)
-            yield from self._load(piece.repeat(self.nested.states, axis=1)[:, :, None])
+            yield self._load(piece.repeat(self.nested.states, axis=1)[:, :, None])
 
 
 def field_deviation(cell: Cell, assignments: list[Assignment]) -> np.ndarray:

@@ -119,12 +119,10 @@ def test_the_reference_itself_agrees_with_sixty_digits():
 def test_the_drive_is_input_weights_times_the_sequence_plus_bias():
     for layout in (Rows(), Columns()):
         draws = Draws(point("lstm", 3, drive={"white": 4}), [(0, 0)], 8, layout, "cpu")
-        streams = draws.streams("weights")
-        _, weights, bias = (
-            draws._drawn(role, rows, streams) for role, rows in (("recurrent", 3), ("input", 4), ("bias", 1))
-        )
-        x = next(draws._drive())
-        assert x is not None
+        weights, bias, piece = draws.given.inputs, draws.given.bias, next(draws.drive())
+        assert weights is not None
+        assert piece is not None
+        x = piece[0]
         _, drive = next(draws.steps())
         unit = layout.matrices
         together = torch.cat([unit(drive[gate]) for gate in draws.cell.gates], dim=2)

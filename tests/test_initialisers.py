@@ -49,11 +49,11 @@ class Drawn:
     def __init__(self, cell, init, width=6, inputs=3, replicates=400):
         self.point = DesignPoint(cell=cell, width=width, init=init, drive={"white": inputs}, dtype="float64")
         draws = Draws(self.point, [(0, 0)], replicates, Rows(), "cpu")
-        cell, streams = self.point.cell_object, draws.streams("weights")
+        cell = self.point.cell_object
         rows = {"recurrent": 1 if cell.diagonal else width, "input": inputs, "bias": 1}
         self.stacked, self.recurrent = None, {}
         for role in rows:  # in the order in which a chain draws them
-            drawn = draws._drawn(role, rows[role], streams)
+            drawn = draws._drawn(role, rows[role])
             if drawn is None:
                 continue
             named = {name: matrix.numpy() for name, matrix in draws._by_name(names_of(cell, role), drawn).items()}

@@ -1,0 +1,125 @@
+"""The chain by compiled code: whole segments of a trajectory at a time, the same as `rnnmc.chain.follow` to rounding.
+
+The code is made from the cell's own `linearise` (`trace`, `emit`) for one width, dtype and layout. It holds what one
+vector of replicates (small widths) or one replicate needs in the processor's caches for all steps of a segment, and
+rescales a replicate only when it leaves the safe range.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from rnnmc.cells import cell as cell_of
+from rnnmc.cells.cell import Cell
+from rnnmc.chain import Moment, Step, identity_directions
+from rnnmc.draws import Draws, Given
+from rnnmc.kernels.compiler import compiled
+from rnnmc.kernels.emit import source
+from rnnmc.kernels.trace import Untraceable, traced
+from rnnmc.observables.observable import Watch
+
+MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
+
+
+@cache
+def kernel(name: str, width: int, dtype: torch.dtype, by_replicate: bool) -> Callable[..., None] | None:
+    """The compiled chain of the cell of this name, or None where the cell or the machine has none."""
+    try:
+        text = source(traced(cell_of(name)), width, torch.finfo(dtype).bits, by_replicate)
+    except Untraceable:
+        return None
+    function = compiled(text, "follow")
+    if function is None:
+        return None
+    function.restype = None
+    function.argtypes = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11
+    return function
+
+
+class _Chain:
+    """The arrays that a compiled chain works on, in the layout of the draws.
+
+    state: (parts, ...) vectors. directions: (parts, ...) of d rows. The others as in `Moment`.
+    """
+
+    def __init__(self, run: Callable[..., None], draws: Draws):
+        self.run, self.draws = run, draws
+        start = draws.state()
+        self.replicates = start[0].shape[draws.layout.replicate_axis]
+        self.state = torch.stack(start)
+        self.directions = torch.stack(identity_directions(draws.cell, draws.layout, start))
+        self.exponent = torch.zeros(self.replicates, dtype=torch.int64)
+        self.finite = torch.ones(self.replicates, dtype=torch.bool)
+        self.resolved = torch.ones(self.replicates, dtype=torch.bool)
+
+    def advance(self, recurrent: Tensor | None, x: Tensor | None, steps: int) -> None:
+        """So many steps with these weights. x: (steps, ...) of the drive, or None."""
+        given = self.draws.given
+        inputs = given.inputs if given.deviation is None and x is not None else None
+        size = 0 if inputs is None else self.draws.point.drive.dimension
+        fixed = (recurrent, given.inner, given.bias, inputs, given.deviation, x)
+        changed = (self.state, self.directions, self.exponent, self.finite, self.resolved)
+        pointers = [None if one is None else one.data_ptr() for one in (*fixed, *changed)]
+        self.run(self.replicates, steps, size, *pointers)
+
+    def moment(self, horizon: int) -> Moment:
+        """The chain as it is."""
+        matrices = [self.draws.layout.matrices(part) for part in self.directions]
+        product = torch.cat(matrices, dim=2)
+        now = (self.exponent.clone(), self.finite.clone(), self.resolved.clone())
+        return Moment(horizon, product, *now, tuple(self.state.clone()))
+
+
+def follow_compiled(
+    run: Callable[..., None], draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()
+) -> Iterator[Moment]:
+    """As `rnnmc.chain.follow` along these draws, through a `kernel` of their cell, width, dtype and layout.
+
+    Watches are shown every step of this very chain; what they ask J_t for is the cell's own push.
+    """
+    chain, given = _Chain(run, draws), draws.given
+    untied = draws.point.weights == "untied"
+    recurrent, done = given.recurrent, 0
+    most = 1 if untied or watches else MOST_STEPS
+    for x, steps in _segments(draws.drive(), horizons, most):
+        before = tuple(chain.state.clone()) if watches else ()
+        chain.advance(recurrent, x, steps)
+        done += steps
+        for step in [_seen(chain, given, recurrent, x, before, done)] if watches else []:
+            for watch in watches:
+                watch.see(step)
+        if done in horizons:
+            yield chain.moment(done)
+        if untied:
+            recurrent = draws.recurrent()
+
+
+def _segments(
+    pieces: Iterator[Tensor | None], horizons: tuple[int, ...], most: int
+) -> Iterator[tuple[Tensor | None, int]]:
+    """(drive, steps) up to the last horizon, none of more than `most` steps or across a horizon or a piece's end."""
+    piece, at, done = None, 0, 0
+    for horizon in horizons:
+        while done < horizon:
+            if piece is None or at == len(piece):
+                piece, at = next(pieces), 0
+            steps = min(most, horizon - done, most if piece is None else len(piece) - at)
+            yield (None if piece is None else piece[at : at + steps]), steps
+            at, done = at + steps, done + steps
+
+
+def _seen(
+    chain: _Chain, given: Given, recurrent: Tensor | None, x: Tensor | None, before: tuple[Tensor, ...], number: int
+) -> Step:
+    draws = chain.draws
+    weights, drive = draws.of_cell(recurrent), draws.by_gate(given.total(draws.layout, None if x is None else x[0]))
+    _, push = draws.cell.linearise(weights, drive, before)
+    shape = draws.layout.size(before[0]).shape
+    exponent, finite = chain.exponent.clone().view(shape), chain.finite.clone().view(shape)
+    after, now = tuple(chain.state.clone()), tuple(chain.directions.clone())
+    return Step(number, weights, drive, before, after, push, now, exponent, finite)

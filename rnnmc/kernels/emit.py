@@ -1,0 +1,130 @@
+"""The C of one step of a traced cell, to stand between `step.h` and `chain.c`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rnnmc.kernels.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program
+
+HERE = Path(__file__).parent
+ROWS_OF = {VECTOR: "1", MATRIX: "N", ROWS: "K"}
+WIDE_UP_TO_WIDTH = 2  # two registers a lane hide the latency of so short a step
+
+
+def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
+    """C source of the chain of this cell. bits: 32 or 64, of a number. by_replicate: see `step.h`."""
+    cell, step = program.cell, _Step(program)
+    said = {
+        "REAL_BITS": bits,
+        "BY_REPLICATE": int(by_replicate),
+        "WIDE": 2 if by_replicate and width <= WIDE_UP_TO_WIDTH else 1,
+        "N": width,
+        "PARTS": len(cell.parts),
+        "GATES": len(cell.gates),
+        "RECURRENT": len(cell.recurrent),
+        "INNER": len(cell.inner_biases),
+        "DIAGONAL": int(cell.diagonal),
+        "BOUNDED": int(cell.bounded),
+        "CAN_DIE": int(cell.can_die),
+        "WORK": "(" + " + ".join(["0", *step.work]) + ")",
+    }
+    defines = "".join(f"#define {name} {value}\n" for name, value in said.items())
+    header, chain = ((HERE / name).read_text(encoding="utf-8") for name in ("step.h", "chain.c"))
+    return f"{defines}\n{header}\n{step.text()}\n{chain}"
+
+
+class _Step:
+    """The function `step`: what rests on no product first, then level by level what rests on one more.
+
+    work: the numbers of rows, as C, of what is kept in the array of that name.
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.level: dict[Node, int] = {}
+        for node in (*program.state, *program.pushed):
+            self._place(node)
+        factors = {arg for node in self.level if node.op == "product" for arg in node.args[:2]}
+        self.kept: dict[Node, str] = {}  # node -> the array that holds it
+        self.work: list[str] = []
+        for node in self.level:
+            if node.op == "input":
+                self.kept[node] = self._given(*node.name)
+            elif node in program.pushed:
+                self.kept[node] = f"(pushed + {program.pushed.index(node)} * K * NJ)"
+            elif node.kind == VECTOR:
+                self.kept[node] = f"v{len(self.kept)}"
+            elif node.op == "product" or node in factors:
+                self.kept[node] = f"(work + ({' + '.join(['0', *self.work])}) * NJ)"
+                self.work.append(ROWS_OF[node.kind])
+
+    def _place(self, node: Node) -> None:
+        if node not in self.level:
+            for arg in node.args:
+                self._place(arg)
+            self.level[node] = max((self.level[arg] for arg in node.args), default=0) + (node.op == "product")
+
+    def _given(self, role: str, name: str) -> str:
+        cell = self.program.cell
+        if role == "recurrent":
+            return f"(u + {cell.recurrent.index(name)} * M * NJ)"
+        if role in ("state", "direction"):
+            part = cell.parts.index(name)
+            return f"(s + {part} * NJ)" if role == "state" else f"(d + {part} * K * NJ)"
+        names = list(cell.gates if role == "drive" else cell.inner_biases)
+        return f"({'drive' if role == 'drive' else 'inner'} + {names.index(name)} * NJ)"
+
+    def text(self) -> str:
+        """The whole function."""
+        made = [node for node in self.kept if node.op != "input"]
+        names = ("u", "inner", "drive", "d")
+        lines = [f"EACH void step({', '.join(f'const lane *{name}' for name in names)}, lane *s, lane *pushed, lane *work)"]
+        lines += ["{", *(f"    lane {self.kept[node]}[NJ];" for node in made if node.kind == VECTOR)]
+        for level in range(max(self.level.values(), default=0) + 1):
+            here = [node for node in made if self.level[node] == level]
+            lines += [self._product(node) for node in here if node.op == "product"]
+            lines += self._vectors([node for node in here if node.kind == VECTOR and node.op != "product"])
+            lines += [self._copied(node, self.kept[node]) for node in here if node.kind != VECTOR and node.op != "product"]
+        for part, node in enumerate(self.program.pushed):
+            place = f"(pushed + {part} * K * NJ)"
+            lines += [] if self.kept.get(node) == place else [self._copied(node, place)]
+        lines += ["    UNROLL for (int64_t j = 0; j < NJ; j++) {"]
+        lines += [f"        const lane next{i} = {self._at(node, 'j')};" for i, node in enumerate(self.program.state)]
+        lines += [f"        s[{i} * NJ + j] = next{i};" for i in range(len(self.program.state))]
+        return "\n".join([*lines, "    }", "    (void)u, (void)inner, (void)work;", "}", ""])
+
+    def _product(self, node: Node) -> str:
+        rows, matrix, *plus = node.args
+        added = self._at(plus[0], "j", "k") if plus else "splat(0)"
+        return f"    PRODUCT({self.kept[node]}, {ROWS_OF[node.kind]}, {self.kept[rows]}, {self.kept[matrix]}, ({added}))"
+
+    def _vectors(self, nodes: list[Node]) -> list[str]:
+        if not nodes:
+            return []
+        lines = [f"        {self.kept[node]}[j] = {self._operation(node, 'j', '0')};" for node in nodes]
+        return ["    UNROLL for (int64_t j = 0; j < NJ; j++) {", *lines, "    }"]
+
+    def _copied(self, node: Node, place: str) -> str:
+        rows, value = ROWS_OF[node.kind], self._operation(node, "j", "k")
+        loops = f"for (int64_t j = 0; j < NJ; j++) for (int64_t k = 0; k < {rows}; k++)"
+        return f"    {loops} {place}[AT({rows}, k, j)] = {value};"
+
+    def _at(self, node: Node, j: str, k: str = "0") -> str:
+        """Lane j of row k of a node, as a C expression."""
+        if node not in self.kept:
+            return self._operation(node, j, k)
+        return f"{self.kept[node]}[{j if node.kind == VECTOR else f'AT({ROWS_OF[node.kind]}, {k}, {j})'}]"
+
+    def _operation(self, node: Node, j: str, k: str) -> str:
+        args = [self._at(arg, j, k) for arg in node.args]
+        if node.op == "input":
+            return self._at(node, j, k)
+        if node.op == "number":
+            return f"splat((real){node.value!r})"
+        if node.op == "identity":
+            return f"identity({k}, {j})"
+        if node.op == ">":
+            return f"positive({args[0]} - {args[1]})"
+        if node.op in FUNCTIONS:
+            return f"{node.op}_({args[0]})"
+        return f"({f' {node.op} '.join(args)})" if len(args) == 2 else f"(-{args[0]})"
