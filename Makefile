@@ -26,7 +26,7 @@ study: install ## run a study, then print its table and the path of its report; 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile $(CONFIG)
 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(TESTS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 bench: install ## measure speed against the machine's limit and against peers (minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)

@@ -10,15 +10,18 @@ import numpy as np
 import pyarrow as pa
 
 from rnnmc.errors import UsageError
+from rnnmc.kernels.choice import kernel_of, plain_kernel, replicate_seconds
 from rnnmc.norms import MEASURES, STATUS
 from rnnmc.observables.observable import KEYS, Observable
 from rnnmc.study import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
 LARGEST_TILE = 4096
-COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster
-FLOP_A_BLOCK = 1.2e11  # a few seconds on one core
 LARGEST_BLOCK = 1 << 16
+BLOCK_SECONDS = 3.0  # nominal, on one core: long beside what a task costs, short beside what a study takes
+PATIENT_SECONDS = 10.0  # of a block whose shard would else be smaller than SHARD_BYTES
+SHARD_BYTES = 1e6
+BYTES_A_ROW = 8.0  # measured on the default study, compressed
 LARGEST_NUMBER = 2**31 - 1  # of a replicate, a block or a horizon: they are stored in 32 bits
 
 SAMPLES = "samples"  # the log-norms, beside what the observables of a point give
@@ -37,7 +40,7 @@ class Partition:
     """How the replicates of a design point are cut up; fixed by the point alone, and part of what is recorded.
 
     tile: replicates drawn and carried together. block: replicates of a block, a whole number of tiles.
-    kernel: the layout that the chain runs in.
+    kernel: that the chain runs on, see `rnnmc.kernels`; without a C compiler, the plain engine in the same layout.
     """
 
     tile: int
@@ -50,22 +53,21 @@ def blocks(replicates: int, size: int) -> list[tuple[int, int]]:
     return [(i, min(size, replicates - i * size)) for i in range(-(-replicates // size))]
 
 
-def step_flop(point: DesignPoint) -> float:
-    """Rough floating-point work of one step of one replicate, for cutting blocks and for comparing points."""
-    n, d, gates = point.width, point.state_size, len(point.cell_object.gates)
-    product = 2.0 * d * n * n * (len(point.cell_object.parts) + (gates > 1))
-    drawing = 40.0 * gates * n * n if point.weights == "untied" else 0.0
-    return product + 60.0 * d * gates + 8.0 * gates * n * n + drawing
-
-
 def partition(point: DesignPoint) -> Partition:
-    """Tile and block sizes of this design point."""
+    """Tile and block sizes of this design point, and the kernel that is planned for it."""
     tile = min(LARGEST_TILE, 1 << max(0, (TILE_ENTRIES // (point.state_size * point.width)).bit_length() - 1))
     group = point.nested.group
     tile = max(1, tile // group) * group  # replicates of one weight draw run together
-    wanted = FLOP_A_BLOCK / (step_flop(point) * point.horizons[-1])
-    tiles = max(1, round(min(wanted, LARGEST_BLOCK) / tile))
-    return Partition(tile, tiles * tile, "columns" if point.width <= COLUMNS_UP_TO_WIDTH else "rows")
+    kernel = kernel_of(point)
+    a_replicate = replicate_seconds(point, kernel)
+    stored = SHARD_BYTES / (BYTES_A_ROW * len(point.horizons))
+    wanted = min(max(BLOCK_SECONDS / a_replicate, min(PATIENT_SECONDS / a_replicate, stored)), LARGEST_BLOCK)
+    return Partition(tile, max(1, round(wanted / tile)) * tile, kernel)
+
+
+def block_seconds(point: DesignPoint, replicates: int) -> float:
+    """Nominal seconds of so many replicates of this point on one core, for comparing blocks."""
+    return replicates * replicate_seconds(point, kernel_of(point))
 
 
 def run_block(point: DesignPoint, block: int, replicates: int | None = None, device: str = "cpu") -> pa.Table:
@@ -88,6 +90,13 @@ def observe_block(
     then as `Observable.index` says.
     """
     return _tables(point, block, replicates, device, point.observables if isinstance(point, DesignPoint) else ())
+
+
+def run_trial(point: DesignPoint, horizons: tuple[int, ...], observables: tuple[Observable, ...] = ()) -> None:
+    """One tile of this point to other horizons, on the kernel that the point has as it stands: for timing."""
+    with _one_thread("cpu"):
+        other, kernel = point.model_copy(update={"horizons": horizons}), kernel_of(point)
+        _run_chain(other, [(0, 0)], partition(point).tile, "cpu", point.dtype, observables, kernel)
 
 
 def _tables(
@@ -149,19 +158,18 @@ def _run_chain(
     device: str,
     dtype: str,
     observables: tuple[Observable, ...],
+    kernel: str = "",
 ) -> tuple[Kinds, np.ndarray]:
-    """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
-    from rnnmc.chain import follow
+    """(what was measured, (R,) bool: replicates that the dtype could not resolve), by default on the point's kernel."""
     from rnnmc.draws import Draws
-    from rnnmc.layout import Columns, Rows
+    from rnnmc.kernels.run import layout_of, moments
     from rnnmc.norms import norms
 
-    layout = Columns() if partition(point).kernel == "columns" else Rows()
-    draws = Draws(point, tiles, replicates, layout, device, dtype)
+    kernel = kernel or (kernel_of(point) if device == "cpu" else plain_kernel(point))
+    draws = Draws(point, tiles, replicates, layout_of(kernel), device, dtype)
     start = draws.state()
-    watches = {one.name: one.watch(point, layout, start, draws.streams(one.name)) for one in observables}
-    moments = follow(point.cell_object, layout, draws.steps(), start, point.horizons, list(watches.values()))
-    measured = [norms(moment) for moment in moments]
+    watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
+    measured = [norms(moment) for moment in moments(kernel, draws, point.horizons, list(watches.values()))]
     samples = {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
     lost = ~samples.pop("resolved")[:, -1]
     kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}

@@ -69,6 +69,33 @@ class Step:
     finite: Tensor
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What goes from step to step, in the chain's layout: the last three shaped to broadcast against directions."""
+
+    state: State
+    directions: State
+    exponent: Tensor
+    finite: Tensor
+    resolved: Tensor
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it."""
+        return (*self.state, *self.directions, self.exponent, self.finite, self.resolved)
+
+    def copied(self) -> Carried:
+        """The same in tensors of its own."""
+        state, directions = (tuple(part.clone() for part in parts) for parts in (self.state, self.directions))
+        return Carried(state, directions, self.exponent.clone(), self.finite.clone(), self.resolved.clone())
+
+    def moment(self, layout: Layout, horizon: int) -> Moment:
+        """As logged."""
+        product = torch.cat([layout.matrices(part) for part in self.directions], dim=2)
+        flat = (self.exponent.flatten(), self.finite.flatten(), self.resolved.flatten())
+        return Moment(horizon, product, *flat, self.state)
+
+
 def follow(
     cell: Cell,
     layout: Layout,
@@ -83,30 +110,45 @@ def follow(
     Memory does not depend on the horizon. Never raises for numbers: an overflow of the state is marked in
     `Moment.finite`.
     """
-    directions = identity_directions(cell, layout, state)
-    exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
-    finite = resolved = torch.ones_like(exponent, dtype=torch.bool)
+    now = start(cell, layout, state)
     logged = set(horizons)
     for step, (weights, drive) in enumerate(steps, 1):
-        before = state
-        state, push = cell.linearise(weights, drive, state)
-        if not cell.bounded:  # what becomes of the state once the chain is exactly zero changes it no more
-            size = size_of(layout, state)
-            finite = finite & (size.isfinite() | (size_of(layout, directions) == 0))
-            if cell.can_die:  # a state that underflows to zero would kill a chain that lives
-                resolved = resolved & ((size == 0) | is_resolved(size))
-        directions = push(directions)
-        size = size_of(layout, directions)
-        if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
-            resolved = resolved & (is_resolved(size) | (cell.can_die & (size == 0)))
-            directions, exponent = rescaled(directions, size, exponent)
+        before = now.state
+        now, push = advanced(cell, layout, weights, drive, now)
         for watch in watches:
-            watch.see(Step(step, weights, drive, before, state, push, directions, exponent, finite))
+            seen = (now.state, push, now.directions, now.exponent, now.finite)
+            watch.see(Step(step, weights, drive, before, *seen))
         if step in logged:
-            product = torch.cat([layout.matrices(part) for part in directions], dim=2)
-            yield Moment(step, product, exponent.flatten(), finite.flatten(), resolved.flatten(), state)
+            yield now.moment(layout, step)
         if step == horizons[-1]:
             return
+
+
+def start(cell: Cell, layout: Layout, state: State) -> Carried:
+    """P_0 = I at this state."""
+    directions = identity_directions(cell, layout, state)
+    exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
+    yes = torch.ones_like(exponent, dtype=torch.bool)
+    return Carried(state, directions, exponent, yes, yes)
+
+
+def advanced(
+    cell: Cell, layout: Layout, weights: Weights, drive: Mapping[str, Tensor], now: Carried
+) -> tuple[Carried, Push]:
+    """(the chain one step on, the push of that step)."""
+    state, push = cell.linearise(weights, drive, now.state)
+    exponent, finite, resolved = now.exponent, now.finite, now.resolved
+    if not cell.bounded:  # what becomes of the state once the chain is exactly zero changes it no more
+        size = size_of(layout, state)
+        finite = finite & (size.isfinite() | (size_of(layout, now.directions) == 0))
+        if cell.can_die:  # a state that underflows to zero would kill a chain that lives
+            resolved = resolved & ((size == 0) | is_resolved(size))
+    directions = push(now.directions)
+    size = size_of(layout, directions)
+    if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
+        resolved = resolved & (is_resolved(size) | (cell.can_die & (size == 0)))
+        directions, exponent = rescaled(directions, size, exponent)
+    return Carried(state, directions, exponent, finite, resolved), push
 
 
 def identity_directions(cell: Cell, layout: Layout, state: State) -> State:

@@ -125,6 +125,20 @@ class Draws:
                 if self.point.weights == "untied":
                     recurrent = self.recurrent()
 
+    def segments(self, horizons: tuple[int, ...], most: int) -> Iterator[tuple[Tensor | None, int]]:
+        """(drive, steps) up to the last horizon, none of more than `most` steps, nor across a horizon.
+
+        drive: (steps, ...) as `drive` gives it, or None without input.
+        """
+        pieces, piece, at, done = self.drive(), None, 0, 0
+        for horizon in horizons:
+            while done < horizon:
+                if piece is None or at == len(piece):
+                    piece, at = next(pieces), 0
+                steps = min(most, horizon - done, most if piece is None else len(piece) - at)
+                yield (None if piece is None else piece[at : at + steps]), steps
+                at, done = at + steps, done + steps
+
     def by_gate(self, total: Tensor) -> dict[str, Tensor]:
         """gate -> its part of what is side by side."""
         return self._by_name(self.cell.gates, total)
@@ -165,8 +179,10 @@ class Draws:
         return self._load(np.repeat(field_deviation(self.cell, self.laws["input"]), self.width)[None, None])
 
     def drive(self) -> Iterator[Tensor | None]:
-        """Yield piece after piece of x_t, (steps, ...) vectors, or of the standard field, n times the number of gates
-        long; or None for every step without input."""
+        """Yield piece after piece of x_t, (steps, ...) vectors, or None for every step without input.
+
+        Of a field, x_t is standard and n times the number of gates long.
+        """
         drive = self.point.drive
         size = self.width * len(self.cell.gates) if drive.is_field else drive.dimension
         if size == 0:
@@ -176,8 +192,10 @@ class Draws:
         steps = max(1, min(self.point.horizons[-1], PIECE_ENTRIES // (size * self.replicates)))
         pieces = [drive.pieces(rng, (steps, draws, size)) for rng in self.streams("drive")]
         while True:
-            piece = np.concatenate([next(source) for source in pieces], axis=1)
-            yield self._load(piece.repeat(self.nested.states, axis=1)[:, :, None])
+            drawn = [next(source) for source in pieces]
+            piece = drawn[0] if len(drawn) == 1 else np.concatenate(drawn, axis=1)
+            shared = piece.repeat(self.nested.states, axis=1) if self.nested.states > 1 else piece
+            yield self._load(shared[:, :, None])
 
 
 def field_deviation(cell: Cell, assignments: list[Assignment]) -> np.ndarray:

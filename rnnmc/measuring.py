@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rnnmc.block import SAMPLES, partition, step_flop
+from rnnmc.block import SAMPLES, block_seconds, partition
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.errors import UsageError
 from rnnmc.intervals import KINDS
@@ -24,7 +24,7 @@ from rnnmc.theory.beside import beside
 if TYPE_CHECKING:
     import polars as pl
 
-RAY_FROM_FLOP = 4e11  # below about ten seconds of one core, starting Ray costs more than it saves
+RAY_FROM_SECONDS = 10.0  # of work on one core: below, starting Ray costs more than it saves
 
 
 def measure_samples(
@@ -55,9 +55,9 @@ def _tables(
 ) -> dict[int, dict[str, pa.Table]]:
     """block -> what was sampled, of the blocks that so many replicates need and that are not `known`."""
     jobs = [job for job in jobs_of([PlannedPoint(point=point, replicates=replicates)]) if job.block not in known]
-    work = step_flop(point) * point.horizons[-1] * sum(job.replicates for job in jobs)
+    work = block_seconds(point, sum(job.replicates for job in jobs))
     address = address or os.environ.get("RAY_ADDRESS")
-    if address is None and (work < RAY_FROM_FLOP or len(jobs) == 1 or own_cpus() == 1):
+    if address is None and (work < RAY_FROM_SECONDS or len(jobs) == 1 or own_cpus() == 1):
         every = sample(None, jobs, None, device, report)
     else:
         with connected(address) as cluster:

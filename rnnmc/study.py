@@ -31,7 +31,7 @@ from rnnmc.registry import choose, refuse, refused, sentence, shown, usage_error
 from rnnmc.replicates import MOST, Nested, Replicates
 from rnnmc.yaml_file import check_nesting, read_yaml
 
-ENGINE = 1  # raised whenever the same design point would give other numbers; part of every key
+ENGINE = 2  # raised whenever the same design point would give other numbers; part of every key
 
 LOGGED_TO = 1000
 PER_DECADE = 8

@@ -12,7 +12,8 @@ import torch
 from rnnmc.block import partition, run_block
 from rnnmc.chain import follow
 from rnnmc.draws import Draws
-from rnnmc.layout import Columns, Rows
+from rnnmc.kernels import run
+from rnnmc.layout import Rows
 from rnnmc.study import DesignPoint
 
 sg = torch.sigmoid
@@ -99,7 +100,7 @@ STEPS = {
 
 def layout_of(point: DesignPoint):
     """The layout in which run_block carries this point."""
-    return Columns() if partition(point).kernel == "columns" else Rows()
+    return run.layout_of(partition(point).kernel)
 
 
 def inputs(point: DesignPoint, replicates: int, block: int = 0):
@@ -193,7 +194,7 @@ def trajectory(point: DesignPoint, replicates: int, horizon: int, block: int = 0
     """The engine's own states s_0 ... s_horizon, (R, d) float64 each."""
     layout = layout_of(point)
     draws = Draws(point, [(block, 0)], partition(point).tile, layout, "cpu")
-    moments = follow(point.cell_object, layout, draws.steps(), draws.state(), tuple(range(1, horizon + 1)))
+    moments = run.moments(partition(point).kernel, draws, tuple(range(1, horizon + 1)))
     states = [initial_state(point, replicates, block)]
     for moment in moments:
         parts = [layout.matrices(part)[:replicates, 0].double() for part in moment.state]

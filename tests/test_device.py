@@ -8,7 +8,13 @@ import torch
 
 import rnnmc
 from rnnmc import block
+from rnnmc.chain import follow
+from rnnmc.draws import Draws
 from rnnmc.errors import UsageError
+from rnnmc.kernels.choice import plain_kernel
+from rnnmc.kernels.graphed import follow_graphed
+from rnnmc.layout import Columns
+from rnnmc.norms import norms
 
 POINTS = [
     rnnmc.DesignPoint(cell=cell, width=width, drive=drive, state_std=0.1, weights=weights, horizons=[1, 10, 60])
@@ -34,6 +40,7 @@ def test_tiles_that_run_together_have_the_draws_of_tiles_that_run_alone(point: r
 def test_rescaling_without_asking_first_as_on_a_gpu_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnnmc import chain
 
+    monkeypatch.setattr(block, "kernel_of", plain_kernel)
     point = POINTS[0]
     asked = block._run_tiles(point, [(0, 0)], 7, "cpu", ())["samples"]
     monkeypatch.setattr(chain, "_all_safe", lambda size: False)
@@ -57,3 +64,16 @@ def test_a_gpu_gives_the_same_early_log_norms_as_the_cpu(point: rnnmc.DesignPoin
     here, there = (rnnmc.run_block(point, 0, 64, device).to_pandas() for device in ("cpu", "cuda"))
     early = here["horizon"] <= 10
     np.testing.assert_allclose(there[early]["log_rms"], here[early]["log_rms"], atol=1e-3)
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.cell)
+def test_steps_recorded_for_a_gpu_give_the_plain_engines_numbers(point: rnnmc.DesignPoint) -> None:
+    """The segment that CUDA would capture, run as it is: buffers in, the same buffers out."""
+    tied = point.model_copy(update={"weights": "tied"})
+    with torch.no_grad():
+        recorded = list(follow_graphed(Draws(tied, [(0, 0)], 9, Columns(), "cpu"), tied.horizons))
+        draws = Draws(tied, [(0, 0)], 9, Columns(), "cpu")
+        plain = list(follow(draws.cell, draws.layout, draws.steps(), draws.state(), tied.horizons))
+    for one, other in zip(recorded, plain, strict=True):
+        for name, values in norms(one).items():
+            np.testing.assert_array_equal(values, norms(other)[name])

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
-from rnnmc.cells.cell import Cell
 from rnnmc.chain import Moment, Step, identity_directions
 from rnnmc.draws import Draws, Given
 from rnnmc.kernels.compiler import compiled
@@ -24,6 +23,7 @@ from rnnmc.kernels.trace import Untraceable, traced
 from rnnmc.observables.observable import Watch
 
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
+ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chain.c
 
 
 @cache
@@ -37,7 +37,7 @@ def kernel(name: str, width: int, dtype: torch.dtype, by_replicate: bool) -> Cal
     if function is None:
         return None
     function.restype = None
-    function.argtypes = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11
+    function.argtypes = ARGUMENTS
     return function
 
 
@@ -86,7 +86,7 @@ def follow_compiled(
     untied = draws.point.weights == "untied"
     recurrent, done = given.recurrent, 0
     most = 1 if untied or watches else MOST_STEPS
-    for x, steps in _segments(draws.drive(), horizons, most):
+    for x, steps in draws.segments(horizons, most):
         before = tuple(chain.state.clone()) if watches else ()
         chain.advance(recurrent, x, steps)
         done += steps
@@ -97,20 +97,6 @@ def follow_compiled(
             yield chain.moment(done)
         if untied:
             recurrent = draws.recurrent()
-
-
-def _segments(
-    pieces: Iterator[Tensor | None], horizons: tuple[int, ...], most: int
-) -> Iterator[tuple[Tensor | None, int]]:
-    """(drive, steps) up to the last horizon, none of more than `most` steps or across a horizon or a piece's end."""
-    piece, at, done = None, 0, 0
-    for horizon in horizons:
-        while done < horizon:
-            if piece is None or at == len(piece):
-                piece, at = next(pieces), 0
-            steps = min(most, horizon - done, most if piece is None else len(piece) - at)
-            yield (None if piece is None else piece[at : at + steps]), steps
-            at, done = at + steps, done + steps
 
 
 def _seen(

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 QUIET = ("-w",)
@@ -36,8 +37,8 @@ def compiler() -> tuple[str, str] | None:
     return None
 
 
-def compiled(source: str, name: str) -> ctypes._CFuncPtr | None:
-    """The function of this name in the source, or None where it cannot be compiled; the log then says why."""
+def compiled(source: str, name: str) -> Any:
+    """The function of this name, as ctypes has it, or None where the source cannot be compiled; the log says why."""
     found = compiler()
     if found is None:
         return None

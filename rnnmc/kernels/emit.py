@@ -8,7 +8,6 @@ from rnnmc.kernels.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program
 
 HERE = Path(__file__).parent
 ROWS_OF = {VECTOR: "1", MATRIX: "N", ROWS: "K"}
-WIDE_UP_TO_WIDTH = 2  # two registers a lane hide the latency of so short a step
 
 
 def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
@@ -17,7 +16,6 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
     said = {
         "REAL_BITS": bits,
         "BY_REPLICATE": int(by_replicate),
-        "WIDE": 2 if by_replicate and width <= WIDE_UP_TO_WIDTH else 1,
         "N": width,
         "PARTS": len(cell.parts),
         "GATES": len(cell.gates),
@@ -78,13 +76,17 @@ class _Step:
         """The whole function."""
         made = [node for node in self.kept if node.op != "input"]
         names = ("u", "inner", "drive", "d")
-        lines = [f"EACH void step({', '.join(f'const lane *{name}' for name in names)}, lane *s, lane *pushed, lane *work)"]
+        lines = [
+            f"EACH void step({', '.join(f'const lane *{name}' for name in names)}, lane *s, lane *pushed, lane *work)"
+        ]
         lines += ["{", *(f"    lane {self.kept[node]}[NJ];" for node in made if node.kind == VECTOR)]
         for level in range(max(self.level.values(), default=0) + 1):
             here = [node for node in made if self.level[node] == level]
             lines += [self._product(node) for node in here if node.op == "product"]
             lines += self._vectors([node for node in here if node.kind == VECTOR and node.op != "product"])
-            lines += [self._copied(node, self.kept[node]) for node in here if node.kind != VECTOR and node.op != "product"]
+            lines += [
+                self._copied(node, self.kept[node]) for node in here if node.kind != VECTOR and node.op != "product"
+            ]
         for part, node in enumerate(self.program.pushed):
             place = f"(pushed + {part} * K * NJ)"
             lines += [] if self.kept.get(node) == place else [self._copied(node, place)]
@@ -96,7 +98,9 @@ class _Step:
     def _product(self, node: Node) -> str:
         rows, matrix, *plus = node.args
         added = self._at(plus[0], "j", "k") if plus else "splat(0)"
-        return f"    PRODUCT({self.kept[node]}, {ROWS_OF[node.kind]}, {self.kept[rows]}, {self.kept[matrix]}, ({added}))"
+        return (
+            f"    PRODUCT({self.kept[node]}, {ROWS_OF[node.kind]}, {self.kept[rows]}, {self.kept[matrix]}, ({added}))"
+        )
 
     def _vectors(self, nodes: list[Node]) -> list[str]:
         if not nodes:

@@ -1,24 +1,23 @@
 /* What every compiled kernel stands on: lanes of numbers, the squashing functions on them, and products.
 
 Said before this file: REAL_BITS (32 or 64); BY_REPLICATE, 1 where a lane holds replicates and 0 where it holds units of
-one replicate; WIDE, how many registers make a lane (two hide the latency of short chains); N, the width; PARTS of the
-state; GATES, RECURRENT and INNER, how many there are; DIAGONAL, BOUNDED and CAN_DIE as in `rnnmc.cells.cell.Cell`. */
+one replicate; N, the width; PARTS of the state; GATES, RECURRENT and INNER, how many there are; WORK, rows of matrices
+that a step makes; DIAGONAL, BOUNDED and CAN_DIE as in `rnnmc.cells.cell.Cell`. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #if defined(__AVX512F__)
-#define REGISTER 64
+#define BYTES 64
 #define SUMS 16
 #elif defined(__AVX__)
-#define REGISTER 32
+#define BYTES 32
 #define SUMS 8
 #else
-#define REGISTER 16
+#define BYTES 16
 #define SUMS 8
 #endif
-#define BYTES (REGISTER * WIDE)
 #define W (BYTES * 8 / REAL_BITS)
 #define EACH static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
@@ -34,7 +33,7 @@ typedef int64_t bits;
 #define LOG2_E 1.4426950408889634
 #define LN2_HIGH 0x1.62e42feep-1
 #define LN2_LOW 0x1.a39ef35793c76p-33
-#define RANGE 1500.0
+#define RANGE 1400.0 /* beyond it all is zero or infinite, within it no factor of two is */
 #else
 typedef float real;
 typedef int32_t bits;
@@ -46,7 +45,7 @@ typedef int32_t bits;
 #define LOG2_E 1.44269504f
 #define LN2_HIGH 0x1.62e4p-1f
 #define LN2_LOW 0x1.7f7d1cp-20f
-#define RANGE 180.0f
+#define RANGE 174.0f /* beyond it all is zero or infinite, within it no factor of two is */
 #endif
 #define SAFE ((real)65536)
 typedef real lane __attribute__((vector_size(BYTES)));
@@ -211,10 +210,16 @@ EACH lane identity(int64_t i, int64_t j)
         BLOCK_OF_ROWS(out, rows, a, b, plus, (rows) / AT_ONCE(rows) * AT_ONCE(rows), (rows) % AT_ONCE(rows))          \
     }
 
+/* The first `count` entries of a lane, from and to memory. */
 EACH lane fetch(const real *from, int64_t count)
 {
     lane value = {0};
-    memcpy(&value, from, (count < W ? count : W) * sizeof(real));
+    if (count >= W) memcpy(&value, from, BYTES);
+    else memcpy(&value, from, count * sizeof(real));
     return value;
 }
-EACH void keep(real *to, lane value, int64_t count) { memcpy(to, &value, (count < W ? count : W) * sizeof(real)); }
+EACH void keep(real *to, lane value, int64_t count)
+{
+    if (count >= W) memcpy(to, &value, BYTES);
+    else memcpy(to, &value, count * sizeof(real));
+}

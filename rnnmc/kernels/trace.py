@@ -1,6 +1,6 @@
 """One step of a cell as a small graph, found by running the cell's own `linearise` on symbols.
 
-A symbol is a vector, a matrix or a block of directions, as in `rnnmc.layout`, and remembers what was done to it. Whatever
+A symbol is a vector, a matrix or a block of directions, as in `rnnmc.layout`, and remembers what was done to it. What
 a cell does beyond the operations here raises `Untraceable`, and the cell then runs on the plain engine.
 """
 
@@ -120,6 +120,7 @@ class Symbol:
     __radd__, __rmul__ = __add__, __mul__
 
     def addcmul(self, a: Any, b: Any) -> Symbol:
+        """As torch's."""
         return self + _elementwise("*", a, b)
 
     def __getattr__(self, name: str) -> Callable[[], Symbol]:
@@ -135,9 +136,8 @@ class Symbol:
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Symbol:
-        name = {"multiply": "__mul__", "mul": "__mul__", "add": "__add__", "sub": "__sub__", "neg": "__neg__"}.get(
-            function.__name__, function.__name__
-        )
+        said: str = function.__name__
+        name = f"__{said}__" if said in ("add", "sub", "mul", "neg") else said
         if kwargs or not isinstance(args[0], Symbol) or (name not in FUNCTIONS and not hasattr(cls, name)):
             raise Untraceable(f"torch.{function.__name__} has no symbol")
         return getattr(args[0], name)(*args[1:])

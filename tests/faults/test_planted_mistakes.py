@@ -14,9 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnmc import chain
+from rnnmc import block, chain
 from rnnmc.block import partition, run_block
 from rnnmc.cells import cells
+from rnnmc.kernels.choice import plain_kernel
 from rnnmc.layout import Layout, Rows
 from rnnmc.oracle_points import STANDARD
 from rnnmc.oracles import FALSE_ALARM, checks, coverage, passed
@@ -26,14 +27,20 @@ Parts = tuple[Tensor, ...]
 Push = Callable[[Parts], Parts]
 
 
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plain engine, into which they are planted; that the kernels agree with it is shown in tests/kernels."""
+    monkeypatch.setattr(block, "kernel_of", plain_kernel)
+
+
 def sampled(entry: dict[str, Any]) -> tuple[DesignPoint, pl.DataFrame]:
     """A standard point and its samples, block by block, as a study would have them."""
-    left, block, frames = entry["replicates"], 0, []
+    left, number, frames = entry["replicates"], 0, []
     point = DesignPoint(**{key: value for key, value in entry.items() if key != "replicates"})
     while left > 0:
         count = min(left, partition(point).block)
-        frames.append(pl.DataFrame(pl.from_arrow(run_block(point, block, count))))
-        left, block = left - count, block + 1
+        frames.append(pl.DataFrame(pl.from_arrow(run_block(point, number, count))))
+        left, number = left - count, number + 1
     return point, pl.concat(frames)
 
 
