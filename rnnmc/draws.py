@@ -20,6 +20,7 @@ from rnnmc.cells.cell import Cell
 from rnnmc.initialisation import Assignment, names_of
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.layout import Layout
+from rnnmc.normal import SinglePrecision
 from rnnmc.study import DesignPoint
 from rnnmc.weights import Weights
 
@@ -27,10 +28,14 @@ Role = str  # "weights", "drive", "state", or an observable that needs random di
 PIECE_ENTRIES = 1 << 18  # numbers drawn at a time for a drive: bounds memory, changes no value
 
 
-def stream(key: str, block: int, tile: int, role: Role) -> np.random.Generator:
-    """The generator of one role of one tile; equal arguments give equal draws everywhere."""
+def stream(key: str, block: int, tile: int, role: Role, dtype: str) -> np.random.Generator:
+    """The generator of one role of one tile; equal arguments give equal draws everywhere.
+
+    dtype: of the design point: normal numbers have its precision.
+    """
     digest = hashlib.blake2b(f"{key}/{block}/{tile}/{role}".encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    bits = np.random.Philox(key=int.from_bytes(digest, "little"))
+    return SinglePrecision(bits) if dtype == "float32" else np.random.Generator(bits)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Draws:
 
     point: the design point. tiles: (block, tile) pairs that run together, each of `replicates` replicates, a whole
     number of the groups that share a weight draw.
-    dtype: of the tensors, "float32" or "float64", by default the point's; all draws are made in float64.
+    dtype: of the tensors, "float32" or "float64", by default the point's; what is drawn does not depend on it.
     """
 
     def __init__(
@@ -82,7 +87,7 @@ class Draws:
 
     def streams(self, role: Role) -> list[np.random.Generator]:
         """A generator for each tile."""
-        return [stream(self.point.key, block, tile, role) for block, tile in self.tiles]
+        return [stream(self.point.key, block, tile, role, self.point.dtype) for block, tile in self.tiles]
 
     def _load(self, array: np.ndarray) -> Tensor:
         return self.layout.load(array, self.dtype, self.device)
@@ -157,8 +162,8 @@ class Draws:
         """Every matrix of this role side by side, or None where the cell has none."""
         if not names_of(self.cell, role):
             return None
-        drawn = np.concatenate([self._matrices(role, rows, rng) for rng in self._of_weights])
-        return self._load(drawn.repeat(self.nested.group, axis=0))
+        drawn = _joined([self._matrices(role, rows, rng) for rng in self._of_weights], 0)
+        return self._load(_repeated(drawn, self.nested.group, 0))
 
     def _matrices(self, role: str, rows: int, rng: np.random.Generator) -> np.ndarray:
         """(weight draws, rows, names * n): every matrix of this role side by side, in the cell's own order."""
@@ -192,10 +197,16 @@ class Draws:
         steps = max(1, min(self.point.horizons[-1], PIECE_ENTRIES // (size * self.replicates)))
         pieces = [drive.pieces(rng, (steps, draws, size)) for rng in self.streams("drive")]
         while True:
-            drawn = [next(source) for source in pieces]
-            piece = drawn[0] if len(drawn) == 1 else np.concatenate(drawn, axis=1)
-            shared = piece.repeat(self.nested.states, axis=1) if self.nested.states > 1 else piece
-            yield self._load(shared[:, :, None])
+            piece = _joined([next(source) for source in pieces], 1)
+            yield self._load(_repeated(piece, self.nested.states, 1)[:, :, None])
+
+
+def _joined(arrays: list[np.ndarray], axis: int) -> np.ndarray:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
+
+
+def _repeated(array: np.ndarray, times: int, axis: int) -> np.ndarray:
+    return array if times == 1 else array.repeat(times, axis=axis)
 
 
 def field_deviation(cell: Cell, assignments: list[Assignment]) -> np.ndarray:

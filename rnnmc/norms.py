@@ -6,19 +6,32 @@ log_spectral = log ||P_T||_2 and log_rms = log(||P_T||_F / sqrt d), in nats. phy
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:  # what is stored can be said without torch, which takes a second to import
+    from torch import Tensor
+
     from rnnmc.chain import Moment
 
 MEASURES = ("log_spectral", "log_rms")
 OK, DEAD, OVERFLOW = STATUS = ("ok", "dead", "overflow")
 
 
-def norms(moment: Moment) -> dict[str, np.ndarray]:
+def norms_of(product: Tensor) -> tuple[Tensor, Tensor]:
+    """(||M||_2, ||M||_F / sqrt d), (R,) float64 each, of (R, d, d) matrices M; NaN where an entry is not finite."""
+    from rnnmc.spectral import spectral_norm
+
+    matrices = product.cpu().double()
+    return spectral_norm(matrices), matrices.square().mean(dim=2).sum(dim=1).sqrt()
+
+
+def norms(moment: Moment, of: Callable[[Tensor], tuple[Tensor, Tensor]] = norms_of) -> dict[str, np.ndarray]:
     """log_spectral, log_rms: (R,) float64 in nats; status: (R,) int8, index into STATUS; resolved: (R,) bool.
+
+    of: computes what `norms_of` does.
 
     dead: the norm is exactly zero, both logs are -inf. overflow: the state or the product left the floating-point
     range at or before this horizon, with the norm not yet zero; both logs are +inf, so that it counts as exploded.
@@ -26,12 +39,9 @@ def norms(moment: Moment) -> dict[str, np.ndarray]:
     """
     import torch
 
-    from rnnmc.spectral import spectral_norm
-
-    product = moment.product.cpu().double()
+    spectral, rms = of(moment.product)
+    spectral = torch.maximum(spectral, rms)  # never below it, but for the last bit
     scale = moment.exponent.cpu().double() * math.log(2)
-    rms = product.square().mean(dim=2).sum(dim=1).sqrt()
-    spectral = torch.maximum(spectral_norm(product), rms)  # never below it, but for the last bit
     overflow = ~moment.finite.cpu() | ~rms.isfinite()
     dead = (rms == 0) & ~overflow
     status = torch.where(overflow, 2, torch.where(dead, 1, 0)).to(torch.int8)

@@ -46,7 +46,7 @@ def observed(point, replicates):
 
 def losses_of(point, replicates):
     """(steps, replicates, n): the loss gradient on h_t for each t, drawn as the observable draws it."""
-    rng = stream(point.key, 0, 0, "gradient")
+    rng = stream(point.key, 0, 0, "gradient", point.dtype)
     shape = (point.horizons[-1], partition(point).tile, point.width)
     return rng.standard_normal(shape)[:, :replicates] / np.sqrt(point.width)
 

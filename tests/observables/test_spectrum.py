@@ -53,7 +53,7 @@ def columns(samples: pl.DataFrame, replicates: int) -> dict[str, np.ndarray]:
 def start(design: DesignPoint, replicates: int) -> np.ndarray:
     """(R, d, d) the first directions, as columns."""
     d, tile = design.state_size, partition(design).tile
-    drawn = stream(design.key, 0, 0, "spectrum").standard_normal((d, tile, d))
+    drawn = stream(design.key, 0, 0, "spectrum", design.dtype).standard_normal((d, tile, d))
     return np.linalg.qr(drawn.swapaxes(0, 1)[:replicates].swapaxes(1, 2))[0]
 
 

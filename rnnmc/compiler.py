@@ -1,0 +1,83 @@
+"""C source becomes a function, by the machine's own C compiler; what was compiled once is kept on disk."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
+QUIET = ("-w",)
+PATIENCE = 120  # seconds that a compiler may take
+
+log = logging.getLogger("rnnmc")
+
+
+@cache
+def compiler() -> tuple[str, str] | None:
+    """(path, version) of the C compiler that CC names, or of cc, gcc or clang; None, and a line of log, without one."""
+    for name in [os.environ["CC"]] if "CC" in os.environ else ["cc", "gcc", "clang"]:
+        path = shutil.which(name)
+        if path is None:
+            continue
+        try:
+            said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=True)
+        except (OSError, subprocess.SubprocessError):
+            continue
+        return path, said.stdout
+    log.warning("no C compiler was found (CC, cc, gcc, clang): the chain runs on the plain engine, which is slower")
+    return None
+
+
+def compiled(source: str, name: str) -> Any:
+    """The function of this name, as ctypes has it, or None where the source cannot be compiled; the log says why."""
+    found = compiler()
+    if found is None:
+        return None
+    path, version = found
+    said = "\n".join((source, version, *FLAGS, platform.machine(), _processor()))
+    stem = hashlib.sha256(said.encode()).hexdigest()[:32]
+    for folder in (_cache(), Path(tempfile.gettempdir()) / f"rnnmc-{os.getuid()}"):
+        library = folder / f"{stem}.so"
+        try:
+            if not library.exists():
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _build(path, source, library)
+            return getattr(ctypes.CDLL(str(library)), name)
+        except (OSError, AttributeError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", None) or str(error)
+            log.warning("a kernel could not be compiled in %s: %s", folder, said.strip().splitlines()[0])
+    return None
+
+
+def _build(path: str, source: str, library: Path) -> None:
+    """Compile beside the library and move it into place whole: other processes may do the same."""
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder:
+        written, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
+        written.write_text(source, encoding="utf-8")
+        command = [path, *FLAGS, *QUIET, "-o", str(built), str(written), "-lm"]
+        subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        built.replace(library)
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "rnnmc" / "kernels"
+
+
+@cache
+def _processor() -> str:
+    """What the processor can do, as the system tells it: a cache may be shared between machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
