@@ -163,13 +163,14 @@ def _run_chain(
     """(what was measured, (R,) bool: replicates that the dtype could not resolve), by default on the point's kernel."""
     from rnnmc.draws import Draws
     from rnnmc.kernels.run import layout_of, moments
+    from rnnmc.kernels.spectral import norms_of
     from rnnmc.norms import norms
 
     kernel = kernel or (kernel_of(point) if device == "cpu" else plain_kernel(point))
     draws = Draws(point, tiles, replicates, layout_of(kernel), device, dtype)
     start = draws.state()
     watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
-    measured = [norms(moment) for moment in moments(kernel, draws, point.horizons, list(watches.values()))]
+    measured = [norms(moment, norms_of) for moment in moments(kernel, draws, point.horizons, list(watches.values()))]
     samples = {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
     lost = ~samples.pop("resolved")[:, -1]
     kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}

@@ -24,7 +24,7 @@ def norms_of(product: Tensor) -> tuple[Tensor, Tensor]:
     """(||M||_2, ||M||_F / sqrt d), (R,) float64 each, of (R, d, d) matrices M; NaN where an entry is not finite."""
     from rnnmc.spectral import spectral_norm
 
-    matrices = product.cpu().double()
+    matrices = product.double()
     return spectral_norm(matrices), matrices.square().mean(dim=2).sum(dim=1).sqrt()
 
 
@@ -39,7 +39,7 @@ def norms(moment: Moment, of: Callable[[Tensor], tuple[Tensor, Tensor]] = norms_
     """
     import torch
 
-    spectral, rms = of(moment.product)
+    spectral, rms = of(moment.product.cpu())
     spectral = torch.maximum(spectral, rms)  # never below it, but for the last bit
     scale = moment.exponent.cpu().double() * math.log(2)
     overflow = ~moment.finite.cpu() | ~rms.isfinite()

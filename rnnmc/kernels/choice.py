@@ -21,7 +21,7 @@ MANY = 1 << 17
 COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster
 COMPILED_COLUMNS_UP_TO_WIDTH = 16  # what a lane of replicates needs must fit the stack and the caches
 LANE_BYTES = 64  # nominal: where a lane holds units, the width is rounded up to whole lanes
-NORMAL = 1.1e-8  # seconds to draw a normal number
+NORMAL = 2.5e-9  # seconds to draw a normal number
 NO_WORK = ("input", "number", "identity")
 
 
@@ -80,7 +80,7 @@ def replicate_seconds(point: DesignPoint, kernel: str) -> float:
     recurrent = len(point.cell_object.recurrent) * n * (1 if point.cell_object.diagonal else n)
     drive = gates * n if point.drive.is_field else point.drive.dimension
     a_step = step_seconds(point, kernel) + NORMAL * (drive + (recurrent if point.weights == "untied" else 0))
-    norms = 1e-7 + 1e-10 * float(d) ** 3
+    norms = 1e-8 + 2.2e-9 * d**2 + 1e-11 * float(d) ** 3
     return point.horizons[-1] * a_step + len(point.horizons) * norms + NORMAL * recurrent
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
 from rnnmc.chain import Moment, Step, identity_directions
+from rnnmc.compiler import compiled
 from rnnmc.draws import Draws, Given
-from rnnmc.kernels.compiler import compiled
 from rnnmc.kernels.emit import source
 from rnnmc.kernels.trace import Untraceable, traced
 from rnnmc.observables.observable import Watch

@@ -48,6 +48,7 @@ typedef int32_t bits;
 #define RANGE 174.0f /* beyond it all is zero or infinite, within it no factor of two is */
 #endif
 #define SAFE ((real)65536)
+#define SIGN ((bits)(1ull << (REAL_BITS - 1)))
 typedef real lane __attribute__((vector_size(BYTES)));
 typedef bits mask __attribute__((vector_size(BYTES)));
 
@@ -67,8 +68,8 @@ typedef bits mask __attribute__((vector_size(BYTES)));
 
 EACH lane splat(real x) { return (lane){0} + x; }
 EACH lane choose(mask where, lane a, lane b) { return (lane)((where & (mask)a) | (~where & (mask)b)); }
-EACH lane magnitude(lane x) { return (lane)((mask)x & ~((mask){0} + ((bits)1 << (REAL_BITS - 1)))); }
-EACH lane with_sign_of(lane x, lane sign) { return (lane)((mask)x | ((mask)sign & ((mask){0} + ((bits)1 << (REAL_BITS - 1))))); }
+EACH lane magnitude(lane x) { return (lane)((mask)x & ~((mask){0} + SIGN)); }
+EACH lane with_sign_of(lane x, lane sign) { return (lane)((mask)x | ((mask)sign & ((mask){0} + SIGN))); }
 EACH lane power_of_two(mask exponent) { return (lane)((exponent + BIAS) << MANTISSA); }
 EACH int any(mask where)
 {
@@ -113,19 +114,21 @@ EACH lane exp_(lane x)
     return p * power_of_two(half) * power_of_two(whole - half);
 }
 
+/* Sigmoid and tanh with their derivatives share one exponential and one quotient, which the compiler finds. */
+EACH lane one_over(lane e) { return (real)1 / ((real)1 + e); }
 EACH lane sigmoid_(lane x)
 {
     lane e = exp_(-magnitude(x));
-    return choose(x < splat(0), e, splat(1)) / ((real)1 + e);
+    return choose(x < splat(0), e, splat(1)) * one_over(e);
 }
 EACH lane sech2_(lane x)
 {
-    lane e = exp_((real)-2 * magnitude(x)), over = (real)1 / ((real)1 + e);
+    lane e = exp_((real)-2 * magnitude(x)), over = one_over(e);
     return (real)4 * e * (over * over);
 }
 EACH lane tanh_(lane x)
 {
-    lane a = magnitude(x), e = exp_((real)-2 * a), far = ((real)1 - e) / ((real)1 + e), z = x * x;
+    lane a = magnitude(x), e = exp_((real)-2 * a), far = ((real)1 - e) * one_over(e), z = x * x;
 #if REAL_BITS == 64 /* (tanh(x) / x - 1) / x^2 on x^2 < 0.39, interpolated at Chebyshev points: 4e-17 */
     lane q = -0.0000172448744948443302 * z + 0.00007959955735264808;
     q = q * z - 0.000230776162695198579;

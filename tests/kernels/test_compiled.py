@@ -16,11 +16,12 @@ from scipy import stats
 from studies import command
 
 import rnnmc
+from rnnmc import compiler
 from rnnmc.block import observe_block, partition, run_block
 from rnnmc.cells import cells
 from rnnmc.chain import follow
 from rnnmc.draws import Draws
-from rnnmc.kernels import compiled, compiler, emit, run, trace
+from rnnmc.kernels import compiled, emit, run, trace
 from rnnmc.kernels.choice import KERNELS, kernel_of, step_seconds
 from rnnmc.layout import Columns, Rows
 from rnnmc.norms import norms

@@ -1,5 +1,0 @@
-"""Moved."""
-
-from rnnmc.compiler import compiled, compiler
-
-__all__ = ["compiled", "compiler"]
