@@ -28,7 +28,7 @@ study: install ## run a study, then print its table and the path of its report; 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
-bench: install ## measure speed against the machine's limit and against peers (minutes); BENCH=--quick
+bench: install ## measure speed against the machine's limit and fill docs/performance.md (25 minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
 validate: install ## run the studies behind docs/validation.md and write its tables anew (half an hour)

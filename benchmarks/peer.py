@@ -1,8 +1,8 @@
 """What one would write without rnnmc: each cell in plain PyTorch, differentiated by torch.func, the product in logs.
 
 A cell here is a function of (u, x, s): u[name] the recurrent matrix of a gate, input by output, x[gate] its W x + b,
-and s the joint state, one vector. `log_spectral` differentiates it, for all replicates at once, multiplies the
-Jacobians up and rescales the product at every step.
+and s the joint state, one vector. `product` differentiates it, for all replicates at once, multiplies the Jacobians up
+and rescales their product at every step.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ STEPS: dict[str, Step] = {
 }
 
 
-def log_spectral(
+def product(
     cell: str,
     steps: Iterable[tuple[Weights, Arrays]],
     replicates: int,
@@ -96,8 +96,8 @@ def log_spectral(
     horizon: int,
     mode: Mode,
     dtype: torch.dtype = torch.float32,
-) -> Tensor:
-    """(replicates,) log ||P_T||_2 in nats at T = horizon, from the zero state.
+) -> tuple[Tensor, Tensor]:
+    """((replicates, d, d) P_T divided by its largest entry, (replicates,) log of that entry), from the zero state.
 
     steps: (weights, drive) of each step, in the layout `Rows`. mode: which way torch.func differentiates.
     """
@@ -110,13 +110,37 @@ def log_spectral(
     differentiate = torch.func.jacfwd if mode == "forward" else torch.func.jacrev
     linearise = torch.func.vmap(differentiate(step, argnums=2, has_aux=True))
     state = torch.zeros(replicates, state_size, dtype=dtype)
-    product = torch.eye(state_size, dtype=dtype).expand(replicates, -1, -1)
+    total = torch.eye(state_size, dtype=dtype).expand(replicates, -1, -1)
     log = torch.zeros(replicates, dtype=torch.float64)
     for _, (weights, drive) in zip(range(horizon), steps, strict=False):
-        u = {name: matrix.squeeze(1) for name, matrix in {**weights.recurrent, **weights.bias}.items()}
-        jacobian, state = linearise(u, {gate: x.squeeze(1) for gate, x in drive.items()}, state)
-        product = jacobian @ product
-        size = product.abs().amax((1, 2))
-        log += torch.where(size > 0, size, 1.0).double().log()
-        product = product / torch.where(size > 0, size, 1.0)[:, None, None]
-    return log + torch.linalg.matrix_norm(product.double(), 2).log()
+        jacobian, state = linearise(*by_name(weights, drive), state)
+        total, size = rescaled(jacobian @ total)
+        log += size
+    return total, log
+
+
+def product_in_a_loop(
+    cell: str, steps: Iterable[tuple[Weights, Arrays]], replicates: int, state_size: int, horizon: int
+) -> None:
+    """The same in float32, one replicate and one torch.autograd.functional.jacobian after another."""
+    one, given = STEPS[cell], [by_name(*step) for _, step in zip(range(horizon), steps, strict=False)]
+    for r in range(replicates):
+        state, total = torch.zeros(state_size), torch.eye(state_size)
+        for together in given:
+            u, x = ({name: value[r] for name, value in named.items()} for named in together)
+            jacobian = torch.autograd.functional.jacobian(lambda s: one(u, x, s), state)  # noqa: B023
+            total, _ = rescaled((jacobian @ total)[None])
+            total, state = total[0], one(u, x, state)
+
+
+def by_name(weights: Weights, drive: Arrays) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """u and x of all replicates, along the first axis."""
+    u = {name: matrix.squeeze(1) for name, matrix in {**weights.recurrent, **weights.bias}.items()}
+    return u, {gate: x.squeeze(1) for gate, x in drive.items()}
+
+
+def rescaled(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """(each matrix divided by its largest entry, log of that)."""
+    size = matrices.abs().amax((1, 2))
+    size = torch.where(size > 0, size, 1.0)
+    return matrices / size[:, None, None], size.double().log()

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+from sheets import filled
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "validation.md"
@@ -101,22 +102,12 @@ def coverage() -> str:
     return table([{name: f"{v:.4g}" if isinstance(v, float) else str(v) for name, v in row.items()} for row in rows])
 
 
-def filled(page: str, name: str, content: str) -> str:
-    """The page with `content` between the two marks of this name."""
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, found, rest = page.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise SystemExit(f"{PAGE}: has no place for {name}; put {begin} and {end} where it belongs")
-    return f"{before}{begin}\n{content}\n{end}{after}"
-
-
 def main() -> None:
     """Write docs/validation.md and its figures."""
     page = PAGE.read_text(encoding="utf-8")
     tables = {"growth-rates": growth_rates, "spectrum": spectrum, "paths": paths, "coverage": coverage}
     for name, make in tables.items():
-        page = filled(page, name, make())
+        page = filled(page, name, make(), PAGE)
     PAGE.write_text(page, encoding="utf-8")
     figures = {"paths/figures/paths-lstm.svg": "paths.svg", "spectrum/figures/spectrum-tanh.svg": "spectrum.svg"}
     for source, target in figures.items():

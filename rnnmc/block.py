@@ -12,7 +12,7 @@ import pyarrow as pa
 from rnnmc.errors import UsageError
 from rnnmc.kernels.choice import kernel_of, plain_kernel, replicate_seconds
 from rnnmc.norms import MEASURES, STATUS
-from rnnmc.observables.observable import KEYS, Observable
+from rnnmc.observables.observable import KEYS, Observable, Watch
 from rnnmc.study import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
@@ -24,12 +24,13 @@ SHARD_BYTES = 1e6
 BYTES_A_ROW = 8.0  # measured on the default study, compressed
 LARGEST_NUMBER = 2**31 - 1  # of a replicate, a block or a horizon: they are stored in 32 bits
 
+ERRORS = ("log_spectral_error", "log_rms_error")  # nats; null where nothing but rounding stands between it and the law
 SAMPLES = "samples"  # the log-norms, beside what the observables of a point give
 SCHEMA = pa.schema(
     [
         *KEYS.items(),
         ("horizon", pa.int32()),
-        *((measure, pa.float64()) for measure in MEASURES),
+        *((name, pa.float64()) for name in (*MEASURES, *ERRORS)),
         ("status", pa.dictionary(pa.int8(), pa.string())),
     ]
 )
@@ -162,16 +163,22 @@ def _run_chain(
 ) -> tuple[Kinds, np.ndarray]:
     """(what was measured, (R,) bool: replicates that the dtype could not resolve), by default on the point's kernel."""
     from rnnmc.draws import Draws
-    from rnnmc.kernels.run import layout_of, moments
+    from rnnmc.kernels.run import few_directions, layout_of, moments
     from rnnmc.kernels.spectral import norms_of
     from rnnmc.norms import norms
 
     kernel = kernel or (kernel_of(point) if device == "cpu" else plain_kernel(point))
-    draws = Draws(point, tiles, replicates, layout_of(kernel), device, dtype)
-    start = draws.state()
-    watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
-    measured = [norms(moment, norms_of) for moment in moments(kernel, draws, point.horizons, list(watches.values()))]
-    samples = {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
+    few = few_directions(kernel)
+    samples = few(point, tiles, replicates, device, dtype) if few else {}
+    watches: dict[str, Watch] = {}
+    if observables or not few:
+        draws = Draws(point, tiles, replicates, layout_of(kernel), device, dtype)
+        start = draws.state()
+        watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
+        chain = moments(kernel, draws, point.horizons, list(watches.values()))
+        measured = [norms(moment, norms_of) for moment in chain]
+        samples = samples or {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
+    samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
     lost = ~samples.pop("resolved")[:, -1]
     kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}
     for columns in kinds.values():

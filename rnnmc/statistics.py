@@ -7,6 +7,7 @@ on survival. The overflown have one that is not known: means over the others wou
 are null. Nothing is NaN: what is undefined or not known is null. physics.md sections 3.6, 4 and 8.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,17 +28,21 @@ Flags = NDArray[np.bool_]
 
 
 class Replicates(NamedTuple):
-    """The samples of one design point as a rectangle: rows are replicates, columns horizons."""
+    """The samples of one design point as a rectangle: rows are replicates, columns horizons.
+
+    In memory a horizon lies in one piece, for that is what statistics are made of.
+    """
 
     point: str
     horizons: NDArray[np.int64]  # (horizons,) in steps, rising
     log_norms: dict[str, Floats]  # measure -> (replicates, horizons) in nats
     dead: Flags  # (replicates, horizons)
     overflow: Flags  # (replicates, horizons)
+    errors: dict[str, Floats]  # measure -> (horizons,) largest that a log-norm is said to be off by, nats; NaN: none
 
 
 def point_statistics(
-    samples: pl.DataFrame,
+    samples: pl.DataFrame | Replicates,
     vanish: float,
     explode: float,
     interval: str = "wilson",
@@ -48,7 +53,7 @@ def point_statistics(
 
     samples: one row a (replicate, horizon), in any order: point, block, replicate, horizon (steps),
     log_spectral and log_rms (nats; -inf where dead, +inf where overflown), status (ok, dead or overflow).
-    Every replicate must have every horizon.
+    Every replicate must have every horizon. Or what `rectangle` has made of them.
     vanish, explode: thresholds on the norm itself. Vanished is log-norm < log(vanish), exploded
     > log(explode), stable everything between, the thresholds included.
     group: replicates that share one weight draw: those that follow each other in (block, replicate), of which the last
@@ -60,8 +65,9 @@ def point_statistics(
     all horizons at once, `p_<event>_<mode>_band_low` and `p_<event>_<mode>_band_high`; ok_count, the replicates with
     status ok, which are those behind the next two and the growth rate; mean and deviation (ddof = 1) of their
     log-norms; q05 to q95 of all log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never
-    interpolate; growth_rate and growth_rate_error (nats a step; see `growth_rate`); and the settings behind the
-    row: threshold_vanish, threshold_explode, interval, level.
+    interpolate; growth_rate and growth_rate_error (nats a step; see `growth_rate`); numerical_error, the largest that
+    any log-norm is said to be off by beside rounding (nats), null where all are computed in full; and the settings
+    behind the row: threshold_vanish, threshold_explode, interval, level.
 
     Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have
     not died. From the first horizon at which any replicate has overflowed, all four are null: what the fastest
@@ -79,24 +85,27 @@ def point_statistics(
     0 < vanish < explode, an unknown interval, an impossible level and a group below 1.
     """
     refuse_impossible(vanish, explode, interval, level, group)
-    replicates = rectangle(samples)
+    replicates = samples if isinstance(samples, Replicates) else rectangle(samples)
     ok_count = np.count_nonzero(~(replicates.dead | replicates.overflow), axis=0)
-    frames = []
-    for measure in MEASURES:
-        log_norm = replicates.log_norms[measure]
+    of_measures = []
+    for name, log_norm in replicates.log_norms.items():
         columns = _shares(_events(log_norm, vanish, explode, replicates), interval, level, group)
         columns |= {"ok_count": ok_count} | _moments(log_norm) | _quantiles(log_norm)
-        rate, error = growth_rate(log_norm, replicates.horizons, group)
-        columns |= {"growth_rate": _null_for_nan(rate), "growth_rate_error": _null_for_nan(error)}
-        frames.append(_frame(replicates, measure, group, columns))
-    settings = {
-        "threshold_vanish": vanish,
-        "threshold_explode": explode,
-        "interval": interval,
-        "level": level,
+        columns["growth_rate"], columns["growth_rate_error"] = growth_rate(log_norm, replicates.horizons, group)
+        columns["numerical_error"] = replicates.errors[name]
+        of_measures.append(columns)
+    number, horizons = replicates.dead.shape
+    keys = {
+        "point": replicates.point,
+        "horizon": np.repeat(replicates.horizons, len(MEASURES)).astype(np.int32),
+        "measure": MEASURES * horizons,
+        "replicates": number,
+        "weight_draws": -(-number // group),
     }
-    statistics = pl.concat(frames).sort("horizon", "measure")
-    return statistics.with_columns(pl.lit(value).alias(name) for name, value in settings.items())
+    columns = {name: np.stack([of[name] for of in of_measures], axis=1).ravel() for name in of_measures[0]}
+    settings = {"threshold_vanish": vanish, "threshold_explode": explode, "interval": interval, "level": level}
+    types = {"measure": pl.Enum(MEASURES), "replicates": pl.Int64, "weight_draws": pl.Int64}
+    return pl.DataFrame(keys | columns | settings, schema_overrides=types, nan_to_null=True)
 
 
 def refuse_impossible(vanish: float, explode: float, interval: str, level: float, group: int) -> None:
@@ -116,11 +125,11 @@ def rectangle(samples: pl.DataFrame) -> Replicates:
     """
     if samples.is_empty():
         raise ValueError("no samples: a statistic needs at least one replicate")
-    names = samples["point"].cast(pl.String).unique().sort().to_list()
+    names = sorted(str(name) for name in samples["point"].unique())
     if len(names) > 1:
         raise ValueError(f"samples of {len(names)} points ({names[0]}, {names[1]}, ...); give one point at a time")
-    point = str(names[0])
-    horizons = samples["horizon"].unique().sort().to_numpy().astype(np.int64)
+    point = names[0]
+    horizons = np.unique(samples["horizon"].to_numpy()).astype(np.int64)
     if not _in_order(samples, horizons):
         samples = samples.sort("block", "replicate", "horizon")
         if not _in_order(samples, horizons):
@@ -128,35 +137,66 @@ def rectangle(samples: pl.DataFrame) -> Replicates:
                 f"point {point}: not every replicate has each of the {len(horizons)} horizons exactly once; "
                 "a block is missing, cut off or there twice (rnnmc verify names it)"
             )
-    shape = (-1, len(horizons))
-    log_norms = {name: samples[name].cast(pl.Float64).to_numpy().reshape(shape) for name in MEASURES}
-    status = samples["status"].cast(pl.String)
-    dead = (status == "dead").fill_null(False).to_numpy().reshape(shape)
-    overflow = (status == "overflow").fill_null(False).to_numpy().reshape(shape)
-    ok = (status == "ok").fill_null(False).to_numpy().reshape(shape)
+    log_norms = {name: _columns(samples[name].cast(pl.Float64), len(horizons)) for name in MEASURES}
+    ok, dead, overflow = (
+        _columns(samples["status"].eq_missing(status), len(horizons)) for status in ("ok", "dead", "overflow")
+    )
+    known = ok | dead | overflow
     for name, log_norm in log_norms.items():
-        agrees = (ok & np.isfinite(log_norm)) | (dead & (log_norm == -np.inf)) | (overflow & (log_norm == np.inf))
+        agrees = known & (np.isfinite(log_norm) == ok)
+        agrees &= ((log_norm == -np.inf) == dead) & ((log_norm == np.inf) == overflow)
         if not agrees.all():
             raise ValueError(
                 f"point {point}: {name} contradicts status in {np.count_nonzero(~agrees)} rows; "
                 "ok goes with a finite number, dead with -inf, overflow with +inf, and nothing is null or NaN"
             )
-    return Replicates(point, horizons, log_norms, dead, overflow)
+    errors = {name: _largest(samples, f"{name}_error", len(horizons)) for name in MEASURES}
+    return Replicates(point, horizons, log_norms, dead, overflow, errors)
+
+
+def joined(parts: Iterable[Replicates]) -> Replicates:
+    """The rectangle of blocks that follow each other, each a rectangle already.
+
+    Raises ValueError, naming the point, where they are not of one point with the same horizons.
+    """
+    blocks = list(parts)
+    first = blocks[0]
+    if any(part.point != first.point or not np.array_equal(part.horizons, first.horizons) for part in blocks):
+        raise ValueError(f"point {first.point}: its blocks are of other points or horizons (rnnmc verify names them)")
+
+    def one(pieces: list[NDArray]) -> NDArray:
+        return np.concatenate([piece.T for piece in pieces], axis=1).T
+
+    log_norms = {name: one([part.log_norms[name] for part in blocks]) for name in MEASURES}
+    dead, overflow = one([part.dead for part in blocks]), one([part.overflow for part in blocks])
+    errors = {name: np.fmax.reduce([part.errors[name] for part in blocks]) for name in MEASURES}
+    return Replicates(first.point, first.horizons, log_norms, dead, overflow, errors)
+
+
+def _largest(samples: pl.DataFrame, name: str, horizons: int) -> Floats:
+    """(horizons,) largest of a column over replicates, NaN where there is none, as in samples of earlier versions."""
+    if name not in samples.columns or samples[name].null_count() == samples.height:
+        return np.full(horizons, np.nan)
+    return np.fmax.reduce(_columns(samples[name].cast(pl.Float64), horizons))
+
+
+def _columns(values: pl.Series, horizons: int) -> NDArray:
+    """(replicates, horizons), a horizon in one piece."""
+    return np.asfortranarray(values.to_numpy().reshape(-1, horizons))
 
 
 def _in_order(samples: pl.DataFrame, horizons: NDArray[np.int64]) -> bool:
-    """Whether the rows are whole replicates one after another, no two the same, with all horizons rising."""
+    """Whether the rows are whole replicates with all horizons rising, one after another by (block, replicate)."""
     if samples.height % len(horizons):
         return False
     shape = (-1, len(horizons))
-    identity = samples.select(
-        (pl.col("block").cast(pl.Int64) * 2**32 + pl.col("replicate")).alias("identity")
-    ).to_series()
-    owner = identity.to_numpy().reshape(shape)
+    horizon, block, replicate = (samples[name].to_numpy().reshape(shape) for name in ("horizon", "block", "replicate"))
+    owner = block[:, 0].astype(np.int64) * 2**32 + replicate[:, 0]
     return bool(
-        np.all(samples["horizon"].to_numpy().reshape(shape) == horizons)
-        and np.all(owner == owner[:, :1])
-        and len(np.unique(owner[:, 0])) == len(owner)
+        np.all(horizon == horizons)
+        and np.all(block == block[:, :1])
+        and np.all(replicate == replicate[:, :1])
+        and np.all(np.diff(owner) > 0)
     )
 
 
@@ -199,12 +239,19 @@ def first_excursions(log_norm: Floats, vanish: float, explode: float) -> tuple[F
     log_norm and both results: (replicates, horizons).
     """
     below, above = log_norm < np.log(vanish), log_norm > np.log(explode)
-    outside = np.logical_or.accumulate(below | above, axis=1)
-    # A replicate belongs for good to the side of its first excursion, so it is enough to know where that one
-    # went.
-    first = np.argmax(outside, axis=1)[:, np.newaxis]
-    down_first = np.take_along_axis(below, first, axis=1)
-    return outside & down_first, outside & ~down_first
+    outside = _ever(below | above)
+    # A replicate belongs for good to the side of its first excursion.
+    below[:, 1:] &= ~outside[:, :-1]
+    vanished = _ever(below)
+    return vanished, outside & ~vanished
+
+
+def _ever(flags: Flags) -> Flags:
+    """(replicates, horizons): whether a flag has been up at or before each horizon."""
+    ever = flags.copy(order="K")
+    for j in range(1, flags.shape[1]):
+        ever[:, j] |= ever[:, j - 1]
+    return ever
 
 
 def _events(log_norm: Floats, vanish: float, explode: float, replicates: Replicates) -> dict[str, Flags]:
@@ -219,9 +266,9 @@ def _events(log_norm: Floats, vanish: float, explode: float, replicates: Replica
         "explode_at": above,
         "explode_by": exploded,
         "dead_at": replicates.dead,
-        "dead_by": np.logical_or.accumulate(replicates.dead, axis=1),
+        "dead_by": _ever(replicates.dead),
         "overflow_at": replicates.overflow,
-        "overflow_by": np.logical_or.accumulate(replicates.overflow, axis=1),
+        "overflow_by": _ever(replicates.overflow),
     }
 
 
@@ -255,10 +302,10 @@ def _overflowed(log_norm: Floats) -> Flags:
     return np.logical_or.accumulate((log_norm == np.inf).any(axis=0))
 
 
-def _moments(log_norm: Floats) -> dict[str, pl.Series]:
+def _moments(log_norm: Floats) -> dict[str, Floats]:
     """Mean and sample deviation over finite log-norms, each (horizons,).
 
-    Null where there are too few, and once a replicate has overflowed.
+    NaN where there are too few, and once a replicate has overflowed.
     """
     finite = np.isfinite(log_norm)
     known = ~_overflowed(log_norm)
@@ -268,8 +315,8 @@ def _moments(log_norm: Floats) -> dict[str, pl.Series]:
     squares = (np.where(finite, log_norm - mean, 0.0) ** 2).sum(axis=0)
     deviation = np.sqrt(squares / np.maximum(number - 1, 1))
     return {
-        "mean": _null_for_nan(np.where(known & (number > 0), mean, np.nan)),
-        "deviation": _null_for_nan(np.where(known & (number > 1), deviation, np.nan)),
+        "mean": np.where(known & (number > 0), mean, np.nan),
+        "deviation": np.where(known & (number > 1), deviation, np.nan),
     }
 
 
@@ -282,20 +329,3 @@ def _quantiles(log_norm: Floats) -> dict[str, Floats]:
     ranks = [-(-len(log_norm) * percent // 100) - 1 for percent in PERCENTS]
     ordered = np.partition(log_norm, ranks, axis=0)
     return {f"q{percent:02d}": ordered[rank] for percent, rank in zip(PERCENTS, ranks, strict=True)}
-
-
-def _null_for_nan(values: Floats) -> pl.Series:
-    return pl.Series(values, nan_to_null=True)
-
-
-def _frame(replicates: Replicates, measure: str, group: int, columns: dict) -> pl.DataFrame:
-    """The rows of one measure, keys first."""
-    number = len(replicates.dead)
-    keys = {
-        "point": pl.Series([replicates.point], dtype=pl.String).new_from_index(0, len(replicates.horizons)),
-        "horizon": pl.Series(replicates.horizons, dtype=pl.Int32),
-        "measure": pl.Series([measure], dtype=pl.Enum(MEASURES)).new_from_index(0, len(replicates.horizons)),
-        "replicates": pl.Series([number], dtype=pl.Int64).new_from_index(0, len(replicates.horizons)),
-        "weight_draws": pl.Series([-(-number // group)], dtype=pl.Int64).new_from_index(0, len(replicates.horizons)),
-    }
-    return pl.DataFrame(keys | columns)

@@ -10,10 +10,12 @@ import fcntl
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,12 @@ from rnnmc.block import SCHEMA
 from rnnmc.errors import RunError
 from rnnmc.files import write_whole
 from rnnmc.observables.observable import Observable
-from rnnmc.places import Keyed, Place, point_folder
-from rnnmc.study import DesignPoint
+from rnnmc.places import Keyed, Place, manifest, point_folder, wanted
+from rnnmc.study import DesignPoint, Thresholds
 
 UNSIGNED = b"0" * 64
+BEFORE_ERRORS = pa.schema([field for field in SCHEMA if not field.name.endswith("_error")])  # of samples, as once stored
+MARK = ".running"  # beside the shard that is being computed
 
 
 class DamagedShard(RunError):
@@ -43,38 +47,92 @@ class DamagedShard(RunError):
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard that was read and found whole. facts: what its metadata says of its making. rows: in the table."""
+    """A shard that was read and found whole. facts: what its metadata says of its making. file: its content."""
 
     path: Path
     facts: dict[str, Any]
-    table: pa.Table
+    file: pq.ParquetFile
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """Its rows, decoded only where they are asked for."""
+        return self.file.read(use_threads=False)  # a thread that lets go of the content as Python ends would abort it
 
     @property
     def replicates(self) -> int:
         """How many are in it; all have the same number of rows."""
-        if "replicates" not in self.facts:  # as shards were before they could hold an observable
-            return self.table.num_rows // len(self.facts["point"]["horizons"])
-        return self.facts["replicates"]
+        return replicates_of(self.facts)
 
     def serves(self, count: int, observable: Observable | None) -> bool:
         """Whether it holds at least `count` replicates, of the observable with the parameters that are asked for."""
-        asked = observable is None or self.facts["observable"] == observable.written()
-        return asked and self.replicates >= count
+        return serves(self.facts, count, observable)
 
     def first(self, replicates: int) -> pa.Table:
         """The rows of the first so many replicates."""
         return self.table.slice(0, self.table.num_rows // self.replicates * replicates)
 
+    def digest(self, replicates: int) -> str:
+        """`samples_digest` of the first so many replicates, or of all where there are fewer."""
+        if replicates >= self.replicates and "samples" in self.facts:
+            return self.facts["samples"]
+        return samples_digest(self.first(min(replicates, self.replicates)))
+
+
+def replicates_of(facts: dict[str, Any]) -> int:
+    """How many replicates a shard holds that says this of itself."""
+    if "replicates" not in facts:  # as shards were before they could hold an observable
+        return facts["rows"] // len(facts["point"]["horizons"])
+    return facts["replicates"]
+
+
+def serves(facts: dict[str, Any], count: int, observable: Observable | None) -> bool:
+    """Whether a shard holds what `Shard.serves` says; not where it says nothing of itself."""
+    asked = observable is None or facts.get("observable") == observable.written()
+    return bool(facts) and asked and replicates_of(facts) >= count
+
 
 def shard_path(directory: Path, point: Keyed, block: int, observable: Observable | None = None) -> Path:
     """Where one shard lies: of the samples, or of an observable."""
-    return point_folder(directory, point, observable) / f"{block:06d}.parquet"
+    return point_folder(directory, point, observable) / shard_name(block)
+
+
+def shard_name(block: int) -> str:
+    """The name of its file."""
+    return f"{block:06d}.parquet"
+
+
+def block_of(name: str) -> float:
+    """The number of the block whose shard has this name, infinite where no shard has."""
+    number = name.partition(".")[0]
+    return int(number) if number.isdigit() and name == shard_name(int(number)) else math.inf
+
+
+def names(folder: Path) -> set[str]:
+    """What lies in a folder; nothing where there is none. One call, however many shards it holds."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def absent(directory: Path, place: Place) -> list[int]:
+    """The blocks of which something is not there. Looks at names, reads no shard."""
+    folders = [names(point_folder(directory, place, kind)) for kind in kinds(place)]
+    wanted_names = ((block, shard_name(block)) for block, _ in place.blocks())
+    return [block for block, name in wanted_names if not all(name in there for there in folders)]
+
+
+def complete(directory: Path, place: Place, thresholds: Thresholds) -> bool:
+    """Whether the manifest of a place says all that is wanted, and what it names is there. Reads no shard."""
+    said = manifest(directory, place)
+    return said.get("wanted") == wanted(place, thresholds) and not absent(directory, place.first(said["replicates"]))
 
 
 @contextmanager
 def claimed(directory: Path, point: Keyed, block: int) -> Iterator[None]:
     """Let others see which process computes this block; the kernel takes the lock back if that process dies."""
-    path = shard_path(directory, point, block).with_suffix(".running")
+    path = shard_path(directory, point, block).with_suffix(MARK)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as mark:
         with suppress(OSError):  # a file system without locks: the mark is a courtesy, not a lock
@@ -87,9 +145,14 @@ def claimed(directory: Path, point: Keyed, block: int) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def is_running(directory: Path, point: Keyed, block: int) -> bool:
-    """Whether a living process has claimed this block."""
-    path = shard_path(directory, point, block).with_suffix(".running")
+def running(directory: Path, point: Keyed) -> set[int]:
+    """The blocks that living processes have claimed."""
+    folder = point_folder(directory, point)
+    marked = {name.removesuffix(MARK): folder / name for name in names(folder) if name.endswith(MARK)}
+    return {int(block) for block, path in marked.items() if block.isdigit() and _is_claimed(path)}
+
+
+def _is_claimed(path: Path) -> bool:
     try:
         with path.open("r") as mark:
             fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -101,14 +164,18 @@ def is_running(directory: Path, point: Keyed, block: int) -> bool:
 
 
 def samples_digest(table: pa.Table) -> str:
-    """SHA-256 of the samples themselves, whatever the file around them: equal numbers, equal digest."""
+    """SHA-256 of the samples themselves, whatever the file around them: equal numbers, equal digest.
+
+    Of Arrow's own message of one batch, in which neither the slice that it is nor a bitmap of nulls that are not there
+    leaves a trace.
+    """
+    columns = [
+        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        for column in table.columns
+    ]
     digest = hashlib.sha256()
-    for column in table.combine_chunks().columns:
-        values = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        for chunk in values.chunks:
-            for buffer in chunk.buffers():
-                if buffer is not None:
-                    digest.update(buffer)
+    for batch in pa.table(columns, names=table.schema.names).combine_chunks().to_batches():
+        digest.update(batch.serialize())
     return digest.hexdigest()
 
 
@@ -156,7 +223,7 @@ def facts_of(path: Path) -> dict[str, Any]:
 
 
 def read_shard(path: Path, key: str, observable: Observable | None = None) -> Shard:
-    """Read a shard and prove that it is whole and belongs to the point of this key. Raises DamagedShard.
+    """A shard that is proved to be whole and to belong to the point of this key. Raises DamagedShard.
 
     observable: whose shard it is, with whatever parameters; None for samples.
     """
@@ -170,15 +237,18 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
         checksum, facts = metadata[b"checksum"], json.loads(metadata[b"rnnmc"])
     except (pa.ArrowException, OSError, KeyError, ValueError):
         raise DamagedShard(path, "is not a whole shard of rnnmc") from None
-    unsigned = content.replace(checksum, UNSIGNED)
-    if len(checksum) != len(UNSIGNED) or hashlib.sha256(unsigned).hexdigest().encode() != checksum:
+    place = content.rfind(checksum)
+    digest = hashlib.sha256(memoryview(content)[:place])
+    digest.update(UNSIGNED)
+    digest.update(memoryview(content)[place + len(UNSIGNED) :])
+    if len(checksum) != len(UNSIGNED) or digest.hexdigest().encode() != checksum:
         raise DamagedShard(path, "its checksum differs from its own metadata")
     if facts["key"] != key or f"{facts['block']:06d}" != path.stem:
         raise DamagedShard(path, f"holds block {facts['block']} of {facts['key']}, not what its place says")
-    table = file.read(use_threads=False)  # a thread that lets go of `content` while Python ends would abort it
-    if table.schema.remove_metadata() != (observable.schema() if observable else SCHEMA):
+    known = (observable.schema(),) if observable else (SCHEMA, BEFORE_ERRORS)
+    if file.schema_arrow.remove_metadata() not in known:
         raise DamagedShard(path, f"has other columns than {observable.name if observable else 'samples'} have")
-    return Shard(path, facts, table)
+    return Shard(path, facts, file)
 
 
 def found_shard(
@@ -197,19 +267,23 @@ def shards(
     directory: Path, place: Place, observable: Observable | None = None
 ) -> Iterator[tuple[int, int, Shard | None]]:
     """Yield (block, replicates wanted of it, the shard if it is there) for each block of a place: see `found_shard`."""
+    folder = point_folder(directory, place, observable)
+    there = names(folder)
     for block, count in place.blocks():
-        yield block, count, found_shard(directory, place, block, count, observable)
+        path = folder / shard_name(block) if shard_name(block) in there else None
+        shard = read_shard(path, place.key, observable) if path else None
+        yield block, count, shard if shard is not None and shard.serves(count, observable) else None
 
 
 def missing(directory: Path, place: Place) -> list[tuple[int, int]]:
     """(block, replicates wanted of it) of every block of which something is not there. Raises DamagedShard."""
-    absent = {
+    lost = {
         (block, count)
         for kind in kinds(place)
         for block, count, shard in shards(directory, place, kind)
         if shard is None
     }
-    return sorted(absent)
+    return sorted(lost)
 
 
 def kinds(point: Keyed) -> tuple[Observable | None, ...]:
@@ -217,15 +291,13 @@ def kinds(point: Keyed) -> tuple[Observable | None, ...]:
     return (None, *point.observables)
 
 
-def samples(directory: Path, place: Place, observable: Observable | None = None) -> pa.Table:
-    """All samples of one place, or all that an observable saw, proved whole.
+def shard_tables(directory: Path, place: Place, observable: Observable | None = None) -> Iterator[pa.Table]:
+    """The samples of one place block by block, or what an observable saw, proved whole.
 
     Raises DamagedShard, or RunError where blocks are missing.
     """
-    tables = []
     for block, count, shard in shards(directory, place, observable):
         if shard is None:
             path = shard_path(directory, place, block, observable)
             raise RunError(f"{path}: is not there; run the study again to fill it in")
-        tables.append(shard.first(count))
-    return pa.concat_tables(tables)
+        yield shard.first(count)

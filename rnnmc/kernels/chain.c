@@ -33,18 +33,18 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
 {
 #if BY_REPLICATE
     lane u[RECURRENT * M * NJ + 1], s[PARTS * NJ], d[PARTS * K * NJ], pushed[PARTS * K * NJ], work[WORK * NJ + 1];
-    lane inner[INNER * NJ + 1], offset[GATES * NJ], drive[GATES * NJ];
+    lane inner[INNER * NJ + 1], fixed[FIXED * NJ + 1], offset[GATES * NJ], drive[GATES * NJ];
     lane *v = inputs ? aligned_alloc(128, (inputs * GATES * NJ + 1) * sizeof(lane)) : 0;
 #else
     const int64_t sizes[] = {RECURRENT * M * NJ, PARTS * NJ, PARTS * K * NJ, PARTS * K * NJ, WORK * NJ, INNER * NJ,
-                             GATES * NJ, GATES * NJ, inputs * GATES * NJ};
-    lane *places[9];
+                             GATES * NJ, GATES * NJ, inputs * GATES * NJ, FIXED * NJ};
+    lane *places[10];
     int64_t total = 0;
-    for (int i = 0; i < 9; i++) total += sizes[i] + 1;
+    for (int i = 0; i < 10; i++) total += sizes[i] + 1;
     lane *room = aligned_alloc(128, (total * sizeof(lane) + 127) / 128 * 128);
-    for (int64_t i = 0, at = 0; i < 9; at += sizes[i] + 1, i++) places[i] = room + at;
+    for (int64_t i = 0, at = 0; i < 10; at += sizes[i] + 1, i++) places[i] = room + at;
     lane *u = places[0], *s = places[1], *d = places[2], *pushed = places[3], *work = places[4], *inner = places[5];
-    lane *offset = places[6], *drive = places[7], *v = places[8];
+    lane *offset = places[6], *drive = places[7], *v = places[8], *fixed = places[9];
 #endif
     for (int64_t r = 0; r < R; r += BY_REPLICATE ? W : 1) {
         const int64_t here = BY_REPLICATE ? (R - r < W ? R - r : W) : 1;
@@ -64,6 +64,7 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
                     d[p * K * NJ + AT(K, k, j)] = fetch(directions + p * K * N * R + IN(K, 1, k, 0, j), COUNT(j));
             }
         }
+        prepare(u, inner, fixed);
         mask is_finite = {0}, is_resolved = {0};
         for (int64_t i = 0; i < here; i++) is_finite[i] = -(bits)finite[r + i], is_resolved[i] = -(bits)resolved[r + i];
         lane chain = splat(1); /* zero once the chain is */
@@ -81,7 +82,7 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
                         total += INPUT(x + t * R * inputs, i) * v[(i * GATES + q) * NJ + j];
                     drive[q * NJ + j] = total;
                 }
-            step(u, inner, drive, d, s, pushed, work);
+            step(u, inner, fixed, drive, d, s, pushed, work);
             if (!BOUNDED) {
                 const lane size = largest(s, PARTS);
                 is_finite &= (size < splat(INFINITY)) | (chain == splat(0));

@@ -16,12 +16,17 @@ from rnnmc.kernels.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program, 
 from rnnmc.study import DesignPoint
 
 COMPILED = "compiled "  # before the name of the layout
+FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"
 COMPILING = 0.4  # seconds; a kernel that does not save as much in MANY replicates is not compiled
 MANY = 1 << 17
 COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster
+COMPILED_ROWS_UP_TO_WIDTH = 512  # wider, directions outgrow the caches, which the multiply of the library minds less
 COMPILED_COLUMNS_UP_TO_WIDTH = 16  # what a lane of replicates needs must fit the stack and the caches
 LANE_BYTES = 64  # nominal: where a lane holds units, the width is rounded up to whole lanes
 NORMAL = 2.5e-9  # seconds to draw a normal number
+FEW_FROM_HORIZON = 100  # shorter products have many singular values that are nearly the largest
+ROWS_SWEPT, FEW_RATE, FEW_CALLS = 50, 4e10, 1e-4  # few directions: rows a step, flop a second, seconds of calls a step
+CALLS_A_STEP = 10  # of the engine itself: looking at the size, drives
 NO_WORK = ("input", "number", "identity")
 
 
@@ -40,10 +45,10 @@ class Rates:
 
 
 KERNELS = {
-    "columns": Rates(5e9, 2e-9, 4e-10, 2e-6),
-    "rows": Rates(8e10, 2e-9, 3e-10, 2e-6),
+    "columns": Rates(5e9, 2e-9, 4e-10, 6e-6),
+    "rows": Rates(8e10, 2e-9, 3e-10, 6e-6),
     "compiled columns": Rates(3.3e10, 1e-9, 1e-10, 0.0),
-    "compiled rows": Rates(9.5e10, 1.5e-9, 3e-11, 1e-8),
+    "compiled rows": Rates(9.5e10, 1.5e-9, 3e-11, 0.0),
 }
 
 
@@ -58,9 +63,21 @@ class Work:
 
 
 def kernel_of(point: DesignPoint) -> str:
-    """The name of the kernel that the model finds cheapest; a function of the point alone."""
+    """The name of the kernel that the model finds cheapest; a function of the point alone.
+
+    One that leaves an error of its own, however small, must save half.
+    """
+    full = _full_kernel(point)
+    matrices = point.cell_object.recurrent and not point.cell_object.diagonal
+    if not matrices or point.weights != "tied" or point.horizons[-1] < FEW_FROM_HORIZON:
+        return full
+    return FEW_DIRECTIONS if 2 * chain_seconds(point, FEW_DIRECTIONS) < chain_seconds(point, full) else full
+
+
+def _full_kernel(point: DesignPoint) -> str:
+    """The cheapest of those that carry all directions."""
     plain = plain_kernel(point)
-    if work(point.cell, point.width) is None:
+    if work(point.cell, point.width) is None or point.width > COMPILED_ROWS_UP_TO_WIDTH:
         return plain
     narrow = point.width <= COMPILED_COLUMNS_UP_TO_WIDTH
     names = ("compiled columns", "compiled rows") if narrow else ("compiled rows",)
@@ -76,12 +93,21 @@ def plain_kernel(point: DesignPoint) -> str:
 
 def replicate_seconds(point: DesignPoint, kernel: str) -> float:
     """Nominal seconds of one replicate: its draws, all steps, and the norms at every horizon."""
-    n, gates, d = point.width, len(point.cell_object.gates), point.state_size
+    n, gates = point.width, len(point.cell_object.gates)
     recurrent = len(point.cell_object.recurrent) * n * (1 if point.cell_object.diagonal else n)
     drive = gates * n if point.drive.is_field else point.drive.dimension
-    a_step = step_seconds(point, kernel) + NORMAL * (drive + (recurrent if point.weights == "untied" else 0))
-    norms = 1e-8 + 2.2e-9 * d**2 + 1e-11 * float(d) ** 3
-    return point.horizons[-1] * a_step + len(point.horizons) * norms + NORMAL * recurrent
+    a_step = drive + (recurrent if point.weights == "untied" else 0)
+    return chain_seconds(point, kernel) + NORMAL * (recurrent + a_step * point.horizons[-1])
+
+
+def chain_seconds(point: DesignPoint, kernel: str) -> float:
+    """Nominal seconds of the chain of one replicate to its last horizon, with its norms."""
+    last, logged, d = point.horizons[-1], len(point.horizons), point.state_size
+    if kernel == FEW_DIRECTIONS:
+        recurrent, size = len(point.cell_object.recurrent), 1 if point.dtype == "float32" else 2
+        swept = 2.0 * ROWS_SWEPT * recurrent * point.width**2 / FEW_RATE
+        return last * size * (swept + FEW_CALLS * (1 + recurrent))
+    return last * step_seconds(point, kernel) + logged * (1e-8 + 2.2e-9 * d**2 + 1e-11 * float(d) ** 3)
 
 
 def step_seconds(point: DesignPoint, kernel: str) -> float:
@@ -90,8 +116,8 @@ def step_seconds(point: DesignPoint, kernel: str) -> float:
     lanes = LANE_BYTES // size if kernel == "compiled rows" else 1
     counted = work(point.cell, point.width, lanes) or _guessed(point)
     a_replicate = counted.products / rates.product + counted.functions * rates.function + counted.entries * rates.entry
-    together = 1 if kernel == "compiled rows" else max(1, (1 << 17) // (point.state_size * point.width))
-    return a_replicate * size / 4 + rates.call * counted.operations / together
+    together = min(4096, max(1, (1 << 17) // (point.state_size * point.width)))  # a tile, as in rnnmc.block
+    return a_replicate * size / 4 + rates.call * (CALLS_A_STEP + counted.operations) / together
 
 
 @cache

@@ -24,6 +24,7 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
         "DIAGONAL": int(cell.diagonal),
         "BOUNDED": int(cell.bounded),
         "CAN_DIE": int(cell.can_die),
+        "FIXED": len(step.fixed),
         "WORK": "(" + " + ".join(["0", *step.work]) + ")",
     }
     defines = "".join(f"#define {name} {value}\n" for name, value in said.items())
@@ -34,7 +35,8 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
 class _Step:
     """The function `step`: what rests on no product first, then level by level what rests on one more.
 
-    work: the numbers of rows, as C, of what is kept in the array of that name.
+    work: the numbers of rows, as C, of what is kept in the array of that name. fixed: vectors that no step changes, as
+    they are functions of weights alone; `prepare` makes them, once for all steps of a segment.
     """
 
     def __init__(self, program: Program):
@@ -45,16 +47,24 @@ class _Step:
         factors = {arg for node in self.level if node.op == "product" for arg in node.args[:2]}
         self.kept: dict[Node, str] = {}  # node -> the array that holds it
         self.work: list[str] = []
+        self.fixed = [node for node in self.level if node.op != "input" and self._is_fixed(node)]
         for node in self.level:
             if node.op == "input":
                 self.kept[node] = self._given(*node.name)
             elif node in program.pushed:
                 self.kept[node] = f"(pushed + {program.pushed.index(node)} * K * NJ)"
+            elif node in self.fixed:
+                self.kept[node] = f"(fixed + {self.fixed.index(node)} * NJ)"
             elif node.kind == VECTOR:
                 self.kept[node] = f"v{len(self.kept)}"
             elif node.op == "product" or node in factors:
                 self.kept[node] = f"(work + ({' + '.join(['0', *self.work])}) * NJ)"
                 self.work.append(ROWS_OF[node.kind])
+
+    def _is_fixed(self, node: Node) -> bool:
+        if node.op == "input":
+            return node.name[0] in ("recurrent", "bias")
+        return node.kind == VECTOR and node.op != "product" and all(self._is_fixed(arg) for arg in node.args)
 
     def _place(self, node: Node) -> None:
         if node not in self.level:
@@ -73,9 +83,14 @@ class _Step:
         return f"({'drive' if role == 'drive' else 'inner'} + {names.index(name)} * NJ)"
 
     def text(self) -> str:
-        """The whole function."""
-        made = [node for node in self.kept if node.op != "input"]
-        names = ("u", "inner", "drive", "d")
+        """Both functions."""
+        lines = ["EACH void prepare(const lane *u, const lane *inner, lane *fixed)", "{", *self._vectors(self.fixed)]
+        prepare = "\n".join([*lines, "    (void)u, (void)inner, (void)fixed;", "}", ""])
+        return f"{prepare}\n{self._step()}"
+
+    def _step(self) -> str:
+        made = [node for node in self.kept if node.op != "input" and node not in self.fixed]
+        names = ("u", "inner", "fixed", "drive", "d")
         lines = [
             f"EACH void step({', '.join(f'const lane *{name}' for name in names)}, lane *s, lane *pushed, lane *work)"
         ]
@@ -93,7 +108,7 @@ class _Step:
         lines += ["    UNROLL for (int64_t j = 0; j < NJ; j++) {"]
         lines += [f"        const lane next{i} = {self._at(node, 'j')};" for i, node in enumerate(self.program.state)]
         lines += [f"        s[{i} * NJ + j] = next{i};" for i in range(len(self.program.state))]
-        return "\n".join([*lines, "    }", "    (void)u, (void)inner, (void)work;", "}", ""])
+        return "\n".join([*lines, "    }", "    (void)u, (void)inner, (void)fixed, (void)work;", "}", ""])
 
     def _product(self, node: Node) -> str:
         rows, matrix, *plus = node.args

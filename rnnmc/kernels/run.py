@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
 
 from rnnmc.chain import Moment, follow
 from rnnmc.draws import Draws
-from rnnmc.kernels.choice import COMPILED
+from rnnmc.kernels.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, kernel_of, plain_kernel
 from rnnmc.kernels.compiled import follow_compiled, kernel
 from rnnmc.kernels.graphed import follow_graphed
 from rnnmc.layout import Columns, Layout, Rows
 from rnnmc.observables.observable import Watch
+from rnnmc.study import DesignPoint
 
 
 def layout_of(name: str) -> Layout:
     """The layout that the kernel of this name runs in."""
     return Columns() if name.endswith("columns") else Rows()
+
+
+def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
+    """What measures the norms from a few directions, where that is the kernel of this name; else None.
+
+    See `rnnmc.kernels.wide.wide_norms`.
+    """
+    if name == FEW_DIRECTIONS:
+        from rnnmc.kernels.wide import wide_norms
+
+        return wide_norms
+    if name == CONDITIONAL:
+        from rnnmc.kernels.conditional_norms import untied_norms
+
+        return untied_norms
+    return None
 
 
 def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()) -> Iterator[Moment]:
@@ -29,10 +49,10 @@ def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequenc
     return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches)
 
 
-def made_by(name: str, cell: str, width: int, dtype: str) -> str:
-    """The kernel that really runs where `name` is planned, for the record: without a compiler, the plain one."""
-    import torch
-
-    if name.startswith(COMPILED) and kernel(cell, width, getattr(torch, dtype), name.endswith("columns")) is None:
-        return name.removeprefix(COMPILED)
-    return name
+def made_by(point: DesignPoint, device: str) -> str:
+    """The name of the kernel that really runs this point here: the plain one on a GPU, or without a compiler."""
+    name = kernel_of(point) if device == "cpu" else plain_kernel(point)
+    if not name.startswith(COMPILED):
+        return name
+    run = kernel(point.cell, point.width, getattr(torch, point.dtype), name.endswith("columns"))
+    return name.removeprefix(COMPILED) if run is None else name

@@ -2,7 +2,7 @@
 
 Said before this file: REAL_BITS (32 or 64); BY_REPLICATE, 1 where a lane holds replicates and 0 where it holds units of
 one replicate; N, the width; PARTS of the state; GATES, RECURRENT and INNER, how many there are; WORK, rows of matrices
-that a step makes; DIAGONAL, BOUNDED and CAN_DIE as in `rnnmc.cells.cell.Cell`. */
+that a step makes; FIXED, vectors that it finds made; DIAGONAL, BOUNDED and CAN_DIE as in `rnnmc.cells.cell.Cell`. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -230,7 +230,7 @@ def test_without_a_compiler_the_plain_engine_runs_says_so_once_and_agrees_to_rou
         "p = rnnmc.DesignPoint(cell='lstm', width=2, horizons=[10, 1000], dtype='float64');"
         "t = rnnmc.run_block(p, 0, 50); rnnmc.run_block(p, 1, 50);"
         "np.save('found.npy', t.filter(t['horizon'].to_numpy() == 10)['log_rms'].to_numpy());"
-        "print(partition(p).kernel, '|', run.made_by(partition(p).kernel, p.cell, p.width, p.dtype))"
+        "print(partition(p).kernel, '|', run.made_by(p, 'cpu'))"
     )
     said = {}
     for name, compiler_path in (("with", ""), ("without", "no-such-compiler")):
@@ -296,5 +296,6 @@ def test_the_choice_rests_on_the_point_alone_and_short_work_is_not_compiled():
 def test_every_part_of_the_plan_names_the_kernel_that_makes_it():
     design = DesignPoint(cell="lstm", width=4)
     assert partition(design).kernel == kernel_of(design) == "compiled columns"
-    assert run.made_by("rows", "lstm", 16, "float32") == "rows"
+    assert run.made_by(design, "cpu") == "compiled columns"
+    assert run.made_by(design, "cuda") == "columns"
     assert run.layout_of("compiled columns").name == "columns"

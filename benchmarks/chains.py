@@ -1,0 +1,106 @@
+"""A chain alone, to be timed on any kernel: weights and drive are drawn before, and no norm is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from timing import seconds
+from torch import Tensor
+
+from rnnmc.block import partition
+from rnnmc.cells import cells
+from rnnmc.chain import advanced, start
+from rnnmc.draws import Draws
+from rnnmc.kernels import compiled, graphed
+from rnnmc.kernels.choice import COMPILED, KERNELS, kernel_of, step_seconds
+from rnnmc.kernels.run import layout_of, made_by
+from rnnmc.layout import Rows
+from rnnmc.study import DesignPoint, horizons_up_to
+
+HORIZON = 1000
+FEWEST = 3  # steps of a run
+GRAPHED = "graphed"  # here the name of the plain engine with recorded steps
+Advance = Callable[[int], None]  # by so many steps
+Segment = Callable[[Tensor | None, int], None]  # with this drive, by so many steps
+
+
+def design_point(
+    cell: str, width: int, horizons: tuple[int, ...] = horizons_up_to(HORIZON), **more: str
+) -> DesignPoint:
+    """This cell as PyTorch initialises it, driven by white noise."""
+    init = {"recurrent": {"ring": 1.0}} if cells()[cell].diagonal else "pytorch"
+    return DesignPoint(cell=cell, width=width, init=init, drive="white", horizons=horizons, **more)
+
+
+def full_kernel(point: DesignPoint) -> str:
+    """The kernel that carries all of P_T of this point here: the one of a study, unless that carries a part only."""
+    kernel = kernel_of(point)
+    if kernel not in KERNELS:
+        kernel = min(("rows", f"{COMPILED}rows"), key=lambda name: step_seconds(point, name))
+    return made_by(kernel, point.cell, point.width, point.dtype)
+
+
+def starter(point: DesignPoint, kernel: str, tiles: int = 1, device: str = "cpu") -> tuple[int, Callable[[], Advance]]:
+    """(replicates, what starts their chain at P_0 = I and gives what advances it) on the kernel of this name.
+
+    The drive of as many steps as one call of the kernel takes is drawn, and comes again and again.
+    """
+    layout, replicates = Rows() if kernel == GRAPHED else layout_of(kernel), partition(point).tile
+    draws = Draws(point, [(0, tile) for tile in range(tiles)], replicates, layout, device)
+    most = graphed.RECORDED if kernel == GRAPHED else compiled.MOST_STEPS
+    x = _some_drive(draws, most)
+    of_kernel = _graphed if kernel == GRAPHED else _compiled if kernel.startswith(COMPILED) else _plain
+
+    def begin() -> Advance:
+        advance = of_kernel(draws)
+
+        def by(steps: int) -> None:
+            for done in range(0, steps, most):
+                count = min(most, steps - done)
+                advance(None if x is None else x[:count], count)
+
+        return by
+
+    return replicates * tiles, begin
+
+
+def steps_within(budget: float, begin: Callable[[], Advance]) -> int:
+    """How many steps take so many seconds, at least FEWEST and at most HORIZON."""
+    advance = begin()
+    advance(1)
+    return min(max(int(budget / seconds(lambda: advance(FEWEST)) * FEWEST), FEWEST), HORIZON)
+
+
+def _some_drive(draws: Draws, steps: int) -> Tensor | None:
+    drawn: list[Tensor] = []
+    for piece in draws.drive():
+        if piece is None:
+            return None
+        drawn.append(piece)
+        if sum(map(len, drawn)) >= steps:
+            break
+    return torch.cat(drawn)[:steps].contiguous()
+
+
+def _compiled(draws: Draws) -> Segment:
+    run = compiled.kernel(draws.point.cell, draws.width, draws.dtype, draws.layout.name == "columns")
+    assert run is not None
+    chain = compiled._Chain(run, draws)
+    return lambda x, steps: chain.advance(draws.given.recurrent, x, steps)
+
+
+def _graphed(draws: Draws) -> Segment:
+    return graphed._Recorded(draws).advance
+
+
+def _plain(draws: Draws) -> Segment:
+    now, weights = start(draws.cell, draws.layout, draws.state()), draws.of_cell(draws.given.recurrent)
+
+    def advance(x: Tensor | None, steps: int) -> None:
+        nonlocal now
+        for i in range(steps):
+            drive = draws.by_gate(draws.given.total(draws.layout, None if x is None else x[i]))
+            now, _ = advanced(draws.cell, draws.layout, weights, drive, now)
+
+    return advance

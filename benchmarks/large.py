@@ -1,0 +1,100 @@
+"""How long a large study takes before and beside sampling: its plan, its status, and the proof of its shards.
+
+Plan: a study file of 10,000 design points and a million blocks is read, validated and written, and every block becomes
+a job. Status and verify: of many tiny shards, which are made up and written before the clock starts, as seconds for
+100,000 of them; verify of large shards too, as seconds a gigabyte.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aggregation import write_samples
+from rich.console import Console
+
+from rnnmc import pipeline
+from rnnmc.block import partition
+from rnnmc.places import places
+from rnnmc.planning import status_table
+from rnnmc.study import Study, load_study, read_study
+
+POINTS, BLOCKS = 10_000, 1_000_000
+SHARDS = 10_000  # tiny ones, of POINTS_OF_SHARDS design points
+POINTS_OF_SHARDS = 100
+SHARDS_OF_THE_ANSWER = 100_000
+ROWS_OF_LARGE_SHARDS = 3 * 10**7
+
+
+def measure() -> dict[str, Any]:
+    """Seconds to plan, by step; of status and verify for 100,000 tiny shards; of verify for a gigabyte of large ones."""
+    with tempfile.TemporaryDirectory(prefix="rnnmc-") as folder:
+        return _plan(Path(folder) / "plan") | _tiny(Path(folder) / "tiny") | _large(Path(folder) / "large")
+
+
+def _plan(directory: Path) -> dict[str, Any]:
+    directory.mkdir()
+    gains = [round(0.5 + i / POINTS, 6) for i in range(POINTS)]
+    entry = {"cell": "tanh", "width": 64, "init": {"recurrent": {"gaussian": gains}, "input": {"gaussian": 1.0}}}
+    block = partition(_study(dict(entry, init="pytorch"), 1).points[0].point).block
+    path = directory / "plan.yaml"
+    path.write_text(json.dumps({"study": "plan", "replicates": block * BLOCKS // POINTS, "points": [entry]}))
+    study, loading = _timed(lambda: load_study(path))
+    _, writing = _timed(lambda: pipeline.plan(study, directory))
+    planned, placing = _timed(lambda: places(directory))
+    jobs, listing = _timed(lambda: pipeline.jobs_missing(directory, study.points, study.thresholds))
+    steps = {"load": loading, "write": writing, "places": placing, "jobs": listing}
+    return {"points": len(planned), "blocks": len(jobs), "plan_seconds": sum(steps.values()), "plan_steps": steps}
+
+
+def _tiny(directory: Path) -> dict[str, Any]:
+    study = _cut(SHARDS)
+    write_samples(directory, study)
+    scale = SHARDS_OF_THE_ANSWER / SHARDS
+    with Path("/dev/null").open("w") as nowhere:
+        _, status = _timed(lambda: Console(file=nowhere).print(status_table(directory)))
+    verdict, verify = _timed(lambda: pipeline.verify(directory))
+    if verdict.read != SHARDS or verdict.damaged:
+        raise RuntimeError(f"{verdict.read} of {SHARDS} shards were read")
+    return {"status_seconds_100k_shards": status * scale, "verify_seconds_100k_shards": verify * scale}
+
+
+def _cut(shards: int) -> Study:
+    """A study of as many blocks of one or two replicates."""
+    gains = [round(0.5 + i / POINTS_OF_SHARDS, 6) for i in range(POINTS_OF_SHARDS)]
+    entry = {"cell": "tanh", "width": 2048, "init": {"recurrent": {"gaussian": gains}}, "horizons": {"to": 100_000}}
+    study = _study(entry, 1)
+    block = partition(study.points[0].point).block
+    replicates = block * shards // POINTS_OF_SHARDS
+    return study.model_copy(
+        update={"points": tuple(one.model_copy(update={"replicates": replicates}) for one in study.points)}
+    )
+
+
+def _large(directory: Path) -> dict[str, Any]:
+    from aggregation import made_up_study
+
+    write_samples(directory, made_up_study(ROWS_OF_LARGE_SHARDS, 10))
+    size = sum(path.stat().st_size for path in directory.rglob("samples/**/*.parquet"))
+    verdict, seconds = _timed(lambda: pipeline.verify(directory))
+    if verdict.damaged or verdict.missing:
+        raise RuntimeError("a shard is not whole")
+    return {"verify_seconds_a_gigabyte": seconds / size * 1e9, "bytes_a_shard": size / verdict.read}
+
+
+def _study(entry: dict[str, Any], replicates: int) -> Study:
+    return read_study({"study": "made-up", "replicates": replicates, "points": [entry]}, "benchmark")
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    begin = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=1))
