@@ -10,13 +10,21 @@ import numpy as np
 import pyarrow as pa
 
 from rnnmc.errors import UsageError
-from rnnmc.kernels.choice import kernel_of, plain_kernel, replicate_seconds
+from rnnmc.kernels.choice import (
+    CONDITIONAL,
+    CONDITIONAL_FROM_WIDTH,
+    FEW_DIRECTIONS,
+    kernel_of,
+    plain_kernel,
+    replicate_seconds,
+)
 from rnnmc.norms import MEASURES, STATUS
 from rnnmc.observables.observable import KEYS, Observable, Watch
 from rnnmc.study import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
 LARGEST_TILE = 4096
+ROWS_OF_UNITS = {FEW_DIRECTIONS: 2048, CONDITIONAL: 8192}  # units of a tile where a few directions are carried
 LARGEST_BLOCK = 1 << 16
 BLOCK_SECONDS = 3.0  # nominal, on one core: long beside what a task costs, short beside what a study takes
 PATIENT_SECONDS = 10.0  # of a block whose shard would else be smaller than SHARD_BYTES
@@ -58,8 +66,15 @@ def partition(point: DesignPoint) -> Partition:
     """Tile and block sizes of this design point, and the kernel that is planned for it."""
     tile = min(LARGEST_TILE, 1 << max(0, (TILE_ENTRIES // (point.state_size * point.width)).bit_length() - 1))
     group = point.nested.group
-    tile = max(1, tile // group) * group  # replicates of one weight draw run together
     kernel = kernel_of(point)
+    if kernel == CONDITIONAL and point.observables:
+        raise UsageError(
+            f"observables: {point.observables[0].name} needs whole recurrent matrices, and untied Gaussian ones of "
+            f"width {point.width} are never formed; leave it out, or give a width below {CONDITIONAL_FROM_WIDTH}"
+        )
+    if few := ROWS_OF_UNITS.get(kernel):  # their rows are few, and more replicates share the calls
+        tile = max(1, few // point.width)
+    tile = max(1, tile // group) * group  # replicates of one weight draw run together
     a_replicate = replicate_seconds(point, kernel)
     stored = SHARD_BYTES / (BYTES_A_ROW * len(point.horizons))
     wanted = min(max(BLOCK_SECONDS / a_replicate, min(PATIENT_SECONDS / a_replicate, stored)), LARGEST_BLOCK)

@@ -83,7 +83,7 @@ class Draws:
         self.nested = point.nested
         self.dtype = torch.float32 if (dtype or point.dtype) == "float32" else torch.float64
         self.laws = point.init.assignments(self.cell, point.width, point.drive.dimension)
-        self._of_weights = self.streams("weights")
+        self.of_weights = self.streams("weights")
 
     def streams(self, role: Role) -> list[np.random.Generator]:
         """A generator for each tile."""
@@ -162,7 +162,7 @@ class Draws:
         """Every matrix of this role side by side, or None where the cell has none."""
         if not names_of(self.cell, role):
             return None
-        drawn = _joined([self._matrices(role, rows, rng) for rng in self._of_weights], 0)
+        drawn = _joined([self._matrices(role, rows, rng) for rng in self.of_weights], 0)
         return self._load(_repeated(drawn, self.nested.group, 0))
 
     def _matrices(self, role: str, rows: int, rng: np.random.Generator) -> np.ndarray:

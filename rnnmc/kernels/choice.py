@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from rnnmc.cells import cell as cell_of
+from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.kernels.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program, Untraceable, traced
 from rnnmc.study import DesignPoint
 
@@ -24,6 +25,9 @@ COMPILED_ROWS_UP_TO_WIDTH = 512  # wider, directions outgrow the caches, which t
 COMPILED_COLUMNS_UP_TO_WIDTH = 16  # what a lane of replicates needs must fit the stack and the caches
 LANE_BYTES = 64  # nominal: where a lane holds units, the width is rounded up to whole lanes
 NORMAL = 2.5e-9  # seconds to draw a normal number
+CONDITIONAL_FROM_WIDTH = 2048  # untied Gaussian matrices are drawn as far as they are seen
+CONDITIONAL_BYTES = 1 << 30  # that a replicate may keep of what is seen on the way forward
+ROWS_SEEN, CONDITIONAL_SWEEPS = 9, 3
 FEW_FROM_HORIZON = 100  # shorter products have many singular values that are nearly the largest
 ROWS_SWEPT, FEW_RATE, FEW_CALLS = 50, 4e10, 1e-4  # few directions: rows a step, flop a second, seconds of calls a step
 CALLS_A_STEP = 10  # of the engine itself: looking at the size, drives
@@ -68,10 +72,26 @@ def kernel_of(point: DesignPoint) -> str:
     One that leaves an error of its own, however small, must save half.
     """
     full = _full_kernel(point)
-    matrices = point.cell_object.recurrent and not point.cell_object.diagonal
-    if not matrices or point.weights != "tied" or point.horizons[-1] < FEW_FROM_HORIZON:
+    if point.cell_object.diagonal or not point.cell_object.recurrent or work(point.cell, point.width) is None:
+        return full
+    if point.weights == "untied":
+        return CONDITIONAL if _is_drawn_as_seen(point) else full
+    if point.horizons[-1] < FEW_FROM_HORIZON:
         return full
     return FEW_DIRECTIONS if 2 * chain_seconds(point, FEW_DIRECTIONS) < chain_seconds(point, full) else full
+
+
+def _is_drawn_as_seen(point: DesignPoint) -> bool:
+    """Whether untied matrices are Gaussian, wide, and what is seen of them on the way forward can be kept."""
+    laws = point.init.laws(point.cell_object, point.width, point.drive.dimension)["recurrent"].values()
+    gaussian = all(isinstance(law, Gaussian) and not law.modifiers() for law in laws)
+    return gaussian and point.width >= CONDITIONAL_FROM_WIDTH and seen_bytes(point) <= CONDITIONAL_BYTES
+
+
+def seen_bytes(point: DesignPoint) -> float:
+    """What one replicate keeps of untied matrices that are drawn as far as they are seen, on the way forward."""
+    size, gates = 4 if point.dtype == "float32" else 8, len(point.cell_object.recurrent)
+    return float(point.horizons[-1]) * (ROWS_SEEN + 1) * size * point.width * (gates + 1)
 
 
 def _full_kernel(point: DesignPoint) -> str:
@@ -96,6 +116,7 @@ def replicate_seconds(point: DesignPoint, kernel: str) -> float:
     n, gates = point.width, len(point.cell_object.gates)
     recurrent = len(point.cell_object.recurrent) * n * (1 if point.cell_object.diagonal else n)
     drive = gates * n if point.drive.is_field else point.drive.dimension
+    recurrent = 0 if kernel == CONDITIONAL else recurrent
     a_step = drive + (recurrent if point.weights == "untied" else 0)
     return chain_seconds(point, kernel) + NORMAL * (recurrent + a_step * point.horizons[-1])
 
@@ -103,6 +124,9 @@ def replicate_seconds(point: DesignPoint, kernel: str) -> float:
 def chain_seconds(point: DesignPoint, kernel: str) -> float:
     """Nominal seconds of the chain of one replicate to its last horizon, with its norms."""
     last, logged, d = point.horizons[-1], len(point.horizons), point.state_size
+    if kernel == CONDITIONAL:
+        seen = point.width * len(point.cell_object.recurrent) * ROWS_SEEN
+        return last * (CONDITIONAL_SWEEPS * 1.1e-8 * seen + 1e-3)
     if kernel == FEW_DIRECTIONS:
         recurrent, size = len(point.cell_object.recurrent), 1 if point.dtype == "float32" else 2
         swept = 2.0 * ROWS_SWEPT * recurrent * point.width**2 / FEW_RATE

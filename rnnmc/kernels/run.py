@@ -49,9 +49,12 @@ def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequenc
     return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches)
 
 
-def made_by(point: DesignPoint, device: str) -> str:
-    """The name of the kernel that really runs this point here: the plain one on a GPU, or without a compiler."""
-    name = kernel_of(point) if device == "cpu" else plain_kernel(point)
+def made_by(point: DesignPoint, device: str, planned: str = "") -> str:
+    """The name of the kernel that really runs this point here: the plain one on a GPU, or without a compiler.
+
+    planned: another than the model finds.
+    """
+    name = (planned or kernel_of(point)) if device == "cpu" else plain_kernel(point)
     if not name.startswith(COMPILED):
         return name
     run = kernel(point.cell, point.width, getattr(torch, point.dtype), name.endswith("columns"))

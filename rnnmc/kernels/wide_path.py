@@ -61,11 +61,11 @@ class Replay:
             skip = 0
 
     def _states(self) -> Sequence[Mapping[str, Any]]:
-        return [rng.bit_generator.state for rng in self.draws._of_weights] if self.untied else []
+        return [rng.bit_generator.state for rng in self.draws.of_weights] if self.untied else []
 
     def _recurrent(self, states: Sequence[Mapping[str, Any]]) -> tuple[Tensor | None, Sequence[Mapping[str, Any]]]:
         """(the weights of a step, the states after it); other steps may have been drawn in between."""
-        for rng, state in zip(self.draws._of_weights, states, strict=True):
+        for rng, state in zip(self.draws.of_weights, states, strict=True):
             rng.bit_generator.state = state
         recurrent = self.draws.recurrent()
         self._last = self._states()
