@@ -1,10 +1,11 @@
-# rnnmc: the study as a graph. plan -> sample (one job a design point) -> aggregate -> report
+# rnnmc: the study as a graph. plan -> sample (a job for each chunk of design points) -> aggregate -> report
 #
 #   snakemake -j 8                                       the default study
 #   snakemake -j 8 --configfile config/real.yaml         another one
 #   RAY_ADDRESS=head:6379 snakemake -j 64                on a Ray cluster
 #
-# -j says how many design points are in flight; Ray's CPUs say how many blocks run.
+# A chunk is one design point, or several that are small. -j says how many chunks are in flight; Ray's CPUs say how
+# many blocks run.
 from pathlib import Path
 
 from snakemake.utils import min_version, validate
@@ -19,7 +20,7 @@ if not config:
 
 
 study_run = Run(config, workflow)
-validate(study_run.study.written(), "workflow/schemas/study.schema.json", set_default=False)
+validate(study_run.written, "workflow/schemas/study.schema.json", set_default=False)
 
 
 include: "workflow/rules/sample.smk"
@@ -34,7 +35,7 @@ rule all:
     default_target: True
     input:
         f"{study_run.directory}/report.html",
-        study_run.manifests,  # so that a sample lost since the page was made is filled in
+        study_run.sampled,  # so that a sample lost since the page was made is filled in
 
 
 onstart:

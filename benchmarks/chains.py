@@ -38,7 +38,7 @@ def full_kernel(point: DesignPoint) -> str:
     kernel = kernel_of(point)
     if kernel not in KERNELS:
         kernel = min(("rows", f"{COMPILED}rows"), key=lambda name: step_seconds(point, name))
-    return made_by(kernel, point.cell, point.width, point.dtype)
+    return made_by(point, "cpu", kernel)
 
 
 def starter(point: DesignPoint, kernel: str, tiles: int = 1, device: str = "cpu") -> tuple[int, Callable[[], Advance]]:

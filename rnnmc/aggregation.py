@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,10 @@ from rnnmc.first_passage import first_passage
 from rnnmc.observables import observables
 from rnnmc.oracles import checks, coverage
 from rnnmc.places import Place, places_and_points
-from rnnmc.reading import samples_of
-from rnnmc.statistics import point_statistics
+from rnnmc.reading import as_frame, samples_of
+from rnnmc.statistics import joined, point_statistics, rectangle
 from rnnmc.stopping import INTERVAL
+from rnnmc.store import shard_tables
 from rnnmc.study import DesignPoint, Thresholds
 from rnnmc.summaries import Settings, summed_up
 from rnnmc.theory.beside import beside
@@ -34,11 +37,16 @@ def aggregate(directory: Path, thresholds: Thresholds, interval: str, oracles: b
     """
     import polars as pl
 
+    def of_point(planned: tuple[Place, DesignPoint | None]) -> dict[str, pl.DataFrame]:
+        return _tables(directory, *planned, thresholds, interval, oracles)
+
     parts: dict[str, list[pl.DataFrame]] = {}
-    for place, point in places_and_points(directory):
-        for name, table in _tables(directory, place, point, thresholds, interval, oracles).items():
-            parts.setdefault(name, []).append(table)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        for found in threads.map(of_point, places_and_points(directory)):
+            for name, table in found.items():
+                parts.setdefault(name, []).append(table)
     tables = {name: pl.concat(of, how="diagonal_relaxed") for name, of in parts.items()}
+    tables["first-passage"] = first_passage(tables[STATISTICS])
     if ORACLES in tables:
         tables["coverage"] = coverage(tables[ORACLES])
     for name, table in tables.items():
@@ -69,24 +77,20 @@ def _tables(
     if place.half_width is not None:
         interval = INTERVAL
     settings = Settings(thresholds.vanish, thresholds.explode, interval, group=place.group)
-    samples = samples_of(directory, place)
-    counted = {"interval": interval, "group": place.group}
-    statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, **counted)
-    tables = {
-        STATISTICS: statistics if point is None else beside(point, statistics),
-        "first-passage": first_passage(samples, thresholds.vanish, thresholds.explode, **counted),
-    }
+    samples = joined((rectangle(as_frame(table)) for table in shard_tables(directory, place)), place.replicates)
+    statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, interval, group=place.group)
+    found = {STATISTICS: statistics if point is None else beside(point, statistics)}
     if point is not None and point.nested.group > 1:
-        tables["variance"] = variance_split(samples, point.nested.drives, point.nested.states)
+        found["variance"] = variance_split(samples_of(directory, place), point.nested.drives, point.nested.states)
     seen = {one.name: samples_of(directory, place, one) for one in place.observables}
     for observable in place.observables:
-        tables[f"{STATISTICS}-{observable.name}"] = summed_up(observable, seen[observable.name], settings, point)
+        found[f"{STATISTICS}-{observable.name}"] = summed_up(observable, seen[observable.name], settings, point)
     if oracles and point is not None:
-        judged = _measures(samples, seen)
+        judged = _measures(samples_of(directory, place), seen)
         if place.half_width is not None:  # a number of replicates that was not chosen by looking: the first block
-            judged, counted = judged.filter(judged["replicate"] < place.block), {"interval": "wilson"}
-        tables[ORACLES] = checks(point, judged, counted["interval"])
-    return tables
+            judged, interval = judged.filter(judged["replicate"] < place.block), "wilson"
+        found[ORACLES] = checks(point, judged, interval)
+    return found
 
 
 def _measures(samples: pl.DataFrame, seen: dict[str, pl.DataFrame]) -> pl.DataFrame:

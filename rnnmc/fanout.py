@@ -1,12 +1,14 @@
 """Blocks become Ray tasks: a limit on what is in flight, retries, shards written by the workers, progress.
 
-One dispatcher (a small actor) submits the tasks of every job of a run, so that workers are shared between jobs and
-keep what they have imported; it returns a small summary of each block as soon as its shard is on disk.
+Blocks of less than a second share a task. One dispatcher (a small actor) submits the tasks of every job of a run, so
+that workers are shared between jobs and keep what they have imported; it returns a small summary of each block as soon
+as its shard is on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import platform
 import subprocess
 import time
@@ -15,22 +17,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from rnnmc.block import SAMPLES, observe_block, partition
+from rnnmc.block import SAMPLES, block_seconds, observe_block, partition
 from rnnmc.cluster import NAMESPACE, Cluster
 from rnnmc.errors import RunError, UsageError
+from rnnmc.observables.observable import Observable
 from rnnmc.study import DesignPoint
 
 DISPATCHER = "dispatcher"
+TASK_SECONDS = 1.0  # nominal, of a task at least, where there are blocks enough: a task costs milliseconds
+STORING_SECONDS = 0.01  # of a block, however few replicates are in it: setting up its draws, writing its shard
+WORD_SECONDS = 0.5  # between two words of a task about what it has done: a word costs as much as a task
 IN_FLIGHT_PER_SLOT = 2  # one runs, one waits: no slot stands idle, and a stop loses little
 RETRIES = 3  # of a block whose worker died; an error in the block itself is not tried again
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One block to be sampled: the first `replicates` of block `block` of `point`; `of` blocks in all."""
 
     point: DesignPoint
@@ -38,19 +43,55 @@ class Job:
     replicates: int
     of: int
 
-    def name(self) -> str:
-        """The job for people, as the dashboard shows it."""
-        return f"{self.point.label} | block {self.block + 1}/{self.of}"
 
-    def message(self) -> dict[str, Any]:
-        """The job as plain values, to travel; whoever passes it on need not know the cell or the drive's file."""
-        told = {"name": self.name(), "key": self.point.key, "cell": self.point.cell, "width": str(self.point.width)}
-        return told | {"point": self.point.written(), "block": self.block, "replicates": self.replicates}
+class Task(NamedTuple):
+    """A job as plain values, to travel; whoever passes it on need not know the cell or the drive's file.
+
+    point: key, label, cell, width and what is `written` of the design point; one object for all its blocks.
+    """
+
+    point: dict[str, Any]
+    block: int
+    replicates: int
+    of: int
+
+    @property
+    def name(self) -> str:
+        """The task for people, as the dashboard shows it."""
+        return f"{self.point['label']} | block {self.block + 1}/{self.of}"
+
+
+def expected_seconds(point: DesignPoint, replicates: int) -> float:
+    """Nominal seconds on one core to sample and store so many replicates, of which whole tiles are computed."""
+    cut = partition(point)
+    return block_seconds(point, -(-replicates // cut.tile) * cut.tile) + STORING_SECONDS * -(-replicates // cut.block)
+
+
+def batches(jobs: Sequence[Job]) -> Iterator[list[Task]]:
+    """The jobs in their order, as many together as take TASK_SECONDS."""
+    batch, seconds = [], 0.0
+    for _, of_point in itertools.groupby(jobs, lambda job: id(job.point)):
+        first = next(of_point)
+        point = first.point
+        cost = cache(lambda replicates, point=point: expected_seconds(point, replicates))
+        said: dict[str, Any] = {"key": point.key, "label": point.label, "cell": point.cell, "width": str(point.width)}
+        said["written"] = point.written()
+        for job in (first, *of_point):
+            batch.append(Task(said, *job[1:]))
+            seconds += cost(job.replicates)
+            if seconds >= TASK_SECONDS:
+                yield batch
+                batch, seconds = [], 0.0
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job. error: one sentence, or "". tables: what was sampled, where no folder was given for it."""
+    """What came of a job. error: one sentence, or "". tables: what was sampled, where no folder was given for it.
+
+    wrong: the error is one of what was asked for.
+    """
 
     key: str
     block: int
@@ -58,45 +99,81 @@ class Done:
     seconds: float
     error: str = ""
     tables: dict[str, pa.Table] | None = None
+    wrong: bool = False
 
 
-def make_block(message: dict[str, Any], directory: str, device: str, source: dict[str, Any]) -> Done:
-    """Sample one block and store its shard below `directory`, or return it where that is "". The work of one task."""
-    from rnnmc.store import DamagedShard, claimed, found_shard, kinds, write_shard
+def make_blocks(batch: Sequence[Task], directory: str, device: str, source: dict[str, Any]) -> Iterator[list[Done]]:
+    """Sample blocks one after the other, and yield now and then those that are done. The work of one task.
 
-    point, block, count = DesignPoint(**message["point"]), message["block"], message["replicates"]
-    begin = time.perf_counter()
+    Each shard is below `directory` as soon as its block is done; where that is "", the samples come back. No failure
+    stops another block.
+    """
+    known: dict[str, DesignPoint] = {}
+    every, last = [], time.perf_counter()
+    for task in batch:
+        begin, key = time.perf_counter(), task.point["key"]
+        try:
+            point = known.get(key) or known.setdefault(key, DesignPoint(**task.point["written"]))
+            tables = _make_block(point, task, directory, device, source)
+        except Exception as error:  # every failure of a block is reported
+            cause = _sentence(error, task.name)
+            every.append(Done(key, task.block, 0, 0.0, cause, wrong=isinstance(error, UsageError)))
+        else:
+            every.append(Done(key, task.block, task.replicates, time.perf_counter() - begin, tables=tables))
+        if time.perf_counter() - last > WORD_SECONDS:
+            yield every
+            every, last = [], time.perf_counter()
+    if every:
+        yield every
+
+
+def _make_block(
+    point: DesignPoint, task: Task, directory: str, device: str, source: dict[str, Any]
+) -> dict[str, pa.Table] | None:
+    """Sample one block and store what is not there yet, or return it where there is no directory."""
+    from rnnmc.kernels.run import made_by
+    from rnnmc.store import claimed, kinds, write_shard
+
+    block, count = task.block, task.replicates
     if not directory:
-        tables = observe_block(point, block, count, device)
-        return Done(point.key, block, count, time.perf_counter() - begin, tables=tables)
-    folder = Path(directory)
+        return observe_block(point, block, count, device)
+    folder, begin = Path(directory), time.perf_counter()
+    lacking = [kind for kind in kinds(point) if not _is_there(folder, point, block, count, kind)]
+    if not lacking:  # the task is tried again, for its worker died after this block
+        return None
     with claimed(folder, point, block):
         tables = observe_block(point, block, count, device)
-    seconds = time.perf_counter() - begin
-    cut = partition(point)
-    made = {"device": _device_name(device), "kernel": cut.kernel, "tile": cut.tile, "wall_seconds": round(seconds, 3)}
-    for kind in kinds(point):
-        with suppress(DamagedShard):
-            if found_shard(folder, point, block, count, kind):
-                continue  # sampled before, when another observable was asked for
-        write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)
-    return Done(point.key, block, count, seconds)
+        cut, seconds = partition(point), round(time.perf_counter() - begin, 3)
+        made = {"device": _device_name(device), "kernel": made_by(point, device)}
+        made |= {"tile": cut.tile, "wall_seconds": seconds}
+        for kind in lacking:
+            write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)
+    return None
+
+
+def _is_there(folder: Path, point: DesignPoint, block: int, count: int, kind: Observable | None) -> bool:
+    from rnnmc.store import DamagedShard, found_shard
+
+    with suppress(DamagedShard):  # a damaged file gives way to a whole one
+        return found_shard(folder, point, block, count, kind) is not None
+    return False
 
 
 def in_process(jobs: Sequence[Job], directory: Path | None, device: str = "auto") -> Iterator[Done]:
-    """Do every job here, one after the other, and yield each; what goes wrong is told as it is over Ray."""
+    """Do every job here, one after the other, and yield each; what goes wrong is told as it is over Ray.
+
+    But for what was asked for wrongly: raises UsageError.
+    """
     if device == "auto":
         import torch
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     where = str(directory) if directory else ""
-    for job in jobs:
-        try:
-            yield make_block(job.message(), where, device, source_facts())
-        except UsageError:
-            raise
-        except Exception as error:  # every failure of a block is reported, and stops no other block
-            yield Done(job.point.key, job.block, 0, 0.0, _sentence(error, job.name()))
+    for batch in batches(jobs):
+        for done in itertools.chain.from_iterable(make_blocks(batch, where, device, source_facts())):
+            if done.wrong:
+                raise UsageError(done.error)
+            yield done
 
 
 def _device_name(device: str) -> str:
@@ -138,7 +215,7 @@ class Dispatcher:
         import ray
         from ray.util import metrics
 
-        self.task = ray.remote(make_block)
+        self.task = ray.remote(make_blocks)
         self.room = asyncio.Semaphore(slots * IN_FLIGHT_PER_SLOT)
         self.replicates = metrics.Counter("rnnmc_replicates", "Replicates sampled", tag_keys=("cell", "width"))
         self.seconds = metrics.Histogram(
@@ -146,49 +223,73 @@ class Dispatcher:
         )
 
     async def sample(
-        self, messages: list[dict[str, Any]], directory: str, device: str, source: dict[str, Any]
-    ) -> AsyncIterator[Done]:
-        """Sample every job, in the order given as far as there is room, and yield each as it is done."""
-        done: asyncio.Queue[Done] = asyncio.Queue()
+        self, every: list[list[Task]], directory: str, device: str, source: dict[str, Any]
+    ) -> AsyncIterator[list[Done]]:
+        """Sample every batch, in the order given as far as there is room, and yield blocks as they are done."""
+        done: asyncio.Queue[list[Done]] = asyncio.Queue()
         running: set[asyncio.Task[None]] = set()
 
         async def feed() -> None:
-            for message in messages:
+            for batch in every:
                 await self.room.acquire()
-                task = asyncio.ensure_future(self._one(message, directory, device, source, done))
+                task = asyncio.ensure_future(self._sample(batch, directory, device, source, done))
                 running.add(task)
                 task.add_done_callback(running.discard)
 
-        feeder = asyncio.ensure_future(feed())
+        feeder, left = asyncio.ensure_future(feed()), sum(len(batch) for batch in every)
         try:
-            for _ in messages:
-                yield await done.get()
+            while left:
+                some = await done.get()
+                left -= len(some)
+                yield some
         finally:
             feeder.cancel()
             for task in list(running):
                 task.cancel()
 
-    async def _one(
-        self, message: dict[str, Any], directory: str, device: str, source: dict[str, Any], done: asyncio.Queue[Done]
+    async def _sample(
+        self, batch: list[Task], directory: str, device: str, source: dict[str, Any], done: asyncio.Queue[list[Done]]
     ) -> None:
+        """Put into `done` what comes of a batch. Where its worker dies, what is left of it is tried block by block."""
         import ray
+        from ray.exceptions import RayError
 
         wants: dict[str, Any] = {"num_gpus": 0.25, "num_cpus": 0.5} if device == "cuda" else {"num_cpus": 1}
-        task = self.task.options(name=message["name"], max_retries=RETRIES, **wants)
-        reference = task.remote(message, directory, device, source)
+        todo, stream = [batch], None
         try:
-            result: Done = await reference
-            tags = {"cell": message["cell"]}
-            self.replicates.inc(result.replicates, tags | {"width": message["width"]})
-            self.seconds.observe(result.seconds, tags)
+            while todo:
+                left = todo.pop(0)
+                # Ray tries again what says the same words each time, and that is a task of one block alone.
+                more, retries = (f" and {len(left) - 1} more", 0) if len(left) > 1 else ("", RETRIES)
+                task = self.task.options(
+                    name=left[0].name + more, max_retries=retries, num_returns="streaming", **wants
+                )
+                stream: Any = task.remote(left, directory, device, source)
+                try:
+                    async for reference in stream:
+                        some: list[Done] = await reference
+                        self._note(left, some)
+                        left = left[len(some) :]
+                        done.put_nowait(some)
+                except RayError as error:
+                    if len(left) > 1:
+                        todo = [[one] for one in left]
+                        continue
+                    cause = _sentence(error, left[0].name)
+                    done.put_nowait([Done(left[0].point["key"], left[0].block, 0, 0.0, cause)])
         except asyncio.CancelledError:
-            ray.cancel(reference)
+            if stream is not None:
+                ray.cancel(stream)
             raise
-        except Exception as error:  # every failure of a block is reported, and stops no other block
-            result = Done(message["key"], message["block"], 0, 0.0, _sentence(error, message["name"]))
         finally:
             self.room.release()
-        done.put_nowait(result)
+
+    def _note(self, tasks: list[Task], some: list[Done]) -> None:
+        for task, done in zip(tasks, some, strict=False):
+            if not done.error:
+                tags = {"cell": task.point["cell"]}
+                self.replicates.inc(done.replicates, tags | {"width": task.point["width"]})
+                self.seconds.observe(done.seconds, tags)
 
 
 def _sentence(error: Exception, name: str) -> str:
@@ -238,16 +339,15 @@ def fan_out(cluster: Cluster, jobs: Sequence[Job], directory: Path | None, devic
 
     if not jobs:
         return
-    messages = [job.message() for job in jobs]
     where = str(directory.resolve()) if directory else ""
     stream = (
         _dispatcher(cluster)
         .sample.options(num_returns="streaming")
-        .remote(messages, where, choose_device(device, cluster), source_facts())
+        .remote(list(batches(jobs)), where, choose_device(device, cluster), source_facts())
     )
     try:
         for reference in stream:
-            yield ray.get(reference)
+            yield from ray.get(reference)
     except RayError as error:
         raise RunError(
             f"Ray went away ({type(error).__name__}); finished blocks are kept: run again to go on"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,22 @@ from rnnmc.cluster import Cluster
 from rnnmc.errors import RunError, UsageError
 from rnnmc.fanout import Done, Job, fan_out, in_process
 from rnnmc.files import write_whole
-from rnnmc.places import Place, decided, manifest_path, places, planned_points, write_study
+from rnnmc.places import Place, decided, manifest_path, places, planned_points, point_folder, wanted, write_study
 from rnnmc.progress import Report
 from rnnmc.stopping import replicates_enough
 from rnnmc.store import (
     DamagedShard,
+    block_of,
+    complete,
+    facts_of,
     found_shard,
     kinds,
     missing,
+    names,
     read_shard,
-    samples_digest,
+    serves,
+    shard_name,
     shard_path,
-    shards,
 )
 from rnnmc.study import PlannedPoint, Study, Thresholds
 
@@ -45,7 +50,7 @@ def plan(study: Study, directory: Path) -> list[PlannedPoint]:
 def jobs_of(points: Sequence[PlannedPoint]) -> list[Job]:
     """Every block of the planned points, in plan order."""
     cut = [(planned.point, blocks(planned.replicates, partition(planned.point).block)) for planned in points]
-    return [Job(point, block, count, len(wanted)) for point, wanted in cut for block, count in wanted]
+    return [Job(point, block, count, len(every)) for point, every in cut for block, count in every]
 
 
 def jobs_missing(
@@ -53,20 +58,22 @@ def jobs_missing(
 ) -> list[Job]:
     """The blocks that are to be sampled next, in plan order. Raises DamagedShard for what is there but not whole.
 
-    Of a point with a half-width, as many blocks as there are again, and no fewer than `slots`, which keep a cluster
-    busy; none once the `thresholds` of the study say that it has enough. Of any other point, all that are missing.
+    None of a point whose manifest says that it is complete, and whose shards are there: those are proved when they are
+    aggregated. Of a point with a half-width, as many blocks as there are again, and no fewer than `slots`, which keep a
+    cluster busy; none once the `thresholds` of the study say that it has enough. Of any other, all that are missing.
     """
-    jobs = []
+    jobs, counted = [], thresholds or Thresholds()
     for planned in points:
         place = Place.of(planned)
-        absent = [block for block, _ in missing(directory, place)]
-        if absent and planned.half_width is not None:
-            wanted = thresholds or Thresholds()
-            known = absent[0]
-            enough = settled(directory, place, wanted) is not None
-            absent = [] if enough else [block for block in absent if block < known + max(known, slots)]
-        chosen = set(absent)
-        jobs += [job for job in jobs_of([planned]) if job.block in chosen]
+        if complete(directory, place, counted):
+            continue
+        lost = missing(directory, place)
+        if lost and planned.half_width is not None:
+            known = lost[0][0]
+            enough = settled(directory, place, counted) is not None
+            lost = [] if enough else [one for one in lost if one[0] < known + max(known, slots)]
+        number = len(place.blocks())
+        jobs += [Job(planned.point, block, count, number) for block, count in lost]
     return jobs
 
 
@@ -116,8 +123,9 @@ def sample_all(
         jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)
     for planned in points:
         place = Place.of(planned)
-        enough = settled(directory, place, thresholds)
-        write_manifest(directory, place.first(place.replicates if enough is None else enough))
+        if not complete(directory, place, thresholds):
+            enough = settled(directory, place, thresholds)
+            write_manifest(directory, place.first(place.replicates if enough is None else enough), thresholds)
 
 
 def sample(
@@ -142,32 +150,24 @@ def sample(
     return every
 
 
-def write_manifest(directory: Path, place: Place) -> Path:
-    """Say that a place is complete, and by which samples. Raises RunError while blocks are missing."""
+def write_manifest(directory: Path, place: Place, thresholds: Thresholds | None = None) -> Path:
+    """Say that a place is complete, and by which samples. Raises RunError while blocks are missing.
+
+    Takes the shards' own word for it: they are proved when they are aggregated.
+    """
     digests: dict[str, dict[int, str]] = {}
     for kind in kinds(place):
         of_kind = digests.setdefault(kind.name if kind else SAMPLES, {})
-        for block, _, shard in shards(directory, place, kind):
-            if shard is None:
+        for block, count in place.blocks():
+            facts = facts_of(shard_path(directory, place, block, kind))
+            if not serves(facts, count, kind):
                 raise RunError(f"block {block} of {place.label} is missing; run again to go on")
-            of_kind[block] = shard.facts["samples"]
+            of_kind[block] = facts["samples"]
     path = manifest_path(directory, place)
     said = {"point": place.key, "replicates": place.replicates, "half_width": place.half_width}
+    said["wanted"] = wanted(place, thresholds or Thresholds())
     write_whole(path, json.dumps(said | digests, indent=1).encode())
     return path
-
-
-def drop_stale_manifests(directory: Path, wanted: Sequence[Place]) -> None:
-    """Remove the manifest of each place that has lost a shard since, so that a workflow fills it in again."""
-    for place in wanted:
-        manifest = manifest_path(directory, place)
-        if not manifest.exists():
-            continue
-        enough = decided(directory, place)
-        blocks_used = (place if enough is None else place.first(enough)).blocks()
-        paths = [shard_path(directory, place, block, kind) for kind in kinds(place) for block, _ in blocks_used]
-        if not all(path.exists() for path in paths):
-            manifest.unlink(missing_ok=True)
 
 
 def report(directory: Path) -> Path:
@@ -225,27 +225,38 @@ class Verdict:
 
 def verify(directory: Path) -> Verdict:
     """Prove every shard of a study folder, and compare what is there with what is planned."""
-    damaged, absent, digest, read, known = [], [], hashlib.sha256(), 0, set()
+    damaged, absent, digest, read = [], [], hashlib.sha256(), 0
+    known: dict[str, int] = {}  # folder -> how many blocks it may hold
     for place, kind in [(one, kind) for one in _so_far(directory) for kind in kinds(one)]:
+        folder = point_folder(directory, place, kind)
         # blocks sampled at the same time as the last one that was needed lie beyond it: no statistic counts them
-        known |= {shard_path(directory, place, block, kind) for block, _ in place.first(place.most).blocks()}
+        known[str(folder)] = -(-place.most // place.block)
+        there = names(folder)
         for block, count in place.blocks():
-            path = shard_path(directory, place, block, kind)
-            if not path.exists():
+            if shard_name(block) not in there:
                 absent.append((place, block))
                 continue
             read += 1
             try:
-                shard = read_shard(path, place.key, kind)
+                shard = read_shard(folder / shard_name(block), place.key, kind)
             except DamagedShard as error:
                 damaged.append(error)
                 continue
-            digest.update(samples_digest(shard.first(min(count, shard.replicates))).encode())
+            digest.update(shard.digest(count).encode())
             if not shard.serves(count, kind):
                 absent.append((place, block))
-    stored = [path for folder in ("samples", "observables") for path in (directory / folder).rglob("*.parquet")]
-    unplanned = sorted(path for path in stored if path not in known)
-    return Verdict(damaged, unplanned, sorted(set(absent), key=absent.index), digest.hexdigest(), read)
+    missing = list(dict.fromkeys(absent))
+    return Verdict(damaged, _unplanned(directory, known), missing, digest.hexdigest(), read)
+
+
+def _unplanned(directory: Path, known: dict[str, int]) -> list[Path]:
+    """Shards that are not of the first so many blocks of a known folder, sorted."""
+    strange = []
+    for top in ("samples", "observables"):
+        for folder, _, files in os.walk(directory / top):
+            number = known.get(folder, 0)
+            strange += [Path(folder) / name for name in files if name.endswith(".parquet") and block_of(name) >= number]
+    return sorted(strange)
 
 
 def _so_far(directory: Path) -> list[Place]:
@@ -253,8 +264,9 @@ def _so_far(directory: Path) -> list[Place]:
     found = []
     for place in places(directory):
         if place.half_width is not None and decided(directory, place) is None:
-            there = [block for block, _ in place.blocks() if shard_path(directory, place, block).exists()]
-            place = place.first(min(place.most, (max(there, default=-1) + 1) * place.block))
+            there = names(point_folder(directory, place))
+            last = max((block for block, _ in place.blocks() if shard_name(block) in there), default=-1)
+            place = place.first(min(place.most, (last + 1) * place.block))
         found.append(place)
     return found
 

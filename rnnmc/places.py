@@ -19,7 +19,7 @@ from rnnmc.files import write_whole
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.registry import refused
-from rnnmc.study import DesignPoint, PlannedPoint, Study
+from rnnmc.study import DesignPoint, PlannedPoint, Study, Thresholds
 
 
 @dataclass(frozen=True)
@@ -116,17 +116,23 @@ def describe_points(study: Study) -> pa.Table:
 
 def write_study(directory: Path, study: Study) -> None:
     """Leave study.yaml and points.parquet; a file that would not change is not touched."""
-    import yaml
-
-    text = "# The study as it ran, every default written out.\n" + yaml.safe_dump(
-        study.written(), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
-    )
+    written = study.written()
+    entries = written.pop("points")  # one at a time, which is quicker for a long list
+    text = "# The study as it ran, every default written out.\n" + _yaml(written)
+    text += "points:\n" + "".join(_yaml([entry]) for entry in entries)
     buffer = io.BytesIO()
     pq.write_table(describe_points(study), buffer)
     for name, content in (("study.yaml", text.encode()), ("points.parquet", buffer.getvalue())):
         path = directory / name
         if not path.exists() or path.read_bytes() != content:
             write_whole(path, content)
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # several times as fast, where PyYAML was built with it
+    return yaml.dump(value, Dumper=dumper, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
 
 
 def _rows(directory: Path) -> list[dict[str, Any]]:
@@ -177,20 +183,38 @@ def _observables(said: Any, path: Path) -> tuple[Observable, ...]:
         raise refused(error, f"{path}: observables") from None
 
 
+def wanted(place: Place, thresholds: Thresholds) -> dict[str, Any]:
+    """All that decides what is to be stored of a place, as its manifest repeats it."""
+    said: dict[str, Any] = {"replicates": place.most, "observables": [one.written() for one in place.observables]}
+    if place.half_width is not None:
+        said |= {"half_width": place.half_width, "thresholds": thresholds.model_dump()}
+    return json.loads(json.dumps(said))
+
+
+def manifest(directory: Path, place: Place) -> dict[str, Any]:
+    """What the manifest of a place says; nothing where there is none that can be read."""
+    try:
+        said = json.loads(manifest_path(directory, place).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def decided(directory: Path, place: Place) -> int | None:
     """How many replicates a manifest says are enough for the half-width of this place, or None."""
     if place.half_width is None:
         return None
-    try:
-        said = json.loads(manifest_path(directory, place).read_bytes())
-        known = said["half_width"] == place.half_width
-        return min(int(said["replicates"]), place.most) if known else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    said = manifest(directory, place)
+    enough = said.get("replicates") if said.get("half_width") == place.half_width else None
+    return min(enough, place.most) if isinstance(enough, int) else None
 
 
 def planned_points(directory: Path, keys: set[str]) -> list[PlannedPoint]:
-    """The planned points of a study folder with these keys. Raises UsageError where one is not there."""
+    """The planned points of a study folder with these keys, in plan order. Raises UsageError where one is not there.
+
+    One of `keys` may be several, with commas between.
+    """
+    keys = {key for said in keys for key in said.split(",")}
     rows = [row for row in _rows(directory) if row["point"] in keys]
     strange = keys - {row["point"] for row in rows}
     if strange:

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.forecast import costs
-from rnnmc.places import places
-from rnnmc.store import is_running, kinds, shard_path
+from rnnmc.places import Place, places
+from rnnmc.store import absent, running
 from rnnmc.study import Study
 
 LISTED = 200  # design points named one by one; of more, only the sum is told
@@ -44,25 +44,29 @@ def cost_tables(study: Study) -> list[Table | str]:
 
 
 def status_table(directory: Path) -> Table:
-    """One row a design point: blocks done, running and missing. Looks at names and marks, reads no shard."""
+    """One row a design point: blocks done, running and missing; of many, those that are not done come first.
+
+    Looks at names and marks, reads no shard.
+    """
     table = Table(title=str(directory), box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("design point")
     for name in ("key", "done", "running", "missing", "of"):
         table.add_column(name, justify="right")
-    sums = [0, 0, 0, 0]
-    for place in places(directory):
-        blocks = [block for block, _ in place.blocks()]
-        absent = [
-            block
-            for block in blocks
-            if not all(shard_path(directory, place, block, kind).exists() for kind in kinds(place))
-        ]
-        running = sum(is_running(directory, place, block) for block in absent)
-        row = [len(blocks) - len(absent), running, len(absent) - running, len(blocks)]
-        sums = [a + b for a, b in zip(sums, row, strict=True)]
-        table.add_row(place.label, place.key, *map(str, row))
-    table.add_row("all", "", *map(str, sums), style="bold")
+    rows = [(place.label, place.key, *_counts(directory, place)) for place in places(directory)]
+    shown = rows if len(rows) <= LISTED else sorted(rows, key=lambda row: row[2] == row[5])[:LISTED]
+    for label, key, *counts in shown:
+        table.add_row(label, key, *map(str, counts))
+    if len(rows) > len(shown):
+        table.add_row(f"and {len(rows) - len(shown):,} more")
+    table.add_row("all", "", *(str(sum(column)) for column in list(zip(*rows, strict=True))[2:]), style="bold")
     return table
+
+
+def _counts(directory: Path, place: Place) -> tuple[int, int, int, int]:
+    """Blocks of a place: done, running, missing, of how many."""
+    lost, number = absent(directory, place), len(place.blocks())
+    busy = len(running(directory, place).intersection(lost)) if lost else 0
+    return number - len(lost), busy, len(lost) - busy, number
 
 
 def _size(count: float) -> str:

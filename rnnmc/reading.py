@@ -9,7 +9,7 @@ from rnnmc.errors import UsageError
 from rnnmc.norms import STATUS
 from rnnmc.observables.observable import Observable
 from rnnmc.places import Place, places, point_folder
-from rnnmc.store import facts_of, samples
+from rnnmc.store import facts_of, shard_tables
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,7 +63,9 @@ def samples_of(directory: Path, place: Place, observable: Observable | None = No
 
     Raises DamagedShard, or RunError where blocks are missing.
     """
-    return as_frame(samples(directory, place, observable))
+    import pyarrow as pa
+
+    return as_frame(pa.concat_tables(shard_tables(directory, place, observable)))
 
 
 def as_frame(table: pa.Table) -> pl.DataFrame:

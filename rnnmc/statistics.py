@@ -154,35 +154,48 @@ def rectangle(samples: pl.DataFrame) -> Replicates:
     return Replicates(point, horizons, log_norms, dead, overflow, errors)
 
 
-def joined(parts: Iterable[Replicates]) -> Replicates:
-    """The rectangle of blocks that follow each other, each a rectangle already.
+def joined(parts: Iterable[Replicates], replicates: int) -> Replicates:
+    """The rectangle of blocks that follow each other, each a rectangle already, with so many replicates in all.
 
-    Raises ValueError, naming the point, where they are not of one point with the same horizons.
+    No more than one of them need be in memory. Raises ValueError, naming the point, where they are not of one point
+    with the same horizons.
     """
-    blocks = list(parts)
-    first = blocks[0]
-    if any(part.point != first.point or not np.array_equal(part.horizons, first.horizons) for part in blocks):
-        raise ValueError(f"point {first.point}: its blocks are of other points or horizons (rnnmc verify names them)")
+    whole, filled = None, 0
+    for part in parts:
+        shape = (len(part.horizons), replicates)
+        if whole is None:
+            log_norms = {name: np.empty(shape).T for name in MEASURES}
+            dead, overflow = np.empty(shape, bool).T, np.empty(shape, bool).T
+            whole = Replicates(part.point, part.horizons, log_norms, dead, overflow, dict(part.errors))
+        if part.point != whole.point or not np.array_equal(part.horizons, whole.horizons):
+            raise ValueError(
+                f"point {whole.point}: its blocks are of other points or horizons (rnnmc verify names them)"
+            )
+        rows = slice(filled, filled + len(part.dead))
+        for own, other in zip(_arrays(whole), _arrays(part), strict=True):
+            own[rows] = other
+        for name in MEASURES:
+            whole.errors[name] = np.fmax(whole.errors[name], part.errors[name])
+        filled = rows.stop
+    if whole is None or filled != replicates:
+        raise ValueError(f"{filled} of {replicates} replicates are there")
+    return whole
 
-    def one(pieces: list[NDArray]) -> NDArray:
-        return np.concatenate([piece.T for piece in pieces], axis=1).T
 
-    log_norms = {name: one([part.log_norms[name] for part in blocks]) for name in MEASURES}
-    dead, overflow = one([part.dead for part in blocks]), one([part.overflow for part in blocks])
-    errors = {name: np.fmax.reduce([part.errors[name] for part in blocks]) for name in MEASURES}
-    return Replicates(first.point, first.horizons, log_norms, dead, overflow, errors)
-
-
-def _largest(samples: pl.DataFrame, name: str, horizons: int) -> Floats:
-    """(horizons,) largest of a column over replicates, NaN where there is none, as in samples of earlier versions."""
-    if name not in samples.columns or samples[name].null_count() == samples.height:
-        return np.full(horizons, np.nan)
-    return np.fmax.reduce(_columns(samples[name].cast(pl.Float64), horizons))
+def _arrays(replicates: Replicates) -> list[NDArray]:
+    return [*replicates.log_norms.values(), replicates.dead, replicates.overflow]
 
 
 def _columns(values: pl.Series, horizons: int) -> NDArray:
     """(replicates, horizons), a horizon in one piece."""
     return np.asfortranarray(values.to_numpy().reshape(-1, horizons))
+
+
+def _largest(samples: pl.DataFrame, column: str, horizons: int) -> Floats:
+    """(horizons,): the largest of the values that are there, NaN where none is."""
+    if column not in samples.columns or samples[column].null_count() == samples.height:
+        return np.full(horizons, np.nan)
+    return np.fmax.reduce(samples[column].cast(pl.Float64).to_numpy().reshape(-1, horizons), axis=0)
 
 
 def _in_order(samples: pl.DataFrame, horizons: NDArray[np.int64]) -> bool:
@@ -307,17 +320,12 @@ def _moments(log_norm: Floats) -> dict[str, Floats]:
 
     NaN where there are too few, and once a replicate has overflowed.
     """
-    finite = np.isfinite(log_norm)
-    known = ~_overflowed(log_norm)
-    number = np.count_nonzero(finite, axis=0)
-    kept = np.where(finite, log_norm, 0.0)
-    mean = kept.sum(axis=0) / np.maximum(number, 1)
-    squares = (np.where(finite, log_norm - mean, 0.0) ** 2).sum(axis=0)
-    deviation = np.sqrt(squares / np.maximum(number - 1, 1))
-    return {
-        "mean": np.where(known & (number > 0), mean, np.nan),
-        "deviation": np.where(known & (number > 1), deviation, np.nan),
-    }
+    mean, deviation = np.full((2, log_norm.shape[1]), np.nan)
+    for j in np.flatnonzero(~_overflowed(log_norm)):
+        finite = log_norm[np.isfinite(log_norm[:, j]), j]
+        mean[j] = finite.mean() if len(finite) else np.nan
+        deviation[j] = finite.std(ddof=1) if len(finite) > 1 else np.nan
+    return {"mean": mean, "deviation": deviation}
 
 
 def _quantiles(log_norm: Floats) -> dict[str, Floats]:
@@ -327,5 +335,5 @@ def _quantiles(log_norm: Floats) -> dict[str, Floats]:
     In whole numbers, for 0.05 times a number of replicates need not be whole in floating point.
     """
     ranks = [-(-len(log_norm) * percent // 100) - 1 for percent in PERCENTS]
-    ordered = np.partition(log_norm, ranks, axis=0)
-    return {f"q{percent:02d}": ordered[rank] for percent, rank in zip(PERCENTS, ranks, strict=True)}
+    ordered = np.array([np.partition(column, ranks)[ranks] for column in log_norm.T])
+    return {f"q{percent:02d}": ordered[:, i] for i, percent in enumerate(PERCENTS)}

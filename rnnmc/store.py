@@ -30,7 +30,9 @@ from rnnmc.places import Keyed, Place, manifest, point_folder, wanted
 from rnnmc.study import DesignPoint, Thresholds
 
 UNSIGNED = b"0" * 64
-BEFORE_ERRORS = pa.schema([field for field in SCHEMA if not field.name.endswith("_error")])  # of samples, as once stored
+BEFORE_ERRORS = pa.schema(
+    [field for field in SCHEMA if not field.name.endswith("_error")]
+)  # of samples, as once stored
 MARK = ".running"  # beside the shard that is being computed
 
 
@@ -166,16 +168,15 @@ def _is_claimed(path: Path) -> bool:
 def samples_digest(table: pa.Table) -> str:
     """SHA-256 of the samples themselves, whatever the file around them: equal numbers, equal digest.
 
-    Of Arrow's own message of one batch, in which neither the slice that it is nor a bitmap of nulls that are not there
-    leaves a trace.
+    Of Arrow's own messages, one of which rows of a column have a value and one of these values: neither the slice that
+    a table is nor what lies where there is no value leaves a trace.
     """
-    columns = [
-        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-        for column in table.columns
-    ]
     digest = hashlib.sha256()
-    for batch in pa.table(columns, names=table.schema.names).combine_chunks().to_batches():
-        digest.update(batch.serialize())
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        values = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        for part in (values.is_valid(), values.drop_null()):
+            for batch in pa.table({name: part}).combine_chunks().to_batches():
+                digest.update(batch.serialize())
     return digest.hexdigest()
 
 

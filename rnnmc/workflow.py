@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rnnmc import pipeline
 from rnnmc.errors import RunError, UsageError
+from rnnmc.fanout import expected_seconds
 from rnnmc.head import Head, start_head
-from rnnmc.places import Place
-from rnnmc.study import Study, load_study, read_study
+from rnnmc.places import Place, wanted
+from rnnmc.store import complete
+from rnnmc.study import PlannedPoint, Study, load_study, read_study
+
+CHUNK_SECONDS = 60.0  # nominal, on one core, of a sampling job, where there are points enough: it takes one to start
+MOST_OF_A_CHUNK = 500  # design points of a job, which are named on its command line
+
+
+def chunks(points: Iterable[PlannedPoint]) -> Iterator[list[PlannedPoint]]:
+    """The planned points in their order, as many together as one job of the workflow samples."""
+    chunk, seconds = [], 0.0
+    for planned in points:
+        chunk.append(planned)
+        seconds += expected_seconds(planned.point, planned.replicates)
+        if seconds >= CHUNK_SECONDS or len(chunk) == MOST_OF_A_CHUNK:
+            yield chunk
+            chunk, seconds = [], 0.0
+    if chunk:
+        yield chunk
 
 
 class Run:
@@ -30,12 +50,12 @@ class Run:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(2)
         self.directory = pipeline.folder_of(self.study).as_posix()
-        places = [Place.of(planned) for planned in self.study.points]
-        self.wanted = {place.key: self._wanted(place) for place in places}
-        self.manifests = [pipeline.manifest_path(Path(self.directory), place).as_posix() for place in places]
-        if workflow.is_main_process:
-            pipeline.drop_stale_manifests(Path(self.directory), places)
-        self.fingerprint = json.dumps(self.study.written(), sort_keys=True)
+        self.written = self.study.written()
+        self.fingerprint = json.dumps(self.written, sort_keys=True)
+        self.keys: dict[str, str] = {}  # name of a chunk -> the keys of its design points, with commas between
+        for chunk in chunks(self.study.points):
+            self._add([Place.of(planned) for planned in chunk], workflow.is_main_process)
+        self.sampled = [self.marker(name) for name in self.keys]
         self.workflow = workflow
         # jobs find this environment's `rnnmc` though nobody has activated it
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -50,11 +70,19 @@ class Run:
             return load_study(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
         return read_study(dict(config), " and ".join(path.name for path in files) or "config")
 
-    def _wanted(self, place: Place) -> str:
-        """What a place must hold, as text: its job runs again when that changes."""
-        looking = [one.written() for one in place.observables]
-        decided = [place.half_width, self.study.thresholds.model_dump()] if place.half_width else None
-        return json.dumps([place.replicates, looking, decided])
+    def _add(self, chunk: list[Place], main: bool) -> None:
+        """Name a chunk after all that decides what it is to leave; take back its marker where that is there no more."""
+        thresholds = self.study.thresholds
+        said = json.dumps([[place.key, wanted(place, thresholds)] for place in chunk], sort_keys=True)
+        name = f"{chunk[0].key}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+        self.keys[name] = ",".join(place.key for place in chunk)
+        marker = Path(self.marker(name))
+        if main and marker.exists() and not all(complete(Path(self.directory), place, thresholds) for place in chunk):
+            marker.unlink()
+
+    def marker(self, chunk: str) -> str:
+        """The file that says that a chunk has been sampled."""
+        return f"{self.directory}/chunks/{chunk}"
 
     def plan(self) -> None:
         """Leave study.yaml and points.parquet."""

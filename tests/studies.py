@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from rnnmc import pipeline
+from rnnmc.block import LARGEST_BLOCK
 from rnnmc.store import shard_path
 from rnnmc.study import Study, read_study
 
@@ -26,7 +27,7 @@ def small(**changes: Any) -> dict[str, Any]:
 
 def long(**changes: Any) -> dict[str, Any]:
     """A study of one design point in six blocks of about a second: long enough for an accident."""
-    entry = {"cell": "lstm", "width": 128, "replicates": 48, "horizons": [10, 100, 600]}
+    entry = {"cell": "lstm", "width": 1, "replicates": 6 * LARGEST_BLOCK, "horizons": [10, 100, 1000]}
     return {"study": "long", "points": [entry]} | changes
 
 

@@ -156,7 +156,7 @@ def study(
                 statistics = point_statistics(samples, VANISH, EXPLODE, **counted)
                 law = {"tanh": True, "lstm": False}.get(cell)
                 tables["statistics"].append(beside(statistics, law, drift + (0 if law else 0.01 / width), spread))
-                tables["first-passage"].append(first_passage(samples, VANISH, EXPLODE, **counted))
+                tables["first-passage"].append(first_passage(statistics))
                 if group > 1 and replicates >= group:
                     tables["variance"].append(variance_split(samples, **nested))
     settings = {

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import pickle
 import random
 from pathlib import Path
 
 import pytest
 from studies import sample_here, samples_digest, small, study_of
 
-from rnnmc import pipeline
+from rnnmc import fanout, pipeline
 from rnnmc.block import partition
 from rnnmc.cluster import connected
 from rnnmc.errors import RunError, UsageError
-from rnnmc.fanout import Done, Job
+from rnnmc.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds
 from rnnmc.places import Place
 from rnnmc.reading import samples_of
 
@@ -54,6 +56,27 @@ def _a_failing_block_is_reported_and_stops_no_other(directory: Path, jobs: list[
         pipeline.sample(directory, [wrong, *jobs], cluster, "cpu")  # pyright: ignore[reportArgumentType]
     assert "replicates" in str(failure.value)
     assert len(list(directory.rglob("*.parquet"))) == 1 + len(jobs)  # points.parquet and the shards
+
+
+def test_small_blocks_share_a_task_of_about_a_second_and_large_ones_have_one_each(monkeypatch):
+    entries = [{"cell": "tanh", "width": 4, "init": {"recurrent": {"gaussian": [0.5 + i / 500 for i in range(500)]}}}]
+    jobs = pipeline.jobs_of(study_of(small(points=[*entries, {"cell": "lstm", "width": 128}])).points)
+    together = list(batches(jobs))
+    assert [(task.point["key"], task.block, task.replicates) for task in itertools.chain(*together)] == [
+        (job.point.key, job.block, job.replicates) for job in jobs
+    ]
+    cost = [expected_seconds(job.point, job.replicates) for job in jobs[: len(together[0])]]
+    assert sum(cost[:-1]) < TASK_SECONDS <= sum(cost)
+    assert len(together) < len(jobs) / 5
+    monkeypatch.setattr(fanout, "TASK_SECONDS", 0)
+    assert {len(batch) for batch in batches(jobs)} == {1}
+
+
+def test_what_a_task_is_told_grows_by_the_block_and_not_by_the_description_of_its_point():
+    (planned,) = study_of(small(replicates=10**8, points=[{"cell": "tanh", "width": 1}])).points
+    jobs = pipeline.jobs_of([planned])
+    assert len(jobs) > 1000
+    assert len(pickle.dumps(list(batches(jobs)))) < 100 * len(jobs)
 
 
 def test_asking_for_more_replicates_reuses_what_is_there_and_gives_the_same_first_ones(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from scipy import stats
 from synthetic import EXPLODE, VANISH, log_spaced, samples_of, walks
 
 from rnnmc.first_passage import first_passage
-from rnnmc.statistics import PERCENTS, point_statistics
+from rnnmc.resampling import share_intervals, shares
+from rnnmc.statistics import PERCENTS, first_excursions, point_statistics
 
 HORIZONS = log_spaced(1000)
 EVENTS = ("vanish", "explode")
@@ -55,8 +56,8 @@ def diverse() -> np.ndarray:
     return walks(HORIZONS, 300, drift=-0.002, spread=0.4, death=2e-4, overflow=2e-4, seed=8)
 
 
-def rows_of(log_norm: np.ndarray, horizons=HORIZONS, **wanted) -> pl.DataFrame:
-    table = first_passage(samples_of(log_norm, horizons), VANISH, EXPLODE, **wanted)
+def rows_of(log_norm: np.ndarray, horizons=HORIZONS, percents=PERCENTS, **wanted) -> pl.DataFrame:
+    table = first_passage(point_statistics(samples_of(log_norm, horizons), VANISH, EXPLODE, **wanted), percents)
     return table.filter(pl.col("measure") == "log_spectral")
 
 
@@ -139,7 +140,8 @@ def test_a_passage_belongs_to_the_side_that_came_first():
 
 
 def test_both_measures_come_out_with_their_columns():
-    table = first_passage(samples_of([[-6.8, 0.0]], [1, 10], rms_offset=-0.5), VANISH, EXPLODE, percents=(50,))
+    samples = samples_of([[-6.8, 0.0]], [1, 10], rms_offset=-0.5)
+    table = first_passage(point_statistics(samples, VANISH, EXPLODE), percents=(50,))
     assert table.columns == [
         "point", "measure", "event", "percent", "after", "by", "earliest", "latest", "replicates"
     ]  # fmt: skip
@@ -149,6 +151,23 @@ def test_both_measures_come_out_with_their_columns():
         ("log_rms", "vanish", 1),
         ("log_rms", "explode", None),
     ]
+
+
+def curves_of(log_norm: np.ndarray, horizons: np.ndarray, group: int) -> pl.DataFrame:
+    """The columns of `point_statistics` that first passage is made of, without all that takes longer."""
+    found = shares(first_excursions(log_norm, VANISH, EXPLODE), group)
+    low, high = share_intervals(found, 0.025, "wilson")
+    columns = {
+        name: values
+        for i, event in enumerate(EVENTS)
+        for name, values in {
+            f"{event}_by_count": found.count[i],
+            f"p_{event}_by_low": low[i],
+            f"p_{event}_by_high": high[i],
+        }.items()
+    }
+    keys = {"point": "", "measure": "log_spectral", "horizon": horizons, "replicates": len(log_norm)}
+    return pl.DataFrame(keys | columns)
 
 
 @pytest.mark.slow
@@ -169,27 +188,22 @@ def test_the_interval_holds_the_true_horizon_as_often_as_it_says_and_from_rows_o
     for study in range(1, studies + 1):
         log_norm = nested(draws * group, group, study)
         for together in hits:
-            rows = rows_of(log_norm, steps.tolist(), percents=(30,), group=together)
-            row = rows.filter(pl.col("event") == "vanish").row(0, named=True)
+            row = first_passage(curves_of(log_norm, steps, together), percents=(30,)).row(0, named=True)
             hits[together] += (row["earliest"] or math.inf) <= truth <= (row["latest"] or math.inf)
     least = stats.binom.ppf(1e-6, studies, 0.95)
     assert hits[group] >= least, hits
     assert hits[1] < least, hits
 
 
-@pytest.mark.parametrize(
-    ("wanted", "message"),
-    [
-        ({"percents": (0,)}, "percents"),
-        ({"percents": (50, 101)}, "percents"),
-        ({"percents": (math.nan,)}, "percents"),
-        ({"interval": "wald"}, "wald"),
-        ({"level": 1.0}, "level"),
-        ({"group": 0}, "group"),
-    ],
-)
-def test_what_cannot_be_asked_for_is_refused_before_any_look_at_the_samples(wanted, message):
-    with pytest.raises(ValueError, match=message):
-        first_passage(samples_of([[0.0]], [1]).clear(), VANISH, EXPLODE, **wanted)
-    with pytest.raises(ValueError, match="no samples"):
-        first_passage(samples_of([[0.0]], [1]).clear(), VANISH, EXPLODE)
+def test_several_points_at_once_give_what_each_gives_alone(diverse):
+    others = {"0" * 12: diverse, "1" * 12: diverse[:100] * 2, "2" * 12: diverse[100:]}
+    alone = [
+        point_statistics(samples_of(log_norm, HORIZONS, name), VANISH, EXPLODE) for name, log_norm in others.items()
+    ]
+    assert first_passage(pl.concat(alone)).equals(pl.concat([first_passage(one) for one in alone]))
+
+
+@pytest.mark.parametrize("percents", [(0,), (50, 101), (math.nan,)])
+def test_percentages_that_cannot_be_are_refused(percents):
+    with pytest.raises(ValueError, match="percents"):
+        rows_of(np.zeros((3, 1)), [1], percents)

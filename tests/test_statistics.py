@@ -12,7 +12,7 @@ from scipy import stats
 from synthetic import EXPLODE, VANISH, log_spaced, samples_of, walks
 
 from rnnmc.resampling import share_bands, share_intervals, shares
-from rnnmc.statistics import BANDED, EVENTS, MODES, PERCENTS, point_statistics
+from rnnmc.statistics import BANDED, EVENTS, MODES, PERCENTS, joined, point_statistics, rectangle
 
 HORIZONS = [1, 3, 10, 30, 100, 1000]
 INF = math.inf
@@ -276,6 +276,20 @@ def test_the_order_of_the_rows_changes_nothing(mixed):
     order[len(HORIZONS) - 1], order[2 * len(HORIZONS) - 1] = order[2 * len(HORIZONS) - 1], order[len(HORIZONS) - 1]
     for other in (shuffled, samples.sort("horizon"), samples[order]):
         assert point_statistics(other, VANISH, EXPLODE).equals(point_statistics(samples, VANISH, EXPLODE))
+
+
+def test_blocks_joined_are_the_samples_as_a_whole(mixed):
+    samples = samples_of(mixed, HORIZONS)
+    blocks = samples.partition_by("block", maintain_order=True)
+    assert len(blocks) > 3
+    whole = joined((rectangle(block) for block in blocks), len(mixed))
+    for group in (1, 4):
+        wanted = point_statistics(samples, VANISH, EXPLODE, group=group)
+        assert point_statistics(whole, VANISH, EXPLODE, group=group).equals(wanted)
+    with pytest.raises(ValueError, match="0123456789ab: its blocks are of other points or horizons"):
+        joined([rectangle(blocks[0]), rectangle(samples_of(mixed[:, :3], HORIZONS[:3]))], 400)
+    with pytest.raises(ValueError, match="64 of 65 replicates are there"):
+        joined([rectangle(blocks[0])], 65)
 
 
 def test_float32_log_norms_and_text_columns_are_as_good(mixed):

@@ -10,6 +10,8 @@ import yaml
 from studies import ROOT, command, samples_digest, shard_files, small, snakemake, study_of, write
 
 import rnnmc
+from rnnmc.fanout import expected_seconds
+from rnnmc.workflow import CHUNK_SECONDS, MOST_OF_A_CHUNK, chunks
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,27 @@ def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
     statistics = pl.read_parquet(results / "statistics.parquet")
     assert statistics.height == 4 * 3 * 2
     assert pl.read_csv(results / "statistics.csv").height == statistics.height
+    assert len(list((results / "chunks").iterdir())) == 1, "points of a moment share a job"
+    assert len(list(results.glob("samples/*/*/_manifest.json"))) == 4
     assert not list(results.rglob("*.part"))
     assert not list(results.rglob("*.running"))
+
+
+def test_small_points_share_a_job_and_a_large_one_has_its_own() -> None:
+    gains = [0.5 + i / 2000 for i in range(2000)]
+    small_ones = {"cell": "tanh", "width": 2, "init": {"recurrent": {"gaussian": gains}}}
+    large = {"cell": "lstm", "width": [64, 128], "replicates": 10**6}
+    points = study_of(small(points=[large, small_ones])).points
+    together = list(chunks(points))
+    assert [planned for chunk in together for planned in chunk] == list(points)
+    assert [len(chunk) for chunk in together[:2]] == [1, 1]
+    assert max(len(chunk) for chunk in together) <= MOST_OF_A_CHUNK
+    seconds = [sum(expected_seconds(one.point, one.replicates) for one in chunk) for chunk in together]
+    assert all(
+        total >= CHUNK_SECONDS or len(chunk) == MOST_OF_A_CHUNK
+        for total, chunk in zip(seconds[:-1], together[:-1], strict=True)
+    )
+    assert len(together) < 20
 
 
 def test_the_study_as_it_ran_gives_the_same_design_points_again(workplace: Path) -> None:

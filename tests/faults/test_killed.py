@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -20,13 +21,15 @@ from studies import (
     sample_here,
     samples_digest,
     shard_files,
+    small,
     snakemake,
     study_of,
     write,
 )
 
-from rnnmc import pipeline
+from rnnmc import fanout, pipeline
 from rnnmc.cluster import connected
+from rnnmc.errors import RunError
 from rnnmc.fanout import Done
 
 STUDY = study_of(long())
@@ -44,18 +47,22 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sample_here(STUDY, tmp_path_factory.mktemp("undisturbed"))
 
 
+@pytest.mark.parametrize("task_seconds", [0, math.inf], ids=["a task a block", "one task"])
 def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_samples(
-    tmp_path: Path, undisturbed: str
+    task_seconds: float, tmp_path: Path, undisturbed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fanout, "TASK_SECONDS", task_seconds)
     pipeline.plan(STUDY, tmp_path)
     jobs = pipeline.jobs_missing(tmp_path, STUDY.points)
     assert len(jobs) >= 6
     killed: list[int] = []
+    finished: dict[Path, int] = {}
 
     def kill_one_worker(_: Done) -> None:
         """After the first block: another is being computed then; end the process that does."""
         if not killed:
             wait_for(lambda: list(tmp_path.rglob("*.running")))
+            finished.update(shard_files(tmp_path))
             for mark in tmp_path.rglob("*.running"):
                 with contextlib.suppress(OSError, ValueError):
                     pid = int(mark.read_text())
@@ -66,7 +73,30 @@ def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_sample
     with connected(cpus=2) as cluster:
         pipeline.sample(tmp_path, jobs, cluster, "cpu", kill_one_worker)
     assert killed
+    assert finished
+    after = shard_files(tmp_path)
+    assert {path: after[path] for path in finished} == finished, "a finished block was computed twice"
     assert samples_digest(tmp_path) == undisturbed
+
+
+def test_a_block_that_kills_every_worker_is_named_and_stops_no_other_of_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "TASK_SECONDS", math.inf)
+    (tmp_path / "deadly.py").write_text(
+        "import os, rnnmc\nclass C(rnnmc.Cell):\n name = 'c'; gates = ('hidden',)\n"
+        " def step(self, w, d, s):\n  if os.environ['SPARED'] != str(os.getpid()): os._exit(1)\n  return s\nc = C()\n"
+    )
+    monkeypatch.setenv("SPARED", str(os.getpid()))
+    monkeypatch.chdir(tmp_path)
+    entry = {"cell": ["tanh", "deadly:c", "relu"], "width": 2, "init": "pytorch"}
+    study = study_of(small(points=[entry]))
+    pipeline.plan(study, tmp_path)
+    with connected(cpus=1) as cluster, pytest.raises(RunError, match="its worker died 4 times") as told:
+        pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points), cluster, "cpu")
+    assert str(told.value).startswith("deadly:c n=2")
+    assert "more)" not in str(told.value)
+    assert {path.parent.parent.name for path in shard_files(tmp_path)} == {"cell=tanh", "cell=relu"}
 
 
 def test_snakemake_killed_in_the_middle_goes_on_with_what_is_there(tmp_path: Path, undisturbed: str) -> None:

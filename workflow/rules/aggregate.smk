@@ -4,7 +4,7 @@
 rule aggregate:
     input:
         f"{study_run.directory}/points.parquet",
-        study_run.manifests,
+        study_run.sampled,
     output:
         report(
             f"{study_run.directory}/statistics.csv",

@@ -1,4 +1,4 @@
-# From the study file to shards: what is planned, and one sampling job for each design point.
+# From the study file to shards: what is planned, and one sampling job for each chunk of design points.
 
 
 rule plan:
@@ -16,21 +16,21 @@ rule plan:
         study_run.plan()
 
 
-# Shards are not declared: Snakemake removes the declared outputs of a job that fails, and a finished block must stay.
-# The manifest says that all of them are there. `ancient`: what a point is, its key and params say, not a file's time.
+# Shards and manifests are not declared: Snakemake removes the declared outputs of a job that fails, and a finished
+# block must stay. The marker says that all of a chunk are there. `ancient`: what a chunk is to leave, its name says.
 rule sample:
     input:
         ancient(f"{study_run.directory}/points.parquet"),
     output:
-        f"{study_run.directory}/samples/cell={{cell}}/{{key}}/_manifest.json",
+        touch(study_run.marker("{chunk}")),
     params:
         directory=lambda wildcards, input: Path(input[0]).parent,
-        wanted=lambda wildcards: study_run.wanted[wildcards.key],
+        points=lambda wildcards: study_run.keys[wildcards.chunk],
         device=study_run.device,
     log:
-        f"{study_run.directory}/logs/sample/{{cell}}/{{key}}.log",
+        f"{study_run.directory}/logs/sample/{{chunk}}.log",
     conda:
         "../../environment.yml"
     threads: 1  # a light driver; in a cluster's job without RAY_ADDRESS, the CPUs of its own Ray
     shell:
-        "rnnmc sample {params.directory} {wildcards.key} --device {params.device} --cpus {threads} 2> {log}"
+        "rnnmc sample {params.directory} {params.points} --device {params.device} --cpus {threads} 2> {log}"

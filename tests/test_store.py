@@ -1,0 +1,111 @@
+"""Shards by name and by content: what is said of them without reading, and that a digest is of numbers alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from studies import sample_here, shard_files, small, study_of
+
+from rnnmc import pipeline
+from rnnmc.aggregation import aggregate
+from rnnmc.block import run_block
+from rnnmc.places import Place, manifest, manifest_path
+from rnnmc.planning import status_table
+from rnnmc.store import (
+    BEFORE_ERRORS,
+    DamagedShard,
+    absent,
+    complete,
+    read_shard,
+    samples_digest,
+    shard_path,
+    write_shard,
+)
+from rnnmc.study import Thresholds
+
+STUDY = study_of(small(points=[{"cell": "relu", "width": [1, 2]}]))
+POINT = STUDY.points[0].point
+
+
+def test_a_digest_is_of_the_numbers_and_not_of_how_they_lie_in_memory_or_in_a_file(tmp_path: Path) -> None:
+    whole, few = run_block(POINT, 0, 300), run_block(POINT, 0, 100)
+    path = write_shard(tmp_path, POINT, 0, whole, {})
+    shard = read_shard(path, POINT.key)
+    assert shard.digest(300) == shard.digest(10**6) == shard.facts["samples"] == samples_digest(whole)
+    assert samples_digest(shard.table) == samples_digest(whole)
+    assert shard.digest(100) == samples_digest(few) != samples_digest(whole)
+    pieces = pa.concat_tables([whole.slice(0, 7), whole.slice(7)])
+    assert samples_digest(pieces) == samples_digest(whole)
+    other = whole.take([1, 0, *range(2, whole.num_rows)])
+    assert samples_digest(other) != samples_digest(whole)
+
+
+def test_a_study_of_fewer_replicates_has_the_digest_of_these_however_many_lie_there(tmp_path: Path) -> None:
+    few = study_of(small(points=[{"cell": "relu", "width": [1, 2]}], replicates=100))
+    digest = sample_here(few, tmp_path / "few")
+    sample_here(STUDY, tmp_path / "many")
+    pipeline.plan(few, tmp_path / "many")
+    assert pipeline.verify(tmp_path / "many").digest == digest
+
+
+def test_proving_a_shard_decodes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = sample_here(STUDY, tmp_path)
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("decoded"))
+    assert pipeline.verify(tmp_path).digest == digest
+    assert not pipeline.jobs_missing(tmp_path, STUDY.points)
+
+
+def test_status_asks_for_no_shard_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample_here(STUDY, tmp_path)
+    lost = shard_path(tmp_path, POINT, 0)
+    lost.unlink()
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: pytest.fail("asked"))
+    table = status_table(tmp_path)
+    columns = {str(column.header): list(column.cells) for column in table.columns}
+    assert (columns["done"], columns["missing"]) == (["0", "1", "1"], ["1", "0", "1"])
+
+
+def test_a_point_is_complete_while_its_manifest_says_what_is_wanted_and_its_shards_are_there(tmp_path: Path) -> None:
+    pipeline.plan(STUDY, tmp_path)
+    place, thresholds = Place.of(STUDY.points[0]), Thresholds()
+    assert not complete(tmp_path, place, thresholds)
+    pipeline.sample_all(tmp_path, STUDY.points, thresholds, None, "cpu")
+    assert complete(tmp_path, place, thresholds)
+    assert complete(tmp_path, place, Thresholds(vanish=0.1)), "thresholds decide nothing without a half-width"
+    more = Place.of(study_of(small(points=[{"cell": "relu", "width": 1}], replicates=301)).points[0])
+    assert not complete(tmp_path, more, thresholds)
+    path = manifest_path(tmp_path, place)
+    said = path.read_text()
+    for text in ("", "{}", "[]", json.dumps(manifest(tmp_path, place) | {"wanted": None})):
+        path.write_text(text)
+        assert not complete(tmp_path, place, thresholds)
+    path.write_text(said)
+    shard_path(tmp_path, POINT, 0).unlink()
+    assert absent(tmp_path, place) == [0]
+    assert not complete(tmp_path, place, thresholds)
+
+
+def test_a_shard_that_was_damaged_after_its_point_was_complete_is_found_when_it_is_aggregated(tmp_path: Path) -> None:
+    pipeline.plan(STUDY, tmp_path)
+    pipeline.sample_all(tmp_path, STUDY.points, Thresholds(), None, "cpu")
+    path = next(iter(shard_files(tmp_path)))
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    assert not pipeline.jobs_missing(tmp_path, STUDY.points), "a complete point is not read before it is aggregated"
+    with pytest.raises(DamagedShard, match=path.name):
+        aggregate(tmp_path, Thresholds(), "wilson")
+
+
+def test_shards_of_before_there_were_columns_of_errors_are_as_good(tmp_path: Path) -> None:
+    sample_here(STUDY, tmp_path)
+    before = aggregate(tmp_path, Thresholds(), "wilson")
+    path = shard_path(tmp_path, POINT, 0)
+    table = read_shard(path, POINT.key).table.select(BEFORE_ERRORS.names)
+    path.unlink()
+    write_shard(tmp_path, POINT, 0, table, {})
+    assert aggregate(tmp_path, Thresholds(), "wilson").equals(before)
