@@ -67,9 +67,9 @@ def expected_seconds(point: DesignPoint, replicates: int) -> float:
     return block_seconds(point, -(-replicates // cut.tile) * cut.tile) + STORING_SECONDS * -(-replicates // cut.block)
 
 
-def batches(jobs: Sequence[Job]) -> Iterator[list[Task]]:
-    """The jobs in their order, as many together as take TASK_SECONDS."""
-    batch, seconds = [], 0.0
+def batches(jobs: Sequence[Job], slots: int = 1) -> Iterator[list[Task]]:
+    """The jobs in their order, as many together as take TASK_SECONDS, or fewer where `slots` would else stand idle."""
+    tasks, seconds = [], []
     for _, of_point in itertools.groupby(jobs, lambda job: id(job.point)):
         first = next(of_point)
         point = first.point
@@ -77,13 +77,15 @@ def batches(jobs: Sequence[Job]) -> Iterator[list[Task]]:
         said: dict[str, Any] = {"key": point.key, "label": point.label, "cell": point.cell, "width": str(point.width)}
         said["written"] = point.written()
         for job in (first, *of_point):
-            batch.append(Task(said, *job[1:]))
-            seconds += cost(job.replicates)
-            if seconds >= TASK_SECONDS:
-                yield batch
-                batch, seconds = [], 0.0
-    if batch:
-        yield batch
+            tasks.append(Task(said, *job[1:]))
+            seconds.append(cost(job.replicates))
+    enough = min(TASK_SECONDS, sum(seconds) / (slots * IN_FLIGHT_PER_SLOT))
+    begin = together = 0
+    for end, one in enumerate(seconds, 1):
+        together += one
+        if together >= enough or end == len(tasks):
+            yield tasks[begin:end]
+            begin, together = end, 0
 
 
 @dataclass(frozen=True)
@@ -343,7 +345,7 @@ def fan_out(cluster: Cluster, jobs: Sequence[Job], directory: Path | None, devic
     stream = (
         _dispatcher(cluster)
         .sample.options(num_returns="streaming")
-        .remote(list(batches(jobs)), where, choose_device(device, cluster), source_facts())
+        .remote(list(batches(jobs, cluster.cpus)), where, choose_device(device, cluster), source_facts())
     )
     try:
         for reference in stream:

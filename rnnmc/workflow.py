@@ -46,6 +46,7 @@ class Run:
         self.device = "auto"
         try:
             self.study = self._study(config, workflow)
+            every = [[Place.of(planned) for planned in chunk] for chunk in chunks(self.study.points)]
         except UsageError as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(2)
@@ -53,8 +54,8 @@ class Run:
         self.written = self.study.written()
         self.fingerprint = json.dumps(self.written, sort_keys=True)
         self.keys: dict[str, str] = {}  # name of a chunk -> the keys of its design points, with commas between
-        for chunk in chunks(self.study.points):
-            self._add([Place.of(planned) for planned in chunk], workflow.is_main_process)
+        for chunk in every:
+            self._add(chunk, workflow.is_main_process)
         self.sampled = [self.marker(name) for name in self.keys]
         self.workflow = workflow
         # jobs find this environment's `rnnmc` though nobody has activated it

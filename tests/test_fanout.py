@@ -68,6 +68,9 @@ def test_small_blocks_share_a_task_of_about_a_second_and_large_ones_have_one_eac
     cost = [expected_seconds(job.point, job.replicates) for job in jobs[: len(together[0])]]
     assert sum(cost[:-1]) < TASK_SECONDS <= sum(cost)
     assert len(together) < len(jobs) / 5
+    few = jobs[:40]
+    assert 10 <= len(list(batches(few, 10))) <= 20, "no slot stands idle while another has many"
+    assert len(list(batches(few, 1))) == 2
     monkeypatch.setattr(fanout, "TASK_SECONDS", 0)
     assert {len(batch) for batch in batches(jobs)} == {1}
 

@@ -42,6 +42,12 @@ def wait_for(what: Callable[[], object], seconds: float = SECONDS) -> None:
         time.sleep(0.02)
 
 
+def in_tasks_of(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all blocks share a task, or none."""
+    monkeypatch.setattr(fanout, "TASK_SECONDS", seconds)
+    monkeypatch.setattr(fanout, "IN_FLIGHT_PER_SLOT", 1e-6)  # as if there were always work enough for all slots
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sample_here(STUDY, tmp_path_factory.mktemp("undisturbed"))
@@ -51,7 +57,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_samples(
     task_seconds: float, tmp_path: Path, undisturbed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "TASK_SECONDS", task_seconds)
+    in_tasks_of(task_seconds, monkeypatch)
     pipeline.plan(STUDY, tmp_path)
     jobs = pipeline.jobs_missing(tmp_path, STUDY.points)
     assert len(jobs) >= 6
@@ -82,7 +88,7 @@ def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_sample
 def test_a_block_that_kills_every_worker_is_named_and_stops_no_other_of_its_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "TASK_SECONDS", math.inf)
+    in_tasks_of(math.inf, monkeypatch)
     (tmp_path / "deadly.py").write_text(
         "import os, rnnmc\nclass C(rnnmc.Cell):\n name = 'c'; gates = ('hidden',)\n"
         " def step(self, w, d, s):\n  if os.environ['SPARED'] != str(os.getpid()): os._exit(1)\n  return s\nc = C()\n"
