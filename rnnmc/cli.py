@@ -199,23 +199,24 @@ def plan(study_file: StudyFile) -> None:
 
 
 @app.command(hidden=True)
-def sample(directory: Folder, key: str, device: Device = "auto", cpus: int | None = None) -> None:
-    """Sample one design point of a planned study over Ray: a job of the workflow."""
+def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
+    """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
     from rnnmc import pipeline
     from rnnmc.cluster import connected
     from rnnmc.places import planned_points
     from rnnmc.progress import progress
     from rnnmc.study import Thresholds
 
-    points = planned_points(directory, {key})
+    points = planned_points(directory, set(keys.split(",")))
     thresholds = Thresholds.checked(**pipeline.study_said(directory)["thresholds"])
     jobs = pipeline.jobs_missing(directory, points, thresholds)
+    title = points[0].point.label + (f" and {len(points) - 1} more" if len(points) > 1 else "")
     if not jobs:
         pipeline.sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
         return
     with (
         connected(cpus=cpus) as cluster,
-        progress(points[0].point.label, pipeline.replicates_of(jobs, points)) as report,
+        progress(title, pipeline.replicates_of(jobs, points)) as report,
     ):
         pipeline.sample_all(directory, points, thresholds, cluster, known_device(device), report, jobs)
 

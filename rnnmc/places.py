@@ -210,11 +210,7 @@ def decided(directory: Path, place: Place) -> int | None:
 
 
 def planned_points(directory: Path, keys: set[str]) -> list[PlannedPoint]:
-    """The planned points of a study folder with these keys, in plan order. Raises UsageError where one is not there.
-
-    One of `keys` may be several, with commas between.
-    """
-    keys = {key for said in keys for key in said.split(",")}
+    """The planned points of a study folder with these keys, in plan order. Raises UsageError where one is not there."""
     rows = [row for row in _rows(directory) if row["point"] in keys]
     strange = keys - {row["point"] for row in rows}
     if strange:

@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 DRAWS = 20_000  # of the largest deviation over horizons: at level 0.95 a critical value is known to about 0.01
+AT_ONCE = 400  # of these draws: what is made of them stays in the cache, and BLAS on one thread
 SEED = 7888
 FEWEST = 20  # draws beyond a critical value, below which Bonferroni's is taken instead
 
@@ -60,14 +61,24 @@ def shares(flags: Sequence[Flags], group: int = 1) -> Shares:
         if not count[event].any() or draws == 1:
             continue
         # In whole numbers, so that a weight draw that is like all the others deviates by exactly zero.
-        deviation = replicates * sums_by_draw(flag, group) - count[event] * size
-        squares = deviation.T @ deviation
+        if group == 1:
+            squares = replicates * (replicates * _both(flag) - np.outer(count[event], count[event]))
+        else:
+            deviation = replicates * sums_by_draw(flag, group) - count[event] * size
+            squares = deviation.T @ deviation
         covariance[event] = squares * draws / (draws - 1) / float(replicates) ** 4
         if group > 1:
             square = np.maximum(squares.diagonal(), 1)
             kurtosis = draws * (deviation**4).sum(axis=0) / square**2
             freedom[event] = np.minimum(draws - 1, 2 * draws / np.maximum(kurtosis - 1, 1e-9))
     return Shares(count, covariance, freedom, replicates, draws)
+
+
+def _both(flag: Flags) -> Floats:
+    """How many replicates have the event at both of two horizons, (horizons, horizons), by counting bits."""
+    bits = np.packbits(np.ascontiguousarray(flag.T), axis=1)
+    words = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 8))).view(np.uint64)
+    return np.array([np.bitwise_count(words & row).sum(axis=1) for row in words], dtype=np.float64)
 
 
 def effective_number(found: Shares, tail: ArrayLike, kind: str) -> Floats:
@@ -143,8 +154,8 @@ def simultaneous_tail(covariance: Floats, tail: float) -> float:
     values, vectors = np.linalg.eigh(correlation)
     # The symmetric root is the one that last bits of the data cannot turn, however alike two horizons are.
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    errors = root.astype(np.float32) @ _normals(len(deviation))[: len(varying)]
-    largest = np.abs(errors, out=errors).max(axis=0)
+    errors = root.astype(np.float32) @ _normals(len(deviation))[:, : len(varying)]
+    largest = np.abs(errors, out=errors).max(axis=1).ravel()
     rank = int(np.ceil((1 - 2 * tail) * DRAWS)) - 1
     critical = float(np.partition(largest, rank)[rank])
     return float(np.clip(ndtr(-critical), bonferroni, tail))
@@ -152,4 +163,6 @@ def simultaneous_tail(covariance: Floats, tail: float) -> float:
 
 @lru_cache(maxsize=2)
 def _normals(horizons: int) -> NDArray[np.float32]:
-    return np.random.default_rng(SEED).standard_normal((horizons, DRAWS), dtype=np.float32)
+    """(DRAWS / AT_ONCE, horizons, AT_ONCE)."""
+    normals = np.random.default_rng(SEED).standard_normal((horizons, DRAWS), dtype=np.float32)
+    return np.ascontiguousarray(normals.reshape(horizons, -1, AT_ONCE).swapaxes(0, 1))
