@@ -138,17 +138,27 @@ def advanced(
     """(the chain one step on, the push of that step)."""
     state, push = cell.linearise(weights, drive, now.state)
     exponent, finite, resolved = now.exponent, now.finite, now.resolved
-    if not cell.bounded:  # what becomes of the state once the chain is exactly zero changes it no more
-        size = size_of(layout, state)
-        finite = finite & (size.isfinite() | (size_of(layout, now.directions) == 0))
-        if cell.can_die:  # a state that underflows to zero would kill a chain that lives
-            resolved = resolved & ((size == 0) | is_resolved(size))
+    if not cell.bounded:
+        gone = size_of(layout, now.directions) == 0
+        finite, resolved = judged(cell, size_of(layout, state), gone, finite, resolved)
     directions = push(now.directions)
     size = size_of(layout, directions)
     if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
         resolved = resolved & (is_resolved(size) | (cell.can_die & (size == 0)))
         directions, exponent = rescaled(directions, size, exponent)
     return Carried(state, directions, exponent, finite, resolved), push
+
+
+def judged(cell: Cell, size: Tensor, gone: Tensor, finite: Tensor, resolved: Tensor) -> tuple[Tensor, Tensor]:
+    """(finite, resolved) once the state of a cell without a bound has made a step; all shaped alike.
+
+    size: largest absolute entry of the new state. gone: whether the chain was exactly zero before: what becomes of the
+    state then changes it no more.
+    """
+    finite = finite & (size.isfinite() | gone)
+    if cell.can_die:  # a state that underflows to zero would kill a chain that lives
+        resolved = resolved & ((size == 0) | is_resolved(size))
+    return finite, resolved
 
 
 def identity_directions(cell: Cell, layout: Layout, state: State) -> State:

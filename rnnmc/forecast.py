@@ -74,7 +74,8 @@ def costs(points: Sequence[PlannedPoint]) -> list[Cost]:
 
 def _kind(point: DesignPoint) -> Kind:
     drawn = (point.weights, point.dtype, point.drive.name, point.drive.dimension)
-    return (point.cell, point.width, *drawn, point.observables, partition(point).tile, partition(point).kernel)
+    cut = partition(point)
+    return (point.cell, point.width, *drawn, point.observables, cut.tile, cut.kernel)
 
 
 def _cost(planned: PlannedPoint, chain: float, looking: dict[str, float]) -> Cost:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from rnnmc.cells import cell as cell_of
-from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.kernels.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program, Untraceable, traced
 from rnnmc.study import DesignPoint
 
@@ -83,9 +82,11 @@ def kernel_of(point: DesignPoint) -> str:
 
 def _is_drawn_as_seen(point: DesignPoint) -> bool:
     """Whether untied matrices are Gaussian, wide, and what is seen of them on the way forward can be kept."""
-    laws = point.init.laws(point.cell_object, point.width, point.drive.dimension)["recurrent"].values()
-    gaussian = all(isinstance(law, Gaussian) and not law.modifiers() for law in laws)
-    return gaussian and point.width >= CONDITIONAL_FROM_WIDTH and seen_bytes(point) <= CONDITIONAL_BYTES
+    if point.width < CONDITIONAL_FROM_WIDTH or seen_bytes(point) > CONDITIONAL_BYTES:
+        return False
+    from rnnmc.kernels.conditional_chain import applies  # needs torch, which takes a second that few plans need
+
+    return applies(point)
 
 
 def seen_bytes(point: DesignPoint) -> float:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
-from rnnmc.chain import State, is_resolved, size_of
+from rnnmc.chain import State, judged, size_of
 from rnnmc.draws import Draws
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.kernels.conditional import ConditionalMatrices, normals
@@ -80,6 +81,7 @@ def applies(point: DesignPoint) -> bool:
     return matrices and gaussian and _has_record(cell)
 
 
+@cache
 def _has_record(cell: Cell) -> bool:
     """Whether the cell does to matrices and directions only what has a record, tried on one step of two units."""
     row = torch.zeros(1, 1, 2)
@@ -156,9 +158,7 @@ class _Soundness:
         """After a step of the state, before the directions follow."""
         if not self.cell.bounded:
             size = size_of(self.layout, state)
-            self.finite = self.finite & (size.isfinite() | (before.size == 0))
-            if self.cell.can_die:
-                self.resolved = self.resolved & ((size == 0) | is_resolved(size))
+            self.finite, self.resolved = judged(self.cell, size, before.size == 0, self.finite, self.resolved)
 
     def see_rows(self, carried: Carried) -> None:
         """After a step of the directions."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.chain import Moment, follow, is_resolved
+from rnnmc.chain import Moment, follow, judged
 from rnnmc.kernels.wide_path import Path
 from rnnmc.kernels.wide_subspace import LOG_TWO, Subspace
 from rnnmc.kernels.wide_sweeps import Carried, Image, backward, forward
@@ -105,10 +105,8 @@ def _first_sweep(path: Path, horizons: Sequence[int]) -> dict[int, Subspace]:
     finite = resolved = torch.ones(len(rows), 1, 1, dtype=torch.bool, device=rows.device)
     known: dict[int, Subspace] = {}
     for step in path.forward(horizons[-1]):
-        if step.state_size is not None:  # as in rnnmc.chain
-            finite = finite & (step.state_size.isfinite() | carried.nothing_left())
-            if path.cell.can_die:
-                resolved = resolved & ((step.state_size == 0) | is_resolved(step.state_size))
+        if step.state_size is not None:
+            finite, resolved = judged(path.cell, step.state_size, carried.nothing_left(), finite, resolved)
         carried.through(step.factors.times)
         if step.number == horizons[len(known)]:
             count = counts[len(known)]
