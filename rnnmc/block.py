@@ -12,11 +12,13 @@ import pyarrow as pa
 from rnnmc.errors import UsageError
 from rnnmc.kernels.choice import (
     CONDITIONAL,
+    CONDITIONAL_BYTES,
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
     kernel_of,
     plain_kernel,
     replicate_seconds,
+    seen_bytes,
 )
 from rnnmc.norms import MEASURES, STATUS
 from rnnmc.observables.observable import KEYS, Observable, Watch
@@ -74,6 +76,8 @@ def partition(point: DesignPoint) -> Partition:
         )
     if few := ROWS_OF_UNITS.get(kernel):  # their rows are few, and more replicates share the calls
         tile = max(1, few // point.width)
+    if kernel == CONDITIONAL:  # what a tile keeps of its matrices must fit together
+        tile = min(tile, int(CONDITIONAL_BYTES / seen_bytes(point)))
     tile = max(1, tile // group) * group  # replicates of one weight draw run together
     a_replicate = replicate_seconds(point, kernel)
     stored = SHARD_BYTES / (BYTES_A_ROW * len(point.horizons))

@@ -8,6 +8,7 @@ import pytest
 
 from rnnmc.block import ERRORS, partition, run_block
 from rnnmc.errors import UsageError
+from rnnmc.kernels.choice import CONDITIONAL_BYTES, seen_bytes
 from rnnmc.statistics import point_statistics
 from rnnmc.study import DesignPoint
 
@@ -46,3 +47,10 @@ def test_what_needs_whole_matrices_is_refused_where_there_are_none():
     seen = point(width=20_000, weights="untied", horizons=[3], observables=["terms"], cell="lstm")
     with pytest.raises(UsageError, match="never formed; leave it out, or give a width below"):
         partition(seen)
+
+
+def test_a_tile_of_untied_matrices_keeps_no_more_than_one_replicate_may():
+    long = point(width=2048, weights="untied", horizons=[2000], cell="lstm")
+    assert partition(long).kernel == "conditional draw"
+    assert partition(long).tile * seen_bytes(long) <= CONDITIONAL_BYTES
+    assert partition(point(width=2048, weights="untied", horizons=[10])).tile == 4
