@@ -5,6 +5,8 @@ CONFIG ?= config/default.yaml
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 TESTS ?=
 BENCH ?=
+SCALE ?=
+STUDIES := article atlas phase horizon width
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,17 +15,17 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test bench validate lint format docs schema lock clean
+.PHONY: help install study test bench validate findings dataset lint format docs schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) TESTS=$(TESTS) BENCH=$(BENCH)"
+	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) SCALE=$(SCALE) TESTS=$(TESTS) BENCH=$(BENCH)"
 
 install: $(VENV)/.installed ## create .venv from requirements.lock
 
-study: install ## run a study, then print its table and the path of its report; CONFIG=config/x.yaml JOBS=8
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile $(CONFIG)
+study: install ## run a study, then print its table and the path of its report; CONFIG=config/x.yaml JOBS=8 SCALE=0.1
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile $(CONFIG) $(if $(SCALE),--config scale=$(SCALE))
 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
@@ -35,6 +37,12 @@ validate: install ## run the studies behind docs/validation.md and write its tab
 	@for study in oracle spectrum paths validation; do \
 	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile config/$$study.yaml || exit 1; done
 	@$(BIN)/python benchmarks/validate.py
+
+findings: install ## write docs/findings.md anew from the results of the studies article, atlas, phase, horizon and width
+	@$(BIN)/python docs/findings.py
+
+dataset: install ## write results/dataset: statistics of these studies, samples of article, ready to publish
+	@$(BIN)/rnnmc dataset $(STUDIES:%=results/%) --samples results/article --out results/dataset
 
 lint: install ## check style, format and types
 	@$(BIN)/ruff check --quiet .

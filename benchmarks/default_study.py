@@ -58,10 +58,10 @@ from rnnmc.block import partition
 from rnnmc.kernels.run import made_by
 from rnnmc.study import load_study
 points = [planned.point for planned in load_study(sys.argv[1]).points]
-wanted = {(partition(one).kernel, one.cell, one.width, one.dtype) for one in points}
+wanted = {(partition(one).kernel, one.cell, one.width, one.dtype): one for one in points}
 begin = time.perf_counter()
-for one in wanted:
-    made_by(*one)
+for one in wanted.values():
+    made_by(one, "cpu")
 print(json.dumps({"seconds": time.perf_counter() - begin, "kernels": len(wanted)}))
 """
 FORECAST = """

@@ -1,8 +1,10 @@
 """What Ray adds to blocks of about a second, and how two workers compare with one.
 
-Blocks of one design point, about a second each, are fanned out as in a study, shards written, over a local Ray with one
-worker and then with two; the workers have imported everything before. Cost: wall time times workers over the sum of the
-seconds that the blocks took within the workers, less one. The speed-up is in blocks a second.
+Blocks of one design point, about a second each, are fanned out as in a study, shards written, over a local Ray with
+one worker and then with two; the workers have imported everything before. Some blocks, and then four times as many:
+cost is what the wall time times workers has grown by over what the seconds of the blocks within the workers have
+grown by, less one; and to begin is what remains for no block at all, which a job of the workflow pays once. The
+speed-up is in blocks a second.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from rnnmc.fanout import Done, Job, fan_out
 
 CELL, WIDTH = "lstm", 16
 BLOCK_SECONDS = 1.0
-BLOCKS, BLOCKS_IF_QUICK = 12, 4  # of one worker; two take twice as many
+BLOCKS, BLOCKS_IF_QUICK = 4, 2  # of one worker, and four times as many; two take twice as many
 WARM_UP = 4  # tiny blocks a worker
 
 
@@ -36,7 +38,7 @@ def measure(choice: Choice, tell: Callable[[str], None]) -> dict[str, Any]:
     blocks = BLOCKS_IF_QUICK if choice.quick else BLOCKS
     rows = []
     for workers in range(1, min(2, own_cpus()) + 1):
-        tell(f"Ray: {blocks * workers} blocks of about a second over {workers} workers")
+        tell(f"Ray: {5 * blocks * workers} blocks of about a second over {workers} workers")
         rows.append(_fanned_out(point, min(replicates, partition(point).block), blocks * workers, workers))
     return {"rows": rows, "speed_up": rows[-1]["blocks_a_second"] / rows[0]["blocks_a_second"]}
 
@@ -57,25 +59,36 @@ def _fanned_out(point: Any, replicates: int, blocks: int, workers: int) -> dict[
             started = time.perf_counter() - begin
             warm = WARM_UP * workers
             sample(0, warm, 1)
-            begin = time.perf_counter()
-            done = sample(warm, warm + blocks, replicates)
-            wall = time.perf_counter() - begin
-    if wrong := [one.error for one in done if one.error]:
+            walls, done = [], []
+            for first, last in ((warm, warm + blocks), (warm + blocks, warm + 5 * blocks)):
+                begin = time.perf_counter()
+                done.append(sample(first, last, replicates))
+                walls.append(time.perf_counter() - begin)
+    if wrong := [one.error for some in done for one in some if one.error]:
         raise SystemExit(wrong[0])
-    within = [one.seconds for one in done]
+    few, many = (sum(one.seconds for one in some) for some in done)
+    a_block = (walls[1] - walls[0]) / (3 * blocks)
     return {
         "workers": workers,
         "ray_start_seconds": started,
-        "block_seconds": measured(within),
-        "wall_seconds": wall,
-        "blocks_a_second": blocks / wall,
-        "cost": wall * workers / sum(within) - 1,
+        "block_seconds": measured([one.seconds for one in done[1]]),
+        "begin_seconds": walls[0] - blocks * a_block,
+        "blocks_a_second": 1 / a_block,
+        "cost": (walls[1] - walls[0]) * workers / (many - few) - 1,
     }
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
     """A row for each number of workers."""
-    head = ("workers", "a block", "blocks a second", "against one worker", "cost of a block", "start of Ray")
+    head = (
+        "workers",
+        "a block",
+        "blocks a second",
+        "against one worker",
+        "cost of a block",
+        "to begin",
+        "start of Ray",
+    )
     rows = [
         [
             str(row["workers"]),
@@ -83,6 +96,7 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
             number(row["blocks_a_second"]),
             number(row["blocks_a_second"] / found["rows"][0]["blocks_a_second"]),
             percent(row["cost"]),
+            number(row["begin_seconds"], "s"),
             number(row["ray_start_seconds"], "s"),
         ]
         for row in found["rows"]

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnmc.analyses import analysed, analyses
+from rnnmc.claims import decide, verdicts
 from rnnmc.files import write_whole
 from rnnmc.first_passage import first_passage
 from rnnmc.observables import observables
@@ -25,15 +27,18 @@ from rnnmc.variance_split import variance_split
 if TYPE_CHECKING:
     import polars as pl
 
-STATISTICS, ORACLES = "statistics", "oracles"
-OTHERS = ("first-passage", "variance", ORACLES, "coverage")
+STATISTICS, ORACLES, CLAIMS, VERDICTS = "statistics", "oracles", "claims", "verdicts"
+OTHERS = ("first-passage", "variance", ORACLES, "coverage", CLAIMS, VERDICTS)
 
 
-def aggregate(directory: Path, thresholds: Thresholds, interval: str, oracles: bool = False) -> pl.DataFrame:
+def aggregate(
+    directory: Path, thresholds: Thresholds, interval: str, oracles: bool = False, claims: bool = False
+) -> pl.DataFrame:
     """Statistics of every planned point, left as statistics.parquet and statistics.csv, with theory beside them.
 
-    Beside them first-passage, variance (of nested designs), statistics-<observable>, and with `oracles` (one row for
-    each cell that an exact law judges) and coverage (their sum), each as Parquet and CSV.
+    Beside them first-passage, variance (of nested designs), statistics-<observable>, and the tables of every analysis
+    for which the study has the points; with `oracles` also oracles (one row for each cell that an exact law judges) and
+    coverage (their sum), with `claims` claims (one row a claim and condition) and verdicts; each as Parquet and CSV.
     """
     import polars as pl
 
@@ -49,6 +54,11 @@ def aggregate(directory: Path, thresholds: Thresholds, interval: str, oracles: b
     tables["first-passage"] = first_passage(tables[STATISTICS])
     if ORACLES in tables:
         tables["coverage"] = coverage(tables[ORACLES])
+    points = pl.read_parquet(directory / "points.parquet")
+    tables |= analysed(points, tables[STATISTICS])
+    if claims:
+        tables[CLAIMS] = decide(points, tables)
+        tables[VERDICTS] = verdicts(tables[CLAIMS])
     for name, table in tables.items():
         _write(directory, name, table)
     for name in _ours() - tables.keys():  # of an earlier form of the study
@@ -67,7 +77,7 @@ def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
 
 def _ours() -> set[str]:
     """The names of all tables that `aggregate` may leave."""
-    return {STATISTICS, *OTHERS, *(f"{STATISTICS}-{name}" for name in observables())}
+    return {STATISTICS, *OTHERS, *analyses(), *(f"{STATISTICS}-{name}" for name in observables())}
 
 
 def _tables(

@@ -13,6 +13,8 @@ OUTCOMES = {"vanish": "#0072B2", "stable": "#B4B9C1", "explode": "#D55E00"}
 SERIES = ["#8E63CE", "#159A78", "#C94F8C", "#9A8A1F", "#3FA7D6", "#7A6A5B"]
 VIRIDIS = [0.2, 0.9]  # the part of the scheme that shows on white and on black
 SUBTITLE_WIDTH = 165  # characters of a line, about as wide as a row of panels
+VL_VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+INK = "#22262b"  # of figures that stand by themselves
 ROW_WIDTH = 780  # of a row of panels, in pixels; with axes and legend about 1,000
 
 

@@ -184,7 +184,7 @@ def run(
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
         pipeline.sample_all(directory, points, study.thresholds, None, device, jobs=jobs)
-    aggregate(directory, study.thresholds, study.interval, study.oracles)
+    aggregate(directory, study.thresholds, study.interval, study.oracles, study.claims)
     pipeline.report(directory)
     show(directory)
 
@@ -278,7 +278,9 @@ def statistics(
     if interval not in (None, *KINDS):
         raise UsageError(f"--interval: {interval} is not known; give {', '.join(KINDS)}")
     thresholds = Thresholds.checked(**(said["thresholds"] | given))
-    aggregate(directory, thresholds, interval or said["interval"], said.get("oracles", False))
+    aggregate(
+        directory, thresholds, interval or said["interval"], said.get("oracles", False), said.get("claims", False)
+    )
     if thresholds.model_dump() != said["thresholds"] or interval not in (None, said["interval"]):
         (directory / "points.parquet").touch()  # what is not the study's own, the next run of the workflow makes anew
     print(directory / "statistics.parquet")
@@ -297,12 +299,14 @@ def show(directory: Folder) -> None:
     """Print the main table and where the page is: the last words of a run."""
     import polars as pl
 
-    from rnnmc.tables import coverage_table, main_table, study_points
+    from rnnmc.tables import coverage_table, main_table, study_points, verdicts_table
 
     points = study_points(pl.read_parquet(directory / "points.parquet"))
     _print(main_table(pl.read_parquet(directory / "statistics.parquet"), points))
     if (directory / "coverage.parquet").exists():
         _print(coverage_table(pl.read_parquet(directory / "coverage.parquet")))
+    if (directory / "verdicts.parquet").exists():
+        _print(verdicts_table(pl.read_parquet(directory / "verdicts.parquet")))
     print(directory / "report.html")
 
 
@@ -339,14 +343,37 @@ def drives() -> None:
     _list("drive", {name: (drive.formula, drive.source) for name, drive in all_drives().items()})
 
 
-def _list(title: str, rows: dict[str, tuple[str, str]]) -> None:
+def _list(title: str, rows: dict[str, tuple[str, str]], first: str = "formula", second: str = "source") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title, "formula", "source", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(title, first, second, box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name, (formula, source) in rows.items():
         table.add_row(name, Text(formula), Text(source))
     _print(table)
+
+
+@app.command()
+def claims() -> None:
+    """The article's claims as questions: what is estimated, and the rule that decides; every study may ask them."""
+    from rnnmc.claims import claims as every
+
+    for claim in every().values():
+        parts = {part.name: (f"{part.says}; {part.quantity}", part.rule) for part in claim.parts}
+        _list(f"{claim.name}: {claim.states}", parts, "what is decided, and the estimate", "rule")
+
+
+@app.command()
+def dataset(
+    directories: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/article")],
+    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/dataset"),
+    samples: Annotated[list[Path] | None, typer.Option(help="of these studies the samples too; repeatable")] = None,
+) -> None:
+    """Write the statistics of studies, and the samples of some, as a folder to publish: readable without rnnmc."""
+    from rnnmc.dataset import write_dataset
+
+    size = write_dataset(out, directories, samples or [])
+    print(f"{out}: {size / 1e6:.1f} MB")
 
 
 @app.command(name="check-cell")

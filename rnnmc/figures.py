@@ -1,4 +1,4 @@
-"""The figures of a study as Altair charts, and rendered as SVG and PNG.
+"""The figures of a study as Altair charts.
 
 All show the spectral norm, with the same three colours for vanished, stable and exploded everywhere. A chart
 carries no more than it draws: the few columns it needs, as CSV text with rounded numbers. Infinite log-norms
@@ -7,7 +7,6 @@ sit at the edge of their panel under a mark of their own; undefined numbers are 
 
 import altair as alt
 import polars as pl
-import vl_convert
 from altair.typing import ChartType
 
 from rnnmc import curves
@@ -16,7 +15,6 @@ from rnnmc.chart_parts import (
     ROW_WIDTH,
     SERIES,
     colour,
-    config,
     inline,
     interval_text,
     panels,
@@ -44,7 +42,6 @@ REMARKS = {
 }
 CHECKED = ("law", "cell", "width", "horizon", "measure", "quantity")  # what a measurement of a known truth is of
 FURTHEST = 3  # half-widths of an interval at which the truth is drawn at the latest
-VL_VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
 def charts(
@@ -83,16 +80,6 @@ def _along(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
         .sort("width", "series", "horizon", maintain_order=True)
         .with_columns(("width " + pl.col("width").cast(pl.String)).alias("panel"))
     )
-
-
-def rendered(figures: dict[str, ChartType]) -> dict[str, bytes]:
-    """Every chart as `<name>.svg` and `<name>.png` (scale 1.5, on white): file name -> content."""
-    files = {}
-    for name, chart in figures.items():
-        svg = vl_convert.vegalite_to_svg(chart.to_dict(validate=False), vl_version=VL_VERSION, config=config("#22262b"))
-        files[f"{name}.svg"] = svg.encode()
-        files[f"{name}.png"] = vl_convert.svg_to_png(svg, scale=1.5)
-    return files
 
 
 def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:

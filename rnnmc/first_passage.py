@@ -35,19 +35,25 @@ def first_passage(statistics: pl.DataFrame, percents: Sequence[float] = PERCENTS
     if not all(0 < percent <= 100 for percent in percents):
         raise ValueError(f"percents: {list(percents)}; give percentages above 0 and up to 100")
     one_a_curve = statistics.group_by("point", "measure", maintain_order=True)
-    frames = [one_a_curve.agg(*_passage(event, percent)).with_row_index() for event in PASSAGES for percent in percents]
-    return pl.concat(frames).sort("index", maintain_order=True).drop("index")
+    frames = [
+        one_a_curve.agg(*first_reached(event, percent)).with_row_index() for event in PASSAGES for percent in percents
+    ]
+    table = pl.concat(frames).sort("index", maintain_order=True).drop("index")
+    return table.with_columns(pl.col("event").cast(pl.Enum(PASSAGES)))
 
 
-def _passage(event: str, percent: float) -> list[pl.Expr]:
-    """The columns of one event and percentage, over the horizons of one curve."""
+def first_reached(event: str, percent: float) -> list[pl.Expr]:
+    """The columns of one event and percentage, over the horizons of one curve.
+
+    They need the columns `<event>_by_count`, `p_<event>_by_low` and `p_<event>_by_high`, horizon and replicates.
+    """
     horizon, replicates = pl.col("horizon"), pl.col("replicates")
     # Counts and percentages are compared without a division, which could miss a whole number.
     reached = pl.col(f"{event}_by_count") * 100 >= percent * replicates
     possible = pl.col(f"p_{event}_by_high") * 100 >= percent
     sure = pl.col(f"p_{event}_by_low").reverse().cum_min().reverse() * 100 >= percent
     return [
-        pl.lit(event, pl.Enum(PASSAGES)).alias("event"),
+        pl.lit(event).alias("event"),
         pl.lit(float(percent)).alias("percent"),
         horizon.shift(1, fill_value=0).filter(reached).first().alias("after"),
         horizon.filter(reached).first().alias("by"),

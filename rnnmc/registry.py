@@ -115,8 +115,8 @@ class Described(BaseModel):
             raise refuse(f"{path}.{place}" if place else path, *explain(first)) from None
 
     def said(self) -> dict[str, Any]:
-        """Every parameter that has a value, defaults too."""
-        return self.model_dump(exclude_none=True)
+        """Every parameter that has a value, defaults too, as JSON has it: what is read back is then equal."""
+        return self.model_dump(mode="json", exclude_none=True)
 
     def written(self) -> Any:
         """What a study file would say, with every default: the inverse of `read`."""

@@ -72,6 +72,16 @@ class Replicates(BaseModel):
         except ValidationError as error:
             raise refuse("half_width", *explain(error.errors()[0])) from None
 
+    def scaled(self, factor: float) -> Replicates:
+        """So many times as many, at least one: of weight draws in a nested design, of the most there may be otherwise.
+
+        Raises a refusal where they are too many.
+        """
+        whole = max(1, round(self.most / self.nested.group * factor)) * self.nested.group
+        if whole > MOST:
+            raise refuse("", whole, f"replicates are too many; give a smaller scale, for at most {MOST}")
+        return self.model_copy(update={"most": whole})
+
     def written(self) -> Any:
         """The inverse of `read`."""
         if self.half_width is not None:

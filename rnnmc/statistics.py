@@ -60,17 +60,18 @@ def point_statistics(
     draw may have fewer. Intervals, bands and errors are from weight draws, never from rows: see `resampling`.
 
     Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates, weight_draws; for each event of vanish,
-    stable, explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`, `p_<event>_<mode>`
-    and, pointwise, `p_<event>_<mode>_low` and `p_<event>_<mode>_high`, and for vanish, stable and explode the band over
-    all horizons at once, `p_<event>_<mode>_band_low` and `p_<event>_<mode>_band_high`; ok_count, the replicates with
-    status ok, which are those behind the next two and the growth rate; mean and deviation (ddof = 1) of their
-    log-norms; q05 to q95 of all log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never
-    interpolate; growth_rate and growth_rate_error (nats a step; see `growth_rate`); numerical_error, the largest that
-    any log-norm is said to be off by beside rounding (nats), null where all are computed in full; and the settings
-    behind the row: threshold_vanish, threshold_explode, interval, level.
+    stable, explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`, `p_<event>_<mode>` and,
+    pointwise, `p_<event>_<mode>_low` and `p_<event>_<mode>_high`, and for vanish, stable and explode the band over all
+    horizons at once, `p_<event>_<mode>_band_low` and `p_<event>_<mode>_band_high`; ok_count, the replicates with status
+    ok, which are those behind the next three and the growth rate; mean and deviation (ddof = 1) of their log-norms, and
+    deviation_error, the standard error of the latter to first order, from weight draws; q05 to q95 of all log-norms,
+    infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; growth_rate and
+    growth_rate_error (nats a step; see `growth_rate`); numerical_error, the largest that any log-norm is said to be off
+    by beside rounding (nats), null where all are computed in full; and the settings behind the row: threshold_vanish,
+    threshold_explode, interval, level.
 
-    Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have
-    not died. From the first horizon at which any replicate has overflowed, all four are null: what the fastest
+    Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have not
+    died. From the first horizon at which any replicate has overflowed, they and their errors are null: what the fastest
     replicates have grown to is not known, and the rest are no fair sample.
 
     "At" T is where the norm is at T. "By" T is what happened first: vanish_by, explode_by are the shares
@@ -90,7 +91,7 @@ def point_statistics(
     of_measures = []
     for name, log_norm in replicates.log_norms.items():
         columns = _shares(_events(log_norm, vanish, explode, replicates), interval, level, group)
-        columns |= {"ok_count": ok_count} | _moments(log_norm) | _quantiles(log_norm)
+        columns |= {"ok_count": ok_count} | _moments(log_norm, group) | _quantiles(log_norm)
         columns["growth_rate"], columns["growth_rate_error"] = growth_rate(log_norm, replicates.horizons, group)
         columns["numerical_error"] = replicates.errors[name]
         of_measures.append(columns)
@@ -315,17 +316,24 @@ def _overflowed(log_norm: Floats) -> Flags:
     return np.logical_or.accumulate((log_norm == np.inf).any(axis=0))
 
 
-def _moments(log_norm: Floats) -> dict[str, Floats]:
-    """Mean and sample deviation over finite log-norms, each (horizons,).
+def _moments(log_norm: Floats, group: int) -> dict[str, Floats]:
+    """Mean, sample deviation and the error of the latter over finite log-norms, each (horizons,).
 
-    NaN where there are too few, and once a replicate has overflowed.
+    NaN where there are too few, and once a replicate has overflowed. The error is that of the mean of what each
+    replicate adds to the deviation, ((x - mean)^2 - deviation^2) / (2 deviation).
     """
-    mean, deviation = np.full((2, log_norm.shape[1]), np.nan)
+    mean, deviation, error = np.full((3, log_norm.shape[1]), np.nan)
     for j in np.flatnonzero(~_overflowed(log_norm)):
-        finite = log_norm[np.isfinite(log_norm[:, j]), j]
+        is_finite = np.isfinite(log_norm[:, j])
+        finite = log_norm[is_finite, j]
         mean[j] = finite.mean() if len(finite) else np.nan
         deviation[j] = finite.std(ddof=1) if len(finite) > 1 else np.nan
-    return {"mean": mean, "deviation": deviation}
+        draws = np.count_nonzero(sums_by_draw(is_finite, group))
+        if draws > 1 and deviation[j] > 0:
+            added = np.zeros(len(log_norm))
+            added[is_finite] = ((finite - mean[j]) ** 2 - finite.var()) / (2 * deviation[j])
+            error[j] = np.sqrt((sums_by_draw(added, group) ** 2).sum() * draws / (draws - 1)) / len(finite)
+    return {"mean": mean, "deviation": deviation, "deviation_error": error}
 
 
 def _quantiles(log_norm: Floats) -> dict[str, Floats]:

@@ -245,7 +245,8 @@ class PlannedPoint(_Model):
 class Study(_Model):
     """A validated study: what to sample, and how to look at it.
 
-    oracles: also sample the points of `rnnmc.oracle_points`, and check every exact law of the study.
+    scale: what the numbers of replicates of the file were multiplied with. oracles: also sample the points of
+    `rnnmc.oracle_points`, and check every exact law of the study. claims: decide what the article claims.
     """
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -255,6 +256,8 @@ class Study(_Model):
     thresholds: Annotated[Thresholds, BeforeValidator(_read_thresholds)] = Thresholds()
     interval: Literal["wilson", "jeffreys", "clopper-pearson", "confidence-sequence"] = "wilson"
     oracles: bool = False
+    claims: bool = False
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     points: tuple[PlannedPoint, ...]
 
     def written(self) -> dict[str, Any]:
@@ -269,7 +272,7 @@ class Study(_Model):
             wanted = Replicates(most=planned.replicates, half_width=planned.half_width, nested=planned.point.nested)
             entry["replicates"] = wanted.written()
             entries.append({key: value for key, value in entry.items() if shared.get(key, ...) != value})
-        head = self.model_dump(exclude={"points", "horizons", "replicates"})
+        head = self.model_dump(exclude={"points", "horizons", "replicates", "scale"})  # the numbers below are scaled
         return head | shared | {"points": entries}
 
 
@@ -309,8 +312,8 @@ def read_study(content: Any, source: str) -> Study:
                 )
             seen[planned.point.key] = i
             points.append(planned)
-    standard = STANDARD if head.oracles else ()
-    oracles = [planned for entry in standard for planned in _planned(dict(entry), f"{source}: oracles", head)]
+    standard, whole = STANDARD if head.oracles else (), head.model_copy(update={"scale": 1.0})
+    oracles = [planned for entry in standard for planned in _planned(dict(entry), f"{source}: oracles", whole)]
     points += [one.model_copy(update={"oracle": True}) for one in oracles if one.point.key not in seen]
     return head.model_copy(update={"points": tuple(points)})
 
@@ -333,7 +336,7 @@ def _planned(entry: Any, place: str, head: Study) -> Iterator[PlannedPoint]:
     for chosen in _products(entry, place):
         values = {key: getattr(head, key) for key in _INHERITED} | chosen
         try:
-            wanted = Replicates.read(values.pop("replicates", head.replicates))
+            wanted = Replicates.read(values.pop("replicates", head.replicates)).scaled(head.scale)
             point = DesignPoint(**values, nested=wanted.nested)
             yield PlannedPoint(point=point, replicates=wanted.most, half_width=wanted.half_width)
         except PydanticCustomError as error:

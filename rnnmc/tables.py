@@ -296,6 +296,18 @@ def coverage_table(coverage: pl.DataFrame) -> Table:
     return table
 
 
+def verdicts_table(verdicts: pl.DataFrame) -> Table:
+    """What became of the article's claims, for the terminal: `rnnmc.claims.verdicts`."""
+    table = _table("The article's claims", "holds, fails, open: at how many conditions; claims.csv has each of them")
+    for word in ("claim", "", "verdict"):
+        table.add_column(word, overflow="fold")
+    _add_numbers(table, ["holds", "fails", "open"])
+    for row in verdicts.iter_rows(named=True):
+        counts = [str(row[name]) for name in ("holds", "fails", "undecided")]
+        _add_row(table, [row["claim"], row["states"], row["verdict"], *counts])
+    return table
+
+
 def frame_table(frame: pl.DataFrame, title: str, rows: int = 60) -> Table:
     """Any table of statistics of one design point for the terminal: its first `rows` rows.
 

@@ -10,8 +10,10 @@ import synthetic
 from synthetic import EXPLODE, VANISH, of_an_earlier_release, point_row, samples_of, self_validation, walks
 
 from rnnmc import figures
+from rnnmc.chart_parts import config
 from rnnmc.curves import QUESTIONS, SOURCES
 from rnnmc.oracles import coverage
+from rnnmc.rendering import rendered
 from rnnmc.report.findings import findings, verdict
 from rnnmc.statistics import point_statistics
 from rnnmc.tables import main_rows, passage_text, rate_deviation, study_points, theory_text
@@ -58,7 +60,7 @@ def shown(chart, width: int, series: str) -> pl.DataFrame:
 def test_every_chart_is_valid_vega_lite_and_is_rendered(drawn):
     for chart in drawn.values():
         chart.to_dict(validate=True)
-    files = figures.rendered({name: drawn[name] for name in ("probability-tanh", "log-norm-lstm", "variance-gru")})
+    files = rendered({name: drawn[name] for name in ("probability-tanh", "log-norm-lstm", "variance-gru")})
     assert all(len(content) > 3000 and b"NaN" not in content[:200_000] for content in files.values())
 
 
@@ -125,7 +127,7 @@ def test_a_diamond_is_what_theory_predicts_filled_where_exact(study, drawn):
 
 
 def test_theory_looks_the_same_wherever_it_is_drawn():
-    styles = figures.config("#123456")["style"]
+    styles = config("#123456")["style"]
     assert {style["color"] for style in styles.values()} == {"#123456"}
 
 

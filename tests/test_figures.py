@@ -15,6 +15,7 @@ from synthetic import EXPLODE, VANISH, point_row, samples_of, walks
 from rnnmc import figures
 from rnnmc.curves import QUESTIONS
 from rnnmc.errors import UsageError
+from rnnmc.rendering import rendered
 from rnnmc.report.findings import findings
 from rnnmc.statistics import point_statistics
 from rnnmc.tables import (
@@ -130,7 +131,7 @@ def test_curves_of_probability_carry_the_numbers_of_the_statistics(large):
 def test_a_tiny_study_can_be_drawn(value):
     drawn = figures.charts(*tiny(value))
     assert list(drawn) == ["overview", "probability-lstm", "log-norm-lstm"]
-    files = figures.rendered(drawn)
+    files = rendered(drawn)
     assert list(files) == [f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
     for name, content in files.items():
         assert content.startswith(b"<svg" if name.endswith("svg") else b"\x89PNG")
@@ -192,7 +193,7 @@ def test_statistics_from_before_survivors_were_counted_are_refused_with_the_reme
 
 def test_a_chart_is_rendered_as_vector_and_pixels_within_seconds(large):
     start = time.process_time()
-    files = figures.rendered(figures.charts(*large))
+    files = rendered(figures.charts(*large))
     assert time.process_time() - start < 15
     assert len(files) == 2 * 16
     assert all(len(content) > 1000 for content in files.values())

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import measured
+from studies import study_of
 
 from rnnmc.errors import UsageError
 from rnnmc.study import DesignPoint, Study, Thresholds, horizons_up_to, load_study, read_study
@@ -730,3 +731,24 @@ def test_a_label_names_what_differs_and_no_hash():
     assert "untied" in point.label
     assert "state 0.5" in point.label
     assert not re.search("[0-9a-f]{20}", point.label)
+
+
+def test_a_scale_multiplies_every_number_of_replicates_and_changes_no_key():
+    entries = [
+        {"cell": "tanh", "width": 2},
+        {"cell": "lstm", "width": 2, "replicates": {"weights": 30, "drives": 4}},
+        {"cell": "gru", "width": 2, "replicates": {"half_width": 0.1, "max": 500}},
+        {"cell": "relu", "width": 2, "replicates": 1},
+    ]
+    whole = study_of({"study": "x", "replicates": 200, "points": entries})
+    scaled = study_of({"study": "x", "replicates": 200, "points": entries, "scale": 0.1})
+    assert [one.replicates for one in scaled.points] == [20, 12, 50, 1]
+    assert [one.point.key for one in scaled.points] == [one.point.key for one in whole.points]
+    again = read_study(scaled.written(), "again")
+    assert [one.replicates for one in again.points] == [20, 12, 50, 1]
+
+
+@pytest.mark.parametrize("scale", [0, -1, "many"])
+def test_a_scale_that_cannot_be_is_refused(scale):
+    with pytest.raises(UsageError, match=r"test\.yaml: scale"):
+        study_of({"study": "x", "points": [{"cell": "tanh", "width": 2}], "scale": scale})

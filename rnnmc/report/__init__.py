@@ -13,45 +13,53 @@ import polars as pl
 import vl_convert
 from altair.typing import ChartType
 
-from rnnmc import figures
+from rnnmc import figures, verdict_charts
+from rnnmc.analyses import analyses
+from rnnmc.chart_parts import VL_VERSION, config
+from rnnmc.claims import WRONG
 from rnnmc.files import write_whole
 from rnnmc.observables import observables
 from rnnmc.pictures import picture_of
+from rnnmc.rendering import rendered
 from rnnmc.report import page_tables
-from rnnmc.report.findings import findings, verdict
+from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.tables import ROUNDING, interval_names, main_rows, study_points
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
 OF_OBSERVABLE = "statistics-"  # what the name of a table starts with that sums up an observable
-CHECKS = ("oracles", "coverage")  # tables about the program, not about the study's points
+UNKEYED = ("oracles", "coverage", "claims", "verdicts")  # tables that are not of one design point a row
 
 
 def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Path:
     """Writes figures/*.svg, figures/*.png and report.html into the study's directory; returns the page's
     path.
 
-    study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out,
-    and `versions`, library -> version, defaults to what is installed now); points: the rows of
-    points.parquet; tables: name -> table, as `rnnmc.aggregation` writes them: "statistics" and, where they are there,
-    first-passage, variance, statistics-<observable>, oracles and coverage. Every file appears whole or not at
-    all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
+    study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
+    `versions`, library -> version, defaults to what is installed now); points: the rows of points.parquet; tables: name
+    -> table, as `rnnmc.aggregation` writes them: "statistics" and, where they are there, first-passage, variance,
+    statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. Every file appears whole or
+    not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
     ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
     """
     points = study_points(points)
-    tables = {name: table if name in CHECKS else _of(points, table) for name, table in tables.items()}
+    tables = {name: table if name in UNKEYED else _of(points, table) for name, table in tables.items()}
     rows = main_rows(tables["statistics"], points)
     if rows.is_empty():
         raise ValueError(f"{directory}: no statistics of any of its {points.height} points; run rnnmc statistics first")
     drawn = figures.charts(tables["statistics"], points, tables.get("variance"))
     summed = [name for name in sorted(tables) if name.startswith(OF_OBSERVABLE) and not tables[name].is_empty()]
     seen = [_observed(name, tables[name], points) for name in summed]
-    for one in seen:
+    followed = [_followed(name, tables[name], points) for name in analyses() if name in tables]
+    for one in (*seen, *followed):
         drawn |= one["drawn"]
+    decided = verdict_charts.charts(tables["claims"]) if "claims" in tables else {}
+    drawn |= decided
     checks = figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {}
     drawn |= checks
-    pictures = figures.rendered(drawn)
+    pictures = rendered(drawn)
     study = study | {"study": study.get("study", directory.name)}
-    page = _page(study, points, tables, rows, drawn, {"observables": seen, "checks": list(checks)})
+    sections = {"observables": seen, "analyses": followed, "decided": list(decided), "checks": list(checks)}
+    page = _page(study, points, tables, rows, drawn, sections)
     folder, path = directory / "figures", directory / "report.html"
     for name, content in pictures.items():
         write_whole(folder / name, content)
@@ -86,6 +94,21 @@ def _observed(table_name: str, table: pl.DataFrame, points: pl.DataFrame) -> dic
     }
 
 
+def _followed(name: str, table: pl.DataFrame, points: pl.DataFrame) -> dict[str, Any]:
+    """What the page says of one analysis: its figures, and the first rows of its table."""
+    analysis, picture = analyses()[name], picture_of(name)
+    charts = picture.charts(table, points) if picture else {}
+    shown = page_tables.first_rows(f"table-{name}", table, points)
+    return {
+        "name": name,
+        "says": analysis.says,
+        "drawn": charts,
+        "charts": list(charts),
+        "rows": table.height,
+        "table": shown,
+    }
+
+
 def _page(
     study: dict,
     points: pl.DataFrame,
@@ -110,11 +133,19 @@ def _page(
     statistics = tables["statistics"]
     return environment.get_template("page.html.j2").render(
         study=study["study"],
-        findings=findings(rows, statistics) + ([checked.sentence] if checked and checked.passed else []),
+        findings=[
+            *([of_claims(tables["verdicts"])] if "verdicts" in tables else []),
+            *findings(rows, statistics),
+            *(sentence for name, one in analyses().items() if name in tables for sentence in one.found(tables[name])),
+            *([checked.sentence] if checked and checked.passed else []),
+        ],
         verdict=checked.sentence if checked else "",
         failed=checked is not None and not checked.passed,
         facts=_facts(study, points, statistics, rows),
         table=page_tables.main_table(rows, points),
+        verdicts=page_tables.verdicts(tables["verdicts"]) if "verdicts" in tables else None,
+        summaries=tables["verdicts"].to_dicts() if "verdicts" in tables else [],
+        decisions=page_tables.decisions(tables["claims"]) if "claims" in tables else None,
         passages=None if passages is None else page_tables.first_passages(passages, rows, points),
         coverage=None if coverage is None else page_tables.coverage(coverage),
         cells=rows["cell"].unique(maintain_order=True).to_list(),
@@ -128,15 +159,16 @@ def _page(
         shared="weight_draws" in rows.columns and (rows["weight_draws"] < rows["replicates"]).any(),
         theory=rows["theory_growth_rate"].is_not_null().any() or rows["theory_law"].is_not_null().any(),
         rounding=ROUNDING,
+        wrong=WRONG,
         others=sorted(name for name in tables if name != "statistics"),
         outcomes=figures.OUTCOMES,
-        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", figures.VL_VERSION).replace(
+        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VL_VERSION).replace(
             "</script", r"<\/script"
         ),
         specifications=_for_script(specifications),
         # The ink is the colour of the text round about, so that a chart follows the page from light to dark
         # and paper.
-        config=_for_script(figures.config("currentColor", background=None)),
+        config=_for_script(config("currentColor", background=None)),
         **sections,
     )
 

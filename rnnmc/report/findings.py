@@ -9,6 +9,14 @@ from rnnmc.oracles import ALL, passed
 from rnnmc.tables import event_text, horizon_text, nats_text, probability_text, rate_deviation
 
 NEAR = 3  # standard errors within which a growth rate agrees with a law
+VERDICTS = {
+    "holds": "hold throughout",
+    "holds where decided": "hold wherever they are decided",
+    "holds only in part": "hold under some conditions and fail under others",
+    "fails": "fail throughout",
+    "fails where decided": "fail wherever they are decided",
+    "undecided": "are open",
+}
 VERBS = {"vanish": "vanish", "stable": "stay in between", "explode": "explode"}
 
 
@@ -24,6 +32,21 @@ def findings(rows: pl.DataFrame, statistics: pl.DataFrame) -> list[str]:
     else:
         opening = [f"{_thresholds(rows)} {_majorities(rows)}", *_extremes(rows)]
     return [*opening, _longest(rows, statistics), *_agreement(rows)]
+
+
+def of_claims(verdicts: pl.DataFrame) -> str:
+    """Which of the article's claims hold, and which do not; verdicts: `rnnmc.claims.verdicts`."""
+    if verdicts.is_empty():
+        return "This study has no bearing on any claim of the article."
+    kinds = [
+        f"{_and([row['claim'] for row in own.iter_rows(named=True)])} {kind}"
+        for (kind,), own in verdicts.group_by(pl.col("verdict").replace_strict(VERDICTS), maintain_order=True)
+    ]
+    total = verdicts.select(pl.col("holds", "fails", "undecided").sum()).row(0)
+    return (
+        f"Of the article's claims {'; '.join(kinds)}. Of {sum(total):,} questions {total[0]:,} were answered as the "
+        f"claim has it, {total[1]:,} the other way, and {total[2]:,} are open at this precision."
+    )
 
 
 class Verdict(NamedTuple):

@@ -20,6 +20,7 @@ from rnnmc.theory import laws
 
 HEADERS = {"init": "initialiser", "drive": "drive", "weights": "weights", "state_std": "state std", "dtype": "dtype"}
 PASSED, FAILED = "passed", "FAILED"
+NAMED = {"cell", "width", "init", "drive", "weights", "state_std", "series"}  # what names a design point
 FIRST = 20  # rows of a table that has no figure
 
 
@@ -138,10 +139,48 @@ def coverage(table: pl.DataFrame) -> PageTable:
     return PageTable("coverage", [("law", True), *((word, False) for word in words)], lines)
 
 
+def verdicts(table: pl.DataFrame) -> PageTable:
+    """One line a claim: what it says, its verdict, and when each part of it holds."""
+    headers = [("claim", True), ("says", True), ("verdict", True), ("holds", False), ("fails", False), ("open", False)]
+    lines = []
+    for place, row in enumerate(table.iter_rows(named=True)):
+        counts = [Entry(f"{row[kind]:,}", row[kind]) for kind in ("holds", "fails", "undecided")]
+        lines.append([Entry(row["claim"], place), Entry(row["states"]), Entry(row["verdict"]), *counts])
+    return PageTable("verdicts-table", headers, lines)
+
+
+def decisions(table: pl.DataFrame) -> PageTable:
+    """One line a claim, part and condition, with the estimate, its interval, the rule, and the rows behind it."""
+    factors = ["cell", "width", "init", "drive", "weights", "state_std", "horizon", "term", "path"]
+    told = [name for name in factors if table[name].n_unique() > 1]
+    headers = [
+        ("claim", True),
+        ("part", True),
+        *((HEADERS.get(name, name), table[name].dtype == pl.String) for name in told),
+    ]
+    headers += [("verdict", True), ("estimate", False), ("bound", False), ("replicates", False)]
+    lines = []
+    for row in table.iter_rows(named=True):
+        interval = f"{row['value']:.4g} [{row['low']:.4g}, {row['high']:.4g}]"
+        needed = row["replicates_needed"]
+        enough = f"about {needed:,} would decide it" if needed else ""
+        line = [Entry(row["claim"], title=row["states"]), Entry(row["part"], title=row["says"])]
+        line += [_value(row[name]) for name in told]
+        line += [Entry(row["verdict"]), Entry(interval, row["value"], f"{row['quantity']}; {row['rows']}")]
+        line += [Entry(f"{row['side']} {row['bound']:.4g}", row["bound"], row["rule"])]
+        lines.append([*line, Entry(f"{row['replicates']:,}", row["replicates"], enough)])
+    return PageTable("decisions-table", headers, lines)
+
+
+def _value(value: str | float | None) -> Entry:
+    return Entry(number_text(value), value if isinstance(value, int | float) else None)
+
+
 def first_rows(name: str, table: pl.DataFrame, points: pl.DataFrame) -> PageTable:
     """The first rows of any table of statistics, with the names of its design points."""
     named = with_series(points).select("point", "cell", "width", "series")
-    shown = table.head(FIRST).join(named, on="point", maintain_order="left").select(pl.exclude(pl.List, pl.Array))
+    own = table.head(FIRST).drop(*(set(table.columns) & NAMED)).select(pl.exclude(pl.List, pl.Array))
+    shown = own.join(named, on="point", maintain_order="left")
     shown = shown.select("cell", "width", "series", pl.exclude("point", "cell", "width", "series"))
     lines = [
         [Entry(number_text(value), value if isinstance(value, int | float) else None) for value in row]

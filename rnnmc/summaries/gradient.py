@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -27,18 +28,19 @@ class GradientSummary(Summary):
         """As `Summary.summarise`, with the quantity share_further = exp(log_further - log_total) as a fourth.
 
         It is the ratio of two norms of vectors, and above 1 where what is further back cancels what is nearer; null
-        where the whole gradient is exactly zero or has overflowed. On its rows alone: threshold (that of vanishing),
-        and negligible_count, p_negligible, p_negligible_low and p_negligible_high: how many of all replicates have a
-        share below it.
+        where the whole gradient is exactly zero or has overflowed. Besides threshold (that of vanishing), and
+        negligible_count, p_negligible, p_negligible_low and p_negligible_high: in how many of all replicates the norm,
+        or the share, is below it.
         """
         share = (pl.col("log_further") - pl.col("log_total")).exp().fill_nan(None).alias(SHARE)
         samples = samples.with_columns(share)
         summary = super().summarise(_WithShare(), samples, settings)
-        below = rectangle(samples, SHARE, rows_a_replicate(samples)) < settings.vanish
-        of_share = summary.filter(pl.col("quantity") == SHARE).with_columns(
-            pl.lit(settings.vanish).alias("threshold"), *pl.DataFrame(probability("negligible", below, settings))
-        )
-        return pl.concat([summary.filter(pl.col("quantity") != SHARE), of_share], how="diagonal")
+        rows, parts = rows_a_replicate(samples), []
+        for name in _WithShare.columns:
+            cut = settings.vanish if name == SHARE else math.log(settings.vanish)
+            below = pl.DataFrame(probability("negligible", rectangle(samples, name, rows) < cut, settings))
+            parts.append(summary.filter(pl.col("quantity") == name).with_columns(*below))
+        return pl.concat(parts).with_columns(pl.lit(settings.vanish).alias("threshold"))
 
 
 SUMMARY = GradientSummary()

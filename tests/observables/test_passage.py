@@ -10,12 +10,12 @@ from studies import small, study_of
 from rnnmc import block
 from rnnmc.block import observe_block, partition
 from rnnmc.errors import UsageError
-from rnnmc.figures import rendered
 from rnnmc.observables import passage
 from rnnmc.observables.passage import NEVER, Passage
 from rnnmc.pictures import picture_of
 from rnnmc.pictures.passage import _corners
 from rnnmc.places import describe_points
+from rnnmc.rendering import rendered
 from rnnmc.statistics import point_statistics
 from rnnmc.study import DesignPoint
 from rnnmc.summaries import summary_of as summary_named

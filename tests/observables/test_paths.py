@@ -13,11 +13,11 @@ from rnnmc.block import observe_block, run_block
 from rnnmc.chain import follow
 from rnnmc.draws import Draws
 from rnnmc.errors import UsageError
-from rnnmc.figures import rendered
 from rnnmc.norms import MEASURES
 from rnnmc.observables.paths import BLOCKS, C_PATH, H_ONLY, JOINT, MAIN_TERM, Paths, paths_of
 from rnnmc.pictures import picture_of
 from rnnmc.pictures.paths import MISTAKE
+from rnnmc.rendering import rendered
 from rnnmc.study import DesignPoint
 from rnnmc.summaries import Settings, summary_of
 

@@ -13,9 +13,9 @@ from scipy.stats import norm
 from rnnmc.block import observe_block, run_block
 from rnnmc.draws import stream
 from rnnmc.errors import UsageError
-from rnnmc.figures import rendered
 from rnnmc.observables import spectrum
 from rnnmc.pictures.spectrum import PICTURE
+from rnnmc.rendering import rendered
 from rnnmc.study import DesignPoint
 from rnnmc.summaries import Settings
 from rnnmc.summaries.spectrum import SUMMARY, derived

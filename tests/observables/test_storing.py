@@ -57,6 +57,13 @@ def test_a_study_stores_what_each_observable_saw_with_the_keys_of_the_samples(tm
         rnnmc.scan(tmp_path, "paths")
 
 
+@pytest.mark.parametrize("name", ["passage", "spectrum", "terms", "paths", "extremes", "vector", "gradient"])
+def test_what_every_observable_stores_is_found_again(name, tmp_path):
+    study = study_of(content(name, replicates=8, width=2))
+    sample_here(study, tmp_path)  # which verifies
+    assert not pipeline.jobs_missing(tmp_path, study.points)
+
+
 def test_an_observable_that_is_asked_for_later_leaves_the_samples_untouched(tmp_path):
     first, later = study_of(content()), study_of(content("vector"))
     digest = sample_here(first, tmp_path)

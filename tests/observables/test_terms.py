@@ -9,9 +9,9 @@ from scipy.stats import chi2, chisquare
 
 from rnnmc.block import observe_block, run_block
 from rnnmc.errors import UsageError
-from rnnmc.figures import rendered
 from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, terms_of
 from rnnmc.pictures import picture_of
+from rnnmc.rendering import rendered
 from rnnmc.study import DesignPoint
 from rnnmc.summaries import Settings, summary_of
 from rnnmc.summaries.terms import quantile

@@ -17,6 +17,7 @@ rule aggregate:
         thresholds=study_run.study.thresholds.model_dump(),
         interval=study_run.study.interval,
         oracles=study_run.study.oracles,
+        claims=study_run.study.claims,
     log:
         f"{study_run.directory}/logs/aggregate.log",
     conda:

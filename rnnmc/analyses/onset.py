@@ -1,0 +1,103 @@
+"""The gain at which a gradient turns from vanishing to exploding, by the sign of the growth rate."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from rnnmc.analyses.analysis import MIDDLE, Analysis, groups, last_rows
+
+SCHEMA = {
+    "point": pl.String,
+    "cell": pl.String,
+    "width": pl.Int64,
+    "drive": pl.String,
+    "weights": pl.String,
+    "state_std": pl.Float64,
+    "field": pl.Float64,
+    "horizon": pl.Int64,
+    "gains": pl.Int64,
+    "below": pl.Float64,
+    "above": pl.Float64,
+    "onset": pl.Float64,
+    "error": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "theory": pl.Float64,
+}
+
+
+class Onset(Analysis):
+    """Where the growth rate of points that differ in their gain alone passes through zero for the first time."""
+
+    name = "onset"
+    says = (
+        "The gain at which the growth rate turns positive, by cell and width, and what theory of large width predicts"
+    )
+    source = "physics.md section 6"
+
+    def table(self, points, statistics):
+        """One row a set of at least three points that differ in the recurrent gain alone.
+
+        Columns: field, the deviation of the input to a pre-activation; gains, how many; below and above, neighbouring
+        gains between which the growth rate (nats a step, at the last horizon) turns positive; onset, where the line
+        between them crosses zero, with its standard error from those of the two rates; low to high, 95 %, cut to the
+        gains between which every rate is within two errors of zero or of another sign than its neighbour. Null where
+        all are of one sign: the onset is below the first gain where `above` is given alone, beyond the last where
+        `below` is. theory: the onset that a law of large width predicts.
+        """
+        rows = [
+            _row(sorted(found, key=lambda row: row["gain"])) for found in groups(last_rows(points, statistics), "gain")
+        ]
+        return pl.DataFrame([row for row in rows if row], schema=SCHEMA, orient="row")
+
+    def found(self, table):
+        """The onset of the widest network of every kind."""
+        widest = table.drop_nulls("onset").filter(
+            pl.col("width") == pl.col("width").max().over("cell", "weights", "drive")
+        )
+        said = [
+            f"{row['cell']} ({row['weights']}, {_where(row)}, width {row['width']}) at gain {row['onset']:.2f} "
+            f"[{row['low']:.2f}, {row['high']:.2f}]" + (f", predicted {row['theory']:.2f}" if row["theory"] else "")
+            for row in widest.iter_rows(named=True)
+        ]
+        return [f"The growth rate turns positive in {'; '.join(said)}."] if said else []
+
+
+def _where(row: dict) -> str:
+    return f"drive {row['drive']}" + (f" {row['field']:g}" if row["field"] else "")
+
+
+def _row(found: list[dict]) -> dict | None:
+    known = [row for row in found if row["growth_rate"] is not None and row["growth_rate_error"] is not None]
+    if len(known) < 3:
+        return None
+    first = known[0]
+    row = {
+        name: first.get(name)
+        for name in ("point", "cell", "width", "drive", "weights", "state_std", "field", "horizon")
+    }
+    theory = [one["theory_onset_gain"] for one in known if one.get("theory_onset_gain") is not None]
+    row |= {"gains": len(known), "theory": theory[0] if theory else None}
+    rising = next((i for i, one in enumerate(known) if one["growth_rate"] > 0), None)
+    if rising is None:
+        return row | {"below": known[-1]["gain"]}
+    if rising == 0:
+        return row | {"above": known[0]["gain"]}
+    a, b = known[rising - 1], known[rising]
+    onset, error = _crossing(a, b)
+    low, high = onset - MIDDLE * error, onset + MIDDLE * error
+    return row | {"below": a["gain"], "above": b["gain"], "onset": onset, "error": error, "low": low, "high": high}
+
+
+def _crossing(a: dict, b: dict) -> tuple[float, float]:
+    """Gain at which the line through two growth rates is zero, and its standard error to first order."""
+    rise = b["growth_rate"] - a["growth_rate"]
+    share = -a["growth_rate"] / rise  # of the way from a to b
+    width = b["gain"] - a["gain"]
+    error = math.hypot((1 - share) * a["growth_rate_error"], share * b["growth_rate_error"]) * width / rise
+    return a["gain"] + share * width, error
+
+
+ANALYSIS = Onset()

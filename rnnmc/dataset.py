@@ -1,0 +1,140 @@
+"""Statistics of several studies, and the samples of some, as a folder to publish: readable without rnnmc."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.metadata
+import io
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnmc.aggregation import read_tables
+from rnnmc.dictionary import meaning
+from rnnmc.errors import RunError, UsageError
+from rnnmc.files import write_whole
+from rnnmc.places import places
+from rnnmc.store import shard_tables
+
+LARGEST = 200_000_000  # bytes of the whole, so that it can be attached to a release
+KEYS = ("point", "replicate", "horizon")
+LICENCE = """\
+The data in this folder are offered under the Creative Commons Attribution 4.0 International licence (CC BY 4.0):
+you may share and adapt them for any purpose if you give credit, say what you changed, and link to the licence,
+https://creativecommons.org/licenses/by/4.0/. They come as they are, without any warranty.
+"""
+
+
+def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]) -> int:
+    """Write the folder anew; bytes of it. `studies`: whose statistics; `sampled`: whose samples too.
+
+    For each study a folder with study.yaml, points.parquet and its tables as Parquet, and for those in `sampled`
+    samples.parquet, one row a (point, replicate, horizon). Beside them README.md, LICENSE, dictionary.csv (every column
+    of every file with unit and meaning) and checksums.sha256, as `sha256sum -c` reads it. Raises UsageError for what is
+    no study folder, RunError where a study is not complete, where it all comes to more than LARGEST bytes, or when a
+    file cannot be written.
+    """
+    every = list(dict.fromkeys([*studies, *sampled]))
+    for directory in every:
+        if not (directory / "statistics.parquet").exists():
+            raise UsageError(f"{directory}: has no statistics; run the study first, or give another folder")
+    new = target.with_name(f".{target.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    columns: dict[tuple[str, str], tuple[str, str, str]] = {}
+    for directory in every:
+        folder = new / directory.name
+        write_whole(folder / "study.yaml", (directory / "study.yaml").read_bytes())
+        _write(folder / "points.parquet", (directory / "points.parquet").read_bytes(), columns)
+        for name in read_tables(directory):
+            _write(folder / f"{name}.parquet", (directory / f"{name}.parquet").read_bytes(), columns)
+        if directory in sampled:
+            _samples(directory, folder / "samples.parquet")
+            _describe(folder / "samples.parquet", columns)
+    rows = [(file, column, *told) for (file, column), told in sorted(columns.items())]
+    write_whole(new / "dictionary.csv", _csv([("file", "column", "type", "unit", "meaning"), *rows]))
+    write_whole(new / "LICENSE", LICENCE.encode())
+    write_whole(new / "README.md", _readme(every, sampled).encode())
+    files = sorted(path for path in new.rglob("*") if path.is_file())
+    sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(new)}\n" for path in files)
+    write_whole(new / "checksums.sha256", sums.encode())
+    size = sum(path.stat().st_size for path in new.rglob("*") if path.is_file())
+    if size > LARGEST:
+        shutil.rmtree(new)
+        raise RunError(
+            f"{target}: {size / 1e6:.0f} MB are more than the {LARGEST / 1e6:.0f} MB that a release can carry; "
+            "give fewer --samples, or run those studies with fewer replicates or horizons"
+        )
+    shutil.rmtree(target, ignore_errors=True)
+    new.replace(target)
+    return size
+
+
+def _write(path: Path, content: bytes, columns: dict) -> None:
+    write_whole(path, content)
+    _describe(path, columns)
+
+
+def _describe(path: Path, columns: dict) -> None:
+    """Add the columns of one file to what the dictionary tells."""
+    import pyarrow.parquet as pq
+
+    for field in pq.read_schema(path):
+        columns[path.name, field.name] = (str(field.type), *meaning(field.name))
+
+
+def _samples(directory: Path, path: Path) -> None:
+    """All samples that the study asks for, in one file, in plan order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer = None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for place in places(directory):
+            for table in _of_point(directory, place):
+                if writer is None:
+                    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+                    writer = pq.ParquetWriter(
+                        path,
+                        table.schema,
+                        compression="zstd",
+                        use_dictionary=["point", "status", "horizon"],  # pyright: ignore[reportArgumentType]
+                        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+                    )
+                writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _of_point(directory: Path, place: Any) -> Iterator[Any]:
+    """The samples of one point as one table, without columns that say nothing about it."""
+    import pyarrow as pa
+
+    table = pa.concat_tables(shard_tables(directory, place))
+    kept = [*KEYS, "log_spectral", "log_rms", "status"]
+    table = table.select(kept)
+    for name in ("point", "status"):
+        table = table.set_column(kept.index(name), name, table[name].cast(pa.string()))
+    yield table
+
+
+def _csv(rows: list[tuple]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _readme(every: Sequence[Path], sampled: Sequence[Path]) -> str:
+    import jinja2
+
+    template = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined, trim_blocks=True
+    ).get_template("dataset.md.j2")
+    return template.render(
+        studies=[directory.name for directory in every],
+        sampled=[directory.name for directory in sampled],
+        version=importlib.metadata.version("rnnmc"),
+    )

@@ -1,0 +1,46 @@
+"""What every column of samples and tables means, and its unit."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cache
+from pathlib import Path
+
+WORDS = {
+    "vanish": "the norm is below the vanishing threshold",
+    "stable": "the norm is between the thresholds",
+    "explode": "the norm is above the exploding threshold",
+    "dead": "the chain is exactly zero",
+    "overflow": "the state has left the floating-point range",
+    "above": "the largest absolute state so far is above 1",
+    "negligible": "the number is below the vanishing threshold",
+    "passed": "the norm has passed the threshold by the last horizon",
+    "first": "the norm has passed this threshold before the opposite one",
+}
+MODES = {"at": "at this horizon", "by": "first, at or before this horizon", "": ""}
+INTERVAL = {"low": "lower bound of its interval", "high": "upper bound of its interval"}
+
+
+@cache
+def _columns() -> list[tuple[str, str, str]]:
+    """(pattern of the whole name, unit, meaning) of dictionary.csv; the first that matches speaks."""
+    text = (Path(__file__).parent / "dictionary.csv").read_text(encoding="utf-8")
+    return [(row["column"], row["unit"], row["meaning"]) for row in csv.DictReader(text.splitlines())]
+
+
+def meaning(column: str) -> tuple[str, str]:
+    """(unit, meaning) of a column of any table or of samples. Raises KeyError for one that is not known."""
+    counted = re.fullmatch(r"([a-z]+?)(?:_(at|by))?_count", column)
+    if counted and counted[1] in WORDS:
+        return "replicates", f"how many of which {WORDS[counted[1]]} {MODES[counted[2] or '']}".strip()
+    likely = re.fullmatch(r"p_([a-z]+?)(?:_(at|by))?(?:_(band_)?(low|high))?", column)
+    if likely and likely[1] in WORDS:
+        event, mode, band, end = likely.groups()
+        said = f"probability that {WORDS[event]} {MODES[mode or '']}".strip()
+        bound = f"{INTERVAL[end]}{', of all horizons at once' if band else ''}: " if end else ""
+        return "probability", bound + said
+    for pattern, unit, words in _columns():
+        if found := re.fullmatch(pattern, column):
+            return unit, found.expand(words)
+    raise KeyError(column)

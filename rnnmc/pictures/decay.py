@@ -1,0 +1,79 @@
+"""How steeply the share of stable networks falls, decade by decade."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+from altair.typing import ChartType
+
+from rnnmc.chart_parts import SERIES, inline, title, tooltip
+from rnnmc.pictures.paths import MOST_PANELS
+from rnnmc.tables import with_series
+
+STEEPEST = 3.0  # exponents beyond are drawn at the edge
+
+
+class DecayPicture:
+    """-d log P(stable) / d log T over each decade, one panel a cell and mode."""
+
+    name = "decay"
+
+    def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
+        """`decay-at` and `decay-by`; with more series than a legend can hold, the pointer names them."""
+        labels = with_series(points).select("point", "cell", pl.format("width {}, {}", "width", "series").alias("name"))
+        rows = summary.join(labels, on="point", maintain_order="left").with_columns(
+            pl.col("exponent", "low", "high").clip(-STEEPEST, STEEPEST)
+        )
+        return {
+            f"decay-{mode}": _chart(rows.filter(pl.col("mode") == mode), mode)
+            for mode in ("at", "by")
+            if rows.filter(pl.col("mode") == mode).height
+        }
+
+
+def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
+    cells = rows["cell"].unique(maintain_order=True).to_list()[:MOST_PANELS]
+    names = rows["name"].unique(maintain_order=True).to_list()
+    legend = alt.Legend(title=None, orient="top", columns=4) if len(names) <= 12 else None
+    hue = (
+        alt.Scale(domain=names, range=SERIES)
+        if len(names) <= len(SERIES)
+        else alt.Scale(domain=names, scheme="viridis")
+    )
+    y = alt.Y("exponent:Q", title="-d log P / d log T")
+    base = alt.Chart().encode(
+        x=alt.X(
+            "horizon:Q",
+            title="end of the decade (steps)",
+            scale=alt.Scale(type="log"),
+            axis=alt.Axis(format="~s", tickCount=5),
+        ),
+        color=alt.Color("name:N", sort=names, scale=hue, legend=legend),
+        tooltip=tooltip("cell", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"),
+    )
+    half = alt.Chart(alt.InlineData(values=[{"half": 0.5}])).mark_rule(style="theory").encode(y="half:Q")
+    columns = min(len(cells), 4)
+    shown = rows.filter(pl.col("cell").is_in(cells)).select(
+        "cell", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"
+    )
+    return (
+        alt.layer(
+            half,
+            base.mark_line(strokeWidth=1.4).encode(y=y),
+            base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", title="-d log P / d log T"), y2="high:Q"),
+            base.mark_point(filled=True, size=28).encode(y=y),
+            data=inline(shown),
+        )
+        .properties(width=max(140, 760 // columns), height=190)
+        .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
+        .properties(
+            title=title(
+                f"How steeply P(stable {mode} T) falls",
+                "Exponent over each decade with its 95 % interval; dashed: 1/2, an unbiased random walk at T. One that "
+                "stays is a power law; one that grows tenfold with T an exponential",
+            )
+        )
+    )
+
+
+PICTURE = DecayPicture()

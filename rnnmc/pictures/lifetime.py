@@ -1,0 +1,97 @@
+"""After how many steps half of the networks, and 99 of 100, have lost the gradient or blown it up."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+from altair.typing import ChartType
+
+from rnnmc.chart_parts import OUTCOMES, inline, title, tooltip
+from rnnmc.tables import with_series
+
+
+class LifetimePicture:
+    """A bar from the horizon by which half have left to that by which 99 of 100 have, one a design point."""
+
+    name = "lifetime"
+
+    def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
+        """`lifetime-<cell>` for each cell, by width; the colour says which way they leave."""
+        labels = with_series(points).select("point", "cell", "width", "series", "horizon")
+        rows = summary.join(labels, on="point", maintain_order="left")
+        half, most = (
+            rows.filter(pl.col("percent") == percent).select("point", pl.col("by").alias(name))
+            for percent, name in ((50, "half"), (99, "most"))
+        )
+        wide = rows.filter(pl.col("percent") == 50).select("point", "cell", "width", "series", "horizon", "vanished")
+        table = wide.join(half, on="point", maintain_order="left").join(most, on="point", maintain_order="left")
+        cells = table["cell"].unique(maintain_order=True).to_list()
+        return {f"lifetime-{cell}": _chart(table.filter(pl.col("cell") == cell), cell) for cell in cells}
+
+
+def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
+    last = int(rows["horizon"].max())  # pyright: ignore[reportArgumentType]
+    series = rows["series"].unique(maintain_order=True).to_list()
+    table = rows.with_columns(
+        pl.col("half").fill_null(last).alias("from"),
+        pl.col("most").fill_null(last).alias("to"),
+        pl.when(pl.col("half").is_null())
+        .then(pl.lit("more than half stay"))
+        .when(pl.col("vanished") > 0.5)
+        .then(pl.lit("most vanish"))
+        .otherwise(pl.lit("most explode"))
+        .alias("way"),
+        pl.col("half").cast(pl.String).fill_null("beyond the last horizon").alias("fifty"),
+        pl.col("most").cast(pl.String).fill_null("beyond the last horizon").alias("ninety_nine"),
+    )
+    names = {
+        "most vanish": OUTCOMES["vanish"],
+        "most explode": OUTCOMES["explode"],
+        "more than half stay": OUTCOMES["stable"],
+    }
+    present = [name for name in names if name in set(table["way"].to_list())]
+    base = alt.Chart().encode(
+        y=alt.Y("series:N", sort=series, title=None, axis=alt.Axis(labelLimit=320)),
+        color=alt.Color(
+            "way:N",
+            scale=alt.Scale(domain=present, range=[names[name] for name in present]),
+            legend=alt.Legend(title=None, orient="top"),
+        ),
+        tooltip=tooltip(
+            "width",
+            "series",
+            "way",
+            fifty="half have left by",
+            ninety_nine="99 % have left by",
+            vanished="share of them that vanished",
+        ),
+    )
+    scale = alt.Scale(type="log", domain=[1, last], nice=False)
+    axis = alt.Axis(format="~s", values=[10**k for k in range(7) if 10**k <= last])
+    x = alt.X("from:Q", title="steps", scale=scale, axis=axis)
+    widths = sorted(set(table["width"].to_list()))
+    columns = min(len(widths), 4)
+    shown = table.select("width", "series", "from", "to", "way", "fifty", "ninety_nine", "vanished").with_columns(
+        pl.format("width {}", "width").alias("panel")
+    )
+    return (
+        alt.layer(
+            base.mark_rule(strokeWidth=2.2).encode(x=x, x2="to:Q"),
+            base.mark_point(filled=True, size=46).encode(x=alt.X("from:Q", title="steps", scale=scale, axis=axis)),
+            base.mark_tick(thickness=2, height={"band": 0.6}).encode(
+                x=alt.X("to:Q", title="steps", scale=scale, axis=axis)
+            ),
+            data=inline(shown),
+        )
+        .properties(width=max(150, 720 // columns), height=alt.Step(14))
+        .facet(alt.Facet("panel:N", sort=[f"width {width}" for width in widths], title=None), columns=columns)
+        .properties(
+            title=title(
+                f"{cell}: when the gradient is lost or blown up",
+                f"Dot: half of the networks have left the thresholds; tick: 99 of 100; at {last:,} steps if not yet",
+            )
+        )
+    )
+
+
+PICTURE = LifetimePicture()

@@ -1,0 +1,180 @@
+"""What follows from several design points together, against numbers that are known."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import binom
+from synthetic import EXPLODE, VANISH, log_spaced, point_row, samples_of, walks
+
+from rnnmc.analyses import analysed, analyses
+from rnnmc.analyses.finite_width import line
+from rnnmc.statistics import point_statistics
+
+HORIZONS = [10, 100]
+
+
+def study_with(rates: list[tuple[dict[str, Any], float]], error: float = 1e-3, theory: float | None = None):
+    """Points with these growth rates, and the statistics that say so. Each: (factors and `said`, rate)."""
+    rows, statistics = [], []
+    for factors, rate in rates:
+        factors = dict(factors)
+        said = {
+            "cell": "tanh",
+            "width": factors.pop("width", 16),
+            "init": {
+                "recurrent": {"gaussian": factors.pop("gain", 1.0)},
+                "input": {"gaussian": factors.pop("field", 1.0)},
+            },
+            "drive": factors.get("drive", "field"),
+            "weights": factors.get("weights", "tied"),
+            "state_std": 0.0,
+            "horizons": HORIZONS,
+            "seed": 1,
+        }
+        row = point_row(
+            "tanh", said["width"], json.dumps(said["init"]), 100, 50, **{"json": json.dumps(said)} | factors
+        )
+        table = point_statistics(samples_of(np.zeros((50, 2)), HORIZONS, row["point"]), VANISH, EXPLODE)
+        numbers = {
+            "growth_rate": rate,
+            "growth_rate_error": error,
+            "theory_growth_rate": theory,
+            "theory_onset_gain": theory,
+        }
+        statistics.append(table.with_columns(pl.lit(value, pl.Float64).alias(name) for name, value in numbers.items()))
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None), pl.concat(statistics)
+
+
+def test_the_onset_is_where_the_line_between_two_gains_crosses_zero_with_the_error_of_their_rates():
+    rates = [({"gain": gain}, 0.1 * (gain - 1.7)) for gain in (1.0, 1.5, 2.0, 3.0)]
+    row = analyses()["onset"].table(*study_with(rates, error=0.01, theory=1.6)).row(0, named=True)
+    assert (row["below"], row["above"], row["gains"], row["theory"]) == (1.5, 2.0, 4, 1.6)
+    assert row["onset"] == pytest.approx(1.7)
+    # the rate at 1.5 takes part with 0.6 and that at 2 with 0.4 of the way, and a rate is worth 10 of gain
+    assert row["error"] == pytest.approx(math.hypot(0.6, 0.4) * 0.01 * 10)
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * row["error"], rel=1e-3)
+
+
+def test_the_interval_of_an_onset_holds_it_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    held, total = 0, 200
+    for _ in range(total):
+        rates = [({"gain": gain}, 0.2 * (gain - 1.7) + 0.01 * rng.standard_normal()) for gain in (1.0, 1.5, 2.0)]
+        row = analyses()["onset"].table(*study_with(rates, error=0.01)).row(0, named=True)
+        held += row["low"] <= 1.7 <= row["high"]
+    assert binom.ppf(5e-7, total, 0.95) <= held <= binom.ppf(1 - 5e-7, total, 0.95)
+
+
+@pytest.mark.parametrize(("shift", "known"), [(9.0, ("below", 2.0)), (0.1, ("above", 1.0))])
+def test_an_onset_beyond_all_gains_is_not_made_up(shift: float, known: tuple[str, float]):
+    rates = [({"gain": gain}, gain - shift) for gain in (1.0, 1.5, 2.0)]
+    row = analyses()["onset"].table(*study_with(rates)).row(0, named=True)
+    assert row["onset"] is None
+    assert row[known[0]] == known[1]
+
+
+def test_points_that_differ_in_more_than_their_gain_do_not_share_an_onset():
+    rates = [({"gain": g, "width": w}, g - 1.2 - 1 / w) for w in (4, 16) for g in (1.0, 1.5, 2.0)]
+    table = analyses()["onset"].table(*study_with(rates))
+    assert table["width"].to_list() == [4, 16]
+    assert table["onset"].to_list() == pytest.approx([1.45, 1.2625])
+
+
+def test_the_limit_and_the_correction_in_1_over_n_are_found_with_their_errors():
+    widths = (8, 16, 32, 64)
+    rates = [({"width": n}, -0.3 + 1.5 / n) for n in widths]
+    row = analyses()["finite-width"].table(*study_with(rates, theory=-0.31)).row(0, named=True)
+    assert (row["limit"], row["slope"]) == pytest.approx((-0.3, 1.5))
+    assert (row["from_width"], row["widths"], row["theory"]) == (8, list(widths), -0.31)
+    assert row["rates"] == pytest.approx([rate for _, rate in rates])
+
+
+def test_the_errors_of_limit_and_slope_are_right_and_a_bad_fit_is_seen():
+    rng = np.random.default_rng(8)
+    width, error = np.array([4.0, 8, 16, 32]), np.array([0.01, 0.02, 0.01, 0.03])
+    fits = [line(width, -0.3 + 1.5 / width + error * rng.standard_normal(4), error) for _ in range(3000)]
+    for name, truth in (("limit", -0.3), ("slope", 1.5)):
+        scores = np.array([(fit[name] - truth) / fit[f"{name}_error"] for fit in fits])
+        assert abs(scores.mean()) < 5 / math.sqrt(3000)
+        assert abs(scores.var() - 1) < 5 * math.sqrt(2 / 3000)
+    assert np.mean([fit["p_value"] < 0.1 for fit in fits]) == pytest.approx(0.1, abs=0.03)
+    assert line(width, -0.3 + 20 / width**2, error)["p_value"] < 1e-6
+
+
+def test_widths_too_small_for_the_line_are_left_out_of_it():
+    rates = [({"width": n}, -0.3 + 1.5 / n + (0.5 if n == 1 else 0)) for n in (1, 8, 16, 32)]
+    row = analyses()["finite-width"].table(*study_with(rates)).row(0, named=True)
+    assert row["from_width"] == 8
+    assert row["limit"] == pytest.approx(-0.3)
+
+
+def test_an_unbiased_random_walk_is_still_stable_at_t_with_the_exponent_one_half():
+    rng = np.random.default_rng(2)
+    horizons = [100, 1000, 10000]
+    steps = np.diff(horizons, prepend=0)
+    log_norm = np.cumsum(rng.standard_normal((40000, 3)) * np.sqrt(steps), axis=1)
+    row = point_row("tanh", 16, "x", 10000, 40000)
+    statistics = point_statistics(samples_of(log_norm, horizons, row["point"]), VANISH, EXPLODE)
+    table = analyses()["decay"].table(pl.DataFrame([row]), statistics).filter(mode="at")
+    last = table.filter(horizon=10000).row(0, named=True)
+    assert last["low"] < 0.5 < last["high"]
+    assert last["exponent"] == pytest.approx(0.5, abs=0.05)
+    before = table.filter(horizon=1000).row(0, named=True)
+    # P(|N(0, T)| < 6.9) at 100 and 1,000, by the normal law
+    truth = math.log10(math.erf(6.9078 / math.sqrt(200)) / math.erf(6.9078 / math.sqrt(2000)))
+    assert before["low"] < truth < before["high"]
+
+
+def test_an_exponential_has_an_exponent_that_grows_tenfold_in_a_decade_and_no_survivor_gives_infinity():
+    rng = np.random.default_rng(4)
+    horizons, total = [10, 100, 1000, 10000], 60000
+    death = rng.exponential(400, total)
+    log_norm = np.where(np.array(horizons) < death[:, None], 0.0, -20.0)
+    row = point_row("tanh", 16, "x", 10000, total)
+    statistics = point_statistics(samples_of(log_norm, horizons, row["point"]), VANISH, EXPLODE)
+    table = analyses()["decay"].table(pl.DataFrame([row]), statistics).filter(mode="by")
+    found = table.rows_by_key("horizon", named=True, unique=True)
+    for horizon in (100, 1000):
+        truth = 0.9 * horizon / 400 / math.log(10)
+        assert found[horizon]["low"] < truth < found[horizon]["high"]
+    assert found[10000]["exponent"] == found[10000]["high"] == math.inf
+    assert math.isfinite(found[10000]["low"])
+
+
+def test_the_lifetime_is_the_quantile_of_the_first_excursion_whichever_way():
+    horizons = log_spaced(1000, 16)
+    log_norm = walks(horizons, 400, -0.01, 0.5)
+    row = point_row("tanh", 16, "x", 1000, 400)
+    statistics = point_statistics(samples_of(log_norm, horizons, row["point"]), VANISH, EXPLODE)
+    table = analyses()["lifetime"].table(pl.DataFrame([row]), statistics)
+    outside = (log_norm < math.log(VANISH)) | (log_norm > math.log(EXPLODE))
+    first = np.where(outside.any(axis=1), np.array(horizons)[outside.argmax(axis=1)], 10**9)
+    for percent in (50, 99):
+        found = table.filter(percent=percent).row(0, named=True)
+        quantile = int(np.quantile(first, percent / 100, method="inverted_cdf"))
+        assert found["by"] == (quantile if quantile < 10**9 else None)
+        if found["by"] is not None and found["earliest"] is not None:
+            assert found["earliest"] <= found["by"]
+    down = log_norm[np.arange(400), outside.argmax(axis=1)] < 0
+    assert table["vanished"][0] == pytest.approx(down[outside.any(axis=1)].mean())
+
+
+def test_a_map_takes_three_gains_and_three_fields():
+    square = [({"gain": g, "field": f}, g - f) for g in (1.0, 2.0, 3.0) for f in (0.1, 0.5, 1.0)]
+    table = analyses()["phase"].table(*study_with(square))
+    assert table.select("gain", "field", "growth_rate").rows() == [
+        (g, f, g - f) for g in (1, 2, 3) for f in (0.1, 0.5, 1)
+    ]
+    assert analyses()["phase"].table(*study_with(square[:6])).is_empty()
+
+
+def test_a_study_has_only_the_analyses_that_its_points_allow():
+    points, statistics = study_with([({"gain": 1.0}, 0.1)])
+    assert set(analysed(points, statistics)) == {"decay", "lifetime"}

@@ -1,0 +1,256 @@
+"""The article's claims are decided by the rules that were written down, and each number can be traced to its row."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import binom, norm
+from synthetic import EXPLODE, VANISH, point_row, samples_of
+
+from rnnmc import claims
+from rnnmc.claims import FAILS, HOLDS, UNDECIDED, decide, verdicts
+from rnnmc.claims.estimate import Gap, Mean, Share, Size, Spread
+from rnnmc.statistics import point_statistics
+
+HORIZONS = [1, 10, 100, 1000]
+
+
+def made(*wanted: dict[str, Any], replicates: int = 4000) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Points and tables of a study whose replicates have vanished, stayed and exploded in these shares at the end.
+
+    wanted: factors of a point, and `vanish` and `explode`, the shares at every horizon from 100 on.
+    """
+    rows, statistics = [], []
+    for factors in wanted:
+        factors = dict(factors)
+        shares = [factors.pop("vanish", 0.0), factors.pop("explode", 0.0)]
+        said = {
+            "cell": factors.pop("cell"),
+            "width": factors.pop("width", 16),
+            "init": factors.pop("said", "pytorch"),
+            "drive": {"white": 1},
+            "weights": factors.get("weights", "tied"),
+            "state_std": 0.0,
+            "horizons": HORIZONS,
+            "seed": 1,
+        }
+        more = {"init": str(said["init"]), "json": json.dumps(said)} | factors
+        row = point_row(said["cell"], said["width"], more.pop("init"), HORIZONS[-1], replicates, **more)
+        counts = [round(share * replicates) for share in shares]
+        last = np.zeros(replicates)
+        last[: counts[0]], last[replicates - counts[1] :] = -20.0, 20.0
+        log_norm = np.stack([0 * last, last / 10, last, 3 * last], axis=1) + np.linspace(0, 0.1, replicates)[:, None]
+        rows.append(row)
+        statistics.append(point_statistics(samples_of(log_norm, HORIZONS, row["point"]), VANISH, EXPLODE))
+    return pl.DataFrame(rows, infer_schema_length=None), {"statistics": pl.concat(statistics)}
+
+
+def of(decided: pl.DataFrame, claim: str, part: str) -> list[str]:
+    return decided.filter(claim=claim, part=part)["verdict"].to_list()
+
+
+def test_there_are_fourteen_claims_in_the_order_of_their_numbers_each_with_its_parts_written_down():
+    found = claims.claims()
+    assert list(found) == [f"A{i}" for i in range(1, 15)]
+    for claim in found.values():
+        assert claim.states.endswith(".")
+        assert claim.parts
+        assert len({part.name for part in claim.parts}) == len(claim.parts)
+
+
+def test_a_probability_on_the_side_of_its_bound_holds_on_the_other_fails_and_near_it_stays_open():
+    points, tables = made(
+        {"cell": "tanh", "width": 1, "explode": 0.0},
+        {"cell": "tanh", "width": 16, "explode": 0.5},
+        {"cell": "tanh", "width": 64, "explode": 0.011},
+    )
+    decided = decide(points, tables)
+    assert of(decided, "A3", "explodes") == [FAILS, HOLDS, UNDECIDED]
+    open_ = decided.filter(claim="A3", verdict=UNDECIDED).row(0, named=True)
+    assert open_["low"] < open_["bound"] < open_["high"]
+    assert open_["replicates_needed"] > 10 * open_["replicates"]
+
+
+def test_what_would_decide_an_open_question_decides_it():
+    factors = {"cell": "tanh", "width": 16, "explode": 0.02}
+    few = decide(*made(factors, replicates=400)).filter(claim="A3")
+    assert few["verdict"].to_list() == [UNDECIDED]
+    enough = int(3 * few["replicates_needed"].item())
+    assert of(decide(*made(factors, replicates=enough)), "A3", "explodes") == [HOLDS]
+
+
+def test_relu_is_held_against_tanh_at_equal_weights_alone():
+    equal = {"width": 16, "said": {"recurrent": {"gaussian": 2.0}}}
+    points, tables = made(
+        {"cell": "tanh", "explode": 0.1, **equal},
+        {"cell": "relu", "explode": 0.9, **equal},
+        {"cell": "tanh", "width": 64, "explode": 0.9},
+        {"cell": "relu", "width": 64, "explode": 0.1},
+        {"cell": "relu", "width": 4, "explode": 0.9},
+    )
+    decided = decide(points, tables)
+    assert of(decided, "A2", "more") == [HOLDS, FAILS]
+    assert of(decided, "A2", "bounded") == of(decided, "A2", "unbounded") == [HOLDS]
+    bounded = decided.filter(claim="A2", part="bounded").row(0, named=True)
+    assert bounded["value"] == pytest.approx(0.44774, abs=1e-5)  # the maximum of y sech^2 y: physics.md section 5
+    assert bounded["false_alarm"] == 0
+
+
+def test_only_weights_that_are_cut_or_scaled_to_one_speak_for_clipping():
+    cut = {"cell": "tanh", "explode": 0.5}
+    points, tables = made(
+        cut | {"said": {"recurrent": {"gaussian": 2.0, "clip": 1.0}}},
+        cut | {"said": {"recurrent": {"gaussian": 2.0, "spectral_radius": 1.0}}, "explode": 0.0},
+        cut | {"said": {"recurrent": {"gaussian": 2.0, "clip": 3.0}}},
+        cut | {"said": {"recurrent": {"gaussian": 2.0}}},
+    )
+    decided = decide(points, tables)
+    assert of(decided, "A4", "entries") == [FAILS]
+    assert of(decided, "A4", "radius") == [HOLDS]
+
+
+def test_a_forget_bias_is_compared_with_the_same_network_without_one():
+    def biased(bias: Any, **shares: float) -> dict[str, Any]:
+        return {"cell": "lstm", "said": {"preset": "pytorch", "bias": bias}, **shares}
+
+    points, tables = made(
+        biased({"forget": {"constant": 0.0}}, vanish=0.9),
+        biased({"forget": {"constant": 3.0}}, vanish=0.1),
+        biased({"chrono": 1000.0}, vanish=0.99),
+        {"cell": "lstm", "said": "keras", "vanish": 0.2},
+    )
+    decided = decide(points, tables)
+    alive = decided.filter(claim="A12", horizon=1000)
+    assert alive["verdict"].to_list() == [HOLDS, FAILS]
+    assert of(decided, "A6", "depends").count(HOLDS) == 2  # the forget bias of 3, after 100 and 1,000 steps
+
+
+def test_a_gru_is_compared_with_an_lstm_in_stability_spread_and_dependence_on_the_initialiser():
+    def pair(said: Any, gru: float, lstm: float) -> list[dict[str, Any]]:
+        return [{"cell": "gru", "said": said, "vanish": gru}, {"cell": "lstm", "said": said, "vanish": lstm}]
+
+    points, tables = made(*pair("pytorch", 0.5, 0.1), *pair("keras", 0.95, 0.1), *pair("flax", 0.0, 0.0))
+    decided = decide(points, tables)
+    assert of(decided, "A9", "stable") == [HOLDS, HOLDS, FAILS]
+    assert of(decided, "A9", "wider")[0] == HOLDS
+    assert of(decided, "A9", "depends") == [HOLDS]
+
+
+def test_points_that_prove_the_program_share_draws_or_stopped_by_looking_decide_nothing():
+    points, tables = made(*({"cell": "tanh", "explode": 0.5, "width": width} for width in (1, 2, 4, 8)))
+    odd = pl.DataFrame(
+        {"oracle": [True, False, False, False], "nested": [1, 5, 1, 1], "half_width": [None, None, 0.1, None]}
+    )
+    decided = decide(points.hstack(odd), tables)
+    assert decided.filter(claim="A3")["width"].to_list() == [8]
+
+
+def test_every_number_can_be_found_again_in_the_row_that_it_names():
+    points, tables = made(
+        {"cell": "lstm", "vanish": 0.3, "explode": 0.1},
+        {"cell": "gru", "vanish": 0.4},
+        {"cell": "gru_output_gated", "vanish": 0.2},
+        {"cell": "tanh", "explode": 0.2},
+        {"cell": "relu", "explode": 0.4},
+    )
+    decided = decide(points, tables).filter(pl.col("rows") != "formula")
+    assert decided.height > 10
+    for row in decided.iter_rows(named=True):
+        found = [_found(place, tables) for place in row["rows"].split("; ")]
+        if row["quantity"].startswith("P(") and " less " not in row["quantity"]:
+            assert found == [pytest.approx(row["value"])]
+        elif row["quantity"].startswith("P("):
+            assert found[0] - found[1] == pytest.approx(row["value"])
+
+
+def _found(place: str, tables: dict[str, pl.DataFrame]) -> float:
+    table, said = place.split(": ")
+    *labels, column = said.split(", ")
+    rows = tables[table]
+    for label in labels:
+        name, value = label.split("=")
+        rows = rows.filter(pl.col(name).cast(pl.String) == value)
+    assert rows.height == 1
+    return rows[column].item()
+
+
+def test_the_risk_of_all_decisions_together_is_shared_evenly():
+    decided = decide(*made({"cell": "tanh", "explode": 0.5}, {"cell": "relu", "explode": 0.5}))
+    assert decided["false_alarm"].sum() == pytest.approx(claims.WRONG)
+
+
+@pytest.mark.parametrize("truth", [0.01, 0.1, 0.5])
+def test_a_share_at_the_bound_is_decided_no_more_often_than_its_risk_allows(truth: float):
+    total, risk = 500, 1e-3
+    counts = np.arange(total + 1)
+    bounds = np.array([Share(int(count), total).interval(risk) for count in counts])
+    missed = (bounds[:, 0] > truth) | (bounds[:, 1] < truth)
+    assert binom.pmf(counts, total, truth)[missed].sum() <= risk
+    planted = np.array([Share(int(count), total).interval(50 * risk) for count in counts])
+    missed = (planted[:, 0] > truth) | (planted[:, 1] < truth)
+    assert binom.pmf(counts, total, truth)[missed].sum() > risk
+
+
+@pytest.mark.parametrize(("more", "less"), [(0.3, 0.3), (0.02, 0.01), (0.9, 0.5)])
+def test_a_difference_of_shares_misses_no_more_often_than_its_risk_allows(more: float, less: float):
+    total, risk = 60, 1e-2
+    counts = np.arange(total + 1)
+    weights = np.outer(binom.pmf(counts, total, more), binom.pmf(counts, total, less))
+    missed = 0.0
+    for i, j in np.ndindex(weights.shape):
+        low, high = Gap(Share(i, total), Share(j, total)).interval(risk)
+        missed += weights[i, j] * (not low <= more - less <= high)
+    assert missed <= risk
+
+
+def test_a_mean_has_the_interval_of_its_error_and_a_size_that_of_its_absolute_value():
+    low, high = Mean(1.0, 0.5, 100).interval(1e-3)
+    assert (high - 1) / 0.5 == pytest.approx(norm.isf(5e-4))
+    assert low == pytest.approx(2 - high)
+    assert Size(Mean(-1.0, 0.1, 9)).interval(0.05) == pytest.approx((0.804, 1.196), abs=1e-3)
+    assert Size(Mean(0.05, 0.1, 9)).interval(0.05) == pytest.approx((0.0, 0.246), abs=1e-3)
+
+
+def test_a_spread_covers_the_true_one_and_is_certain_of_none_where_all_are_alike():
+    rng = np.random.default_rng(5)
+    truth = np.array([0.0, 0.4, 1.0])
+    held = 0
+    for _ in range(2000):
+        seen = truth + 0.2 * rng.standard_normal(3)
+        low, high = Spread(tuple(Mean(value, 0.2, 9) for value in seen)).interval(0.05)
+        held += low <= 1.0 <= high
+    assert binom.sf(held, 2000, 0.95) < 1 - 1e-6
+    assert held >= binom.ppf(1e-6, 2000, 0.95)
+    assert Spread(tuple(Mean(0.1, 0.2, 9) for _ in range(4))).interval(0.05)[0] == 0
+
+
+def test_the_overall_verdict_names_the_factor_that_decides():
+    points, tables = made(
+        *({"cell": "tanh", "width": 1, "explode": 0.0, "said": said} for said in ("pytorch", "keras")),
+        *({"cell": "tanh", "width": 16, "explode": 0.5, "said": said} for said in ("pytorch", "keras")),
+    )
+    found = verdicts(decide(points, tables)).filter(claim="A3").row(0, named=True)
+    assert found["verdict"] == "holds only in part"
+    assert re.search(r"holds at 2 of 4: never with width 1, always with width 16$", found["summary"])
+    assert (found["holds"], found["fails"], found["undecided"]) == (2, 2, 0)
+
+
+def test_a_claim_that_holds_everywhere_holds_and_one_that_is_open_somewhere_says_so():
+    points, tables = made(*({"cell": "tanh", "width": width, "explode": 0.5} for width in (2, 4)))
+    assert verdicts(decide(points, tables)).filter(claim="A3")["verdict"].item() == HOLDS
+    points, tables = made(*({"cell": "tanh", "width": w, "explode": p} for w, p in ((2, 0.5), (4, 0.011))))
+    found = verdicts(decide(points, tables)).filter(claim="A3")
+    assert found["verdict"].item() == "holds where decided"
+    assert "(1 undecided)" in found["summary"].item()
+
+
+def test_a_study_without_any_bearing_has_no_verdicts():
+    points, tables = made({"cell": "linear", "weights": "untied"})
+    decided = decide(points, tables)
+    assert decided.is_empty()
+    assert verdicts(decided).is_empty()
