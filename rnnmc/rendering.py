@@ -1,11 +1,20 @@
-"""Charts as files: SVG, and PNG made from it."""
+"""Charts as files: SVG, and PNG made from it by helper processes, for it takes longer and holds up a thread.
+
+A helper is this module run by itself, not a process of `multiprocessing`, which would run a user's script once more
+where that has no `if __name__ == "__main__"`. One line in, the SVG as JSON; one line out, the PNG in base 64.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import os
-from collections.abc import Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+import queue
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import vl_convert
@@ -13,26 +22,66 @@ import vl_convert
 if TYPE_CHECKING:
     from altair.typing import ChartType
 
-
-def as_png(svg: str) -> bytes:
-    """The picture in one and a half times its size, on white."""
-    return vl_convert.svg_to_png(svg, scale=1.5)
+SCALE = 1.5  # of PNG
 
 
 def rendered(figures: Mapping[str, ChartType]) -> dict[str, bytes]:
-    """Every chart as `<name>.svg` and `<name>.png`: file name -> content.
+    """Every chart as `<name>.svg` and `<name>.png`, on white: file name -> content.
 
-    The SVG come one after the other, for the ids in them count on; the PNG, which take longer, beside them in processes
-    of their own.
+    The SVG come one after the other, for the ids in them count on, and the PNG beside them.
     """
-    from rnnmc.chart_parts import INK, VL_VERSION, config  # not in those processes, which are to start quickly
+    from rnnmc.chart_parts import INK, VL_VERSION, config  # not in helpers, which are to start quickly
 
     files: dict[str, bytes | Future[bytes]] = {}
-    workers = min(len(os.sched_getaffinity(0)), max(1, len(figures)))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as others:
+    with _helpers(min(len(os.sched_getaffinity(0)), len(figures))) as pictures:
         for name, chart in figures.items():
             specification = chart.to_dict(validate=False)
             svg = vl_convert.vegalite_to_svg(specification, vl_version=VL_VERSION, config=config(INK))
             files[f"{name}.svg"] = svg.encode()
-            files[f"{name}.png"] = others.submit(as_png, svg)
+            files[f"{name}.png"] = pictures.submit(svg)
         return {name: file if isinstance(file, bytes) else file.result() for name, file in files.items()}
+
+
+class _Pictures:
+    """SVG to PNG by so many helpers, whichever is free."""
+
+    def __init__(self, helpers: list[subprocess.Popen[str]]):
+        self.free: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
+        for helper in helpers:
+            self.free.put(helper)
+        self.threads = ThreadPoolExecutor(max(1, len(helpers)))
+
+    def submit(self, svg: str) -> Future[bytes]:
+        return self.threads.submit(self._made, svg)
+
+    def _made(self, svg: str) -> bytes:
+        helper = self.free.get()
+        try:
+            assert helper.stdin is not None
+            assert helper.stdout is not None
+            helper.stdin.write(json.dumps(svg) + "\n")
+            helper.stdin.flush()
+            return base64.b64decode(helper.stdout.readline()) or vl_convert.svg_to_png(svg, scale=SCALE)
+        except BrokenPipeError:  # a helper that was killed
+            return vl_convert.svg_to_png(svg, scale=SCALE)
+        finally:
+            self.free.put(helper)
+
+
+@contextmanager
+def _helpers(number: int) -> Iterator[_Pictures]:
+    command = [sys.executable, "-c", "from rnnmc.rendering import help_out; help_out()"]
+    pipe = subprocess.PIPE
+    with ExitStack() as stack:
+        every = [
+            stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)) for _ in range(number)
+        ]
+        pictures = _Pictures(every)
+        with pictures.threads:
+            yield pictures
+
+
+def help_out() -> None:
+    """Make a PNG of every SVG that comes in, until there are no more."""
+    for line in sys.stdin:
+        print(base64.b64encode(vl_convert.svg_to_png(json.loads(line), scale=SCALE)).decode(), flush=True)

@@ -44,6 +44,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
         "title": "share of the gradient from further back",
         "axis": alt.Axis(format="~g", tickCount=4),
     }
+    legend = alt.Legend(title=None, orient="top", symbolOpacity=1)
     base = alt.Chart().encode(
         x=alt.X(
             "lag:Q",
@@ -54,7 +55,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
         color=alt.Color(
             "loss:N",
             scale=alt.Scale(domain=losses, range=SERIES[: len(LOSSES)]),
-            legend=alt.Legend(title=None, orient="top", symbolOpacity=1, symbolDash=[1, 0]),
+            legend=legend,
         ),
     )
     shown = ("panel", "loss", "lag", "q05", "q50", "q95", "p_negligible")
@@ -64,7 +65,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
             base.mark_line(strokeWidth=1.7).encode(
                 y=alt.Y("q50:Q", **y),
                 strokeDash=alt.StrokeDash(
-                    "loss:N", scale=alt.Scale(domain=losses, range=[[1, 0], [6, 4]]), legend=None
+                    "loss:N", scale=alt.Scale(domain=losses, range=[[1, 0], [6, 4]]), legend=legend
                 ),
                 tooltip=tooltip("panel", "loss", "lag", q50="median share", p_negligible="P(negligible)"),
             ),
