@@ -12,6 +12,7 @@ from rnnmc.claims.claim import Claim, Evidence, Question
 from rnnmc.registry import offered
 
 WRONG = 1e-3  # probability that any verdict of a table is wrong; each decision takes an equal share of it
+HOPELESS = 1e12  # replicates, beyond which an estimate sits on its bound
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 FACTORS: dict[str, type[pl.DataType]] = {
     "cell": pl.String,
@@ -101,9 +102,8 @@ def _needed(question: Question, low: float, high: float) -> int | None:
     value, bound = question.estimate.value, question.part.bound
     way = abs(bound - value)
     half = high - value if bound > value else value - low
-    if not way or not math.isfinite(half):
-        return None
-    return math.ceil(question.estimate.replicates * (half / way) ** 2)
+    needed = question.estimate.replicates * (half / way) ** 2 if way else math.inf
+    return math.ceil(needed) if needed < HOPELESS else None
 
 
 def verdicts(decided: pl.DataFrame) -> pl.DataFrame:

@@ -76,6 +76,11 @@ def test_a_probability_on_the_side_of_its_bound_holds_on_the_other_fails_and_nea
     assert open_["replicates_needed"] > 10 * open_["replicates"]
 
 
+def test_an_estimate_on_its_bound_stays_open_however_many_replicates_there_are():
+    found = decide(*made({"cell": "tanh", "width": 16, "explode": 0.01})).filter(claim="A3").row(0, named=True)
+    assert (found["verdict"], found["value"], found["replicates_needed"]) == (UNDECIDED, found["bound"], None)
+
+
 def test_what_would_decide_an_open_question_decides_it():
     factors = {"cell": "tanh", "width": 16, "explode": 0.02}
     few = decide(*made(factors, replicates=400)).filter(claim="A3")
