@@ -163,9 +163,12 @@ def _by(part: pl.DataFrame, factor: str) -> tuple[tuple[int, int], str]:
 def _named(factor: str, value: Any) -> str:
     if factor == "horizon":
         return f"T = {value:,}"
-    plain = {"cell", "init", "weights", "term", "path"}
-    word = {"state_std": "state std", "width": "width", "drive": "drive"}.get(factor, factor)
-    return str(value) if factor in plain else f"{word} {value:g}" if isinstance(value, float) else f"{word} {value}"
+    if factor == "init":
+        return f'"{value}"'  # which may hold a comma
+    if factor in ("cell", "weights", "path"):
+        return str(value)
+    word = factor.replace("_", " ")
+    return f"{word} {value:g}" if isinstance(value, float) else f"{word} {value}"
 
 
 def _and(names: Iterable[str]) -> str:

@@ -27,7 +27,7 @@ class BoundedStates(Claim):
     parts = (BOUNDED, ABOVE, DIVERGES)
 
     def questions(self, evidence):
-        for point in evidence.points(*GRUS, "lstm"):
+        for point in evidence.observed("extremes", cells=(*GRUS, "lstm")):
             part, state = (ABOVE, "c") if point.cell == "lstm" else (BOUNDED, "h")
             where = point.where("cell", *FACTORS, horizon=point.last)
             for row in evidence.rows("extremes", point, horizon=point.last, part=state):

@@ -118,6 +118,11 @@ class Seen:
         """All that determines the point but its cell."""
         return self._all_but("cell", "observables")
 
+    @property
+    def network(self) -> str:
+        """All that determines the point but which horizons are stored before the last."""
+        return self._all_but("horizons", "observables") + str(self.last)
+
     def _all_but(self, *names: str) -> str:
         return json.dumps({key: value for key, value in self.said.items() if key not in names}, sort_keys=True)
 
@@ -127,6 +132,11 @@ class Seen:
 
 
 FACTORS = ("width", "init", "drive", "weights", "state_std")
+
+
+def _names(observables: list[Any]) -> list[str]:
+    """Of observables as a study file says them."""
+    return [one if isinstance(one, str) else next(iter(one)) for one in observables]
 
 
 class Evidence:
@@ -139,9 +149,21 @@ class Evidence:
     def points(self, *cells: str) -> list[Seen]:
         """The points of these cells that were measured, in the order of the study; of all cells where none is named.
 
-        Replicates that share weight draws, or whose number was chosen by looking, are no basis for these intervals.
+        Replicates that share weight draws, or whose number was chosen by looking, are no basis for these intervals. Of
+        points that differ in nothing but their horizons before the last, the one with the most replicates speaks.
         """
-        return [one for one in self.seen if one.cell in (cells or (one.cell,)) and self._serves(one)]
+        most: dict[str, Seen] = {}
+        for one in self.seen:
+            if one.cell in (cells or (one.cell,)) and self._serves(one):
+                known = most.setdefault(one.network, one)
+                if one.row["replicates"] > known.row["replicates"]:
+                    most[one.network] = one
+        return [one for one in self.seen if most.get(one.network) is one]
+
+    def observed(self, *observables: str, cells: tuple[str, ...] = ()) -> list[Seen]:
+        """The points of these cells, or of all, on which any of these observables looked."""
+        looked = [one for one in self.seen if set(observables) & set(_names(one.said.get("observables", [])))]
+        return [one for one in looked if one.cell in (cells or (one.cell,)) and self._serves(one)]
 
     def _serves(self, point: Seen) -> bool:
         fixed = point.row.get("half_width") is None and point.row.get("nested", 1) == 1

@@ -40,7 +40,7 @@ class ForgetTerm(Claim):
     parts = (LARGEST, MINOR, SAME_RATE)
 
     def questions(self, evidence):
-        for point in evidence.points("lstm"):
+        for point in evidence.observed("paths", "terms", cells=("lstm",)):
             where = point.where(*FACTORS, horizon=point.last)
             for row in evidence.rows("terms", point, horizon=point.last):
                 main = row["term"] == MAIN

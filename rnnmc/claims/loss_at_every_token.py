@@ -33,7 +33,7 @@ class LossAtEveryToken(Claim):
     parts = (ARRIVES, REACHES)
 
     def questions(self, evidence):
-        for point in evidence.points():
+        for point in evidence.observed("gradient"):
             where = point.where("cell", *FACTORS, horizon=point.last)
             for row in evidence.rows("gradient", point, loss="every", quantity="log_total", lag=0):
                 if row["mean"] is not None and row["error"] is not None:

@@ -6,13 +6,13 @@ from rnnmc.claims.claim import FACTORS, SPECTRAL, Claim, Part, Question
 from rnnmc.claims.estimate import Gap, Share
 from rnnmc.observables.paths import BLOCKS, C_PATH, JOINT
 
-OTHER = Part("other", "the block explodes in more than one network of a hundred", "P(explode at T)", "above", 0.01)
+OTHER = Part("other", "the block explodes in more than one network of twenty", "P(explode at T)", "above", 0.05)
 MISSED = Part(
     "missed",
     "networks explode of which the article's c-path shows nothing",
     "P(explode at T) of the joint chain less that of the c-path",
     "above",
-    0.01,
+    0.05,
 )
 
 
@@ -25,7 +25,7 @@ class OtherPaths(Claim):
     parts = (OTHER, MISSED)
 
     def questions(self, evidence):
-        for point in evidence.points():
+        for point in evidence.observed("paths"):
             where = point.where("cell", *FACTORS, horizon=point.last)
             rows = evidence.rows("paths", point, horizon=point.last, measure=SPECTRAL)
             known = {row["path"]: row for row in rows if row["explode_at_count"] is not None}

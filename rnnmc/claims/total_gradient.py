@@ -23,7 +23,7 @@ class TotalGradient(Claim):
     parts = (RARELY, VANISHED)
 
     def questions(self, evidence):
-        for point in evidence.points():
+        for point in evidence.observed("gradient"):
             where = point.where("cell", *FACTORS, horizon=point.last)
             for row in evidence.rows("gradient", point, loss="last", quantity="log_total", lag=0):
                 share = Share(row["negligible_count"], row["replicates"])

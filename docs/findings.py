@@ -1,0 +1,159 @@
+"""Write docs/findings.md from docs/findings.md.j2 and the results of the studies behind it (make findings).
+
+No number of the page is typed: the template asks for it by study, design point and column, and gets it with its
+interval and a note that names the row of the table where it stands.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import polars as pl
+
+import rnnmc
+from rnnmc.tables import nats_text, probability_text
+
+ROOT = Path(__file__).parents[1]
+PAGE, FIGURES, RESULTS = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings", ROOT / "results"
+STUDIES = ("article", "atlas", "phase", "horizon", "width")
+FACTORS = ("cell", "width", "init", "drive", "weights", "state_std")
+SPECTRAL = "log_spectral"
+
+
+class Results:
+    """The tables of the studies, as the template asks for them; every number that it gives leaves a note."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.known: dict[tuple[str, str], pl.DataFrame] = {}
+        self.notes: dict[str, int] = {}
+        self.figures: set[Path] = set()
+
+    def table(self, study: str, name: str) -> pl.DataFrame:
+        """A table with the factors of its design points. Raises SystemExit where the study has not been run."""
+        if (study, name) not in self.known:
+            path = self.folder / study / f"{name}.parquet"
+            if not path.exists():
+                sys.exit(f"{path}: is not there; run make study CONFIG=config/{study}.yaml first")
+            table = pl.read_parquet(path)
+            if "point" in table.columns and name != "points":
+                kept = [name for name in FACTORS if name not in table.columns]
+                points = self.table(study, "points").select("point", *kept)
+                table = table.with_columns(pl.col("point").cast(pl.String))
+                table = table.join(points, on="point", maintain_order="left")
+            self.known[study, name] = table
+        return self.known[study, name]
+
+    def rows(self, study: str, name: str, **where: Any) -> list[dict[str, Any]]:
+        """The rows of a table with these values."""
+        table = self.table(study, name)
+        if name == "statistics":
+            where = {"measure": SPECTRAL} | where
+        for column, value in where.items():
+            kept = pl.col(column).cast(pl.String) if isinstance(value, str) else pl.col(column)
+            table = table.filter(kept.is_in(value) if isinstance(value, list) else kept == value)
+        return table.to_dicts()
+
+    def row(self, study: str, name: str, **where: Any) -> dict[str, Any]:
+        """The one row with these values. Raises SystemExit where there is none, or more."""
+        found = self.rows(study, name, **where)
+        if len(found) != 1:
+            sys.exit(f"docs/findings.md.j2: {study}, {name}, {where}: {len(found)} rows, not one")
+        return found[0]
+
+    def note(self, study: str, name: str, column: str, row: dict[str, Any]) -> str:
+        """A mark that leads to where a number stands."""
+        keys = ("point", "horizon", "percent", "mode", "claim", "part", "path", "term", "loss", "lag", "quantity")
+        said = ", ".join(f"{key} {row[key]}" for key in keys if row.get(key) is not None)
+        text = f"`results/{study}/{name}.csv`, {said}: `{column}`"
+        return f"[^{self.notes.setdefault(text, len(self.notes) + 1)}]"
+
+    def p(self, study: str, event: str, horizon: int, mode: str = "at", **where: Any) -> str:
+        """`0.734 [0.720, 0.747]`: the share of networks with an event at a horizon, or by it."""
+        row, column = self.row(study, "statistics", horizon=horizon, **where), f"p_{event}_{mode}"
+        text = probability_text(row[column], row[f"{column}_low"], row[f"{column}_high"])
+        return text + self.note(study, "statistics", column, row)
+
+    def rate(self, study: str, horizon: int, **where: Any) -> str:
+        """`-0.440 ± 0.001`: a growth rate in nats a step with its standard error."""
+        row = self.row(study, "statistics", horizon=horizon, **where)
+        text = with_error(row["growth_rate"], row["growth_rate_error"])
+        return text + self.note(study, "statistics", "growth_rate", row)
+
+    def value(self, study: str, name: str, column: str, error: str = "", **where: Any) -> str:
+        """A number of any table, with the column of its standard error where it has one."""
+        row = self.row(study, name, **where)
+        number = row[column]
+        plain = f"{number:,}" if isinstance(number, int) else nats_text(number)
+        return (with_error(number, row[error]) if error else plain) + self.note(study, name, column, row)
+
+    def sources(self) -> list[str]:
+        """The notes, in the order of their numbers."""
+        return list(self.notes)
+
+    def figure(self, study: str, name: str, words: str) -> str:
+        """An image of the page, copied from the study's figures."""
+        source = self.folder / study / "figures" / f"{name}.svg"
+        if not source.exists():
+            sys.exit(f"{source}: is not there; run rnnmc report results/{study} first")
+        target = FIGURES / f"{study}-{name}.svg"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+        self.figures.add(target)
+        return f"![{words}](findings/{target.name})"
+
+    def said(self, study: str) -> dict[str, Any]:
+        """How a study was run: points, replicates, seed, core hours, and the version and commit of its shards."""
+        import pyarrow.parquet as pq
+
+        points, seconds, commits = self.table(study, "points"), 0.0, set()
+        for path in sorted((self.folder / study).glob("samples/**/*.parquet")):
+            facts = json.loads((pq.read_metadata(path).metadata or {})[b"rnnmc"])
+            seconds += facts["wall_seconds"]
+            commits.add(str(facts["commit"])[:12])
+        return {
+            "points": points.height,
+            "replicates": points["replicates"].sum(),
+            "seed": points["seed"][0],
+            "core_minutes": round(seconds / 60),
+            "commits": ", ".join(sorted(commits)),
+            "version": rnnmc.__version__,
+        }
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """`-0.4401 ± 0.0012`, to two digits of the error; a dash where there is none."""
+    if value is None:
+        return "-"
+    if not error:
+        return f"{value:.4g}"
+    digits = min(max(1 - math.floor(math.log10(error)), 0), 8)
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def main() -> None:
+    """Write the page and its figures; figures that it does not show any more are removed."""
+    results = Results(RESULTS)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE.parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("table", "rows", "row", "p", "rate", "value", "figure", "said", "sources")
+    functions = {name: getattr(results, name) for name in names}
+    text = environment.get_template("findings.md.j2").render(**functions, studies=STUDIES, with_error=with_error)
+    PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
+    for old in set(FIGURES.glob("*.svg")) - results.figures:
+        old.unlink()
+    print(f"Wrote {PAGE.relative_to(ROOT)} with {len(results.notes)} numbers and {len(results.figures)} figures")
+
+
+if __name__ == "__main__":
+    main()
