@@ -46,12 +46,12 @@ def _part(part: pl.DataFrame, present: list[str]) -> ChartType:
         "replicates",
         pl.col("low").clip(least, most).alias("from"),
         pl.col("high").clip(least, most).alias("to"),
-        pl.int_range(pl.len()).over(*places).alias("order"),
+        ((pl.int_range(pl.len()) + 0.5) / pl.len()).over(*places).alias("order"),
     )
     order = table["place"].unique(maintain_order=True).to_list()
     base = alt.Chart().encode(
         y=alt.Y("place:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
-        yOffset=alt.YOffset("order:O", scale=alt.Scale(paddingOuter=0.2)),
+        yOffset=alt.YOffset("order:Q", scale=alt.Scale(domain=[0, 1], zero=False, nice=False)),
         color=alt.Color(
             "verdict:N",
             scale=alt.Scale(domain=present, range=[COLOURS[kind] for kind in present]),

@@ -374,3 +374,23 @@ def test_ten_thousand_replicates_take_a_fraction_of_a_second():
         point_statistics(samples, VANISH, EXPLODE)
         best = min(best, time.process_time() - start)
     assert best < 0.3, f"{best:.2f} s"
+
+
+@pytest.mark.parametrize("group", [1, 5])
+def test_the_error_of_a_deviation_is_that_of_leaving_out_one_weight_draw_at_a_time(group):
+    draws = 400
+    own = np.random.default_rng(6).gamma(2.0, size=(draws, 1))
+    log_norm = (own + 0.5 * np.random.default_rng(7).standard_normal((draws, group))).reshape(-1, 1)
+    row = point_statistics(samples_of(log_norm, [10]), VANISH, EXPLODE, group=group).row(0, named=True)
+    values = log_norm.reshape(draws, group)
+    left = np.array([np.delete(values, i, axis=0).std(ddof=1) for i in range(draws)])
+    jackknife = math.sqrt((draws - 1) / draws * ((left - left.mean()) ** 2).sum())
+    assert row["deviation_error"] == pytest.approx(jackknife, rel=0.03)
+
+
+def test_a_deviation_of_equal_norms_or_of_one_replicate_has_no_error():
+    for log_norm in (np.zeros((5, 1)), np.ones((1, 1))):
+        assert point_statistics(samples_of(log_norm, [10]), VANISH, EXPLODE)["deviation_error"].to_list() == [
+            None,
+            None,
+        ]

@@ -35,7 +35,7 @@ class Decay(Analysis):
     source = "physics.md sections 3.6 and 7, claim A1"
 
     def table(self, points, statistics):
-        """One row a (point, mode, decade), of points with horizons a factor of ten apart.
+        """One row a (point, mode, decade) between stored powers of ten.
 
         mode: "at" or "by". horizon and since: the ends of the decade, in steps; share and share_since: P(stable) there;
         exponent = -log10(share / share_since), 1/2 for an unbiased random walk at T, T / (scale) for an exponential;
@@ -48,7 +48,7 @@ class Decay(Analysis):
             found = {row["horizon"]: row for row in of_point.iter_rows(named=True)}
             for horizon in found:
                 since = horizon // 10
-                if horizon % 10 == 0 and since in found:
+                if str(horizon).strip("0") == "1" and since in found:
                     rows += [_row(str(point), mode, found[since], found[horizon]) for mode in ("at", "by")]
         return pl.DataFrame([row for row in rows if row], schema=SCHEMA, orient="row")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from rnnmc.claims.claim import FACTORS, SPECTRAL, Claim, Part, Question
-from rnnmc.claims.estimate import Gap, Mean, Size
-from rnnmc.observables.paths import C_PATH, JOINT, MAIN_TERM
+from rnnmc.claims.estimate import Mean, Size
+from rnnmc.observables.paths import C_PATH, MAIN_TERM
 from rnnmc.observables.terms import MAIN
 
 LARGEST = Part(
@@ -49,19 +49,11 @@ class ForgetTerm(Claim):
                     told = where if main else where | {"term": row["term"]}
                     found = Mean(row[name], row[f"{name}_error"], row["replicates"])
                     yield Question(part, told, found, (f"{row['place']}, term={row['term']}, {name}",))
-            rates = {
-                row["path"]: row
-                for row in evidence.rows("paths", point, horizon=point.last, measure=SPECTRAL)
-                if row["growth_rate"] is not None and row["growth_rate_error"] is not None
-            }
-            for path in (MAIN_TERM, C_PATH):
-                if {path, JOINT} <= rates.keys():
-                    more, less = (
-                        Mean(rates[name]["growth_rate"], rates[name]["growth_rate_error"], rates[name]["replicates"])
-                        for name in (path, JOINT)
-                    )
-                    rows = tuple(f"{rates[name]['place']}, path={name}, growth_rate" for name in (path, JOINT))
-                    yield Question(SAME_RATE, where | {"path": path}, Size(Gap(more, less)), rows)
+            for row in evidence.rows("paths", point, horizon=point.last, measure=SPECTRAL):
+                if row["path"] in (MAIN_TERM, C_PATH) and row["less_joint_error"] is not None:
+                    found = Size(Mean(row["less_joint"], row["less_joint_error"], row["replicates"]))
+                    place = f"{row['place']}, path={row['path']}, less_joint"
+                    yield Question(SAME_RATE, where | {"path": row["path"]}, found, (place,))
 
 
 CLAIM = ForgetTerm()

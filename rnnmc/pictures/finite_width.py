@@ -33,10 +33,11 @@ class FiniteWidthPicture:
             if len(series) <= len(SERIES)
             else alt.Scale(domain=series, scheme="viridis")
         )
+        legend = alt.Legend(title=None, orient="top", columns=4) if len(series) <= 12 else None  # the pointer names it
         name = "growth rate less its limit (nats/step)"
         base = alt.Chart().encode(
             x=alt.X("widths:Q", title="width", scale=alt.Scale(type="log", base=2, nice=False)),
-            color=alt.Color("series:N", sort=series, scale=hue, legend=alt.Legend(title=None, orient="top", columns=4)),
+            color=alt.Color("series:N", sort=series, scale=hue, legend=legend),
             tooltip=tooltip(
                 "cell", "widths", "series", rates="growth rate", errors="error", limit="limit", slope="slope"
             ),

@@ -18,7 +18,8 @@ class PathsSummary(Summary):
         """One row for each (measure, horizon, path).
 
         The columns of `Summary.summarise`, `quantity` being called `measure`; then growth_rate and growth_rate_error,
-        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.growth_rate`); and for the events
+        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.growth_rate`); less_joint and
+        less_joint_error, the same for the path less the joint chain of the same replicate; and for the events
         vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
         `p_<event>`, `p_<event>_low` and `p_<event>_high`. From the first horizon on at which the log-norm of a path is
         not known in any replicate, all of these are null: the rest are no fair sample.
@@ -34,11 +35,17 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
     """values: (replicates, rows), horizons: (rows,), with all paths of a horizon next to each other."""
     paths = np.count_nonzero(horizons == horizons[0])
     rates = [growth_rate(values[:, path::paths], horizons[::paths], settings.group) for path in range(paths)]
+    with np.errstate(invalid="ignore"):  # infinities, which take part in no rate
+        apart = [values[:, path::paths] - values[:, ::paths] for path in range(paths)]  # the joint chain comes first
+    rates_apart = [growth_rate(one, horizons[::paths], settings.group) for one in apart]
     rate, error = (np.stack(some, axis=1).ravel() for some in zip(*rates, strict=True))
+    less, less_error = (np.stack(some, axis=1).ravel() for some in zip(*rates_apart, strict=True))
     found = pl.DataFrame(
         {
             "growth_rate": pl.Series(rate, nan_to_null=True),
             "growth_rate_error": pl.Series(error, nan_to_null=True),
+            "less_joint": pl.Series(less, nan_to_null=True),
+            "less_joint_error": pl.Series(less_error, nan_to_null=True),
             **probability("vanish_at", values < np.log(settings.vanish), settings),
             **probability("explode_at", values > np.log(settings.explode), settings),
         }

@@ -301,9 +301,17 @@ def test_every_number_of_the_summary_is_numpy_s(three_gains):
             if row["horizon"] < 10:
                 assert row["growth_rate"] is None
             else:
-                slope = (now - logs[row["horizon"] // 10]) / (row["horizon"] - row["horizon"] // 10)
+                earlier = row["horizon"] // 10
+                slope = (now - logs[earlier]) / (row["horizon"] - earlier)
                 assert row["growth_rate"] == pytest.approx(slope.mean(), rel=1e-10)
                 assert row["growth_rate_error"] == pytest.approx(slope.std(ddof=1) / np.sqrt(40), rel=1e-10)
+                joint = table.filter(pl.col("path") == "joint", pl.col("horizon").is_in([row["horizon"], earlier]))
+                ends = [
+                    joint.filter(pl.col("horizon") == h)[row["measure"]].to_numpy() for h in (row["horizon"], earlier)
+                ]
+                apart = slope - (ends[0] - ends[1]) / (row["horizon"] - earlier)
+                assert row["less_joint"] == pytest.approx(apart.mean(), abs=1e-14)
+                assert row["less_joint_error"] == pytest.approx(apart.std(ddof=1) / np.sqrt(40), abs=1e-14)
 
 
 def test_three_gains_give_four_curves_each_with_the_published_mistake_marked(three_gains):
