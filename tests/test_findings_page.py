@@ -1,0 +1,80 @@
+"""The page of findings: every number comes from the row that its note names; what is not there is not made up."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from studies import ROOT, sample_here, small, study_of
+
+from rnnmc import pipeline
+from rnnmc.aggregation import aggregate
+from rnnmc.study import Thresholds
+
+specification = importlib.util.spec_from_file_location("findings_page", ROOT / "docs" / "findings.py")
+assert specification is not None
+assert specification.loader is not None
+page = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(page)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of results with one study."""
+    top = tmp_path_factory.mktemp("results")
+    sample_here(study_of(small(replicates=100, horizons=[1, 10, 100])), top / "small")
+    aggregate(top / "small", Thresholds(), "wilson")
+    pipeline.report(top / "small")
+    return top
+
+
+def test_a_number_and_its_note_lead_to_the_same_row(results: Path):
+    found = page.Results(results)
+    text = found.p("small", "vanish", 100, cell="lstm", width=12)
+    value, low, high, mark = re.fullmatch(r"([\d.]+) \[([\d.]+), ([\d.]+)\]\[\^(\d+)\]", text).groups()
+    note = found.sources()[int(mark) - 1]
+    point, horizon, column = re.search(r"statistics\.csv`, point (\w+), horizon (\d+): `(\w+)`", note).groups()
+    row = pl.read_csv(results / "small" / "statistics.csv").filter(
+        point=point, horizon=int(horizon), measure="log_spectral"
+    )
+    assert (float(low), float(high)) == pytest.approx(
+        (row["p_vanish_at_low"][0], row["p_vanish_at_high"][0]), abs=0.005
+    )
+    assert float(value) == pytest.approx(row[column][0], abs=0.005)
+
+
+def test_the_same_number_has_one_note_and_another_its_own(results: Path):
+    found = page.Results(results)
+    first, again = (found.p("small", "vanish", 100, cell="lstm", width=12) for _ in range(2))
+    other = found.p("small", "vanish", 10, cell="lstm", width=12)
+    assert first == again
+    assert other.endswith("[^2]")
+    assert len(found.sources()) == 2
+
+
+def test_a_rate_stands_with_its_error_to_two_digits():
+    assert page.with_error(-0.44012, 0.00123) == "-0.4401 ± 0.0012"
+    assert page.with_error(None, None) == "-"
+    assert page.with_error(12.0, 3.21) == "12.0 ± 3.2"
+
+
+@pytest.mark.parametrize("where", [{"cell": "lstm"}, {"cell": "gru", "width": 12}])
+def test_what_names_no_row_or_several_is_refused(results: Path, where: dict):
+    with pytest.raises(SystemExit, match=r"(0|2) rows, not one"):
+        page.Results(results).rate("small", 100, **where)
+
+
+def test_a_study_that_has_not_been_run_is_named_with_what_runs_it(results: Path):
+    with pytest.raises(SystemExit, match=r"run make study CONFIG=config/atlas\.yaml first"):
+        page.Results(results).p("atlas", "vanish", 100)
+
+
+def test_a_figure_that_is_not_there_is_named(results: Path):
+    with pytest.raises(SystemExit, match=r"rnnmc report .*small first"):
+        page.Results(results).figure("small", "nothing", "words")
+
+
+def test_how_a_study_was_run_comes_from_its_shards(results: Path):
+    said = page.Results(results).said("small")
+    assert (said["points"], said["replicates"], said["seed"]) == (4, 400, 7888)
