@@ -33,7 +33,7 @@ test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 bench: install ## measure speed against the machine's limit and fill docs/performance.md (25 minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
-validate: install ## run the studies behind docs/validation.md and write its tables anew (half an hour)
+validate: install ## run the studies behind docs/validation.md and write its tables anew (a quarter of an hour)
 	@for study in oracle spectrum paths validation; do \
 	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile config/$$study.yaml || exit 1; done
 	@$(BIN)/python benchmarks/validate.py
