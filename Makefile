@@ -38,7 +38,7 @@ validate: install ## run the studies behind docs/validation.md and write its tab
 	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile config/$$study.yaml || exit 1; done
 	@$(BIN)/python benchmarks/validate.py
 
-findings: install ## write docs/findings.md anew from the results of the studies article, atlas, phase, horizon and width
+findings: install ## write docs/findings.md and its figures anew from the results of the studies behind it
 	@$(BIN)/python docs/findings.py
 
 dataset: install ## write results/dataset: statistics of these studies, samples of article, ready to publish

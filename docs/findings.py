@@ -17,11 +17,13 @@ import jinja2
 import polars as pl
 
 import rnnmc
+from rnnmc.claims import FACTORS as CONDITIONS
+from rnnmc.claims import UNDECIDED
 from rnnmc.tables import nats_text, probability_text
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURES, RESULTS = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings", ROOT / "results"
-STUDIES = ("article", "atlas", "phase", "horizon", "width")
+AGAIN = "article-7888"  # the claims with another seed, where that has been run
 FACTORS = ("cell", "width", "init", "drive", "weights", "state_std")
 SPECTRAL = "log_spectral"
 
@@ -126,6 +128,16 @@ class Results:
             "version": rnnmc.__version__,
         }
 
+    def compared(self, study: str, other: str) -> dict[str, int]:
+        """How the answers of two runs of a study's questions agree: asked in both, same, opposite, and open in one."""
+        asked = ["claim", "part", *CONDITIONS]
+        first, second = (self.table(name, "claims").select(*asked, "verdict") for name in (study, other))
+        both = first.join(second, on=asked, nulls_equal=True, suffix="_again")
+        same = both.filter(pl.col("verdict") == pl.col("verdict_again")).height
+        decided = both.filter(pl.col("verdict") != UNDECIDED, pl.col("verdict_again") != UNDECIDED)
+        opposite = decided.filter(pl.col("verdict") != pl.col("verdict_again")).height
+        return {"asked": both.height, "same": same, "opposite": opposite, "open": both.height - same - opposite}
+
 
 def with_error(value: float | None, error: float | None) -> str:
     """`-0.4401 ± 0.0012`, to two digits of the error; a dash where there is none."""
@@ -146,9 +158,11 @@ def main() -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("table", "rows", "row", "p", "rate", "value", "figure", "said", "sources")
+    names = ("table", "rows", "row", "p", "rate", "value", "figure", "said", "sources", "compared")
     functions = {name: getattr(results, name) for name in names}
-    text = environment.get_template("findings.md.j2").render(**functions, studies=STUDIES, with_error=with_error)
+    text = environment.get_template("findings.md.j2").render(
+        **functions, again=AGAIN if (RESULTS / AGAIN).exists() else ""
+    )
     PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
     for old in set(FIGURES.glob("*.svg")) - results.figures:
         old.unlink()

@@ -78,3 +78,16 @@ def test_a_figure_that_is_not_there_is_named(results: Path):
 def test_how_a_study_was_run_comes_from_its_shards(results: Path):
     said = page.Results(results).said("small")
     assert (said["points"], said["replicates"], said["seed"]) == (4, 400, 7888)
+
+
+def test_two_runs_are_compared_question_by_question(tmp_path: Path):
+    for name, answers in (
+        ("one", ["holds", "fails", "holds", "undecided"]),
+        ("two", ["holds", "holds", "undecided", "holds"]),
+    ):
+        conditions = {factor: [None] * 4 for factor in page.CONDITIONS} | {"width": [1, 2, 4, 8]}
+        table = pl.DataFrame({"claim": ["A1"] * 4, "part": ["x"] * 4, "verdict": answers} | conditions)
+        (tmp_path / name).mkdir()
+        table.write_parquet(tmp_path / name / "claims.parquet")
+    found = page.Results(tmp_path).compared("one", "two")
+    assert found == {"asked": 4, "same": 1, "opposite": 1, "open": 2}
