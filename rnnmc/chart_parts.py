@@ -90,13 +90,17 @@ def unless_other_picked(pick: alt.Parameter, normal: float, faded: float):
     return alt.when(pick).then(alt.value(normal)).otherwise(alt.value(faded))
 
 
+def series_scale(series: list[str]) -> alt.Scale:
+    """A colour for each series: of SERIES as long as they reach, else along viridis."""
+    if len(series) > len(SERIES):
+        return alt.Scale(domain=series, scheme=alt.SchemeParams(name="viridis", extent=VIRIDIS))
+    return alt.Scale(domain=series, range=SERIES[: len(series)])
+
+
 def colour(series: list[str], rows: pl.DataFrame) -> alt.Color:
     """One colour a series, the same in every figure; a legend of those present, where there are several."""
     present = set(rows["series"].to_list())
     shown = [name for name in series if name in present]
-    scale = alt.Scale(domain=series, range=SERIES[: len(series)])
-    if len(series) > len(SERIES):
-        scale = alt.Scale(domain=series, scheme=alt.SchemeParams(name="viridis", extent=VIRIDIS))
     legend = None
     if len(series) > 1:
         room = 880 // (sum(7 * len(name) + 30 for name in shown) // len(shown))
@@ -108,7 +112,7 @@ def colour(series: list[str], rows: pl.DataFrame) -> alt.Color:
             symbolLimit=0,
             symbolOpacity=1,
         )
-    return alt.Color("series:N", scale=scale, sort=series, legend=legend)
+    return alt.Color("series:N", scale=series_scale(series), sort=series, legend=legend)
 
 
 def horizon_axis(curves: pl.DataFrame) -> alt.X:

@@ -90,12 +90,6 @@ class Seen:
         return law if isinstance(law, dict) else {"constant": law}
 
     @property
-    def gain(self) -> float | None:
-        """g, where recurrent weights are N(0, g^2 / n) in every gate and not cut or scaled."""
-        law = self.law("recurrent")
-        return float(law["gaussian"]) if law.keys() == {"gaussian"} else None
-
-    @property
     def forget_bias(self) -> float | None:
         """Of an LSTM with one and the same on every forget gate, where the study says so; 0 unless said."""
         init = self.said["init"]
@@ -117,6 +111,11 @@ class Seen:
     def without_cell(self) -> str:
         """All that determines the point but its cell."""
         return self._all_but("cell", "observables")
+
+    @property
+    def without_cell_and_init(self) -> str:
+        """All that determines the point but its cell and initialisation."""
+        return self._all_but("cell", "init", "observables")
 
     @property
     def network(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 
 from rnnmc.claims.claim import FACTORS, Claim, Part, Question
@@ -55,8 +54,7 @@ class GruAgainstLstm(Claim):
                 if (found := evidence.number(one, "growth_rate", "growth_rate_error")) is not None
             ]
             if len(both) == 2:
-                rest = {name: value for name, value in gru.said.items() if name not in ("cell", "init", "observables")}
-                rates[json.dumps(rest, sort_keys=True)].append((gru, both))
+                rates[gru.without_cell_and_init].append((gru, both))
         for found in rates.values():
             if len(found) > 1:
                 point = found[0][0]

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import SERIES, inline, title, tooltip
+from rnnmc.chart_parts import inline, series_scale, title, tooltip
 from rnnmc.pictures.paths import MOST_PANELS
 from rnnmc.tables import with_series
 
@@ -35,11 +35,6 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
     cells = rows["cell"].unique(maintain_order=True).to_list()[:MOST_PANELS]
     names = rows["name"].unique(maintain_order=True).to_list()
     legend = alt.Legend(title=None, orient="top", columns=4) if len(names) <= 12 else None
-    hue = (
-        alt.Scale(domain=names, range=SERIES)
-        if len(names) <= len(SERIES)
-        else alt.Scale(domain=names, scheme="viridis")
-    )
     y = alt.Y("exponent:Q", title="-d log P / d log T")
     base = alt.Chart().encode(
         x=alt.X(
@@ -48,7 +43,7 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
             scale=alt.Scale(type="log"),
             axis=alt.Axis(format="~s", tickCount=5),
         ),
-        color=alt.Color("name:N", sort=names, scale=hue, legend=legend),
+        color=alt.Color("name:N", sort=names, scale=series_scale(names), legend=legend),
         tooltip=tooltip("cell", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"),
     )
     half = alt.Chart(alt.InlineData(values=[{"half": 0.5}])).mark_rule(style="theory").encode(y="half:Q")

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import SERIES, inline, title, tooltip
+from rnnmc.chart_parts import inline, series_scale, title, tooltip
 from rnnmc.tables import with_series
 
 
@@ -24,20 +24,14 @@ class FiniteWidthPicture:
             (pl.col("rates") - pl.col("limit") - pl.col("errors")).alias("low"),
             (pl.col("rates") - pl.col("limit") + pl.col("errors")).alias("high"),
             pl.when(pl.col("widths") >= pl.col("from_width")).then(pl.col("slope") / pl.col("widths")).alias("line"),
-            (pl.col("theory") - pl.col("limit")).alias("predicted"),
         )
         series = rates["series"].unique(maintain_order=True).to_list()
         cells = summary["cell"].unique(maintain_order=True).to_list()
-        hue = (
-            alt.Scale(domain=series, range=SERIES)
-            if len(series) <= len(SERIES)
-            else alt.Scale(domain=series, scheme="viridis")
-        )
         legend = alt.Legend(title=None, orient="top", columns=4) if len(series) <= 12 else None  # the pointer names it
         name = "growth rate less its limit (nats/step)"
         base = alt.Chart().encode(
             x=alt.X("widths:Q", title="width", scale=alt.Scale(type="log", base=2, nice=False)),
-            color=alt.Color("series:N", sort=series, scale=hue, legend=legend),
+            color=alt.Color("series:N", sort=series, scale=series_scale(series), legend=legend),
             tooltip=tooltip(
                 "cell", "widths", "series", rates="growth rate", errors="error", limit="limit", slope="slope"
             ),

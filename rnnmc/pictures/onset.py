@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import SERIES, inline, title, tooltip
+from rnnmc.chart_parts import inline, series_scale, title, tooltip
 
 
 class OnsetPicture:
@@ -26,15 +26,15 @@ class OnsetPicture:
         table = found.with_columns(pl.concat_str(words, separator=", ").alias("series"))
         series = table["series"].unique(maintain_order=True).to_list()
         cells = table["cell"].unique(maintain_order=True).to_list()
-        hue = (
-            alt.Scale(domain=series, range=SERIES)
-            if len(series) <= len(SERIES)
-            else alt.Scale(domain=series, scheme="viridis")
-        )
         base = alt.Chart().encode(
             x=alt.X("width:O", title="width", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("series:N", sort=series),
-            color=alt.Color("series:N", sort=series, scale=hue, legend=alt.Legend(title=None, orient="top", columns=4)),
+            color=alt.Color(
+                "series:N",
+                sort=series,
+                scale=series_scale(series),
+                legend=alt.Legend(title=None, orient="top", columns=4),
+            ),
             tooltip=tooltip("cell", "width", "series", "onset", "low", "high", "theory"),
         )
         y = alt.Y("low:Q", title="onset gain", scale=alt.Scale(zero=False))

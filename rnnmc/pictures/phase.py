@@ -26,8 +26,8 @@ class PhasePicture:
 def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
     names = pl.format("{}, width {}", "weights", "width")
     several = rows["state_std"].n_unique() > 1
-    named = rows.with_columns(pl.format("{}, state std {}", names, "state_std") if several else names.alias("panel"))
-    named = named.rename({"literal": "panel"}) if "panel" not in named.columns else named
+    panel = pl.format("{}, state std {}", names, "state_std") if several else names
+    named = rows.with_columns(panel.alias("panel"))
     panels = named["panel"].unique(maintain_order=True).to_list()
     maps = [_map(named, quantity, panels) for quantity in MAPS]
     beside = [alt.hconcat(*(one[i] for one in maps)) for i in range(len(panels))]
