@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import polars as pl
+from scipy.interpolate import BarycentricInterpolator
+from scipy.optimize import root_scalar
 
 from rnnmc.analyses.analysis import MIDDLE, Analysis, groups, last_rows
 
@@ -22,6 +25,7 @@ SCHEMA = {
     "above": pl.Float64,
     "onset": pl.Float64,
     "error": pl.Float64,
+    "interpolation": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
     "theory": pl.Float64,
@@ -41,11 +45,11 @@ class Onset(Analysis):
         """One row a set of at least three points that differ in the recurrent gain alone.
 
         Columns: field, the deviation of the input to a pre-activation; gains, how many; below and above, neighbouring
-        gains between which the growth rate (nats a step, at the last horizon) turns positive; onset, where the line
-        between them crosses zero, with its standard error from those of the two rates; low to high, 95 %, cut to the
-        gains between which every rate is within two errors of zero or of another sign than its neighbour. Null where
-        all are of one sign: the onset is below the first gain where `above` is given alone, beyond the last where
-        `below` is. theory: the onset that a law of large width predicts.
+        gains between which the growth rate (nats a step, at the last horizon) turns positive; onset, where the
+        polynomial in log gain through these and their neighbours crosses zero, with its standard error from those of
+        the rates; interpolation, how far it moves where an outer gain is left out; low to high, 95 %, with the
+        interpolation on top. Null where all are of one sign: the onset is below the first gain where `above` is given
+        alone, beyond the last where `below` is. theory: the onset that a law of large width predicts.
         """
         rows = [
             _row(sorted(found, key=lambda row: row["gain"])) for found in groups(last_rows(points, statistics), "gain")
@@ -85,19 +89,30 @@ def _row(found: list[dict]) -> dict | None:
         return row | {"below": known[-1]["gain"]}
     if rising == 0:
         return row | {"above": known[0]["gain"]}
-    a, b = known[rising - 1], known[rising]
-    onset, error = _crossing(a, b)
-    low, high = onset - MIDDLE * error, onset + MIDDLE * error
-    return row | {"below": a["gain"], "above": b["gain"], "onset": onset, "error": error, "low": low, "high": high}
+    below, above = known[rising - 1 : rising + 1]
+    row |= {"below": below["gain"], "above": above["gain"]}
+    before, after = known[max(rising - 2, 0) : rising - 1], known[rising + 1 : rising + 2]
+    onset, error = _crossing([*before, below, above, *after])
+    fewer = [_crossing([*rest, below, above, *more])[0] for rest, more in ((before, []), ([], after), ([], []))]
+    if before and after:
+        fewer.pop()  # with four gains the curves of three say how far to trust that of four
+    interpolation = max(abs(onset - one) for one in fewer)
+    reach = MIDDLE * error + interpolation
+    row |= {"onset": onset, "error": error, "interpolation": interpolation}
+    return row | {"low": onset - reach, "high": onset + reach}
 
 
-def _crossing(a: dict, b: dict) -> tuple[float, float]:
-    """Gain at which the line through two growth rates is zero, and its standard error to first order."""
-    rise = b["growth_rate"] - a["growth_rate"]
-    share = -a["growth_rate"] / rise  # of the way from a to b
-    width = b["gain"] - a["gain"]
-    error = math.hypot((1 - share) * a["growth_rate_error"], share * b["growth_rate_error"]) * width / rise
-    return a["gain"] + share * width, error
+def _crossing(rows: list[dict]) -> tuple[float, float]:
+    """Gain at which the polynomial in log gain through all rates is zero between the middle two, and its error.
+
+    The error is that of the rates, to first order.
+    """
+    gain, rate, error = (np.array([row[name] for row in rows]) for name in ("gain", "growth_rate", "growth_rate_error"))
+    x, rising = np.log(gain), int(np.argmax(rate > 0))
+    curve = BarycentricInterpolator(x, rate)
+    at = float(root_scalar(curve, bracket=(x[rising - 1], x[rising])).root)
+    shares = BarycentricInterpolator(x, np.eye(len(x)))(at)  # of each rate in the curve's value there
+    return math.exp(at), math.exp(at) * float(np.linalg.norm(shares * error) / abs(curve.derivative(at)))
 
 
 ANALYSIS = Onset()

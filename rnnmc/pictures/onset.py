@@ -54,7 +54,7 @@ class OnsetPicture:
             .properties(
                 title=title(
                     "The gain at which the growth rate turns positive",
-                    "Zero of the line between the two gains about it, with its 95 % interval; diamonds: theory",
+                    "Zero of the curve through the gains about it, with its 95 % interval; diamonds: theory",
                 )
             )
         }

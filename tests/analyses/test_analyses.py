@@ -52,24 +52,44 @@ def study_with(rates: list[tuple[dict[str, Any], float]], error: float = 1e-3, t
     return pl.DataFrame(rows, infer_schema_length=None), pl.concat(statistics)
 
 
-def test_the_onset_is_where_the_line_between_two_gains_crosses_zero_with_the_error_of_their_rates():
-    rates = [({"gain": gain}, 0.1 * (gain - 1.7)) for gain in (1.0, 1.5, 2.0, 3.0)]
+def test_the_onset_is_where_the_curve_through_the_gains_crosses_zero_with_the_error_of_their_rates():
+    rates = [({"gain": gain}, 0.1 * math.log(gain / 1.7)) for gain in (1.0, 1.5, 2.0, 3.0)]
     row = analyses()["onset"].table(*study_with(rates, error=0.01, theory=1.6)).row(0, named=True)
     assert (row["below"], row["above"], row["gains"], row["theory"]) == (1.5, 2.0, 4, 1.6)
     assert row["onset"] == pytest.approx(1.7)
-    # the rate at 1.5 takes part with 0.6 and that at 2 with 0.4 of the way, and a rate is worth 10 of gain
-    assert row["error"] == pytest.approx(math.hypot(0.6, 0.4) * 0.01 * 10)
+    assert row["interpolation"] == pytest.approx(0, abs=1e-12)  # a line in log gain is met by every curve
+    # Lagrange's weights of the four rates at 1.7, by hand; a rate is worth 1.7 / 0.1 of gain
+    x = [math.log(gain / 1.7) for gain in (1.0, 1.5, 2.0, 3.0)]
+    weights = [math.prod(-x[j] / (x[i] - x[j]) for j in range(4) if j != i) for i in range(4)]
+    assert row["error"] == pytest.approx(math.hypot(*weights) * 0.01 * 17)
     assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * row["error"], rel=1e-3)
+
+
+def test_a_curve_that_bends_between_two_gains_has_its_onset_within_the_interval():
+    def bent(gain: float) -> float:
+        return 0.3 * math.log(gain / 1.7) + 0.4 * math.log(gain / 1.7) ** 2 + 0.2 * math.log(gain / 1.7) ** 3
+
+    rates = [({"gain": gain}, bent(gain)) for gain in (1.0, 1.5, 2.0, 3.0)]
+    row = analyses()["onset"].table(*study_with(rates, error=1e-6)).row(0, named=True)
+    assert row["onset"] == pytest.approx(1.7, abs=1e-6)
+    assert row["interpolation"] > 1e-3
+    at_the_edge = analyses()["onset"].table(*study_with(rates[1:], error=1e-6)).row(0, named=True)
+    assert abs(at_the_edge["onset"] - 1.7) > 10 * at_the_edge["error"]  # one curve is not the other
+    assert at_the_edge["low"] < 1.7 < at_the_edge["high"]
 
 
 def test_the_interval_of_an_onset_holds_it_as_often_as_it_says():
     rng = np.random.default_rng(3)
-    held, total = 0, 200
+    held, total = {"error": 0, "interval": 0}, 200
     for _ in range(total):
-        rates = [({"gain": gain}, 0.2 * (gain - 1.7) + 0.01 * rng.standard_normal()) for gain in (1.0, 1.5, 2.0)]
+        rates = [
+            ({"gain": gain}, 0.4 * math.log(gain / 1.7) + 0.01 * rng.standard_normal()) for gain in (1.0, 1.5, 2.0)
+        ]
         row = analyses()["onset"].table(*study_with(rates, error=0.01)).row(0, named=True)
-        held += row["low"] <= 1.7 <= row["high"]
-    assert binom.ppf(5e-7, total, 0.95) <= held <= binom.ppf(1 - 5e-7, total, 0.95)
+        held["error"] += abs(row["onset"] - 1.7) <= 1.96 * row["error"]
+        held["interval"] += row["low"] <= 1.7 <= row["high"]
+    assert binom.ppf(5e-7, total, 0.95) <= held["error"] <= binom.ppf(1 - 5e-7, total, 0.95)
+    assert held["interval"] >= held["error"]
 
 
 @pytest.mark.parametrize(("shift", "known"), [(9.0, ("below", 2.0)), (0.1, ("above", 1.0))])
@@ -81,7 +101,7 @@ def test_an_onset_beyond_all_gains_is_not_made_up(shift: float, known: tuple[str
 
 
 def test_points_that_differ_in_more_than_their_gain_do_not_share_an_onset():
-    rates = [({"gain": g, "width": w}, g - 1.2 - 1 / w) for w in (4, 16) for g in (1.0, 1.5, 2.0)]
+    rates = [({"gain": g, "width": w}, math.log(g / (1.2 + 1 / w))) for w in (4, 16) for g in (1.0, 1.5, 2.0)]
     table = analyses()["onset"].table(*study_with(rates))
     assert table["width"].to_list() == [4, 16]
     assert table["onset"].to_list() == pytest.approx([1.45, 1.2625])
