@@ -18,7 +18,7 @@ import polars as pl
 
 import rnnmc
 from rnnmc.claims import FACTORS as CONDITIONS
-from rnnmc.claims import UNDECIDED
+from rnnmc.claims import UNDECIDED, verdict_text
 from rnnmc.tables import nats_text, probability_text
 
 ROOT = Path(__file__).parents[1]
@@ -161,7 +161,7 @@ def main() -> None:
     names = ("table", "rows", "row", "p", "rate", "value", "figure", "said", "sources", "compared")
     functions = {name: getattr(results, name) for name in names}
     text = environment.get_template("findings.md.j2").render(
-        **functions, again=AGAIN if (RESULTS / AGAIN).exists() else ""
+        **functions, verdict_text=verdict_text, again=AGAIN if (RESULTS / AGAIN).exists() else ""
     )
     PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
     for old in set(FIGURES.glob("*.svg")) - results.figures:

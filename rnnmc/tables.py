@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from rnnmc.claims import verdict_text
 from rnnmc.errors import UsageError
 from rnnmc.oracles import passed
 
@@ -298,13 +299,11 @@ def coverage_table(coverage: pl.DataFrame) -> Table:
 
 def verdicts_table(verdicts: pl.DataFrame) -> Table:
     """What became of the article's claims, for the terminal: `rnnmc.claims.verdicts`."""
-    table = _table("The article's claims", "holds, fails, open: at how many conditions; claims.csv has each of them")
+    table = _table("The article's claims", "claims.csv has every question with its estimate, interval and rule")
     for word in ("claim", "", "verdict"):
         table.add_column(word, overflow="fold")
-    _add_numbers(table, ["holds", "fails", "open"])
     for row in verdicts.iter_rows(named=True):
-        counts = [str(row[name]) for name in ("holds", "fails", "undecided")]
-        _add_row(table, [row["claim"], row["states"], row["verdict"], *counts])
+        _add_row(table, [row["claim"], row["says"], verdict_text(row)])
     return table
 
 

@@ -19,7 +19,7 @@ def charts(decided: pl.DataFrame) -> dict[str, ChartType]:
         present = [kind for kind in COLOURS if kind in set(own["verdict"].to_list())]
         parts = [_part(part, present) for _, part in own.group_by("part", maintain_order=True)]
         heading = title(
-            f"{claim}: {states}",
+            f"{claim}: {states.rstrip('.')}",
             "One mark a condition with its interval, which misses with a probability of at most "
             f"{own['false_alarm'].max():.1g}; dashed: the bound; the pointer names the condition",
         )

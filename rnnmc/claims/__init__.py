@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from rnnmc.claims.claim import Claim, Evidence, Question
+from rnnmc.claims.conditions import conditions
 from rnnmc.registry import offered
 
 WRONG = 1e-3  # probability that any verdict of a table is wrong; each decision takes an equal share of it
 HOPELESS = 1e12  # replicates, beyond which an estimate sits on its bound
-HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+HOLDS, FAILS, UNDECIDED, ONLY_WHEN = "holds", "fails", "undecided", "holds only when"
+VERDICTS = ("claim", "states", "part", "says")
 FACTORS: dict[str, type[pl.DataType]] = {
     "cell": pl.String,
     "width": pl.Int64,
@@ -107,70 +109,38 @@ def _needed(question: Question, low: float, high: float) -> int | None:
 
 
 def verdicts(decided: pl.DataFrame) -> pl.DataFrame:
-    """One row a claim of `decide`: claim, states, verdict, summary; and holds, fails, undecided, how many rows are so.
+    """One row a claim and part of `decide`: claim, states, part, says, verdict, when, otherwise, and counts.
 
-    verdict: "holds" or "fails" where all rows say so ("where decided" beside it where some are undecided), "holds only
-    in part" where some hold and some fail, "undecided" where none is decided. summary: each part and when it holds, in
-    words.
+    verdict: "holds" or "fails" where every decided question says so, "holds only when" where some hold and some fail,
+    "undecided" where none is decided. when: for the third the conditions in words (`rnnmc.claims.conditions`), which
+    begin with "only" or "except"; otherwise: how many decided questions they get wrong; then holds, fails, undecided:
+    how many questions are so.
     """
-    rows = []
-    for (claim, states), of_claim in decided.group_by("claim", "states", maintain_order=True):
-        counts = {kind: of_claim.filter(pl.col("verdict") == kind).height for kind in (HOLDS, FAILS, UNDECIDED)}
-        parts = of_claim.group_by("part", maintain_order=True)
-        summary = "; ".join(f"{part['says'][0]}: {_when(part)}" for _, part in parts)
-        rows.append((claim, states, _overall(**counts), summary, *counts.values()))
-    schema = {"claim": pl.String, "states": pl.String, "verdict": pl.String, "summary": pl.String}
-    return pl.DataFrame(rows, schema=schema | dict.fromkeys((HOLDS, FAILS, UNDECIDED), pl.Int64), orient="row")
+    rows: list[tuple] = []
+    for (claim, states, part, says), own in decided.group_by(*VERDICTS, maintain_order=True):
+        counts = {kind: own.filter(pl.col("verdict") == kind).height for kind in (HOLDS, FAILS, UNDECIDED)}
+        verdict, when, otherwise = _overall(**counts), None, 0
+        if verdict == ONLY_WHEN:
+            clear = own.filter(pl.col("verdict") != UNDECIDED)
+            held = (clear["verdict"] == HOLDS).to_list()
+            when, otherwise = conditions(list(zip(clear.select(*FACTORS).to_dicts(), held, strict=True)))
+        rows.append((claim, states, part, says, verdict, when, otherwise, *counts.values()))
+    words, counts = (*VERDICTS, "verdict", "when"), ("otherwise", HOLDS, FAILS, UNDECIDED)
+    schema: dict[str, type[pl.DataType]] = {**dict.fromkeys(words, pl.String), **dict.fromkeys(counts, pl.Int64)}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def verdict_text(row: Mapping[str, Any]) -> str:
+    """A row of `verdicts` in words: `holds only with width at least 16 (8 of 32 questions; 2 exceptions)`."""
+    asked = row[HOLDS] + row[FAILS] + row[UNDECIDED]
+    said = [f"{row[HOLDS]} of {asked} questions"] if row[HOLDS] and row[FAILS] else [f"{asked} questions"]
+    said += [f"{row['otherwise']} exception{'s' if row['otherwise'] > 1 else ''}"] if row["otherwise"] else []
+    said += [f"{row[UNDECIDED]} undecided"] if row[UNDECIDED] and row["verdict"] != UNDECIDED else []
+    verdict = f"{HOLDS} {row['when']}" if row["when"] else row["verdict"]
+    return verdict if asked == 1 else f"{verdict} ({'; '.join(said)})"
 
 
 def _overall(holds: int, fails: int, undecided: int) -> str:
     if holds and fails:
-        return "holds only in part"
-    if not holds + fails:
-        return UNDECIDED
-    return f"{HOLDS if holds else FAILS}{' where decided' if undecided else ''}"
-
-
-def _when(part: pl.DataFrame) -> str:
-    """When one part holds: by the factor whose values tell most about the verdict."""
-    held, failed = (part.filter(pl.col("verdict") == kind).height for kind in (HOLDS, FAILS))
-    open_ = part.height - held - failed
-    left = f" ({open_} undecided)" if open_ else ""
-    if not held or not failed:
-        word = "holds" if held else "fails" if failed else "undecided"
-        return word if part.height == 1 else f"{word} at {held or failed or open_} of {part.height}{left}"
-    best = min(
-        (_by(part, name) for name in FACTORS if part[name].n_unique() > 1), key=lambda found: found[0], default=None
-    )
-    return f"holds at {held} of {part.height}{left}" + (f": {best[1]}" if best else "")
-
-
-def _by(part: pl.DataFrame, factor: str) -> tuple[tuple[int, int], str]:
-    """How many verdicts the majority at each value of a factor gets wrong, and when the part holds, by its values."""
-    wrong, words = 0, []
-    for (value,), own in part.filter(pl.col("verdict") != UNDECIDED).group_by(factor, maintain_order=True):
-        held = own.filter(pl.col("verdict") == HOLDS).height
-        wrong += min(held, own.height - held)
-        share = "always" if held == own.height else "never" if not held else f"at {held} of {own.height}"
-        words.append((share, _named(factor, value)))
-    told = [
-        f"{share} with {_and(name for one, name in words if one == share)}"
-        for share in dict.fromkeys(s for s, _ in words)
-    ]
-    return (wrong, len(words)), ", ".join(told)
-
-
-def _named(factor: str, value: Any) -> str:
-    if factor == "horizon":
-        return f"T = {value:,}"
-    if factor == "init":
-        return f'"{value}"'  # which may hold a comma
-    if factor in ("cell", "weights", "path"):
-        return str(value)
-    word = factor.replace("_", " ")
-    return f"{word} {value:g}" if isinstance(value, float) else f"{word} {value}"
-
-
-def _and(names: Iterable[str]) -> str:
-    names = list(names)
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        return ONLY_WHEN
+    return HOLDS if holds else FAILS if fails else UNDECIDED

@@ -144,7 +144,6 @@ def _page(
         facts=_facts(study, points, statistics, rows),
         table=page_tables.main_table(rows, points),
         verdicts=page_tables.verdicts(tables["verdicts"]) if "verdicts" in tables else None,
-        summaries=tables["verdicts"].to_dicts() if "verdicts" in tables else [],
         decisions=page_tables.decisions(tables["claims"]) if "claims" in tables else None,
         passages=None if passages is None else page_tables.first_passages(passages, rows, points),
         coverage=None if coverage is None else page_tables.coverage(coverage),

@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 import polars as pl
 
+from rnnmc.claims import FAILS, HOLDS, ONLY_WHEN, UNDECIDED
 from rnnmc.oracles import ALL, passed
 from rnnmc.tables import event_text, horizon_text, nats_text, probability_text, rate_deviation
+from rnnmc.words import listed
 
 NEAR = 3  # standard errors within which a growth rate agrees with a law
 VERDICTS = {
-    "holds": "hold throughout",
-    "holds where decided": "hold wherever they are decided",
-    "holds only in part": "hold under some conditions and fail under others",
-    "fails": "fail throughout",
-    "fails where decided": "fail wherever they are decided",
-    "undecided": "are open",
+    HOLDS: ("holds", "hold"),
+    ONLY_WHEN: ("holds under some conditions alone", "hold under some conditions alone"),
+    FAILS: ("fails", "fail"),
+    UNDECIDED: ("is open", "are open"),
 }
 VERBS = {"vanish": "vanish", "stable": "stay in between", "explode": "explode"}
 
@@ -39,13 +39,14 @@ def of_claims(verdicts: pl.DataFrame) -> str:
     if verdicts.is_empty():
         return "This study has no bearing on any claim of the article."
     kinds = [
-        f"{_and([row['claim'] for row in own.iter_rows(named=True)])} {kind}"
-        for (kind,), own in verdicts.group_by(pl.col("verdict").replace_strict(VERDICTS), maintain_order=True)
+        f"{own.height} {VERDICTS[kind][own.height > 1]} ({listed(own['claim'].unique(maintain_order=True).to_list())})"
+        for (kind,), own in verdicts.group_by("verdict", maintain_order=True)
     ]
     total = verdicts.select(pl.col("holds", "fails", "undecided").sum()).row(0)
     return (
-        f"Of the article's claims {'; '.join(kinds)}. Of {sum(total):,} questions {total[0]:,} were answered as the "
-        f"claim has it, {total[1]:,} the other way, and {total[2]:,} are open at this precision."
+        f"Of the article's claims, {verdicts.height} statements in all, {listed(kinds)}. Of {sum(total):,} "
+        f"questions {total[0]:,} were answered as the claim has it, {total[1]:,} the other way, and {total[2]:,} are open at this "
+        "precision."
     )
 
 
@@ -140,7 +141,7 @@ def _majorities(rows: pl.DataFrame) -> str:
     parts = [f"{count} ({_percent(count / rows.height)}) mostly {VERBS[event]}" for event, count in counts.items()]
     if undecided:
         parts.append(f"{undecided} {'has' if undecided == 1 else 'have'} no clear majority")
-    return f"Of {rows.height} design points, {_and(parts)}."
+    return f"Of {rows.height} design points, {listed(parts)}."
 
 
 def _extremes(rows: pl.DataFrame) -> list[str]:
@@ -184,7 +185,7 @@ def _champion(rows: pl.DataFrame, event: str, do: str, extreme: str) -> str:
     if others:
         sentence += f"; next is {others[0]['cell']} with {_share(others[0])}"
     if len(rivals) > 1:
-        sentence += f"; within reach of their intervals are {_and(rivals)}"
+        sentence += f"; within reach of their intervals are {listed(rivals)}"
     return sentence + "."
 
 
@@ -243,7 +244,7 @@ def _single(row: dict) -> str:
     """The probabilities of a study of one point."""
     shares = [f"P({event}) = {event_text(row, event)}" for event in VERBS]
     return (
-        f"For {row['cell']} ({_where(row)}), {_and(shares)}; the median log-norm is {nats_text(row['q50'])} "
+        f"For {row['cell']} ({_where(row)}), {listed(shares)}; the median log-norm is {nats_text(row['q50'])} "
         f"nats ({row['replicates']:,} replicate{'s' if row['replicates'] > 1 else ''})."
     )
 
@@ -258,7 +259,3 @@ def _share(found: dict) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.2g} %"
-
-
-def _and(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

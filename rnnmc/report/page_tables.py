@@ -5,6 +5,7 @@ from typing import NamedTuple
 import polars as pl
 
 from rnnmc.chart_parts import OUTCOMES
+from rnnmc.claims import FACTORS, FAILS, HOLDS, UNDECIDED, verdict_text
 from rnnmc.tables import (
     event_text,
     log_norm_text,
@@ -140,19 +141,19 @@ def coverage(table: pl.DataFrame) -> PageTable:
 
 
 def verdicts(table: pl.DataFrame) -> PageTable:
-    """One line a claim: what it says, its verdict, and when each part of it holds."""
+    """One line a claim and part: what it says, and when it holds."""
     headers = [("claim", True), ("says", True), ("verdict", True), ("holds", False), ("fails", False), ("open", False)]
     lines = []
     for place, row in enumerate(table.iter_rows(named=True)):
-        counts = [Entry(f"{row[kind]:,}", row[kind]) for kind in ("holds", "fails", "undecided")]
-        lines.append([Entry(row["claim"], place), Entry(row["states"]), Entry(row["verdict"]), *counts])
+        counts = [Entry(f"{row[kind]:,}", row[kind]) for kind in (HOLDS, FAILS, UNDECIDED)]
+        told = [Entry(row["claim"], place, row["states"]), Entry(row["says"]), Entry(verdict_text(row))]
+        lines.append([*told, *counts])
     return PageTable("verdicts-table", headers, lines)
 
 
 def decisions(table: pl.DataFrame) -> PageTable:
     """One line a claim, part and condition, with the estimate, its interval, the rule, and the rows behind it."""
-    factors = ["cell", "width", "init", "drive", "weights", "state_std", "horizon", "term", "path"]
-    told = [name for name in factors if table[name].n_unique() > 1]
+    told = [name for name in FACTORS if table[name].n_unique() > 1]
     headers = [
         ("claim", True),
         ("part", True),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.stats import binom, norm
 from synthetic import EXPLODE, VANISH, point_row, samples_of
 
 from rnnmc import claims
-from rnnmc.claims import FAILS, HOLDS, UNDECIDED, decide, verdicts
+from rnnmc.claims import FAILS, HOLDS, UNDECIDED, decide, verdict_text, verdicts
 from rnnmc.claims.estimate import Gap, Mean, Share, Size, Spread
 from rnnmc.statistics import point_statistics
 
@@ -234,24 +233,23 @@ def test_a_spread_covers_the_true_one_and_is_certain_of_none_where_all_are_alike
     assert Spread(tuple(Mean(0.1, 0.2, 9) for _ in range(4))).interval(0.05)[0] == 0
 
 
-def test_the_overall_verdict_names_the_factor_that_decides():
+def test_a_verdict_names_the_conditions_under_which_a_claim_holds():
     points, tables = made(
         *({"cell": "tanh", "width": 1, "explode": 0.0, "said": said} for said in ("pytorch", "keras")),
         *({"cell": "tanh", "width": 16, "explode": 0.5, "said": said} for said in ("pytorch", "keras")),
     )
     found = verdicts(decide(points, tables)).filter(claim="A3").row(0, named=True)
-    assert found["verdict"] == "holds only in part"
-    assert re.search(r"holds at 2 of 4: never with width 1, always with width 16$", found["summary"])
+    assert (found["verdict"], found["when"], found["otherwise"]) == ("holds only when", "only with width 16", 0)
     assert (found["holds"], found["fails"], found["undecided"]) == (2, 2, 0)
+    assert verdict_text(found) == "holds only with width 16 (2 of 4 questions)"
 
 
 def test_a_claim_that_holds_everywhere_holds_and_one_that_is_open_somewhere_says_so():
     points, tables = made(*({"cell": "tanh", "width": width, "explode": 0.5} for width in (2, 4)))
     assert verdicts(decide(points, tables)).filter(claim="A3")["verdict"].item() == HOLDS
     points, tables = made(*({"cell": "tanh", "width": w, "explode": p} for w, p in ((2, 0.5), (4, 0.011))))
-    found = verdicts(decide(points, tables)).filter(claim="A3")
-    assert found["verdict"].item() == "holds where decided"
-    assert "(1 undecided)" in found["summary"].item()
+    found = verdicts(decide(points, tables)).filter(claim="A3").row(0, named=True)
+    assert verdict_text(found) == "holds (2 questions; 1 undecided)"
 
 
 def test_a_study_without_any_bearing_has_no_verdicts():
