@@ -45,8 +45,8 @@ def of_claims(verdicts: pl.DataFrame) -> str:
     total = verdicts.select(pl.col("holds", "fails", "undecided").sum()).row(0)
     return (
         f"Of the article's claims, {verdicts.height} statements in all, {listed(kinds)}. Of {sum(total):,} "
-        f"questions {total[0]:,} were answered as the claim has it, {total[1]:,} the other way, and {total[2]:,} are open at this "
-        "precision."
+        f"questions {total[0]:,} were answered as the claim has it, {total[1]:,} the other way, and {total[2]:,} are "
+        "open at this precision."
     )
 
 
