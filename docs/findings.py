@@ -19,7 +19,7 @@ import polars as pl
 import rnnmc
 from rnnmc.claims import FACTORS as CONDITIONS
 from rnnmc.claims import UNDECIDED, verdict_text
-from rnnmc.tables import nats_text, probability_text
+from rnnmc.tables import nats_text, passage_text, probability_text
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURES, RESULTS = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings", ROOT / "results"
@@ -78,14 +78,13 @@ class Results:
 
     def p(self, study: str, event: str, horizon: int, mode: str = "at", **where: Any) -> str:
         """`0.734 [0.720, 0.747]`: the share of networks with an event at a horizon, or by it."""
-        row, column = self.row(study, "statistics", horizon=horizon, **where), f"p_{event}_{mode}"
-        text = probability_text(row[column], row[f"{column}_low"], row[f"{column}_high"])
-        return text + self.note(study, "statistics", column, row)
+        row = self.row(study, "statistics", horizon=horizon, **where)
+        return share_text(row, event, mode) + self.note(study, "statistics", f"p_{event}_{mode}", row)
 
     def rate(self, study: str, horizon: int, **where: Any) -> str:
         """`-0.440 ± 0.001`: a growth rate in nats a step with its standard error."""
         row = self.row(study, "statistics", horizon=horizon, **where)
-        text = with_error(row["growth_rate"], row["growth_rate_error"])
+        text = error_text(row["growth_rate"], row["growth_rate_error"])
         return text + self.note(study, "statistics", "growth_rate", row)
 
     def value(self, study: str, name: str, column: str, error: str = "", **where: Any) -> str:
@@ -93,7 +92,7 @@ class Results:
         row = self.row(study, name, **where)
         number = row[column]
         plain = f"{number:,}" if isinstance(number, int) else nats_text(number)
-        return (with_error(number, row[error]) if error else plain) + self.note(study, name, column, row)
+        return (error_text(number, row[error]) if error else plain) + self.note(study, name, column, row)
 
     def sources(self) -> list[str]:
         """The notes, in the order of their numbers."""
@@ -139,7 +138,18 @@ class Results:
         return {"asked": both.height, "same": same, "opposite": opposite, "open": both.height - same - opposite}
 
 
-def with_error(value: float | None, error: float | None) -> str:
+def share_text(row: dict[str, Any], event: str, mode: str = "at") -> str:
+    """`0.734 [0.720, 0.747]`: a probability of a row of statistics with its interval."""
+    column = f"p_{event}_{mode}"
+    return probability_text(row[column], row[f"{column}_low"], row[f"{column}_high"])
+
+
+def steps_text(row: dict[str, Any], last: int) -> str:
+    """`18`, `(18, 24]` or `beyond 10,000`: when so many have left, by a row of lifetime."""
+    return f"beyond {last:,}" if row["by"] is None else passage_text(row["after"], row["by"])
+
+
+def error_text(value: float | None, error: float | None) -> str:
     """`-0.4401 ± 0.0012`, to two digits of the error; a dash where there is none."""
     if value is None:
         return "-"
@@ -160,8 +170,9 @@ def main() -> None:
     )
     names = ("table", "rows", "row", "p", "rate", "value", "figure", "said", "sources", "compared")
     functions = {name: getattr(results, name) for name in names}
+    functions |= {one.__name__: one for one in (error_text, share_text, steps_text, verdict_text)}
     text = environment.get_template("findings.md.j2").render(
-        **functions, verdict_text=verdict_text, again=AGAIN if (RESULTS / AGAIN).exists() else ""
+        **functions, again=AGAIN if (RESULTS / AGAIN).exists() else ""
     )
     PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
     for old in set(FIGURES.glob("*.svg")) - results.figures:

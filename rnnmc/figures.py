@@ -88,12 +88,26 @@ def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     rows: `rnnmc.tables.main_rows`. Columns of panels are cells, rows of panels widths; the dark marks on a
     bar are the intervals of P(vanish), counted from the left, and of P(explode), counted from the right.
     """
+    by_width = rows.partition_by("width", maintain_order=True)
+    alike = len({frozenset(own["series"].to_list()) for own in by_width}) == 1
+    charts = [_bars(own, [one for one in series if one in own["series"]]) for own in ([rows] if alike else by_width)]
+    heading = title(
+        f"How often the norm has vanished, stayed or exploded after {horizon_text(rows)}",
+        f"{thresholds_text(rows)}; dark marks on the bars: {interval_text(rows)}s",
+    )
+    return (charts[0] if alike else alt.vconcat(*charts, spacing=12)).properties(title=heading)
+
+
+def _bars(rows: pl.DataFrame, series: list[str]) -> ChartType:
+    """A panel a cell and width, all with the same series."""
     cells = rows["cell"].unique(maintain_order=True).to_list()
     records = [record for row in rows.iter_rows(named=True) for record in _stack(row)]
     # Without a row for every panel, empty ones included, Vega-Lite draws the others in the wrong places.
     records += [{"cell": cell, "panel": panel, "series": series[0]} for cell in cells for panel in panels(rows)]
+    step, size = (15, 11) if len(series) < 40 else (11, 9)
+    labels = alt.Axis(labelLimit=320, labelFontSize=size, ticks=False, domain=False)
     base = alt.Chart(inline(pl.DataFrame(records, infer_schema_length=None))).encode(
-        y=alt.Y("series:N", sort=series, title=None, axis=alt.Axis(labelLimit=320, ticks=False, domain=False)),
+        y=alt.Y("series:N", sort=series, title=None, axis=labels),
         tooltip=tooltip("cell", "panel", "series", "outcome", P="probability", norm="log-norm (nats)"),
     )
     bars = base.mark_bar(height={"band": 0.82}).encode(
@@ -112,17 +126,12 @@ def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     )
     marks = base.transform_filter("isValid(datum.low)").mark_rule(color="#10151b", strokeWidth=1.8)
     bar_panel = alt.layer(bars, marks.encode(x="low:Q", x2="high:Q")).properties(
-        width=max(64, min(420, ROW_WIDTH // len(cells))), height=alt.Step(15 if len(series) < 40 else 9)
+        width=max(64, min(420, ROW_WIDTH // len(cells))), height=alt.Step(step)
     )
     return bar_panel.facet(
         column=alt.Column("cell:N", sort=cells, title=None, header=alt.Header(labelFontWeight="bold")),
         row=alt.Row("panel:N", sort=panels(rows), title=None, header=alt.Header(labelAngle=0, labelAlign="left")),
         spacing={"row": 8, "column": 12},
-    ).properties(
-        title=title(
-            f"How often the norm has vanished, stayed or exploded after {horizon_text(rows)}",
-            f"{thresholds_text(rows)}; dark marks on the bars: {interval_text(rows)}s",
-        )
     )
 
 

@@ -54,9 +54,9 @@ def test_the_same_number_has_one_note_and_another_its_own(results: Path):
 
 
 def test_a_rate_stands_with_its_error_to_two_digits():
-    assert page.with_error(-0.44012, 0.00123) == "-0.4401 ± 0.0012"
-    assert page.with_error(None, None) == "-"
-    assert page.with_error(12.0, 3.21) == "12.0 ± 3.2"
+    assert page.error_text(-0.44012, 0.00123) == "-0.4401 ± 0.0012"
+    assert page.error_text(None, None) == "-"
+    assert page.error_text(12.0, 3.21) == "12.0 ± 3.2"
 
 
 @pytest.mark.parametrize("where", [{"cell": "lstm"}, {"cell": "gru", "width": 12}])

@@ -57,20 +57,37 @@ class Onset(Analysis):
         return pl.DataFrame([row for row in rows if row], schema=SCHEMA, orient="row")
 
     def found(self, table):
-        """The onset of the widest network of every kind."""
-        widest = table.drop_nulls("onset").filter(
-            pl.col("width") == pl.col("width").max().over("cell", "weights", "drive")
+        """The lowest and the highest onset of the widest networks, for every kind of weights and drive."""
+        widest = (
+            table.drop_nulls("onset")
+            .with_columns(situation().alias("driven"))
+            .filter(pl.col("width") == pl.col("width").max().over("cell", "weights", "driven"))
         )
-        said = [
-            f"{row['cell']} ({row['weights']}, {_where(row)}, width {row['width']}) at gain {row['onset']:.2f} "
-            f"[{row['low']:.2f}, {row['high']:.2f}]" + (f", predicted {row['theory']:.2f}" if row["theory"] else "")
-            for row in widest.iter_rows(named=True)
-        ]
-        return [f"The growth rate turns positive in {'; '.join(said)}."] if said else []
+        said = []
+        for (weights,), of_weights in widest.sort("field", "state_std").group_by("weights", maintain_order=True):
+            parts = []
+            for (driven,), own in of_weights.group_by("driven", maintain_order=True):
+                first, last = (own.sort("onset").row(end, named=True) for end in (0, -1))
+                to = f" to {_named(last)}" if own.height > 1 else f" [{first['low']:.2f}, {first['high']:.2f}]"
+                parts.append(f"with {driven} at {_named(first)}{to}")
+            said.append(f"The growth rate of {weights} networks turns positive {', '.join(parts)}.")
+        return said
 
 
-def _where(row: dict) -> str:
-    return f"drive {row['drive']}" + (f" {row['field']:g}" if row["field"] else "")
+def situation() -> pl.Expr:
+    """What drives a network of a row of this table, in words: `drive field 0.3`, `drive none, state std 1`."""
+    driven = pl.format("drive {}", "drive")
+    driven = pl.when(pl.col("field") > 0).then(pl.format("{} {}", driven, _plain("field"))).otherwise(driven)
+    stirred = pl.col("state_std").fill_null(0) > 0
+    return pl.when(stirred).then(pl.format("{}, state std {}", driven, _plain("state_std"))).otherwise(driven)
+
+
+def _plain(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String).str.strip_suffix(".0")
+
+
+def _named(row: dict) -> str:
+    return f"{row['onset']:.2f} ({row['cell']}, width {row['width']})"
 
 
 def _row(found: list[dict]) -> dict | None:

@@ -1,4 +1,4 @@
-"""The gain at which gradients turn from vanishing to exploding, against the width."""
+"""The gain at which gradients turn from vanishing to exploding, against what drives the network."""
 
 from __future__ import annotations
 
@@ -6,55 +6,54 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
+from rnnmc.analyses.onset import situation
 from rnnmc.chart_parts import inline, series_scale, title, tooltip
 
 
 class OnsetPicture:
-    """Onset gain with its interval against the width, one panel a cell."""
+    """Onset gain with its interval by drive, one panel a cell; a colour for each width and kind of weights."""
 
     name = "onset"
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`onset`; nothing where no set of points has a growth rate that changes sign."""
-        found = summary.drop_nulls("onset")
-        if found.is_empty():
-            return {}
-        words = [pl.col("weights")]
-        for name, word in (("drive", "drive {}"), ("field", "field {}"), ("state_std", "state std {}")):
-            if summary[name].n_unique() > 1:
-                words.append(pl.format(word, pl.col(name).fill_null("-") if name == "drive" else pl.col(name)))
-        table = found.with_columns(pl.concat_str(words, separator=", ").alias("series"))
-        series = table["series"].unique(maintain_order=True).to_list()
-        cells = table["cell"].unique(maintain_order=True).to_list()
-        base = alt.Chart().encode(
-            x=alt.X("width:O", title="width", axis=alt.Axis(labelAngle=0)),
-            xOffset=alt.XOffset("series:N", sort=series),
-            color=alt.Color(
-                "series:N",
-                sort=series,
-                scale=series_scale(series),
-                legend=alt.Legend(title=None, orient="top", columns=4),
-            ),
-            tooltip=tooltip("cell", "width", "series", "onset", "low", "high", "theory"),
+        table = summary.drop_nulls("onset").with_columns(
+            situation().str.strip_prefix("drive ").alias("driven"),
+            pl.format("{}, width {}", "weights", "width").alias("series"),
         )
-        y = alt.Y("low:Q", title="onset gain", scale=alt.Scale(zero=False))
+        if table.is_empty():
+            return {}
+        series = table.sort("weights", "width")["series"].unique(maintain_order=True).to_list()
+        driven = table.sort("field", "state_std")["driven"].unique(maintain_order=True).to_list()
+        cells = table["cell"].unique(maintain_order=True).to_list()
+        name = "onset gain"
+        place = alt.Chart().encode(
+            x=alt.X("driven:N", sort=driven, title="drive", axis=alt.Axis(labelAngle=0 if len(driven) < 3 else -40)),
+            xOffset=alt.XOffset("series:N", sort=series),
+            tooltip=tooltip("cell", "width", "driven", "series", "onset", "low", "high", "theory"),
+        )
+        legend = alt.Legend(title=None, orient="top", columns=5)
+        base = place.encode(color=alt.Color("series:N", sort=series, scale=series_scale(series), legend=legend))
         layers = [
-            base.mark_rule(strokeWidth=1.6).encode(y=y, y2="high:Q"),
-            base.mark_point(filled=True, size=34).encode(y=alt.Y("onset:Q", title="onset gain")),
+            base.mark_rule(strokeWidth=1.6).encode(
+                y=alt.Y("low:Q", title=name, scale=alt.Scale(zero=False)), y2="high:Q"
+            ),
+            base.mark_point(filled=True, size=34).encode(y=alt.Y("onset:Q", title=name)),
         ]
         if table["theory"].is_not_null().any():
-            known = base.transform_filter("isValid(datum.theory)").encode(y="theory:Q", color=alt.value(None))
-            layers.append(known.mark_point(style="theory-point"))
-        columns = min(len(cells), 4)
-        shown = table.select("cell", "width", "series", "onset", "low", "high", "theory")
+            known = place.transform_filter("isValid(datum.theory)")
+            layers.append(known.mark_point(style="theory-point").encode(y=alt.Y("theory:Q", title=name)))
+        columns = min(len(cells), 3)
+        shown = table.select("cell", "width", "driven", "series", "onset", "low", "high", "theory")
         return {
             "onset": alt.layer(*layers, data=inline(shown))
-            .properties(width=max(120, 760 // columns), height=180)
+            .properties(width=max(160, 780 // columns), height=230)
             .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
             .properties(
                 title=title(
                     "The gain at which the growth rate turns positive",
-                    "Zero of the curve through the gains about it, with its 95 % interval; diamonds: theory",
+                    "Zero of the curve through the gains about it, with its 95 % interval; diamonds: theory of large "
+                    "width; a field is given with its deviation",
                 )
             )
         }

@@ -39,7 +39,7 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
             title=title(
                 f"{cell}: over recurrent gain and field",
                 f"After {rows['horizon'].max():,} steps; growth rate in nats a step, cut at {LARGEST:g}; the field is "
-                "the deviation of the input to a pre-activation",
+                "the deviation of the input to a pre-activation; empty: not known, as states overflowed",
             )
         )
     )

@@ -107,9 +107,10 @@ def _agreement(rows: pl.DataFrame) -> list[str]:
         near = sum(deviation <= NEAR for deviation, _ in exact)
         worst, row = max(exact, key=lambda found: found[0])
         sentences.append(
-            f"An exact law gives the growth rate at {_of(exact, rows)}, and the measured one agrees within {NEAR} "
-            f"standard errors at {'all' if near == len(exact) else near} of them"
-            f"; the furthest, {row['cell']} ({_where(row)}), is {worst:.1f} off."
+            f"An exact law gives the growth rate at {_of(exact, rows)}, after infinitely many steps; the measured one, "
+            f"over the last decade, agrees within {NEAR} standard errors at "
+            f"{'all' if near == len(exact) else near} of them; the furthest, {row['cell']} ({_where(row)}), is "
+            f"{worst:.1f} off, {abs(row['growth_rate'] - row['theory_growth_rate']):.2g} nats a step."
         )
     if wide:
         worst, row = max(wide, key=lambda found: found[0])
