@@ -41,6 +41,7 @@ REMARKS = {
     UNKNOWN: "triangles: not known, as replicates overflowed",
 }
 CHECKED = ("law", "cell", "width", "horizon", "measure", "quantity")  # what a measurement of a known truth is of
+MANY = 40  # series, from which on a chart is drawn smaller, and without empty rows
 FURTHEST = 3  # half-widths of an interval at which the truth is drawn at the latest
 
 
@@ -89,7 +90,7 @@ def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     bar are the intervals of P(vanish), counted from the left, and of P(explode), counted from the right.
     """
     by_width = rows.partition_by("width", maintain_order=True)
-    alike = len({frozenset(own["series"].to_list()) for own in by_width}) == 1
+    alike = len(series) < MANY or len({frozenset(own["series"].to_list()) for own in by_width}) == 1
     charts = [_bars(own, [one for one in series if one in own["series"]]) for own in ([rows] if alike else by_width)]
     heading = title(
         f"How often the norm has vanished, stayed or exploded after {horizon_text(rows)}",
@@ -104,7 +105,7 @@ def _bars(rows: pl.DataFrame, series: list[str]) -> ChartType:
     records = [record for row in rows.iter_rows(named=True) for record in _stack(row)]
     # Without a row for every panel, empty ones included, Vega-Lite draws the others in the wrong places.
     records += [{"cell": cell, "panel": panel, "series": series[0]} for cell in cells for panel in panels(rows)]
-    step, size = (15, 11) if len(series) < 40 else (11, 9)
+    step, size = (15, 11) if len(series) < MANY else (11, 9)
     labels = alt.Axis(labelLimit=320, labelFontSize=size, ticks=False, domain=False)
     base = alt.Chart(inline(pl.DataFrame(records, infer_schema_length=None))).encode(
         y=alt.Y("series:N", sort=series, title=None, axis=labels),
