@@ -144,9 +144,29 @@ def share_text(row: dict[str, Any], event: str, mode: str = "at") -> str:
     return probability_text(row[column], row[f"{column}_low"], row[f"{column}_high"])
 
 
+def percent_text(share: float | None) -> str:
+    """`83 %`, a dash where there is none."""
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
 def steps_text(row: dict[str, Any], last: int) -> str:
     """`18`, `(18, 24]` or `beyond 10,000`: when so many have left, by a row of lifetime."""
     return f"beyond {last:,}" if row["by"] is None else passage_text(row["after"], row["by"])
+
+
+def onset_text(row: dict[str, Any]) -> str:
+    """`1.99 [1.97, 2.01]`, or on which side of all gains the onset lies, by a row of onset."""
+    if row["onset"] is None:
+        return f"below {row['above']:g}" if row["below"] is None else f"above {row['below']:g}"
+    return f"{row['onset']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def exponent_text(rows: list[dict[str, Any]]) -> str:
+    """`0.51 [0.48, 0.54]`: the one row of decay, or a dash where too few replicates were left."""
+    if not rows:
+        return "-"
+    row = rows[0]
+    return f"{row['exponent']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 def error_text(value: float | None, error: float | None) -> str:
@@ -157,6 +177,9 @@ def error_text(value: float | None, error: float | None) -> str:
         return f"{value:.4g}"
     digits = min(max(1 - math.floor(math.log10(error)), 0), 8)
     return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+TEXTS = (error_text, exponent_text, onset_text, percent_text, share_text, steps_text, verdict_text)
 
 
 def main() -> None:
@@ -170,7 +193,7 @@ def main() -> None:
     )
     names = ("table", "rows", "row", "p", "rate", "value", "figure", "said", "sources", "compared")
     functions = {name: getattr(results, name) for name in names}
-    functions |= {one.__name__: one for one in (error_text, share_text, steps_text, verdict_text)}
+    functions |= {one.__name__: one for one in TEXTS}
     text = environment.get_template("findings.md.j2").render(
         **functions, again=AGAIN if (RESULTS / AGAIN).exists() else ""
     )

@@ -59,6 +59,18 @@ def test_a_rate_stands_with_its_error_to_two_digits():
     assert page.error_text(12.0, 3.21) == "12.0 ± 3.2"
 
 
+def test_what_is_not_known_is_said_in_words_and_not_as_a_number():
+    known = {"onset": 1.99, "low": 1.9, "high": 2.1, "below": 1.5, "above": 2.0}
+    assert page.onset_text(known) == "1.990 [1.900, 2.100]"
+    assert page.onset_text(known | {"onset": None, "above": None}) == "above 1.5"
+    assert page.onset_text(known | {"onset": None, "below": None}) == "below 2"
+    assert page.exponent_text([]) == "-"
+    assert page.exponent_text([{"exponent": 0.5, "low": 0.4, "high": float("inf")}]) == "0.50 [0.40, inf]"
+    assert page.steps_text({"after": 13, "by": 18}, 100) == "(13, 18]"
+    assert page.steps_text({"after": None, "by": None}, 1000) == "beyond 1,000"
+    assert (page.percent_text(0.834), page.percent_text(None)) == ("83 %", "-")
+
+
 @pytest.mark.parametrize("where", [{"cell": "lstm"}, {"cell": "gru", "width": 12}])
 def test_what_names_no_row_or_several_is_refused(results: Path, where: dict):
     with pytest.raises(SystemExit, match=r"(0|2) rows, not one"):
