@@ -33,8 +33,8 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
     last = int(rows["horizon"].max())  # pyright: ignore[reportArgumentType]
     series = rows["series"].unique(maintain_order=True).to_list()
     table = rows.with_columns(
-        pl.col("half").fill_null(last).alias("from"),
-        pl.col("most").fill_null(last).alias("to"),
+        pl.col("half").fill_null(pl.col("horizon")).alias("from"),
+        pl.col("most").fill_null(pl.col("horizon")).alias("to"),
         pl.when(pl.col("half").is_null())
         .then(pl.lit("more than half stay"))
         .when(pl.col("vanished") > 0.5)
@@ -88,7 +88,7 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
         .properties(
             title=title(
                 f"{cell}: when the gradient is lost or blown up",
-                f"Dot: half of the networks have left the thresholds; tick: 99 of 100; at {last:,} steps if not yet",
+                "Dot: half of the networks have left the thresholds; tick: 99 of 100; at the last horizon if not yet",
             )
         )
     )

@@ -14,6 +14,7 @@ from synthetic import EXPLODE, VANISH, log_spaced, point_row, samples_of, walks
 
 from rnnmc.analyses import analysed, analyses
 from rnnmc.analyses.finite_width import line
+from rnnmc.pictures.lifetime import PICTURE
 from rnnmc.statistics import point_statistics
 
 HORIZONS = [10, 100]
@@ -184,6 +185,19 @@ def test_the_lifetime_is_the_quantile_of_the_first_excursion_whichever_way():
             assert found["earliest"] <= found["by"]
     down = log_norm[np.arange(400), outside.argmax(axis=1)] < 0
     assert table["vanished"][0] == pytest.approx(down[outside.any(axis=1)].mean())
+
+
+def test_a_network_that_lasts_is_drawn_at_its_own_last_horizon():
+    points = pl.DataFrame([point_row("tanh", 16, "x", 1000, 50), point_row("tanh", 64, "x", 10000, 50)])
+    rows = [
+        {"point": point, "percent": float(q), "by": None, "vanished": None}
+        for point in points["point"]
+        for q in (50, 99)
+    ]
+    schema = {"point": pl.String, "percent": pl.Float64, "by": pl.Int64, "vanished": pl.Float64}
+    chart = PICTURE.charts(pl.DataFrame(rows, schema=schema), points)["lifetime-tanh"]
+    drawn = pl.read_csv(chart.to_dict(validate=False)["data"]["values"].encode())
+    assert drawn.select("width", "from", "to").rows() == [(16, 1000, 1000), (64, 10000, 10000)]
 
 
 def test_a_map_takes_three_gains_and_three_fields():
