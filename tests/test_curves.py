@@ -1,12 +1,12 @@
 """Figures of theory beside the curves, bands, variance and self-validation: what they show is what the tables say."""
 
-import io
 import re
 
 import numpy as np
 import polars as pl
 import pytest
 import synthetic
+from charts import data_of
 from synthetic import EXPLODE, VANISH, of_an_earlier_release, point_row, samples_of, self_validation, walks
 
 from rnnmc import figures
@@ -32,13 +32,6 @@ def study() -> Study:
 def drawn(study) -> dict:
     points, tables = study
     return figures.charts(tables["statistics"], points, tables["variance"])
-
-
-def data_of(chart) -> pl.DataFrame:
-    """The CSV inside a chart; lists are thresholds, a zero line or the bounds."""
-    texts = [data for data in chart.to_dict(validate=False)["datasets"].values() if isinstance(data, str)]
-    assert len(texts) == 1
-    return pl.read_csv(io.StringIO(texts[0]), infer_schema_length=None)
 
 
 def subtitle(chart) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import synthetic
+from charts import data_of
 from rich.console import Console
 from synthetic import EXPLODE, VANISH, point_row, samples_of, walks
 
@@ -62,13 +63,6 @@ def sparse() -> tuple[pl.DataFrame, pl.DataFrame]:
         (point_row("tanh", 128, "haar", 1000, 9), walks(long, 9, 0.01, 0.1), long),
         (point_row("relu", 16, "he", 2, 9, weights="untied"), np.full((9, 2), -INF), short),
     )
-
-
-def data_of(chart) -> pl.DataFrame:
-    """The CSV inside a chart; lists are the thresholds' or the zero line's."""
-    texts = [data for data in chart.to_dict(validate=False)["datasets"].values() if isinstance(data, str)]
-    assert len(texts) == 1
-    return pl.read_csv(io.StringIO(texts[0]), infer_schema_length=None)
 
 
 def test_a_study_of_105_points_is_drawn_whole_and_every_chart_is_valid_vega_lite(large):

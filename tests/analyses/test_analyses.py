@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from charts import data_of
 from scipy.stats import binom
 from synthetic import EXPLODE, VANISH, log_spaced, point_row, samples_of, walks
 
@@ -196,8 +197,7 @@ def test_a_network_that_lasts_is_drawn_at_its_own_last_horizon():
     ]
     schema = {"point": pl.String, "percent": pl.Float64, "by": pl.Int64, "vanished": pl.Float64}
     chart = PICTURE.charts(pl.DataFrame(rows, schema=schema), points)["lifetime-tanh"]
-    drawn = pl.read_csv(chart.to_dict(validate=False)["data"]["values"].encode())
-    assert drawn.select("width", "from", "to").rows() == [(16, 1000, 1000), (64, 10000, 10000)]
+    assert data_of(chart).select("width", "from", "to").rows() == [(16, 1000, 1000), (64, 10000, 10000)]
 
 
 def test_a_map_takes_three_gains_and_three_fields():
