@@ -64,7 +64,9 @@ class Onset(Analysis):
             .filter(pl.col("width") == pl.col("width").max().over("cell", "weights", "driven"))
         )
         said = []
-        for (weights,), of_weights in widest.sort("field", "state_std").group_by("weights", maintain_order=True):
+        for (weights,), of_weights in widest.sort("weights", "field", "state_std").group_by(
+            "weights", maintain_order=True
+        ):
             parts = []
             for (driven,), own in of_weights.group_by("driven", maintain_order=True):
                 first, last = (own.sort("onset").row(end, named=True) for end in (0, -1))

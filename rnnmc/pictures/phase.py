@@ -39,16 +39,22 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
             title=title(
                 f"{cell}: over recurrent gain and field",
                 f"After {rows['horizon'].max():,} steps; growth rate in nats a step, cut at {LARGEST:g}; the field is "
-                "the deviation of the input to a pre-activation; empty: not known, as states overflowed",
+                "the deviation of the input to a pre-activation; empty: not asked, or not known as states overflowed",
             )
         )
     )
 
 
 def _data(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(
+    """Each point as a rectangle that reaches halfway to the next gains of the same field."""
+    gain = pl.col("gain")
+    half = [(gain.shift(-1) - gain) / 2, (gain - gain.shift(1)) / 2]
+    right, left = (pl.coalesce(one, other).over("panel", "field") for one, other in (half, half[::-1]))
+    return rows.sort("panel", "field", "gain", maintain_order=True).select(
         "panel",
-        pl.col("gain").cast(pl.String),
+        "gain",
+        (gain - left).alias("from"),
+        (gain + right).alias("to"),
         pl.col("field").cast(pl.String),
         "growth_rate",
         "growth_rate_error",
@@ -60,7 +66,7 @@ def _data(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _map(rows: pl.DataFrame, quantity: str, panels: list[str]) -> list[alt.Chart]:
-    gains, fields = ([f"{value}" for value in sorted(set(rows[name].to_list()))] for name in ("gain", "field"))
+    fields = [f"{value}" for value in sorted(set(rows["field"].to_list()))]
     if quantity == "growth_rate":
         ends = [OUTCOMES["vanish"], "#F4F4F2", OUTCOMES["explode"]]
         scale = alt.Scale(domain=[-LARGEST, 0, LARGEST], range=ends, clamp=True)
@@ -71,9 +77,10 @@ def _map(rows: pl.DataFrame, quantity: str, panels: list[str]) -> list[alt.Chart
     return [
         alt.Chart()
         .transform_filter(alt.datum.panel == panel)
-        .mark_rect()
+        .mark_rect(stroke="white", strokeWidth=0.5)
         .encode(
-            x=alt.X("gain:O", sort=gains, title="gain", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            x=alt.X("from:Q", title="gain", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(grid=False)),
+            x2="to:Q",
             y=alt.Y("field:O", sort=fields[::-1], title="field"),
             color=alt.Color(f"{quantity}:Q", scale=scale, legend=alt.Legend(title=MAPS[quantity], orient="right")),
             tooltip=tooltip(

@@ -15,7 +15,7 @@ from synthetic import EXPLODE, VANISH, log_spaced, point_row, samples_of, walks
 
 from rnnmc.analyses import analysed, analyses
 from rnnmc.analyses.finite_width import line
-from rnnmc.pictures.lifetime import PICTURE
+from rnnmc.pictures import lifetime, phase
 from rnnmc.statistics import point_statistics
 
 HORIZONS = [10, 100]
@@ -196,7 +196,7 @@ def test_a_network_that_lasts_is_drawn_at_its_own_last_horizon():
         for q in (50, 99)
     ]
     schema = {"point": pl.String, "percent": pl.Float64, "by": pl.Int64, "vanished": pl.Float64}
-    chart = PICTURE.charts(pl.DataFrame(rows, schema=schema), points)["lifetime-tanh"]
+    chart = lifetime.PICTURE.charts(pl.DataFrame(rows, schema=schema), points)["lifetime-tanh"]
     assert data_of(chart).select("width", "from", "to").rows() == [(16, 1000, 1000), (64, 10000, 10000)]
 
 
@@ -207,6 +207,15 @@ def test_a_map_takes_three_gains_and_three_fields():
         (g, f, g - f) for g in (1, 2, 3) for f in (0.1, 0.5, 1)
     ]
     assert analyses()["phase"].table(*study_with(square[:6])).is_empty()
+
+
+def test_the_rectangles_of_a_map_reach_halfway_to_the_next_gain_of_the_same_field():
+    gains = {0.1: (1.0, 2.0, 4.0), 0.5: (1.0, 2.0, 3.0), 1.0: (1.0, 2.0, 3.0)}
+    summary = analyses()["phase"].table(
+        *study_with([({"gain": g, "field": f}, g - f) for f in gains for g in gains[f]])
+    )
+    drawn = data_of(phase.PICTURE.charts(summary, summary)["phase-tanh"]).filter(field=0.1)
+    assert drawn.select("gain", "from", "to").rows() == [(1, 0.5, 1.5), (2, 1.5, 3), (4, 3, 5)]
 
 
 def test_a_study_has_only_the_analyses_that_its_points_allow():
