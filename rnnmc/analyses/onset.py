@@ -77,15 +77,15 @@ class Onset(Analysis):
 
 
 def situation() -> pl.Expr:
-    """What drives a network of a row of this table, in words: `drive field 0.3`, `drive none, state std 1`."""
+    """What drives a network of a row of this table, in words: `drive field 0.3`, `drive none, state std 0`."""
     driven = pl.format("drive {}", "drive")
     driven = pl.when(pl.col("field") > 0).then(pl.format("{} {}", driven, _plain("field"))).otherwise(driven)
-    stirred = pl.col("state_std").fill_null(0) > 0
+    stirred = (pl.col("state_std").fill_null(0) > 0) | (pl.col("drive") == "none")
     return pl.when(stirred).then(pl.format("{}, state std {}", driven, _plain("state_std"))).otherwise(driven)
 
 
 def _plain(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.String).str.strip_suffix(".0")
+    return pl.col(name).fill_null(0).cast(pl.String).str.strip_suffix(".0")
 
 
 def _named(row: dict) -> str:

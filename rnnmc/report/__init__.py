@@ -131,12 +131,14 @@ def _page(
     passages, coverage = tables.get("first-passage"), tables.get("coverage")
     checked = verdict(coverage) if coverage is not None else None
     statistics = tables["statistics"]
+    general = findings(rows, statistics)
     return environment.get_template("page.html.j2").render(
         study=study["study"],
         findings=[
             *([of_claims(tables["verdicts"])] if "verdicts" in tables else []),
-            *findings(rows, statistics),
+            general[0],
             *(sentence for name, one in analyses().items() if name in tables for sentence in one.found(tables[name])),
+            *general[1:],
             *([checked.sentence] if checked and checked.passed else []),
         ],
         verdict=checked.sentence if checked else "",
