@@ -94,6 +94,17 @@ class Results:
         plain = f"{number:,}" if isinstance(number, int) else nats_text(number)
         return (error_text(number, row[error]) if error else plain) + self.note(study, name, column, row)
 
+    def onset(self, study: str, **where: Any) -> str:
+        """`1.99 [1.97, 2.01]`: the gain at which the growth rate turns positive."""
+        row = self.row(study, "onset", **where)
+        return onset_text(row) + self.note(study, "onset", "onset", row)
+
+    def lasts(self, study: str, percent: int, **where: Any) -> str:
+        """`18` or `(18, 24]`: by which step so many per cent have left the thresholds, whichever way."""
+        row = self.row(study, "lifetime", percent=percent, **where)
+        last = self.row(study, "points", point=row["point"])["horizon"]
+        return steps_text(row, last) + self.note(study, "lifetime", "by", row)
+
     def sources(self) -> list[str]:
         """The notes, in the order of their numbers."""
         return list(self.notes)
@@ -191,7 +202,7 @@ def main() -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("table", "rows", "row", "p", "rate", "value", "figure", "said", "sources", "compared")
+    names = ("table", "rows", "row", "p", "rate", "value", "onset", "lasts", "figure", "said", "sources", "compared")
     functions = {name: getattr(results, name) for name in names}
     functions |= {one.__name__: one for one in TEXTS}
     text = environment.get_template("findings.md.j2").render(

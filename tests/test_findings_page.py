@@ -44,6 +44,17 @@ def test_a_number_and_its_note_lead_to_the_same_row(results: Path):
     assert float(value) == pytest.approx(row[column][0], abs=0.005)
 
 
+def test_a_lifetime_is_in_steps_and_leads_to_its_row(results: Path):
+    found = page.Results(results)
+    text = found.lasts("small", 50, cell="lstm", width=12)
+    row = pl.read_csv(results / "small" / "lifetime.csv").join(
+        pl.read_parquet(results / "small" / "points.parquet").filter(cell="lstm", width=12), on="point"
+    )
+    by = row.filter(percent=50)["by"].item()
+    assert text == f"{'beyond 100' if by is None else page.passage_text(row['after'][0], by)}[^1]"
+    assert found.sources() == [f"`results/small/lifetime.csv`, point {row['point'][0]}, percent 50.0: `by`"]
+
+
 def test_the_same_number_has_one_note_and_another_its_own(results: Path):
     found = page.Results(results)
     first, again = (found.p("small", "vanish", 100, cell="lstm", width=12) for _ in range(2))
