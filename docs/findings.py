@@ -19,7 +19,9 @@ import polars as pl
 import rnnmc
 from rnnmc.claims import FACTORS as CONDITIONS
 from rnnmc.claims import UNDECIDED, verdict_text
+from rnnmc.study import DesignPoint
 from rnnmc.tables import nats_text, passage_text, probability_text
+from rnnmc.theory import predictions
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURES, RESULTS = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings", ROOT / "results"
@@ -104,6 +106,13 @@ class Results:
         row = self.row(study, "lifetime", percent=percent, **where)
         last = self.row(study, "points", point=row["point"])["horizon"]
         return steps_text(row, last) + self.note(study, "lifetime", "by", row)
+
+    def at_rest(self, study: str, point: str) -> float | None:
+        """The growth rate that theory gives the same network without input, from the zero state (docs/theory.md)."""
+        said = json.loads(self.row(study, "points", point=point)["json"])
+        quiet = DesignPoint.model_validate(said | {"drive": "none", "state_std": 0.0, "observables": []})
+        rates = [predicted.growth_rate for _, predicted in predictions(quiet)]
+        return next((rate for rate in rates if rate is not None), None)
 
     def sources(self) -> list[str]:
         """The notes, in the order of their numbers."""
@@ -202,8 +211,8 @@ def main() -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("table", "rows", "row", "p", "rate", "value", "onset", "lasts", "figure", "said", "sources", "compared")
-    functions = {name: getattr(results, name) for name in names}
+    names = ("table", "rows", "row", "p", "rate", "value", "onset", "lasts", "at_rest", "figure", "said")
+    functions = {name: getattr(results, name) for name in (*names, "sources", "compared")}
     functions |= {one.__name__: one for one in TEXTS}
     text = environment.get_template("findings.md.j2").render(
         **functions, again=AGAIN if (RESULTS / AGAIN).exists() else ""
