@@ -101,6 +101,11 @@ class Results:
         row = self.row(study, "onset", **where)
         return onset_text(row) + self.note(study, "onset", "onset", row)
 
+    def exponent(self, study: str, horizon: int, mode: str = "at", **where: Any) -> str:
+        """`0.51 [0.48, 0.54]`: how steeply P(stable) falls over the decade that ends with a horizon."""
+        row = self.row(study, "decay", horizon=horizon, mode=mode, **where)
+        return exponent_text([row]) + self.note(study, "decay", "exponent", row)
+
     def lasts(self, study: str, percent: int, **where: Any) -> str:
         """`18` or `(18, 24]`: by which step so many per cent have left the thresholds, whichever way."""
         row = self.row(study, "lifetime", percent=percent, **where)
@@ -211,7 +216,7 @@ def main() -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("table", "rows", "row", "p", "rate", "value", "onset", "lasts", "at_rest", "figure", "said")
+    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts", "at_rest", "figure", "said")
     functions = {name: getattr(results, name) for name in (*names, "sources", "compared")}
     functions |= {one.__name__: one for one in TEXTS}
     text = environment.get_template("findings.md.j2").render(

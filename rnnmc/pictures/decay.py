@@ -47,7 +47,7 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
         tooltip=tooltip("cell", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"),
     )
     half = alt.Chart(alt.InlineData(values=[{"half": 0.5}])).mark_rule(style="theory").encode(y="half:Q")
-    columns = min(len(cells), 4)
+    columns = len(cells) if len(cells) <= 6 else 4  # beneath a row that is not full Vega-Lite draws an empty axis
     shown = rows.filter(pl.col("cell").is_in(cells)).select(
         "cell", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"
     )
@@ -59,7 +59,7 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
             base.mark_point(filled=True, size=28).encode(y=y),
             data=inline(shown),
         )
-        .properties(width=max(140, 760 // columns), height=190)
+        .properties(width=max(110, 760 // columns), height=190)
         .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
         .properties(
             title=title(
