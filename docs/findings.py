@@ -112,6 +112,10 @@ class Results:
         last = self.row(study, "points", point=row["point"])["horizon"]
         return steps_text(row, last) + self.note(study, "lifetime", "by", row)
 
+    def ran(self, studies: list[str]) -> list[str]:
+        """Those of the studies that are there."""
+        return [study for study in studies if (self.folder / study / "statistics.parquet").exists()]
+
     def at_rest(self, study: str, point: str) -> float | None:
         """The growth rate that theory gives the same network without input, from the zero state (docs/theory.md)."""
         said = json.loads(self.row(study, "points", point=point)["json"])
@@ -204,7 +208,13 @@ def error_text(value: float | None, error: float | None) -> str:
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
-TEXTS = (error_text, exponent_text, onset_text, percent_text, share_text, steps_text, verdict_text)
+def rate_text(row: dict[str, Any], width: int) -> str:
+    """`-0.440 ± 0.001`: the growth rate at one of the widths behind a row of finite-width, or a dash."""
+    known = dict(zip(row["widths"], zip(row["rates"], row["errors"], strict=True), strict=True))
+    return error_text(*known.get(width, (None, None)))
+
+
+TEXTS = (error_text, exponent_text, onset_text, percent_text, rate_text, share_text, steps_text, verdict_text)
 
 
 def main() -> None:
@@ -216,8 +226,8 @@ def main() -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts", "at_rest", "figure", "said")
-    functions = {name: getattr(results, name) for name in (*names, "sources", "compared")}
+    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts", "at_rest", "ran")
+    functions = {name: getattr(results, name) for name in (*names, "figure", "said", "sources", "compared")}
     functions |= {one.__name__: one for one in TEXTS}
     text = environment.get_template("findings.md.j2").render(
         **functions, again=AGAIN if (RESULTS / AGAIN).exists() else ""

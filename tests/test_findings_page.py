@@ -79,6 +79,8 @@ def test_what_is_not_known_is_said_in_words_and_not_as_a_number():
     assert page.exponent_text([{"exponent": 0.5, "low": 0.4, "high": float("inf")}]) == "0.50 [0.40, inf]"
     assert page.steps_text({"after": 13, "by": 18}, 100) == "(13, 18]"
     assert page.steps_text({"after": None, "by": None}, 1000) == "beyond 1,000"
+    fit = {"widths": [1, 16], "rates": [-0.5, -0.25], "errors": [0.01, 0.02]}
+    assert (page.rate_text(fit, 16), page.rate_text(fit, 64)) == ("-0.250 ± 0.020", "-")
     assert (page.percent_text(0.834), page.percent_text(None)) == ("83 %", "-")
 
 

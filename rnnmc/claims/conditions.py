@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rnnmc.words import listed
 
+FEW = 4  # names that are listed, rather than all others
 DEEPEST = 3  # splits on the way to a leaf
 LEAST_GAIN = 0.08  # of the mixture of the whole, that a split must clear
 
@@ -92,7 +93,7 @@ def _factor(name: str, values: frozenset, every: frozenset) -> str:
     if all(isinstance(value, int | float) for value in known) and None not in values:
         return _range(name, sorted(values), sorted(known))
     rest = every - values
-    if len(rest) < len(values):
+    if len(values) > max(len(rest), FEW):
         return f"any {_word(name)} but {listed(sorted(_named(name, value) for value in rest))}"
     names = listed(sorted(_named(name, value) for value in values), "or")
     return names if name in ("cell", "weights", "init") else f"{_word(name)} {names}"
