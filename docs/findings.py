@@ -18,9 +18,9 @@ import polars as pl
 
 import rnnmc
 from rnnmc.claims import FACTORS as CONDITIONS
-from rnnmc.claims import UNDECIDED, verdict_text
+from rnnmc.claims import UNDECIDED, WRONG, verdict_text
 from rnnmc.study import DesignPoint
-from rnnmc.tables import nats_text, passage_text, probability_text
+from rnnmc.tables import event_text, nats_text, passage_text
 from rnnmc.theory import predictions
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +81,7 @@ class Results:
     def p(self, study: str, event: str, horizon: int, mode: str = "at", **where: Any) -> str:
         """`0.734 [0.720, 0.747]`: the share of networks with an event at a horizon, or by it."""
         row = self.row(study, "statistics", horizon=horizon, **where)
-        return share_text(row, event, mode) + self.note(study, "statistics", f"p_{event}_{mode}", row)
+        return event_text(row, event, mode) + self.note(study, "statistics", f"p_{event}_{mode}", row)
 
     def rate(self, study: str, horizon: int, **where: Any) -> str:
         """`-0.440 ± 0.001`: a growth rate in nats a step with its standard error."""
@@ -111,10 +111,6 @@ class Results:
         row = self.row(study, "lifetime", percent=percent, **where)
         last = self.row(study, "points", point=row["point"])["horizon"]
         return steps_text(row, last) + self.note(study, "lifetime", "by", row)
-
-    def ran(self, studies: list[str]) -> list[str]:
-        """Those of the studies that are there."""
-        return [study for study in studies if (self.folder / study / "statistics.parquet").exists()]
 
     def at_rest(self, study: str, point: str) -> float | None:
         """The growth rate that theory gives the same network without input, from the zero state (docs/theory.md)."""
@@ -167,12 +163,6 @@ class Results:
         return {"asked": both.height, "same": same, "opposite": opposite, "open": both.height - same - opposite}
 
 
-def share_text(row: dict[str, Any], event: str, mode: str = "at") -> str:
-    """`0.734 [0.720, 0.747]`: a probability of a row of statistics with its interval."""
-    column = f"p_{event}_{mode}"
-    return probability_text(row[column], row[f"{column}_low"], row[f"{column}_high"])
-
-
 def percent_text(share: float | None) -> str:
     """`83 %`, a dash where there is none."""
     return "-" if share is None else f"{100 * share:.0f} %"
@@ -214,7 +204,7 @@ def rate_text(row: dict[str, Any], width: int) -> str:
     return error_text(*known.get(width, (None, None)))
 
 
-TEXTS = (error_text, exponent_text, onset_text, percent_text, rate_text, share_text, steps_text, verdict_text)
+TEXTS = (error_text, event_text, exponent_text, onset_text, percent_text, rate_text, steps_text, verdict_text)
 
 
 def main() -> None:
@@ -226,11 +216,11 @@ def main() -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts", "at_rest", "ran")
+    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts", "at_rest")
     functions = {name: getattr(results, name) for name in (*names, "figure", "said", "sources", "compared")}
     functions |= {one.__name__: one for one in TEXTS}
     text = environment.get_template("findings.md.j2").render(
-        **functions, again=AGAIN if (RESULTS / AGAIN).exists() else ""
+        **functions, wrong=WRONG, again=AGAIN if (RESULTS / AGAIN).exists() else ""
     )
     PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
     for old in set(FIGURES.glob("*.svg")) - results.figures:

@@ -71,16 +71,16 @@ class Onset(Analysis):
             for (driven,), own in of_weights.group_by("driven", maintain_order=True):
                 first, last = (own.sort("onset").row(end, named=True) for end in (0, -1))
                 to = f" to {_named(last)}" if own.height > 1 else f" [{first['low']:.2f}, {first['high']:.2f}]"
-                parts.append(f"with {driven} at {_named(first)}{to}")
+                parts.append(f"with drive {driven} at {_named(first)}{to}")
             said.append(f"The growth rate of {weights} networks turns positive {', '.join(parts)}.")
         return said
 
 
 def situation() -> pl.Expr:
-    """What drives a network of a row of this table, in words: `drive field 0.3`, `drive none, state std 0`."""
-    driven = pl.format("drive {}", "drive")
-    driven = pl.when(pl.col("field") > 0).then(pl.format("{} {}", driven, _plain("field"))).otherwise(driven)
-    stirred = (pl.col("state_std").fill_null(0) > 0) | (pl.col("drive") == "none")
+    """What drives a network of a row of this table, in words: `field 0.3`, `none, state std 0`."""
+    drive = pl.col("drive")
+    driven = pl.when(pl.col("field") > 0).then(pl.format("{} {}", drive, _plain("field"))).otherwise(drive)
+    stirred = (pl.col("state_std").fill_null(0) > 0) | (drive == "none")
     return pl.when(stirred).then(pl.format("{}, state std {}", driven, _plain("state_std"))).otherwise(driven)
 
 
@@ -112,10 +112,8 @@ def _row(found: list[dict]) -> dict | None:
     row |= {"below": below["gain"], "above": above["gain"]}
     before, after = known[max(rising - 2, 0) : rising - 1], known[rising + 1 : rising + 2]
     onset, error = _crossing([*before, below, above, *after])
-    fewer = [_crossing([*rest, below, above, *more])[0] for rest, more in ((before, []), ([], after), ([], []))]
-    if before and after:
-        fewer.pop()  # with four gains the curves of three say how far to trust that of four
-    interpolation = max(abs(onset - one) for one in fewer)
+    fewer = [[*before, below, above], [below, above, *after]] if before and after else [[below, above]]
+    interpolation = max(abs(onset - _crossing(rows)[0]) for rows in fewer)
     reach = MIDDLE * error + interpolation
     row |= {"onset": onset, "error": error, "interpolation": interpolation}
     return row | {"low": onset - reach, "high": onset + reach}

@@ -23,7 +23,7 @@ class Leaf(NamedTuple):
 
 
 def conditions(answers: Sequence[tuple[Mapping[str, Any], bool]]) -> tuple[str, int]:
-    """When answers are yes, as "only when ..." or "except ...", and how many of the answers are otherwise.
+    """When answers are yes, as "only with ..." or "except with ...", and how many of the answers are otherwise.
 
     answers: of each question the values of its factors, and its answer. Splits are those of a classification tree with
     Gini's measure (Breiman, Friedman, Olshen and Stone 1984), at most three deep; numbers are split at a threshold,
@@ -116,6 +116,5 @@ def _word(name: str) -> str:
 def _named(name: str, value: Any) -> str:
     if value is None:
         return "none"
-    return {"init": f'"{value}"', "weights": f"{value} weights"}.get(
-        name, f"{value}"
-    )  # an initialiser may hold a comma
+    quoted = f'"{value}"'  # an initialiser may hold a comma
+    return {"init": quoted, "weights": f"{value} weights"}.get(name, str(value))

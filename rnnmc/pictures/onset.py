@@ -18,7 +18,7 @@ class OnsetPicture:
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`onset`; nothing where no set of points has a growth rate that changes sign."""
         table = summary.drop_nulls("onset").with_columns(
-            situation().str.strip_prefix("drive ").alias("driven"),
+            situation().alias("driven"),
             pl.format("{}, width {}", "weights", "width").alias("series"),
         )
         if table.is_empty():
