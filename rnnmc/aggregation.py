@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rnnmc.analyses import analysed, analyses
 from rnnmc.claims import decide, verdicts
-from rnnmc.files import write_whole
+from rnnmc.common.files import write_whole
 from rnnmc.first_passage import first_passage
 from rnnmc.observables import observables
 from rnnmc.oracles import checks, coverage

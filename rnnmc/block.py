@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.kernels.choice import (
     CONDITIONAL,
     CONDITIONAL_BYTES,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rnnmc.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.options import in_rows, initialisation, known_device, parsed
 
 app = typer.Typer(
@@ -121,7 +121,7 @@ def _measure(
     out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     from rnnmc.block import SAMPLES
-    from rnnmc.files import write_whole
+    from rnnmc.common.files import write_whole
     from rnnmc.measuring import known_within, measure_observed, measure_until
     from rnnmc.progress import progress
     from rnnmc.statistics import point_statistics

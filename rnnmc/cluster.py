@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rnnmc.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError
 
 NAMESPACE = "rnnmc"
 SECONDS_TO_ANSWER = 5.0  # within which the port of a cluster must open

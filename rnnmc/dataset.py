@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc.aggregation import read_tables
+from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.files import write_whole
 from rnnmc.dictionary import meaning
-from rnnmc.errors import RunError, UsageError
-from rnnmc.files import write_whole
 from rnnmc.places import places
 from rnnmc.store import shard_tables
 

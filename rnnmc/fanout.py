@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from rnnmc.block import SAMPLES, block_seconds, observe_block, partition
 from rnnmc.cluster import NAMESPACE, Cluster
-from rnnmc.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.observables.observable import Observable
 from rnnmc.study import DesignPoint
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnmc.cluster import connected
-from rnnmc.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.fanout import start_dispatcher
 
 PATIENCE = 120.0  # seconds that a head may take to start on a busy machine

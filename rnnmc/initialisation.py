@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnmc.cells.cell import Cell
+from rnnmc.common.registry import choose, refuse
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import MODIFIERS, Law
-from rnnmc.registry import choose, refuse
 
 ROLES = ("recurrent", "input", "bias")
 EVERY = "every"  # the key under which the law of all gates that are not named stands

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnmc.block import SAMPLES, block_seconds, partition
 from rnnmc.cluster import connected, own_cpus
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.intervals import KINDS
 from rnnmc.pipeline import jobs_of, sample
 from rnnmc.progress import Report

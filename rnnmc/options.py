@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 from pydantic_core import PydanticCustomError
 
 from rnnmc.block import blocks, partition
-from rnnmc.errors import UsageError
-from rnnmc.files import write_whole
+from rnnmc.common.errors import UsageError
+from rnnmc.common.files import write_whole
+from rnnmc.common.registry import refused
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
-from rnnmc.registry import refused
 from rnnmc.study import DesignPoint, PlannedPoint, Study, Thresholds
 
 

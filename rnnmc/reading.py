@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.norms import STATUS
 from rnnmc.observables.observable import Observable
 from rnnmc.places import Place, places, point_folder

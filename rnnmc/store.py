@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnnmc.block import SCHEMA
-from rnnmc.errors import RunError
-from rnnmc.files import write_whole
+from rnnmc.common.errors import RunError
+from rnnmc.common.files import write_whole
 from rnnmc.observables.observable import Observable
 from rnnmc.places import Keyed, Place, manifest, point_folder, wanted
 from rnnmc.study import DesignPoint, Thresholds

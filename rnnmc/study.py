@@ -17,17 +17,17 @@ from pydantic_core import PydanticCustomError
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells import source_digest
 from rnnmc.cells.cell import Cell
+from rnnmc.common.errors import UsageError
+from rnnmc.common.registry import choose, refuse, refused, sentence, shown, usage_error
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White
-from rnnmc.errors import UsageError
 from rnnmc.initialisation import Initialisation
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import NonNegative
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.oracle_points import STANDARD
-from rnnmc.registry import choose, refuse, refused, sentence, shown, usage_error
 from rnnmc.replicates import MOST, Nested, Replicates
 from rnnmc.yaml_file import check_nesting, read_yaml
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnmc.claims import verdict_text
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.oracles import passed
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.

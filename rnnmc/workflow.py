@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc import pipeline
-from rnnmc.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.fanout import expected_seconds
 from rnnmc.head import Head, start_head
 from rnnmc.places import Place, wanted

@@ -12,9 +12,9 @@ from studies import sample_here, small, study_of
 
 from rnnmc import dataset
 from rnnmc.aggregation import aggregate
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.dataset import write_dataset
 from rnnmc.dictionary import meaning
-from rnnmc.errors import RunError, UsageError
 from rnnmc.study import Thresholds
 
 EVERY = [

@@ -9,8 +9,8 @@ import torch
 import rnnmc
 from rnnmc import block
 from rnnmc.chain import follow
+from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
-from rnnmc.errors import UsageError
 from rnnmc.kernels.choice import plain_kernel
 from rnnmc.kernels.graphed import follow_graphed
 from rnnmc.layout import Columns

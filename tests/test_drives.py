@@ -12,9 +12,9 @@ import pytest
 from reference import measured
 from scipy import stats
 
+from rnnmc.common.errors import UsageError
 from rnnmc.drives import drives, read_drive
 from rnnmc.drives.file import FileDrive
-from rnnmc.errors import UsageError
 from rnnmc.study import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1

@@ -28,8 +28,8 @@ from reference import (
 from rnnmc.block import SCHEMA, blocks, partition, run_block
 from rnnmc.cells import cells
 from rnnmc.chain import follow
+from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
-from rnnmc.errors import UsageError
 from rnnmc.layout import Columns, Rows
 from rnnmc.spectral import spectral_norm
 from rnnmc.study import DesignPoint

@@ -14,8 +14,8 @@ from rich.console import Console
 from synthetic import EXPLODE, VANISH, point_row, samples_of, walks
 
 from rnnmc import figures
+from rnnmc.common.errors import UsageError
 from rnnmc.curves import QUESTIONS
-from rnnmc.errors import UsageError
 from rnnmc.rendering import rendered
 from rnnmc.report.findings import findings
 from rnnmc.statistics import point_statistics

@@ -11,8 +11,8 @@ import torch
 from scipy import stats
 
 from rnnmc.cells import cells
+from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
-from rnnmc.errors import UsageError
 from rnnmc.initialisation import Initialisation, names_of, read_role
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reference import measured
 from studies import study_of
 
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.study import DesignPoint, Study, Thresholds, horizons_up_to, load_study, read_study
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from rnnmc.analyses.analysis import Analysis
-from rnnmc.registry import offered
+from rnnmc.common.registry import offered
 
 
 def analyses() -> dict[str, Analysis]:

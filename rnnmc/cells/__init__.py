@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from rnnmc.cells.cell import Cell
-from rnnmc.registry import choose, offered
+from rnnmc.common.registry import choose, offered
 
 
 def cells() -> dict[str, Cell]:

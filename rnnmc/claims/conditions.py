@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rnnmc.words import listed
+from rnnmc.common.words import listed
 
 FEW = 4  # names that are listed, rather than all others
 DEEPEST = 3  # splits on the way to a leaf

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from rnnmc.common.registry import choose, offered, refuse
 from rnnmc.drives.drive import Drive
-from rnnmc.registry import choose, offered, refuse
 
 
 def drives() -> dict[str, type[Drive]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rnnmc.common.registry import offered
 from rnnmc.initialisers.law import Law, Preset
-from rnnmc.registry import offered
 
 
 def laws() -> dict[str, type[Law]]:

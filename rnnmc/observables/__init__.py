@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from rnnmc.common.registry import choose, offered, refuse
 from rnnmc.observables.observable import Observable
-from rnnmc.registry import choose, offered, refuse
 
 ALWAYS = "norms"  # what the samples hold; may be named, and need not be
 

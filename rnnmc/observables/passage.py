@@ -22,9 +22,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
+from rnnmc.common.registry import refuse
 from rnnmc.norms import MEASURES
 from rnnmc.observables.observable import Observable
-from rnnmc.registry import refuse
 
 if TYPE_CHECKING:
     from torch import Tensor

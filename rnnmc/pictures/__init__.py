@@ -7,7 +7,7 @@ from typing import Protocol
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.registry import offered
+from rnnmc.common.registry import offered
 
 
 class Picture(Protocol):

@@ -17,7 +17,7 @@ from rnnmc import figures, verdict_charts
 from rnnmc.analyses import analyses
 from rnnmc.chart_parts import VL_VERSION, config
 from rnnmc.claims import WRONG
-from rnnmc.files import write_whole
+from rnnmc.common.files import write_whole
 from rnnmc.observables import observables
 from rnnmc.pictures import picture_of
 from rnnmc.rendering import rendered

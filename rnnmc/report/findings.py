@@ -6,9 +6,9 @@ from typing import NamedTuple
 import polars as pl
 
 from rnnmc.claims import FAILS, HOLDS, ONLY_WHEN, UNDECIDED
+from rnnmc.common.words import listed
 from rnnmc.oracles import ALL, passed
 from rnnmc.tables import event_text, horizon_text, nats_text, probability_text, rate_deviation
-from rnnmc.words import listed
 
 NEAR = 3  # standard errors within which a growth rate agrees with a law
 VERDICTS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from rnnmc.common.registry import offered
 from rnnmc.observables.observable import Observable
-from rnnmc.registry import offered
 from rnnmc.study import DesignPoint
 from rnnmc.summaries.summary import Settings, Summary
 

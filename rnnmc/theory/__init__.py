@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from rnnmc.registry import offered
+from rnnmc.common.registry import offered
 from rnnmc.study import DesignPoint
 from rnnmc.theory.law import Law, Prediction
 

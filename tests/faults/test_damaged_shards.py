@@ -13,7 +13,7 @@ from studies import ROOT, command, first_shard, sample_here, samples_digest, sma
 import rnnmc
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
-from rnnmc.errors import RunError
+from rnnmc.common.errors import RunError
 from rnnmc.store import DamagedShard, read_shard, shard_path
 from rnnmc.study import Thresholds
 
@@ -104,7 +104,7 @@ import resource, sys
 from pathlib import Path
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
-from rnnmc.errors import RunError
+from rnnmc.common.errors import RunError
 from studies import small, study_of
 STUDY = study_of(small())
 directory = Path(sys.argv[1])

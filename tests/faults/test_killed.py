@@ -29,7 +29,7 @@ from studies import (
 
 from rnnmc import fanout, pipeline
 from rnnmc.cluster import connected
-from rnnmc.errors import RunError
+from rnnmc.common.errors import RunError
 from rnnmc.fanout import Done
 
 STUDY = study_of(long())

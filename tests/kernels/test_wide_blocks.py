@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from rnnmc.block import ERRORS, partition, run_block
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.kernels.choice import CONDITIONAL_BYTES, seen_bytes
 from rnnmc.statistics import point_statistics
 from rnnmc.study import DesignPoint

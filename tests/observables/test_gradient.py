@@ -13,8 +13,8 @@ from reference import STEPS
 from rnnmc import block
 from rnnmc.block import observe_block, partition, run_block
 from rnnmc.cells.cell import Cell
+from rnnmc.common.errors import UsageError
 from rnnmc.draws import stream
-from rnnmc.errors import UsageError
 from rnnmc.observables import gradient
 from rnnmc.observables.gradient import LONGEST, LOSSES
 from rnnmc.study import DesignPoint

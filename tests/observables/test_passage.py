@@ -9,7 +9,7 @@ from studies import small, study_of
 
 from rnnmc import block
 from rnnmc.block import observe_block, partition
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.observables import passage
 from rnnmc.observables.passage import NEVER, Passage
 from rnnmc.pictures import picture_of

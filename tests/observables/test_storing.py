@@ -15,7 +15,7 @@ import rnnmc
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
 from rnnmc.block import observe_block, run_block
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.places import Place
 from rnnmc.store import DamagedShard, shard_path
 from rnnmc.study import DesignPoint

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chi2, chisquare
 
 from rnnmc.block import observe_block, run_block
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, terms_of
 from rnnmc.pictures import picture_of
 from rnnmc.rendering import rendered

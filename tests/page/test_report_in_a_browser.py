@@ -10,7 +10,7 @@ import pytest
 import synthetic
 from pages import browse, entries, needs_browser, search
 
-from rnnmc.errors import RunError
+from rnnmc.common.errors import RunError
 from rnnmc.report import write_report
 from rnnmc.statistics import point_statistics
 from rnnmc.tables import study_points

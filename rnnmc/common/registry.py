@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
-from rnnmc.errors import UsageError
+from rnnmc.common.errors import UsageError
 
 SHOWN = 100  # characters of a value in a sentence
 

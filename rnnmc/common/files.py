@@ -7,7 +7,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from rnnmc.errors import RunError
+from rnnmc.common.errors import RunError
 
 
 def write_whole(path: Path, content: bytes) -> None:
