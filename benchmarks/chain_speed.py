@@ -26,7 +26,7 @@ from torch.overrides import TorchFunctionMode
 from rnnmc.block import partition, run_block
 from rnnmc.cells import cells
 from rnnmc.draws import Draws
-from rnnmc.layout import Rows
+from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint
 
 WIDTHS = tuple(2**i for i in range(11))

@@ -15,7 +15,7 @@ from rnnmc.draws import Draws
 from rnnmc.kernels import compiled, graphed
 from rnnmc.kernels.choice import COMPILED, KERNELS, kernel_of, step_seconds
 from rnnmc.kernels.run import layout_of, made_by
-from rnnmc.layout import Rows
+from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint, horizons_up_to
 
 HORIZON = 1000

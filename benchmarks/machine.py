@@ -99,7 +99,7 @@ def _processor() -> str:
 
 def _compiler() -> str | None:
     """First line of what the C compiler says of itself."""
-    from rnnmc.compiler import compiler
+    from rnnmc.numerics.compiler import compiler
 
     found = compiler()
     return found[1].splitlines()[0] if found else None

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rnnmc.weights import Weights
+from rnnmc.numerics.weights import Weights
 
 Arrays = Mapping[str, Tensor]
 Mode = Literal["forward", "reverse"]

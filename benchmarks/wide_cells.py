@@ -27,8 +27,8 @@ from rnnmc.chain import follow
 from rnnmc.draws import Draws
 from rnnmc.kernels import wide_dense
 from rnnmc.kernels.choice import plain_kernel
-from rnnmc.layout import Rows
 from rnnmc.norms import norms
+from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint, horizons_up_to
 
 POINTS = {

@@ -183,8 +183,8 @@ def _run_chain(
     """(what was measured, (R,) bool: replicates that the dtype could not resolve), by default on the point's kernel."""
     from rnnmc.draws import Draws
     from rnnmc.kernels.run import few_directions, layout_of, moments
-    from rnnmc.kernels.spectral import norms_of
     from rnnmc.norms import norms
+    from rnnmc.numerics.norms import norms_of
 
     kernel = kernel or (kernel_of(point) if device == "cpu" else plain_kernel(point))
     few = few_directions(kernel)

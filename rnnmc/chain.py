@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
-from rnnmc.layout import Layout
+from rnnmc.numerics.layout import Layout
+from rnnmc.numerics.weights import Weights
 from rnnmc.observables.observable import Watch
-from rnnmc.weights import Weights
 
 if TYPE_CHECKING:
     from rnnmc.cells.cell import Push

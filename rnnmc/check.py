@@ -17,8 +17,8 @@ from torch import Tensor
 
 from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
-from rnnmc.layout import Columns, Layout, Rows
-from rnnmc.weights import Weights
+from rnnmc.numerics.layout import Columns, Layout, Rows
+from rnnmc.numerics.weights import Weights
 
 REPLICATES = 4
 STEP = 1e-5  # of the finite differences: truncation and rounding then leave about 1e-9

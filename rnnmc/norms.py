@@ -22,7 +22,7 @@ OK, DEAD, OVERFLOW = STATUS = ("ok", "dead", "overflow")
 
 def norms_of(product: Tensor) -> tuple[Tensor, Tensor]:
     """(||M||_2, ||M||_F / sqrt d), (R,) float64 each, of (R, d, d) matrices M; NaN where an entry is not finite."""
-    from rnnmc.spectral import spectral_norm
+    from rnnmc.numerics.spectral import spectral_norm
 
     matrices = product.double()
     return spectral_norm(matrices), matrices.square().mean(dim=2).sum(dim=1).sqrt()

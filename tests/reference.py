@@ -13,7 +13,7 @@ from rnnmc.block import partition, run_block
 from rnnmc.chain import follow
 from rnnmc.draws import Draws
 from rnnmc.kernels import run
-from rnnmc.layout import Rows
+from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint
 
 sg = torch.sigmoid

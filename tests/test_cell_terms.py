@@ -8,9 +8,9 @@ from rnnmc.block import partition
 from rnnmc.cells import cells
 from rnnmc.cells.lstm import LSTM
 from rnnmc.draws import Draws
-from rnnmc.layout import Columns, Rows
+from rnnmc.numerics.layout import Columns, Rows
+from rnnmc.numerics.weights import Weights
 from rnnmc.study import DesignPoint
-from rnnmc.weights import Weights
 
 GATED = {name: cell for name, cell in cells().items() if cell.main_term}
 TWO_PARTS = [name for name, cell in GATED.items() if len(cell.parts) == 2]

@@ -18,10 +18,10 @@ from rnnmc.cells.tanh import Tanh
 from rnnmc.chain import follow
 from rnnmc.check import check_cell
 from rnnmc.draws import Draws
-from rnnmc.layout import Columns, Rows
 from rnnmc.norms import norms as norms_of
+from rnnmc.numerics.layout import Columns, Rows
+from rnnmc.numerics.weights import Weights
 from rnnmc.study import DesignPoint
-from rnnmc.weights import Weights
 
 LAYOUTS = [Rows(), Columns()]
 

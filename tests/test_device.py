@@ -13,8 +13,8 @@ from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
 from rnnmc.kernels.choice import plain_kernel
 from rnnmc.kernels.graphed import follow_graphed
-from rnnmc.layout import Columns
 from rnnmc.norms import norms
+from rnnmc.numerics.layout import Columns
 
 POINTS = [
     rnnmc.DesignPoint(cell=cell, width=width, drive=drive, state_std=0.1, weights=weights, horizons=[1, 10, 60])

@@ -30,8 +30,8 @@ from rnnmc.cells import cells
 from rnnmc.chain import follow
 from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
-from rnnmc.layout import Columns, Rows
-from rnnmc.spectral import spectral_norm
+from rnnmc.numerics.layout import Columns, Rows
+from rnnmc.numerics.spectral import spectral_norm
 from rnnmc.study import DesignPoint
 
 HORIZONS = (1, 2, 3, 10, 50, 200)

@@ -16,7 +16,7 @@ from rnnmc.draws import Draws
 from rnnmc.initialisation import Initialisation, names_of, read_role
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO
-from rnnmc.layout import Rows
+from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1

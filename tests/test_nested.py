@@ -12,7 +12,7 @@ from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
 from rnnmc.block import partition, run_block
 from rnnmc.draws import Draws
-from rnnmc.layout import Columns, Rows
+from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.study import DesignPoint
 
 NESTED = {"drives": 3, "states": 2}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnmc import normal
-from rnnmc.compiler import compiler
 from rnnmc.draws import stream
+from rnnmc.numerics import normal
+from rnnmc.numerics.compiler import compiler
 
 ALPHA = 1e-6  # false alarms of each test
 MANY = 1 << 22

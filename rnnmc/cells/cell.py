@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 if TYPE_CHECKING:  # torch takes a second to import, and a plan needs only the names
     from torch import Tensor
 
-    from rnnmc.weights import Weights
+    from rnnmc.numerics.weights import Weights
 
     State = tuple[Tensor, ...]
     Push = Callable[[State], State]
@@ -65,7 +65,7 @@ class Cell:
     can_die: the derivative can be exactly zero, so that a chain of norm zero is a result and not an underflow.
     bounded: a finite state stays finite, so that overflow need not be looked for.
 
-    Arrays (see `rnnmc.layout`) broadcast in either layout: `drive[gate]` and each part of the state are vectors,
+    Arrays (see `rnnmc.numerics.layout`) broadcast in either layout: `drive[gate]` and each part of the state are vectors,
     `weights.recurrent[name]` is a matrix, input by output (U_k transposed), and directions are k rows of length n
     for each part. A vector times a matrix scales the rows of U.
     """

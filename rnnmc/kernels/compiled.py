@@ -16,10 +16,10 @@ from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
 from rnnmc.chain import Moment, Step, identity_directions
-from rnnmc.compiler import compiled
 from rnnmc.draws import Draws, Given
 from rnnmc.kernels.emit import source
 from rnnmc.kernels.trace import Untraceable, traced
+from rnnmc.numerics.compiler import compiled
 from rnnmc.observables.observable import Watch
 
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing

@@ -21,9 +21,9 @@ from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.kernels.conditional import ConditionalMatrices, normals
 from rnnmc.kernels.conditional_sweeps import Carried, factorised
 from rnnmc.kernels.factored import Factors, Linearised
-from rnnmc.layout import Rows
+from rnnmc.numerics.layout import Rows
+from rnnmc.numerics.weights import Weights
 from rnnmc.study import DesignPoint
-from rnnmc.weights import Weights
 
 DIRECTIONS = 8
 MEMORY = 2 << 30  # bytes that the matrices of a tile may keep; beyond it they forget

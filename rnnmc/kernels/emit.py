@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnmc.kernels.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program
+from rnnmc.numerics.compiler import step_header
 
 HERE = Path(__file__).parent
 ROWS_OF = {VECTOR: "1", MATRIX: "N", ROWS: "K"}
@@ -28,8 +29,8 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
         "WORK": "(" + " + ".join(["0", *step.work]) + ")",
     }
     defines = "".join(f"#define {name} {value}\n" for name, value in said.items())
-    header, chain = ((HERE / name).read_text(encoding="utf-8") for name in ("step.h", "chain.c"))
-    return f"{defines}\n{header}\n{step.text()}\n{chain}"
+    chain = (HERE / "chain.c").read_text(encoding="utf-8")
+    return f"{defines}\n{step_header()}\n{step.text()}\n{chain}"
 
 
 class _Step:

@@ -29,8 +29,8 @@ from rnnmc.kernels.wide_record import (
     Recurrent,
     number_of,
 )
-from rnnmc.layout import Layout
-from rnnmc.weights import Weights
+from rnnmc.numerics.layout import Layout
+from rnnmc.numerics.weights import Weights
 
 State = tuple[Tensor, ...]
 Drive = Mapping[str, Tensor]

@@ -12,7 +12,7 @@ from rnnmc.draws import Draws
 from rnnmc.kernels.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, kernel_of, plain_kernel
 from rnnmc.kernels.compiled import follow_compiled, kernel
 from rnnmc.kernels.graphed import follow_graphed
-from rnnmc.layout import Columns, Layout, Rows
+from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.observables.observable import Watch
 from rnnmc.study import DesignPoint
 

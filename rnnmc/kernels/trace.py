@@ -1,6 +1,6 @@
 """One step of a cell as a small graph, found by running the cell's own `linearise` on symbols.
 
-A symbol is a vector, a matrix or a block of directions, as in `rnnmc.layout`, and remembers what was done to it. What
+A symbol is a vector, a matrix or a block of directions, as in `rnnmc.numerics.layout`, and remembers what was done to it. What
 a cell does beyond the operations here raises `Untraceable`, and the cell then runs on the plain engine.
 """
 
@@ -144,7 +144,7 @@ class Symbol:
 
 
 class _Weights:
-    """Stands for `rnnmc.weights.Weights`."""
+    """Stands for `rnnmc.numerics.weights.Weights`."""
 
     def __init__(self, recurrent: Mapping[str, Symbol], bias: Mapping[str, Symbol]):
         self.recurrent, self.bias = recurrent, bias

@@ -20,7 +20,7 @@ from rnnmc.kernels.wide_path import Path
 from rnnmc.kernels.wide_subspace import LOG_TWO, Subspace
 from rnnmc.kernels.wide_sweeps import Carried, Image, backward, forward
 from rnnmc.norms import norms
-from rnnmc.spectral import spectral_norm
+from rnnmc.numerics.spectral import spectral_norm
 from rnnmc.study import DesignPoint
 
 DIRECTIONS = 8  # taken at a time

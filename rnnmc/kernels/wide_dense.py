@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rnnmc.weights import Weights
+from rnnmc.numerics.weights import Weights
 
 PACKED_FROM = 1 << 18  # entries of the matrices that meet the same rows: with fewer, to call oneDNN takes longer
 ROWS_AT_ONCE = 8  # a hint to oneDNN

@@ -14,9 +14,9 @@ from torch import Tensor
 from rnnmc.chain import size_of
 from rnnmc.draws import Draws
 from rnnmc.kernels.factored import Factors, Linearised
-from rnnmc.layout import Rows
+from rnnmc.numerics.layout import Rows
+from rnnmc.numerics.weights import Weights
 from rnnmc.study import DesignPoint
-from rnnmc.weights import Weights
 
 MEMORY = 1 << 29  # bytes of factors kept at a time
 SEGMENTS = 4  # that they are kept in: between checkpoints

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rnnmc.chain import State, Step
-    from rnnmc.layout import Layout
+    from rnnmc.numerics.layout import Layout
 
 
 class Extremes(Observable):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rnnmc.chain import State, Step
+    from rnnmc.numerics.weights import Weights
     from rnnmc.study import DesignPoint
-    from rnnmc.weights import Weights
 
 LOSSES = ("last", "every")
 LONGEST = 10_000  # steps; the whole trajectory is kept
@@ -251,7 +251,7 @@ class _CutOpen:
     def __init__(self, cell, stacked: Tensor | None, biases: dict[str, Tensor], drive: dict[str, Tensor], state: State):
         import torch
 
-        from rnnmc.weights import Weights
+        from rnnmc.numerics.weights import Weights
 
         self.stacked, self.vectors, self.state = stacked, [*drive.values(), *biases.values()], state
         self.layout = _Taps(stacked)
@@ -296,7 +296,7 @@ class _Taps:
     """
 
     def __init__(self, stacked: Tensor | None):
-        from rnnmc.layout import Rows
+        from rnnmc.numerics.layout import Rows
 
         self.rows, self.stacked = Rows(), stacked
         self.taps: list[tuple[Tensor, int, Tensor]] = []

@@ -12,7 +12,7 @@ from rnnmc.common.registry import Described
 
 if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
     from rnnmc.chain import State, Step
-    from rnnmc.layout import Layout
+    from rnnmc.numerics.layout import Layout
     from rnnmc.study import DesignPoint
 
 

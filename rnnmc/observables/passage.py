@@ -3,7 +3,7 @@
 The norm is looked at after every step, as closely as the next rung asks for and no closer. The exponents of the chain
 tell when all rungs are far. ||P||_F / sqrt(d) <= ||P||_2 <= ||P||_F settles most of the other steps. For a replicate
 with a rung between these two, a guess v at the top right singular vector is carried along, which hardly turns once
-the chain is long. With u = P v, a = |u|^2, B = P^T u - a v and delta = ||P||_F^2 - a (`rnnmc.spectral`, of one
+the chain is long. With u = P v, a = |u|^2, B = P^T u - a v and delta = ||P||_F^2 - a (`rnnmc.numerics.spectral`, of one
 direction),
 
     a <= ||P||_2^2 <= a + |B|^2 / (a - delta)    whenever a > delta.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rnnmc.chain import State, Step
-    from rnnmc.layout import Layout
+    from rnnmc.numerics.layout import Layout
 
 BELOW, ABOVE = DIRECTIONS = ("below", "above")
 SPECTRAL, RMS = range(len(MEASURES))

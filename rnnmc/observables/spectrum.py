@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from rnnmc.cells.cell import Cell, Push
     from rnnmc.chain import Step
-    from rnnmc.layout import Layout
-    from rnnmc.weights import Weights
+    from rnnmc.numerics.layout import Layout
+    from rnnmc.numerics.weights import Weights
 
 EPSILON = float(np.finfo(np.float64).eps)
 DRIFT = math.log(1e-6 / EPSILON)  # nats that log R_11 - log R_kk may reach between two factorisations
@@ -224,7 +224,7 @@ def _gram_schmidt(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _in_double(weights: Weights) -> Weights:
-    from rnnmc.weights import Weights
+    from rnnmc.numerics.weights import Weights
 
     layout, bias = weights.layout, {name: vector.double() for name, vector in weights.bias.items()}
     if weights.stacked is None:

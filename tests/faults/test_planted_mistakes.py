@@ -18,7 +18,7 @@ from rnnmc import block, chain
 from rnnmc.block import partition, run_block
 from rnnmc.cells import cells
 from rnnmc.kernels.choice import plain_kernel
-from rnnmc.layout import Layout, Rows
+from rnnmc.numerics.layout import Layout, Rows
 from rnnmc.oracle_points import STANDARD
 from rnnmc.oracles import FALSE_ALARM, checks, coverage, passed
 from rnnmc.study import DesignPoint

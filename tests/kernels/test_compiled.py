@@ -16,15 +16,15 @@ from scipy import stats
 from studies import command
 
 import rnnmc
-from rnnmc import compiler
 from rnnmc.block import observe_block, partition, run_block
 from rnnmc.cells import cells
 from rnnmc.chain import follow
 from rnnmc.draws import Draws
 from rnnmc.kernels import compiled, emit, run, trace
 from rnnmc.kernels.choice import KERNELS, kernel_of, step_seconds
-from rnnmc.layout import Columns, Rows
 from rnnmc.norms import norms
+from rnnmc.numerics import compiler
+from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.study import DesignPoint
 
 HORIZONS = (1, 3, 7, 20)  # so short that no chaos can make rounding grow

@@ -10,8 +10,8 @@ from rnnmc.cells.cell import Cell
 from rnnmc.kernels import wide_dense
 from rnnmc.kernels.factored import Linearised, Separate
 from rnnmc.kernels.wide_dense import Dense
-from rnnmc.layout import Rows
-from rnnmc.weights import Weights
+from rnnmc.numerics.layout import Rows
+from rnnmc.numerics.weights import Weights
 
 torch.set_num_threads(1)  # as blocks run
 REPLICATES, WIDTH, ROWS = 3, 12, 8

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from rnnmc.chain import follow
-from rnnmc.compiler import compiled
 from rnnmc.draws import Draws
-from rnnmc.kernels import spectral
-from rnnmc.kernels.spectral import BY_REPLICATE_UP_TO, norms_of
-from rnnmc.layout import Columns, Layout, Rows
+from rnnmc.numerics import norms as spectral
+from rnnmc.numerics.compiler import compiled
+from rnnmc.numerics.layout import Columns, Layout, Rows
+from rnnmc.numerics.norms import BY_REPLICATE_UP_TO, norms_of
 from rnnmc.study import DesignPoint
 
 torch.set_num_threads(1)  # as in run_block

@@ -17,8 +17,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, polygamma, psi
 
 from rnnmc.draws import Draws
-from rnnmc.layout import Rows
 from rnnmc.norms import norms as norms_of
+from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from rnnmc.layout import Layout
+from rnnmc.numerics.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Spectral and RMS norms of a batch of matrices by compiled code, with the guarantee of `rnnmc.spectral`.
+"""Spectral and RMS norms of a batch of matrices by compiled code, with the guarantee of `rnnmc.numerics.spectral`.
 
 Up to BY_REPLICATE_UP_TO rows a vector of the processor holds as many replicates, beyond it columns of one matrix; how
 the norm is found, and proved, is told in `spectral.c` and `lanczos.c`. The numbers of a replicate depend on its matrix
@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnmc.compiler import compiled
-from rnnmc.spectral import spectral_norm
+from rnnmc.numerics.compiler import compiled
+from rnnmc.numerics.spectral import spectral_norm
 
 HERE = Path(__file__).parent
 BY_REPLICATE_UP_TO = 32  # rows: measured on one thread, as the mean over the horizons of a chain

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnmc.compiler import compiled
+from rnnmc.numerics.compiler import compiled
 
 LANES = 16  # as in normal.c
 PIECE = 1 << 14  # words that NumPy takes at a time: they stay in the cache; a multiple of 2 LANES

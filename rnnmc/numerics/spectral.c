@@ -278,7 +278,7 @@ static Squares measured(const Room *room, const void *from, int64_t bits, const 
 
 #endif
 
-/* Spectral norm, and Frobenius norm over sqrt d, of R matrices, as `rnnmc.kernels.spectral.norms_of`. Arguments as of
+/* Spectral norm, and Frobenius norm over sqrt d, of R matrices, as `rnnmc.numerics.norms.norms_of`. Arguments as of
 `fill`. */
 void norms(int64_t R, int64_t d, int64_t bits, const int64_t *strides, const void *from, double *spectral, double *rms)
 {

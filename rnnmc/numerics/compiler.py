@@ -22,6 +22,12 @@ log = logging.getLogger("rnnmc")
 
 
 @cache
+def step_header() -> str:
+    """`step.h`: the vectors, functions and products that the C of a chain and of norms is written in."""
+    return (Path(__file__).parent / "step.h").read_text(encoding="utf-8")
+
+
+@cache
 def compiler() -> tuple[str, str] | None:
     """(path, version) of the C compiler that CC names, or of cc, gcc or clang; None, and a line of log, without one."""
     for name in [os.environ["CC"]] if "CC" in os.environ else ["cc", "gcc", "clang"]:

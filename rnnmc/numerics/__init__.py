@@ -1,0 +1,1 @@
+"""Numbers without a meaning yet: how replicates lie in memory, random normal numbers, norms of matrices, compiled C."""
