@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from rnnmc.block import SCHEMA, blocks, partition
-from rnnmc.norms import STATUS
+from rnnmc.chain.norms import STATUS
 from rnnmc.places import write_study
 from rnnmc.store import write_shard
 from rnnmc.study import DesignPoint, Study, read_study

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rnnmc.block import partition
 from rnnmc.cells import cells
-from rnnmc.chain import advanced, start
+from rnnmc.chain.product import advanced, start
 from rnnmc.draws import Draws
 from rnnmc.kernels import compiled, graphed
 from rnnmc.kernels.choice import COMPILED, KERNELS, kernel_of, step_seconds

@@ -23,11 +23,11 @@ from children import told
 from sheets import Sheet, number, with_spread
 from timing import finite, measured, seconds, timed
 
-from rnnmc.chain import follow
+from rnnmc.chain.norms import norms
+from rnnmc.chain.product import follow
 from rnnmc.draws import Draws
 from rnnmc.kernels import wide_dense
 from rnnmc.kernels.choice import plain_kernel
-from rnnmc.norms import norms
 from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint, horizons_up_to
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from rnnmc.chain.norms import MEASURES, STATUS
 from rnnmc.common.errors import UsageError
 from rnnmc.kernels.choice import (
     CONDITIONAL,
@@ -20,7 +21,6 @@ from rnnmc.kernels.choice import (
     replicate_seconds,
     seen_bytes,
 )
-from rnnmc.norms import MEASURES, STATUS
 from rnnmc.observables.observable import KEYS, Observable, Watch
 from rnnmc.study import DesignPoint
 
@@ -181,9 +181,9 @@ def _run_chain(
     kernel: str = "",
 ) -> tuple[Kinds, np.ndarray]:
     """(what was measured, (R,) bool: replicates that the dtype could not resolve), by default on the point's kernel."""
+    from rnnmc.chain.norms import norms
     from rnnmc.draws import Draws
     from rnnmc.kernels.run import few_directions, layout_of, moments
-    from rnnmc.norms import norms
     from rnnmc.numerics.norms import norms_of
 
     kernel = kernel or (kernel_of(point) if device == "cpu" else plain_kernel(point))

@@ -386,7 +386,7 @@ def check_cell(
     from rich.table import Table
 
     from rnnmc.cells import cell as cell_named
-    from rnnmc.check import check_cell as check
+    from rnnmc.chain.check_cell import check_cell as check
 
     try:
         found = cell_named(cell)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnmc.chain.norms import STATUS
 from rnnmc.common.errors import UsageError
-from rnnmc.norms import STATUS
 from rnnmc.observables.observable import Observable
 from rnnmc.places import Place, places, point_folder
 from rnnmc.store import facts_of, shard_tables

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rnnmc.block import partition, run_block
-from rnnmc.chain import follow
+from rnnmc.chain.product import follow
 from rnnmc.draws import Draws
 from rnnmc.kernels import run
 from rnnmc.numerics.layout import Rows

@@ -15,10 +15,10 @@ from rnnmc.cells.gru import GRU
 from rnnmc.cells.lstm import LSTM
 from rnnmc.cells.relu import ReLU
 from rnnmc.cells.tanh import Tanh
-from rnnmc.chain import follow
-from rnnmc.check import check_cell
+from rnnmc.chain.check_cell import check_cell
+from rnnmc.chain.norms import norms as norms_of
+from rnnmc.chain.product import follow
 from rnnmc.draws import Draws
-from rnnmc.norms import norms as norms_of
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.weights import Weights
 from rnnmc.study import DesignPoint

@@ -8,12 +8,12 @@ import torch
 
 import rnnmc
 from rnnmc import block
-from rnnmc.chain import follow
+from rnnmc.chain.norms import norms
+from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
 from rnnmc.kernels.choice import plain_kernel
 from rnnmc.kernels.graphed import follow_graphed
-from rnnmc.norms import norms
 from rnnmc.numerics.layout import Columns
 
 POINTS = [
@@ -38,7 +38,7 @@ def test_tiles_that_run_together_have_the_draws_of_tiles_that_run_alone(point: r
 
 
 def test_rescaling_without_asking_first_as_on_a_gpu_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnnmc import chain
+    from rnnmc.chain import product as chain
 
     monkeypatch.setattr(block, "kernel_of", plain_kernel)
     point = POINTS[0]

@@ -27,7 +27,7 @@ from reference import (
 
 from rnnmc.block import SCHEMA, blocks, partition, run_block
 from rnnmc.cells import cells
-from rnnmc.chain import follow
+from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows

@@ -1,1 +1,1 @@
-"""Faster routes to the same numbers as the plain engine in `rnnmc.chain`."""
+"""Faster routes to the same numbers as the plain engine in `rnnmc.chain.product`."""

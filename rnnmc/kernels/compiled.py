@@ -1,4 +1,4 @@
-"""The chain by compiled code: whole segments of a trajectory at a time, the same as `rnnmc.chain.follow` to rounding.
+"""The chain by compiled code: whole segments of a trajectory at a time, the same as `rnnmc.chain.product.follow` to rounding.
 
 The code is made from the cell's own `linearise` (`trace`, `emit`) for one width, dtype and layout. It holds what one
 vector of replicates (small widths) or one replicate needs in the processor's caches for all steps of a segment, and
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
-from rnnmc.chain import Moment, Step, identity_directions
+from rnnmc.chain.product import Moment, Step, identity_directions
 from rnnmc.draws import Draws, Given
 from rnnmc.kernels.emit import source
 from rnnmc.kernels.trace import Untraceable, traced
@@ -78,7 +78,7 @@ class _Chain:
 def follow_compiled(
     run: Callable[..., None], draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()
 ) -> Iterator[Moment]:
-    """As `rnnmc.chain.follow` along these draws, through a `kernel` of their cell, width, dtype and layout.
+    """As `rnnmc.chain.product.follow` along these draws, through a `kernel` of their cell, width, dtype and layout.
 
     Watches are shown every step of this very chain; what they ask J_t for is the cell's own push.
     """

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.chain import SAFE
+from rnnmc.chain.product import SAFE
 
 ENOUGH = 0.5  # of its length left: a row is then orthogonal to rounding ("twice is enough", Kahan and Parlett)
 ACCEPTED = 0.1  # of its length left: a row less long waits for another round, so that its rounding spoils no other

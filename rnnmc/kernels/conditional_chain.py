@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
-from rnnmc.chain import State, judged, size_of
+from rnnmc.chain.product import State, judged, size_of
 from rnnmc.draws import Draws
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.kernels.conditional import ConditionalMatrices, normals
@@ -35,7 +35,7 @@ class Logged:
 
     horizon: steps since the start. exponent: (R, 1, 1) int64. images: (R, j, d) P_T times each found direction, divided
     by 2^exponent. tests: (R, m, d) the same of the test directions. finite, resolved: (R,)
-    bool, as in `rnnmc.chain.Moment`. log_volume: (R, k) float64 nats, see `Carried`, of found and test directions.
+    bool, as in `rnnmc.chain.product.Moment`. log_volume: (R, k) float64 nats, see `Carried`, of found and test directions.
     """
 
     horizon: int
@@ -148,7 +148,7 @@ def _start(draws: Draws, directions: int, like: Tensor) -> Tensor:
 
 
 class _Soundness:
-    """Which replicates are still finite, and resolved, as `rnnmc.chain.follow` has it; (R, 1, 1) each."""
+    """Which replicates are still finite, and resolved, as `rnnmc.chain.product.follow` has it; (R, 1, 1) each."""
 
     def __init__(self, draws: Draws, like: Tensor):
         self.cell, self.layout = draws.cell, draws.layout

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rnnmc.chain import is_resolved, rescaled
+from rnnmc.chain.product import is_resolved, rescaled
 from rnnmc.kernels.conditional import all_safe
 
 Map = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]  # directions (R, k, n) of each part to others

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from rnnmc.chain import Moment, advanced, start
+from rnnmc.chain.product import Moment, advanced, start
 from rnnmc.draws import Draws
 
 RECORDED = 8  # steps of one graph: more save little, and each costs memory
@@ -19,7 +19,7 @@ WARM_UP = 3  # runs before a capture, as CUDA asks
 
 
 def follow_graphed(draws: Draws, horizons: tuple[int, ...]) -> Iterator[Moment]:
-    """As `rnnmc.chain.follow` along these draws, whose weights are tied; nothing is shown to observables."""
+    """As `rnnmc.chain.product.follow` along these draws, whose weights are tied; nothing is shown to observables."""
     chain = _Recorded(draws)
     todo, done = draws.segments(horizons, RECORDED), 0
     for x, steps in todo:

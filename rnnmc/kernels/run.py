@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from rnnmc.chain import Moment, follow
+from rnnmc.chain.product import Moment, follow
 from rnnmc.draws import Draws
 from rnnmc.kernels.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, kernel_of, plain_kernel
 from rnnmc.kernels.compiled import follow_compiled, kernel
@@ -39,7 +39,7 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 
 
 def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()) -> Iterator[Moment]:
-    """The chain along these draws, on the kernel of this name, as `rnnmc.chain.follow`."""
+    """The chain along these draws, on the kernel of this name, as `rnnmc.chain.product.follow`."""
     if name.startswith(COMPILED):
         run = kernel(draws.point.cell, draws.width, draws.dtype, name.endswith("columns"))
         if run is not None:

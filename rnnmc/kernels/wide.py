@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.chain import Moment, follow, judged
+from rnnmc.chain.norms import norms
+from rnnmc.chain.product import Moment, follow, judged
 from rnnmc.kernels.wide_path import Path
 from rnnmc.kernels.wide_subspace import LOG_TWO, Subspace
 from rnnmc.kernels.wide_sweeps import Carried, Image, backward, forward
-from rnnmc.norms import norms
 from rnnmc.numerics.spectral import spectral_norm
 from rnnmc.study import DesignPoint
 
@@ -49,7 +49,7 @@ def wide_norms(
 ) -> Numbers:
     """The norms of some tiles at every logged horizon, (R, horizons) each, R = replicates * len(tiles).
 
-    log_spectral, log_rms, status, resolved: as `rnnmc.norms.norms` gives them for the plain chain, of the same weights
+    log_spectral, log_rms, status, resolved: as `rnnmc.chain.norms.norms` gives them for the plain chain, of the same weights
     and drives. log_spectral_error, log_rms_error: nats by which they may be off beside rounding, NaN where nothing was
     estimated: ten times the estimate of what is missing, and four standard errors (`rnnmc.kernels.wide_subspace`).
     full_up_to: take the full product up to this horizon; unless said, as far as it costs little.
@@ -157,7 +157,7 @@ def _numbers(subspace: Subspace) -> Numbers:
 
 
 def _with_status(spectral: Tensor, rms: Tensor, finite: Tensor, resolved: Tensor) -> Numbers:
-    """Log-norms, (R,) each, with what `rnnmc.norms.norms` says of them."""
+    """Log-norms, (R,) each, with what `rnnmc.chain.norms.norms` says of them."""
     status = torch.where(~finite, 2, torch.where(rms.isneginf(), 1, 0)).to(torch.int8)
     logs = {"log_spectral": spectral, "log_rms": rms}
     numbers = {name: torch.where(finite, log, math.inf).cpu().numpy() for name, log in logs.items()}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from rnnmc.chain import size_of
+from rnnmc.chain.product import size_of
 from rnnmc.draws import Draws
 from rnnmc.kernels.factored import Factors, Linearised
 from rnnmc.numerics.layout import Rows

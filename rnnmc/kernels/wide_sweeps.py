@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rnnmc.chain import SAFE, State, is_resolved, rescaled
+from rnnmc.chain.product import SAFE, State, is_resolved, rescaled
 from rnnmc.kernels.wide_path import Path
 
 FULL = 8  # rows: a multiply of a few less takes longer, unless the matrices are packed

@@ -14,7 +14,7 @@ from rnnmc.observables.observable import Observable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.chain import State, Step
+    from rnnmc.chain.product import State, Step
     from rnnmc.numerics.layout import Layout
 
 

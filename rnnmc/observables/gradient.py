@@ -22,7 +22,7 @@ from rnnmc.observables.observable import Observable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.chain import State, Step
+    from rnnmc.chain.product import State, Step
     from rnnmc.numerics.weights import Weights
     from rnnmc.study import DesignPoint
 
@@ -205,7 +205,7 @@ def _rescaled(rows: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
     """Rows with their largest entries brought back near one; an exact zero has the exponent NOTHING."""
     import torch
 
-    from rnnmc.chain import rescaled
+    from rnnmc.chain.product import rescaled
 
     size = rows.abs().amax(2, keepdim=True)
     (rows,), exponent = rescaled((rows,), size, exponent)

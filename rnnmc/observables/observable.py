@@ -11,7 +11,7 @@ import pyarrow as pa
 from rnnmc.common.registry import Described
 
 if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
-    from rnnmc.chain import State, Step
+    from rnnmc.chain.product import State, Step
     from rnnmc.numerics.layout import Layout
     from rnnmc.study import DesignPoint
 

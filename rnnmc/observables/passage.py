@@ -22,14 +22,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
+from rnnmc.chain.norms import MEASURES
 from rnnmc.common.registry import refuse
-from rnnmc.norms import MEASURES
 from rnnmc.observables.observable import Observable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.chain import State, Step
+    from rnnmc.chain.product import State, Step
     from rnnmc.numerics.layout import Layout
 
 BELOW, ABOVE = DIRECTIONS = ("below", "above")
@@ -145,7 +145,7 @@ class _Watch:
 
     def _near(self, step: Step) -> bool:
         """Whether any rung may be near, from the exponents alone: the chain's largest entry is kept near one."""
-        from rnnmc.chain import SAFE
+        from rnnmc.chain.product import SAFE
 
         size = step.exponent.flatten().cpu().numpy() * math.log(2)
         if (size - math.log(SAFE) < self.floor).any() or (size + math.log(SAFE * self.size) > self.ceiling).any():

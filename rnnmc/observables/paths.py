@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from rnnmc.cells import cells
-from rnnmc.norms import MEASURES
+from rnnmc.chain.norms import MEASURES
 from rnnmc.observables.observable import Observable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from rnnmc.cells.cell import Cell, Tangent, Terms
-    from rnnmc.chain import Step
+    from rnnmc.chain.product import Step
 
 JOINT, C_PATH, H_ONLY, MAIN_TERM = "joint", "c_path", "h_only", "main_term"
 BLOCKS = ("h_to_h", "h_to_c", "c_to_h", "c_to_c")
@@ -123,8 +123,8 @@ class _Watch:
 
     def _norms(self, step: Step, product: Tensor, exponent: Tensor, known: Tensor) -> dict[str, np.ndarray]:
         """measure -> (paths, R), from (paths, R, rows, columns), the exponents, and (paths, R): which are known."""
-        from rnnmc.chain import Moment
-        from rnnmc.norms import norms
+        from rnnmc.chain.norms import norms
+        from rnnmc.chain.product import Moment
 
         finite = step.finite.flatten().expand(known.shape)
         moment = Moment(step.number, product.flatten(0, 1), exponent.flatten(), finite.flatten(), known.flatten(), ())
@@ -158,7 +158,7 @@ class _Product:
 
     def become(self, rows: Tensor) -> None:
         """What the next factor has made of the rows."""
-        from rnnmc.chain import is_resolved, rescaled
+        from rnnmc.chain.product import is_resolved, rescaled
 
         size = self.layout.size(rows)
         self.resolved = self.resolved & ((size == 0) | is_resolved(size))

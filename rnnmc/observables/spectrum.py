@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rnnmc.cells.cell import Cell, Push
-    from rnnmc.chain import Step
+    from rnnmc.chain.product import Step
     from rnnmc.numerics.layout import Layout
     from rnnmc.numerics.weights import Weights
 
@@ -139,7 +139,7 @@ class _Watch:
         """Make the directions orthonormal, note by how much they have grown, and say when to come back."""
         import torch
 
-        from rnnmc.chain import rescaled, size_of
+        from rnnmc.chain.product import rescaled, size_of
 
         size = size_of(self.layout, self.directions)
         known = (finite & size.isfinite().reshape(-1, 1)) | (self.rank == 0)

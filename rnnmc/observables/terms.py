@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rnnmc.cells.cell import Cell
     from rnnmc.cells.cell import Terms as Anatomy
-    from rnnmc.chain import Step
+    from rnnmc.chain.product import Step
 
 MAIN = "main"
 LOWEST, HIGHEST, PER_NAT = -16, 8, 4  # nats of the log ratio, and bins in a nat

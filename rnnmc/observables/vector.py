@@ -12,7 +12,7 @@ import pyarrow as pa
 from rnnmc.observables.observable import Observable
 
 if TYPE_CHECKING:
-    from rnnmc.chain import Step
+    from rnnmc.chain.product import Step
 
 
 class Vector(Observable):
@@ -45,7 +45,7 @@ class _Watch:
     def see(self, step: Step) -> None:
         import torch
 
-        from rnnmc.chain import is_resolved, rescaled, size_of
+        from rnnmc.chain.product import is_resolved, rescaled, size_of
 
         pushed = step.push(self.direction)
         size = size_of(self.layout, pushed)

@@ -14,9 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnmc import block, chain
+from rnnmc import block
 from rnnmc.block import partition, run_block
 from rnnmc.cells import cells
+from rnnmc.chain import product as chain
 from rnnmc.kernels.choice import plain_kernel
 from rnnmc.numerics.layout import Layout, Rows
 from rnnmc.oracle_points import STANDARD

@@ -18,11 +18,11 @@ from studies import command
 import rnnmc
 from rnnmc.block import observe_block, partition, run_block
 from rnnmc.cells import cells
-from rnnmc.chain import follow
+from rnnmc.chain.norms import norms
+from rnnmc.chain.product import follow
 from rnnmc.draws import Draws
 from rnnmc.kernels import compiled, emit, run, trace
 from rnnmc.kernels.choice import KERNELS, kernel_of, step_seconds
-from rnnmc.norms import norms
 from rnnmc.numerics import compiler
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.study import DesignPoint

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnmc.chain import follow
+from rnnmc.chain.product import follow
 from rnnmc.draws import Draws
 from rnnmc.numerics import norms as spectral
 from rnnmc.numerics.compiler import compiled

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from rnnmc.cells import cells
-from rnnmc.chain import follow
+from rnnmc.chain.norms import norms
+from rnnmc.chain.product import follow
 from rnnmc.draws import Draws
 from rnnmc.kernels import wide, wide_dense, wide_path, wide_subspace, wide_sweeps
 from rnnmc.kernels.factored import Linearised
@@ -15,7 +16,6 @@ from rnnmc.kernels.wide import wide_norms
 from rnnmc.kernels.wide_path import Path, Replay
 from rnnmc.kernels.wide_subspace import Subspace
 from rnnmc.kernels.wide_sweeps import Image
-from rnnmc.norms import norms
 from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint
 

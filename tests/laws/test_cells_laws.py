@@ -16,8 +16,8 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import expit, polygamma, psi
 
+from rnnmc.chain.norms import norms as norms_of
 from rnnmc.draws import Draws
-from rnnmc.norms import norms as norms_of
 from rnnmc.numerics.layout import Rows
 from rnnmc.study import DesignPoint
 

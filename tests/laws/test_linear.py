@@ -10,7 +10,7 @@ from reference import chain_of, first_direction, inputs, measured
 from scipy import stats
 from scipy.special import polygamma, psi
 
-from rnnmc.norms import norms as norms_of
+from rnnmc.chain.norms import norms as norms_of
 from rnnmc.study import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1

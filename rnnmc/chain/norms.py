@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:  # what is stored can be said without torch, which takes a second to import
     from torch import Tensor
 
-    from rnnmc.chain import Moment
+    from rnnmc.chain.product import Moment
 
 MEASURES = ("log_spectral", "log_rms")
 OK, DEAD, OVERFLOW = STATUS = ("ok", "dead", "overflow")
