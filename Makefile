@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SCHEMA := workflow/schemas/study.schema.json
-STUDY_SCHEMA := import json; from rnnmc.schema import study_schema; print(json.dumps(study_schema(), indent=2))
+STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
 .PHONY: help install study test bench validate findings dataset lint format docs schema lock clean

@@ -18,7 +18,7 @@ from rnnmc.draws import Draws
 from rnnmc.kernels.run import layout_of, moments
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 STEPS = 10  # that are drawn, and taken again and again; the two are compared after so many, or if wide
 STEPS_IF_WIDE, WIDE = 2, 256

@@ -22,7 +22,7 @@ from rnnmc.block import SCHEMA, blocks, partition
 from rnnmc.chain.norms import STATUS
 from rnnmc.places import write_study
 from rnnmc.store import write_shard
-from rnnmc.study import DesignPoint, Study, read_study
+from rnnmc.study.study import DesignPoint, Study, read_study
 
 POINTS = 100
 DRIFTS = (-0.02, 0.02)  # nats a step, of the first design point and the last: from vanishing to exploding
@@ -32,7 +32,7 @@ PROCESS = """
 import json, sys, time
 from pathlib import Path
 from rnnmc.aggregation import aggregate
-from rnnmc.study import Thresholds
+from rnnmc.study.study import Thresholds
 begin = time.perf_counter()
 aggregate(Path(sys.argv[1]), Thresholds(), "wilson")
 seconds = time.perf_counter() - begin

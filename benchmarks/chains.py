@@ -16,7 +16,7 @@ from rnnmc.kernels import compiled, graphed
 from rnnmc.kernels.choice import COMPILED, KERNELS, kernel_of, step_seconds
 from rnnmc.kernels.run import layout_of, made_by
 from rnnmc.numerics.layout import Rows
-from rnnmc.study import DesignPoint, horizons_up_to
+from rnnmc.study.study import DesignPoint, horizons_up_to
 
 HORIZON = 1000
 FEWEST = 3  # steps of a run

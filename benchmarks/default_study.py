@@ -40,7 +40,7 @@ import json, sys, time
 import torch
 from rnnmc.block import partition, run_block
 from rnnmc.pipeline import jobs_of
-from rnnmc.study import load_study
+from rnnmc.study.study import load_study
 points, share, total = load_study(sys.argv[1]).points, float(sys.argv[2]), 0.0
 run_block(points[0].point, 0, 1)
 for planned in points:
@@ -56,7 +56,7 @@ import json, sys, time
 import torch
 from rnnmc.block import partition
 from rnnmc.kernels.run import made_by
-from rnnmc.study import load_study
+from rnnmc.study.study import load_study
 points = [planned.point for planned in load_study(sys.argv[1]).points]
 wanted = {(partition(one).kernel, one.cell, one.width, one.dtype): one for one in points}
 begin = time.perf_counter()
@@ -67,7 +67,7 @@ print(json.dumps({"seconds": time.perf_counter() - begin, "kernels": len(wanted)
 FORECAST = """
 import json, sys
 from rnnmc.forecast import costs
-from rnnmc.study import load_study
+from rnnmc.study.study import load_study
 print(json.dumps(sum(one.seconds for one in costs(load_study(sys.argv[1]).points))))
 """
 

@@ -30,7 +30,7 @@ MEMORY = """
 import json, sys
 import torch
 from rnnmc.block import partition, run_block
-from rnnmc.study import DesignPoint, horizons_up_to
+from rnnmc.study.study import DesignPoint, horizons_up_to
 point = DesignPoint(cell=sys.argv[1], width=int(sys.argv[2]), horizons=horizons_up_to(int(sys.argv[3])))
 run_block(point.model_copy(update={"horizons": (1,)}), 0, 1)
 before = peak()

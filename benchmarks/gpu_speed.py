@@ -20,7 +20,7 @@ from timing import RUNS, Measured, measured, seconds, timed
 from rnnmc.block import partition, run_block
 from rnnmc.kernels.choice import plain_kernel
 from rnnmc.kernels.graphed import RECORDED
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 ENTRIES = 1 << 27  # of the directions of all replicates together
 PRODUCT_SIZE = 8192

@@ -22,7 +22,7 @@ from rnnmc.block import partition
 from rnnmc.places import places, point_folder
 from rnnmc.planning import status_table
 from rnnmc.store import shard_path
-from rnnmc.study import Study, load_study, read_study
+from rnnmc.study.study import Study, load_study, read_study
 
 POINTS, BLOCKS = 10_000, 1_000_000
 SHARDS = 10_000  # tiny ones that are written and proved

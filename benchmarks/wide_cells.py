@@ -29,7 +29,7 @@ from rnnmc.draws import Draws
 from rnnmc.kernels import wide_dense
 from rnnmc.kernels.choice import plain_kernel
 from rnnmc.numerics.layout import Rows
-from rnnmc.study import DesignPoint, horizons_up_to
+from rnnmc.study.study import DesignPoint, horizons_up_to
 
 POINTS = {
     "tanh, gain 1.5, no input": {
@@ -53,7 +53,7 @@ PROCESS = """
 import json, sys, time
 import torch
 from rnnmc.kernels.conditional_norms import untied_norms
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 torch.set_num_threads(1)
 point = DesignPoint(**json.loads(sys.argv[1]))
 times, found = [], None

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from rnnmc.cells.cell import Cell
     from rnnmc.measuring import measure
     from rnnmc.reading import scan
-    from rnnmc.study import DesignPoint, Study, Thresholds, load_study
+    from rnnmc.study.study import DesignPoint, Study, Thresholds, load_study
 
 __version__ = "0.1.0"
 __all__ = ["Cell", "DesignPoint", "Study", "Thresholds", "cells", "load_study", "measure", "run_block", "scan"]
 
 _PLACES = {
     "Cell": "rnnmc.cells.cell",
-    "DesignPoint": "rnnmc.study",
-    "Study": "rnnmc.study",
-    "Thresholds": "rnnmc.study",
-    "load_study": "rnnmc.study",
+    "DesignPoint": "rnnmc.study.study",
+    "Study": "rnnmc.study.study",
+    "Thresholds": "rnnmc.study.study",
+    "load_study": "rnnmc.study.study",
     "measure": "rnnmc.measuring",
     "run_block": "rnnmc.block",
     "scan": "rnnmc.reading",

@@ -19,7 +19,7 @@ from rnnmc.reading import as_frame, samples_of
 from rnnmc.statistics import joined, point_statistics, rectangle
 from rnnmc.stopping import INTERVAL
 from rnnmc.store import shard_tables
-from rnnmc.study import DesignPoint, Thresholds
+from rnnmc.study.study import DesignPoint, Thresholds
 from rnnmc.summaries import Settings, summed_up
 from rnnmc.theory.beside import beside
 from rnnmc.variance_split import variance_split

@@ -22,7 +22,7 @@ from rnnmc.kernels.choice import (
     seen_bytes,
 )
 from rnnmc.observables.observable import KEYS, Observable, Watch
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
 LARGEST_TILE = 4096

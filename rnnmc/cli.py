@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.options import in_rows, initialisation, known_device, parsed
+from rnnmc.study.options import in_rows, initialisation, known_device, parsed
 
 app = typer.Typer(
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
@@ -97,7 +97,7 @@ def measure(
     address: Address = None,
 ) -> None:
     """Measure one design point, now, and print a table by horizon."""
-    from rnnmc.study import DesignPoint, Thresholds
+    from rnnmc.study.study import DesignPoint, Thresholds
 
     try:
         steps = [int(part) for part in horizons.split(",")]
@@ -163,7 +163,7 @@ def run(
     from rnnmc.aggregation import aggregate
     from rnnmc.cluster import connected
     from rnnmc.progress import progress
-    from rnnmc.study import load_study
+    from rnnmc.study.study import load_study
 
     study, device = load_study(study_file), known_device(device)
     if results.exists() and not results.is_dir():
@@ -193,7 +193,7 @@ def run(
 def plan(study_file: StudyFile) -> None:
     """Say what a study is and what it will cost, before anything runs."""
     from rnnmc.planning import cost_tables
-    from rnnmc.study import load_study
+    from rnnmc.study.study import load_study
 
     _print(*cost_tables(load_study(study_file)))
 
@@ -205,7 +205,7 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
     from rnnmc.cluster import connected
     from rnnmc.places import planned_points
     from rnnmc.progress import progress
-    from rnnmc.study import Thresholds
+    from rnnmc.study.study import Thresholds
 
     points = planned_points(directory, set(keys.split(",")))
     thresholds = Thresholds.checked(**pipeline.study_said(directory)["thresholds"])
@@ -271,7 +271,7 @@ def statistics(
     from rnnmc import pipeline
     from rnnmc.aggregation import aggregate
     from rnnmc.intervals import KINDS
-    from rnnmc.study import Thresholds
+    from rnnmc.study.study import Thresholds
 
     said = pipeline.study_said(directory)
     given = {name: value for name, value in (("vanish", vanish), ("explode", explode)) if value is not None}

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
-from rnnmc.initialisation import Assignment, names_of
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.numerics.layout import Layout
 from rnnmc.numerics.normal import SinglePrecision
 from rnnmc.numerics.weights import Weights
-from rnnmc.study import DesignPoint
+from rnnmc.study.initialisation import Assignment, names_of
+from rnnmc.study.study import DesignPoint
 
 Role = str  # "weights", "drive", "state", or an observable that needs random directions
 PIECE_ENTRIES = 1 << 18  # numbers drawn at a time for a drive: bounds memory, changes no value

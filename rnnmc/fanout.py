@@ -25,7 +25,7 @@ from rnnmc.block import SAMPLES, block_seconds, observe_block, partition
 from rnnmc.cluster import NAMESPACE, Cluster
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.observables.observable import Observable
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 DISPATCHER = "dispatcher"
 TASK_SECONDS = 1.0  # nominal, of a task at least, where there are blocks enough: a task costs milliseconds

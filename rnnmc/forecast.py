@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rnnmc.block import BYTES_A_ROW, block_seconds, blocks, partition, run_trial
 from rnnmc.observables.observable import Observable
-from rnnmc.study import DesignPoint, PlannedPoint
+from rnnmc.study.study import DesignPoint, PlannedPoint
 
 MOST_TRIALS = 24  # kinds of point that are run
 TRIAL_SECONDS = 0.05  # nominal, of one trial run

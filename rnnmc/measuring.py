@@ -18,7 +18,7 @@ from rnnmc.progress import Report
 from rnnmc.reading import as_frame
 from rnnmc.statistics import point_statistics
 from rnnmc.stopping import counts_of, half_widths, replicates_enough
-from rnnmc.study import DesignPoint, PlannedPoint, Thresholds
+from rnnmc.study.study import DesignPoint, PlannedPoint, Thresholds
 from rnnmc.theory.beside import beside
 
 if TYPE_CHECKING:

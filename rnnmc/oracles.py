@@ -5,7 +5,7 @@ so that cells are independent and the number of intervals that hold is honestly 
 judges one quantity, chosen without a look at the samples: a probability P(l_T < level), the level found by inverting
 the law at a rung of `LADDER`; P(dead); a mean; or, where the law leaves nothing to chance, equality up to rounding.
 Shares and means come from `rnnmc.statistics`, the code that users rely on. Levels and log-norms are in nats. Points
-that any study can carry are in `rnnmc.oracle_points`.
+that any study can carry are in `rnnmc.study.oracle_points`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scipy.stats import binom, chi2
 
 from rnnmc.intervals import binomial_interval
 from rnnmc.statistics import point_statistics
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory import predictions
 from rnnmc.theory.law import LogNorm
 

@@ -33,7 +33,7 @@ from rnnmc.store import (
     shard_name,
     shard_path,
 )
-from rnnmc.study import PlannedPoint, Study, Thresholds
+from rnnmc.study.study import PlannedPoint, Study, Thresholds
 
 
 def folder_of(study: Study, results: str | Path = "results") -> Path:

@@ -19,7 +19,7 @@ from rnnmc.common.files import write_whole
 from rnnmc.common.registry import refused
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
-from rnnmc.study import DesignPoint, PlannedPoint, Study, Thresholds
+from rnnmc.study.study import DesignPoint, PlannedPoint, Study, Thresholds
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rnnmc.cluster import connected, own_cpus
 from rnnmc.forecast import costs
 from rnnmc.places import Place, places
 from rnnmc.store import absent, running
-from rnnmc.study import Study
+from rnnmc.study.study import Study
 
 LISTED = 200  # design points named one by one; of more, only the sum is told
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnmc.intervals import binomial_interval
-from rnnmc.study import Thresholds
+from rnnmc.study.study import Thresholds
 
 INTERVAL = "confidence-sequence"  # the kind that holds for a number of replicates chosen by looking
 

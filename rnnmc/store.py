@@ -27,7 +27,7 @@ from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
 from rnnmc.observables.observable import Observable
 from rnnmc.places import Keyed, Place, manifest, point_folder, wanted
-from rnnmc.study import DesignPoint, Thresholds
+from rnnmc.study.study import DesignPoint, Thresholds
 
 UNSIGNED = b"0" * 64
 BEFORE_ERRORS = pa.schema(

@@ -16,7 +16,7 @@ from rnnmc.fanout import expected_seconds
 from rnnmc.head import Head, start_head
 from rnnmc.places import Place, wanted
 from rnnmc.store import complete
-from rnnmc.study import PlannedPoint, Study, load_study, read_study
+from rnnmc.study.study import PlannedPoint, Study, load_study, read_study
 
 CHUNK_SECONDS = 60.0  # nominal, on one core, of a sampling job, where there are points enough: it takes one to start
 MOST_OF_A_CHUNK = 500  # design points of a job, which are named on its command line

@@ -14,7 +14,7 @@ from rnnmc.chain.product import follow
 from rnnmc.draws import Draws
 from rnnmc.kernels import run
 from rnnmc.numerics.layout import Rows
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 sg = torch.sigmoid
 torch.set_num_threads(1)  # as in run_block: threads that share these small arrays only wait for one another

@@ -13,7 +13,7 @@ import yaml
 from rnnmc import pipeline
 from rnnmc.block import LARGEST_BLOCK
 from rnnmc.store import shard_path
-from rnnmc.study import Study, read_study
+from rnnmc.study.study import Study, read_study
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 180  # that a command may take on a busy machine before a test gives up on it

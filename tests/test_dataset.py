@@ -15,7 +15,7 @@ from rnnmc.aggregation import aggregate
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.dataset import write_dataset
 from rnnmc.dictionary import meaning
-from rnnmc.study import Thresholds
+from rnnmc.study.study import Thresholds
 
 EVERY = [
     {"cell": ["tanh", "relu"], "width": 2},

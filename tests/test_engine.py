@@ -32,7 +32,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.spectral import spectral_norm
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 HORIZONS = (1, 2, 3, 10, 50, 200)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}

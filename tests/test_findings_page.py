@@ -10,7 +10,7 @@ from studies import ROOT, sample_here, small, study_of
 
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
-from rnnmc.study import Thresholds
+from rnnmc.study.study import Thresholds
 
 specification = importlib.util.spec_from_file_location("findings_page", ROOT / "docs" / "findings.py")
 assert specification is not None

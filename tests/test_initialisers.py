@@ -13,11 +13,11 @@ from scipy import stats
 from rnnmc.cells import cells
 from rnnmc.common.errors import UsageError
 from rnnmc.draws import Draws
-from rnnmc.initialisation import Initialisation, names_of, read_role
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO
 from rnnmc.numerics.layout import Rows
-from rnnmc.study import DesignPoint
+from rnnmc.study.initialisation import Initialisation, names_of, read_role
+from rnnmc.study.study import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 

@@ -13,7 +13,7 @@ from rnnmc.aggregation import aggregate
 from rnnmc.block import partition, run_block
 from rnnmc.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 NESTED = {"drives": 3, "states": 2}
 

@@ -14,7 +14,6 @@ from studies import ROOT
 from synthetic import samples_of
 
 from rnnmc.intervals import KINDS
-from rnnmc.oracle_points import STANDARD
 from rnnmc.oracles import (
     ALL,
     CHECKS,
@@ -29,7 +28,8 @@ from rnnmc.oracles import (
     p_value,
     passed,
 )
-from rnnmc.study import DesignPoint, load_study
+from rnnmc.study.oracle_points import STANDARD
+from rnnmc.study.study import DesignPoint, load_study
 from rnnmc.theory import predictions
 
 ALPHA, SIGMAS = 1e-9, 6.1

@@ -15,8 +15,8 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from rnnmc.schema import study_schema
-from rnnmc.study import load_study
+from rnnmc.study.schema import study_schema
+from rnnmc.study.study import load_study
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

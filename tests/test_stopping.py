@@ -16,7 +16,7 @@ from rnnmc.intervals import binomial_interval
 from rnnmc.measuring import measure_until
 from rnnmc.places import Place, manifest_path, places
 from rnnmc.stopping import counts_of, half_widths, replicates_enough
-from rnnmc.study import Thresholds
+from rnnmc.study.study import Thresholds
 
 THRESHOLDS = Thresholds()
 RUNS, BLOCK, MOST = 10_000, 40, 1200

@@ -25,7 +25,7 @@ from rnnmc.store import (
     shard_path,
     write_shard,
 )
-from rnnmc.study import Thresholds
+from rnnmc.study.study import Thresholds
 
 STUDY = study_of(small(points=[{"cell": "relu", "width": [1, 2]}]))
 POINT = STUDY.points[0].point

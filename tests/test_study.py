@@ -16,7 +16,7 @@ from reference import measured
 from studies import study_of
 
 from rnnmc.common.errors import UsageError
-from rnnmc.study import DesignPoint, Study, Thresholds, horizons_up_to, load_study, read_study
+from rnnmc.study.study import DesignPoint, Study, Thresholds, horizons_up_to, load_study, read_study
 
 ROOT = Path(__file__).parent.parent
 SUNSPOTS = str(ROOT / "config/data/sunspots.csv")
@@ -700,7 +700,7 @@ def test_a_point_writes_out_its_default_laws_and_all_of_its_drive_and_keeps_its_
 
 def test_a_key_is_the_same_in_another_process():
     """Hashes of Python's own would not be."""
-    program = f"from rnnmc.study import DesignPoint; print(DesignPoint(**{BASE!r}).key)"
+    program = f"from rnnmc.study.study import DesignPoint; print(DesignPoint(**{BASE!r}).key)"
     run = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
@@ -715,7 +715,7 @@ def test_a_key_is_the_same_in_another_process():
 
 
 def test_planning_imports_no_torch():
-    program = f"import sys, rnnmc.study as s; s.DesignPoint(**{BASE!r}).key; sys.exit('torch' in sys.modules)"
+    program = f"import sys, rnnmc.study.study as s; s.DesignPoint(**{BASE!r}).key; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env={"PATH": ""})
 
 

@@ -23,7 +23,7 @@ from rnnmc.kernels.conditional_sweeps import Carried, factorised
 from rnnmc.kernels.factored import Factors, Linearised
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 DIRECTIONS = 8
 MEMORY = 2 << 30  # bytes that the matrices of a tile may keep; beyond it they forget

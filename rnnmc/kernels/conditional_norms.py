@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rnnmc.kernels.conditional_chain import DIRECTIONS, Followed, Logged, follow
 from rnnmc.kernels.conditional_spectral import Krylov, squared
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 DEVIATIONS = 4
 TINY = 1e-300

@@ -14,7 +14,7 @@ from rnnmc.kernels.compiled import follow_compiled, kernel
 from rnnmc.kernels.graphed import follow_graphed
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.observables.observable import Watch
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 
 def layout_of(name: str) -> Layout:

@@ -21,7 +21,7 @@ from rnnmc.kernels.wide_path import Path
 from rnnmc.kernels.wide_subspace import LOG_TWO, Subspace
 from rnnmc.kernels.wide_sweeps import Carried, Image, backward, forward
 from rnnmc.numerics.spectral import spectral_norm
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 DIRECTIONS = 8  # taken at a time
 TOLERANCE = 1e-3  # nats of log_spectral that may remain, by an estimate that is mostly far above what does

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rnnmc.chain.product import State, Step
     from rnnmc.numerics.weights import Weights
-    from rnnmc.study import DesignPoint
+    from rnnmc.study.study import DesignPoint
 
 LOSSES = ("last", "every")
 LONGEST = 10_000  # steps; the whole trajectory is kept

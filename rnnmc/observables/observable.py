@@ -13,7 +13,7 @@ from rnnmc.common.registry import Described
 if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
     from rnnmc.chain.product import State, Step
     from rnnmc.numerics.layout import Layout
-    from rnnmc.study import DesignPoint
+    from rnnmc.study.study import DesignPoint
 
 
 class Watch(Protocol):

@@ -6,7 +6,7 @@ import polars as pl
 
 from rnnmc.common.registry import offered
 from rnnmc.observables.observable import Observable
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.summaries.summary import Settings, Summary
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnmc.observables.observable import Observable
 from rnnmc.resampling import share_intervals, shares, sums_by_draw
 from rnnmc.statistics import PERCENTS
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import polars as pl
 
-from rnnmc.study import DesignPoint, Thresholds
+from rnnmc.study.study import DesignPoint, Thresholds
 from rnnmc.theory import predictions
 from rnnmc.theory.law import Law, Prediction
 

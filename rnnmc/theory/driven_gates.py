@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import constant, field_variances
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.min_gru import LargestEntry, LogKept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import autonomous, radius
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.zero_state import GATES, growth, onset, slopes

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import law_of, quantile, spread_gain, stays_zero
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.quadrature import root

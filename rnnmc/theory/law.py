@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from rnnmc.study import DesignPoint, Thresholds
+from rnnmc.study.study import DesignPoint, Thresholds
 from rnnmc.theory.spectrum import Spectrum
 
 Measure = Literal["log_spectral", "log_rms", "log_vector", "log_memory", "log_entry"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory import tanh_field
 from rnnmc.theory.assumptions import autonomous, no_bias, spread_gain
 from rnnmc.theory.law import Law, Prediction

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow
 from rnnmc.theory.untied import Settings, UntiedLaw, settings_of
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from rnnmc.drives.white import White
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import constant, gaussian_gain
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.min_gru import LogKept

@@ -6,7 +6,7 @@ import math
 
 from scipy.special import expit
 
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import constant, gaussian_gain, stays_zero
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.sums import ChiSteps, FirstAndRest

@@ -15,7 +15,7 @@ from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
 from rnnmc.common.errors import RunError
 from rnnmc.store import DamagedShard, read_shard, shard_path
-from rnnmc.study import Thresholds
+from rnnmc.study.study import Thresholds
 
 STUDY = study_of(small())
 

@@ -20,9 +20,9 @@ from rnnmc.cells import cells
 from rnnmc.chain import product as chain
 from rnnmc.kernels.choice import plain_kernel
 from rnnmc.numerics.layout import Layout, Rows
-from rnnmc.oracle_points import STANDARD
 from rnnmc.oracles import FALSE_ALARM, checks, coverage, passed
-from rnnmc.study import DesignPoint
+from rnnmc.study.oracle_points import STANDARD
+from rnnmc.study.study import DesignPoint
 
 Parts = tuple[Tensor, ...]
 Push = Callable[[Parts], Parts]

@@ -25,7 +25,7 @@ from rnnmc.kernels import compiled, emit, run, trace
 from rnnmc.kernels.choice import KERNELS, kernel_of, step_seconds
 from rnnmc.numerics import compiler
 from rnnmc.numerics.layout import Columns, Rows
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 HORIZONS = (1, 3, 7, 20)  # so short that no chaos can make rounding grow
 REPLICATES = 37  # no whole number of lanes

@@ -14,8 +14,8 @@ from rnnmc.kernels.conditional import ConditionalGaussian, ConditionalMatrices
 from rnnmc.kernels.conditional_chain import applies, follow
 from rnnmc.kernels.conditional_norms import untied_growth, untied_norms
 from rnnmc.kernels.conditional_spectral import TOLERANCE
-from rnnmc.replicates import Nested
-from rnnmc.study import DesignPoint
+from rnnmc.study.replicates import Nested
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory.linear_untied import exponents as newman
 from rnnmc.theory.untied_tanh import LAW as UNTIED_TANH
 

@@ -17,7 +17,7 @@ from rnnmc.kernels.wide_path import Path, Replay
 from rnnmc.kernels.wide_subspace import Subspace
 from rnnmc.kernels.wide_sweeps import Image
 from rnnmc.numerics.layout import Rows
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 torch.set_num_threads(1)  # as blocks run; threads that share such small arrays only wait for one another
 WIDTH = 40

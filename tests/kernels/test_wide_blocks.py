@@ -10,7 +10,7 @@ from rnnmc.block import ERRORS, partition, run_block
 from rnnmc.common.errors import UsageError
 from rnnmc.kernels.choice import CONDITIONAL_BYTES, seen_bytes
 from rnnmc.statistics import point_statistics
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 
 GAUSSIAN = {"recurrent": {"gaussian": 1.5}, "input": {"gaussian": 1.0}}
 

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from rnnmc import block
 from rnnmc.block import observe_block
 from rnnmc.observables import extremes
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.summaries.extremes import ROUNDING, SUMMARY
 from rnnmc.summaries.summary import Settings
 

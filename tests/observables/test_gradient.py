@@ -17,7 +17,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.draws import stream
 from rnnmc.observables import gradient
 from rnnmc.observables.gradient import LONGEST, LOSSES
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.summaries.gradient import SHARE, SUMMARY
 from rnnmc.summaries.summary import Settings
 

@@ -17,7 +17,7 @@ from rnnmc.pictures.passage import _corners
 from rnnmc.places import describe_points
 from rnnmc.rendering import rendered
 from rnnmc.statistics import point_statistics
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.summaries import summary_of as summary_named
 from rnnmc.summaries.passage import SUMMARY
 from rnnmc.summaries.summary import Settings

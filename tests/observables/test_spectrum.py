@@ -16,7 +16,7 @@ from rnnmc.draws import stream
 from rnnmc.observables import spectrum
 from rnnmc.pictures.spectrum import PICTURE
 from rnnmc.rendering import rendered
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.summaries import Settings
 from rnnmc.summaries.spectrum import SUMMARY, derived
 from rnnmc.theory import tanh_field

@@ -18,7 +18,7 @@ from rnnmc.block import observe_block, run_block
 from rnnmc.common.errors import UsageError
 from rnnmc.places import Place
 from rnnmc.store import DamagedShard, shard_path
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.summaries.summary import moments, quantiles
 
 KEYS = ["point", "block", "replicate", "horizon"]

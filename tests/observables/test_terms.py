@@ -12,7 +12,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, terms_of
 from rnnmc.pictures import picture_of
 from rnnmc.rendering import rendered
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.summaries import Settings, summary_of
 from rnnmc.summaries.terms import quantile
 

@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.special import expit, log_expit, ndtr
 
-from rnnmc.study import DesignPoint
+from rnnmc.study.study import DesignPoint
 from rnnmc.theory import predictions, untied_lstm
 from rnnmc.theory.assumptions import quantile
 from rnnmc.theory.independent_units import LAW as INDEPENDENT

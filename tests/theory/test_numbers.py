@@ -13,7 +13,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import chdtr, expit, log_expit, ndtr, polygamma, psi
 
-from rnnmc.study import DesignPoint, Thresholds
+from rnnmc.study.study import DesignPoint, Thresholds
 from rnnmc.theory import frozen_edge, laws, lru, min_gru, predictions, tanh_field, tanh_one_unit, untied_lstm
 from rnnmc.theory.linear_untied import exponents
 from rnnmc.theory.quadrature import gate_moments, normal_mean, settled, tanh_moments

@@ -13,7 +13,7 @@ import torch
 from reference import chain_of, first_direction, measured
 from scipy import stats
 
-from rnnmc.study import DesignPoint, Thresholds
+from rnnmc.study.study import DesignPoint, Thresholds
 from rnnmc.theory import laws, predictions
 from rnnmc.theory.quadrature import gate_moments, normal_mean, sech2, settled, tanh_moments
 from rnnmc.theory.untied import settings_of

@@ -22,14 +22,14 @@ from rnnmc.common.registry import choose, refuse, refused, sentence, shown, usag
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White
-from rnnmc.initialisation import Initialisation
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import NonNegative
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
-from rnnmc.oracle_points import STANDARD
-from rnnmc.replicates import MOST, Nested, Replicates
-from rnnmc.yaml_file import check_nesting, read_yaml
+from rnnmc.study.initialisation import Initialisation
+from rnnmc.study.oracle_points import STANDARD
+from rnnmc.study.replicates import MOST, Nested, Replicates
+from rnnmc.study.yaml_file import check_nesting, read_yaml
 
 ENGINE = 2  # raised whenever the same design point would give other numbers; part of every key
 
@@ -112,7 +112,7 @@ class Thresholds(_Model):
 class DesignPoint(_Model):
     """Everything that determines the numbers of one design point, and nothing else.
 
-    cell: name or module:attribute. width: n. init: see `rnnmc.initialisation`. drive: see `rnnmc.drives`.
+    cell: name or module:attribute. width: n. init: see `rnnmc.study.initialisation`. drive: see `rnnmc.drives`.
     weights: tied (one draw for all steps) or untied (recurrent weights fresh at every step, the rest drawn once).
     state_std: of the initial state.
     horizons: steps at which the norms are stored. dtype: of the chain. seed: of the study.
@@ -246,7 +246,7 @@ class Study(_Model):
     """A validated study: what to sample, and how to look at it.
 
     scale: what the numbers of replicates of the file were multiplied with. oracles: also sample the points of
-    `rnnmc.oracle_points`, and check every exact law of the study. claims: decide what the article claims.
+    `rnnmc.study.oracle_points`, and check every exact law of the study. claims: decide what the article claims.
     """
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import create_model
 
-from rnnmc.study import HEAD, DesignPoint, Study, Thresholds
+from rnnmc.study.study import HEAD, DesignPoint, Study, Thresholds
 
 
 def study_schema() -> dict[str, Any]:

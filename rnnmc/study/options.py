@@ -15,7 +15,7 @@ def parsed(text: str) -> Any:
     """An option's value, in YAML as in a study file: a plain word or number, or a mapping."""
     import yaml
 
-    from rnnmc.yaml_file import StudyLoader
+    from rnnmc.study.yaml_file import StudyLoader
 
     try:
         return yaml.load(text, Loader=StudyLoader)
