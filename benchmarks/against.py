@@ -13,9 +13,9 @@ from chains import HORIZON
 from timing import Measured, timed
 from torch import Tensor
 
-from rnnmc.block import partition
-from rnnmc.draws import Draws
-from rnnmc.kernels.run import layout_of, moments
+from rnnmc.engine.block import partition
+from rnnmc.engine.draws import Draws
+from rnnmc.engine.run import layout_of, moments
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
 from rnnmc.study.study import DesignPoint

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from rnnmc.block import SCHEMA, blocks, partition
 from rnnmc.chain.norms import STATUS
+from rnnmc.engine.block import SCHEMA, blocks, partition
 from rnnmc.places import write_study
 from rnnmc.store import write_shard
 from rnnmc.study.study import DesignPoint, Study, read_study

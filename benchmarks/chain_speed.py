@@ -23,9 +23,9 @@ from sheets import Sheet, number, percent, with_spread
 from timing import RUNS, Measured, measured, seconds, timed
 from torch.overrides import TorchFunctionMode
 
-from rnnmc.block import partition, run_block
 from rnnmc.cells import cells
-from rnnmc.draws import Draws
+from rnnmc.engine.block import partition, run_block
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.study import DesignPoint
 

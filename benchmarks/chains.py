@@ -8,13 +8,14 @@ import torch
 from timing import seconds
 from torch import Tensor
 
-from rnnmc.block import partition
 from rnnmc.cells import cells
 from rnnmc.chain.product import advanced, start
-from rnnmc.draws import Draws
-from rnnmc.kernels import compiled, graphed
-from rnnmc.kernels.choice import COMPILED, KERNELS, kernel_of, step_seconds
-from rnnmc.kernels.run import layout_of, made_by
+from rnnmc.engine import graphed
+from rnnmc.engine.block import partition
+from rnnmc.engine.choice import COMPILED, KERNELS, kernel_of, step_seconds
+from rnnmc.engine.compiled import follow as compiled
+from rnnmc.engine.draws import Draws
+from rnnmc.engine.run import layout_of, made_by
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.study import DesignPoint, horizons_up_to
 

@@ -38,7 +38,7 @@ FILES = {
 BLOCKS = """
 import json, sys, time
 import torch
-from rnnmc.block import partition, run_block
+from rnnmc.engine.block import partition, run_block
 from rnnmc.pipeline import jobs_of
 from rnnmc.study.study import load_study
 points, share, total = load_study(sys.argv[1]).points, float(sys.argv[2]), 0.0
@@ -54,8 +54,8 @@ print(json.dumps({"seconds": total, "blocks": len(jobs_of(points))}))
 COMPILE = """
 import json, sys, time
 import torch
-from rnnmc.block import partition
-from rnnmc.kernels.run import made_by
+from rnnmc.engine.block import partition
+from rnnmc.engine.run import made_by
 from rnnmc.study.study import load_study
 points = [planned.point for planned in load_study(sys.argv[1]).points]
 wanted = {(partition(one).kernel, one.cell, one.width, one.dtype): one for one in points}

@@ -20,7 +20,7 @@ from children import told
 from sheets import Sheet, number, with_spread
 from timing import measured, seconds
 
-from rnnmc.block import BYTES_A_ROW, SHARD_BYTES, partition, run_block
+from rnnmc.engine.block import BYTES_A_ROW, SHARD_BYTES, partition, run_block
 from rnnmc.store import read_shard, write_shard
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ MEMORY_CELL, MEMORY_WIDTH = "tanh", 16
 MEMORY = """
 import json, sys
 import torch
-from rnnmc.block import partition, run_block
+from rnnmc.engine.block import partition, run_block
 from rnnmc.study.study import DesignPoint, horizons_up_to
 point = DesignPoint(cell=sys.argv[1], width=int(sys.argv[2]), horizons=horizons_up_to(int(sys.argv[3])))
 run_block(point.model_copy(update={"horizons": (1,)}), 0, 1)
@@ -40,7 +40,7 @@ print(json.dumps({"peak_bytes": peak(), "before_bytes": before}))
 KERNEL = """
 import json, sys, time
 import torch
-from rnnmc.kernels.compiled import kernel
+from rnnmc.engine.compiled.follow import kernel
 begin = time.perf_counter()
 kernel(sys.argv[1], int(sys.argv[2]), torch.float32, sys.argv[3] == "columns")
 print(json.dumps(time.perf_counter() - begin))

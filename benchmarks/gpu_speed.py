@@ -17,9 +17,9 @@ from chains import GRAPHED, HORIZON, design_point, starter, steps_within
 from sheets import NONE, Sheet, number, percent, with_spread
 from timing import RUNS, Measured, measured, seconds, timed
 
-from rnnmc.block import partition, run_block
-from rnnmc.kernels.choice import plain_kernel
-from rnnmc.kernels.graphed import RECORDED
+from rnnmc.engine.block import partition, run_block
+from rnnmc.engine.choice import plain_kernel
+from rnnmc.engine.graphed import RECORDED
 from rnnmc.study.study import DesignPoint
 
 ENTRIES = 1 << 27  # of the directions of all replicates together

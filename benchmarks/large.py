@@ -18,7 +18,7 @@ from aggregation import made_up_study, write_samples
 from rich.console import Console
 
 from rnnmc import pipeline
-from rnnmc.block import partition
+from rnnmc.engine.block import partition
 from rnnmc.places import places, point_folder
 from rnnmc.planning import status_table
 from rnnmc.store import shard_path

@@ -13,7 +13,7 @@ import torch
 from timing import least_seconds
 
 from rnnmc.cluster import own_cpus
-from rnnmc.draws import stream
+from rnnmc.engine.draws import stream
 
 PRODUCT_SIZE = 1024
 ENTRIES = 4096  # of an array that stays in the first-level cache

@@ -20,8 +20,8 @@ from chains import design_point
 from sheets import Sheet, number, percent, with_spread
 from timing import measured, seconds
 
-from rnnmc.block import partition, run_block
 from rnnmc.cluster import connected, own_cpus
+from rnnmc.engine.block import partition, run_block
 from rnnmc.fanout import Done, Job, fan_out
 
 CELL, WIDTH = "lstm", 16

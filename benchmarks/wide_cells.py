@@ -25,9 +25,9 @@ from timing import finite, measured, seconds, timed
 
 from rnnmc.chain.norms import norms
 from rnnmc.chain.product import follow
-from rnnmc.draws import Draws
-from rnnmc.kernels import wide_dense
-from rnnmc.kernels.choice import plain_kernel
+from rnnmc.engine.choice import plain_kernel
+from rnnmc.engine.draws import Draws
+from rnnmc.engine.few_directions import dense as wide_dense
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.study import DesignPoint, horizons_up_to
 
@@ -52,7 +52,7 @@ UNTIED_WIDTH, UNTIED_HORIZON = 100_000, 100
 PROCESS = """
 import json, sys, time
 import torch
-from rnnmc.kernels.conditional_norms import untied_norms
+from rnnmc.engine.conditional.norms import untied_norms
 from rnnmc.study.study import DesignPoint
 torch.set_num_threads(1)
 point = DesignPoint(**json.loads(sys.argv[1]))
@@ -120,7 +120,7 @@ def _products(point: DesignPoint) -> float:
 
 
 def _few(point: DesignPoint) -> dict[str, np.ndarray]:
-    from rnnmc.kernels.wide import wide_norms
+    from rnnmc.engine.few_directions.norms import wide_norms
 
     return wide_norms(point, [(0, 0)], 1, "cpu", point.dtype)
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnmc import cells
-    from rnnmc.block import run_block
     from rnnmc.cells.cell import Cell
+    from rnnmc.engine.block import run_block
     from rnnmc.measuring import measure
     from rnnmc.reading import scan
     from rnnmc.study.study import DesignPoint, Study, Thresholds, load_study
@@ -29,7 +29,7 @@ _PLACES = {
     "Thresholds": "rnnmc.study.study",
     "load_study": "rnnmc.study.study",
     "measure": "rnnmc.measuring",
-    "run_block": "rnnmc.block",
+    "run_block": "rnnmc.engine.block",
     "scan": "rnnmc.reading",
 }
 

@@ -120,8 +120,8 @@ def _measure(
     point: Any, replicates: int, half_width: float | None, thresholds: Any, device: str, address: str | None,
     out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    from rnnmc.block import SAMPLES
     from rnnmc.common.files import write_whole
+    from rnnmc.engine.block import SAMPLES
     from rnnmc.measuring import known_within, measure_observed, measure_until
     from rnnmc.progress import progress
     from rnnmc.statistics import point_statistics

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from rnnmc.block import SAMPLES, block_seconds, observe_block, partition
 from rnnmc.cluster import NAMESPACE, Cluster
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.engine.block import SAMPLES, block_seconds, observe_block, partition
 from rnnmc.observables.observable import Observable
 from rnnmc.study.study import DesignPoint
 
@@ -133,7 +133,7 @@ def _make_block(
     point: DesignPoint, task: Task, directory: str, device: str, source: dict[str, Any]
 ) -> dict[str, pa.Table] | None:
     """Sample one block and store what is not there yet, or return it where there is no directory."""
-    from rnnmc.kernels.run import made_by
+    from rnnmc.engine.run import made_by
     from rnnmc.store import claimed, kinds, write_shard
 
     block, count = task.block, task.replicates

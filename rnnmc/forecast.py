@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rnnmc.block import BYTES_A_ROW, block_seconds, blocks, partition, run_trial
+from rnnmc.engine.block import BYTES_A_ROW, block_seconds, blocks, partition, run_trial
 from rnnmc.observables.observable import Observable
 from rnnmc.study.study import DesignPoint, PlannedPoint
 

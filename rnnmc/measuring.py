@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rnnmc.block import SAMPLES, block_seconds, partition
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.common.errors import UsageError
+from rnnmc.engine.block import SAMPLES, block_seconds, partition
 from rnnmc.intervals import KINDS
 from rnnmc.pipeline import jobs_of, sample
 from rnnmc.progress import Report

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc.aggregation import read_tables
-from rnnmc.block import SAMPLES, blocks, partition
 from rnnmc.cluster import Cluster
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
+from rnnmc.engine.block import SAMPLES, blocks, partition
 from rnnmc.fanout import Done, Job, fan_out, in_process
 from rnnmc.places import Place, decided, manifest_path, places, planned_points, point_folder, wanted, write_study
 from rnnmc.progress import Report

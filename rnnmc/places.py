@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import PydanticCustomError
 
-from rnnmc.block import blocks, partition
 from rnnmc.common.errors import UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.common.registry import refused
+from rnnmc.engine.block import blocks, partition
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.study.study import DesignPoint, PlannedPoint, Study, Thresholds

@@ -22,9 +22,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rnnmc.block import SCHEMA
 from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
+from rnnmc.engine.block import SCHEMA
 from rnnmc.observables.observable import Observable
 from rnnmc.places import Keyed, Place, manifest, point_folder, wanted
 from rnnmc.study.study import DesignPoint, Thresholds

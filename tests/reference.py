@@ -1,7 +1,7 @@
 """The same chains, written a second time from physics.md section 2 and multiplied out in the plainest way.
 
 Nothing here knows how rnnmc computes a cell, a tangent or a product: weights and pre-activations come from
-rnnmc.draws, everything else is one replicate at a time in float64, with Jacobians by reverse-mode autodiff and a
+rnnmc.engine.draws, everything else is one replicate at a time in float64, with Jacobians by reverse-mode autodiff and a
 product that is divided by its largest entry at every step.
 """
 
@@ -9,10 +9,10 @@ import mpmath
 import numpy as np
 import torch
 
-from rnnmc.block import partition, run_block
 from rnnmc.chain.product import follow
-from rnnmc.draws import Draws
-from rnnmc.kernels import run
+from rnnmc.engine import run
+from rnnmc.engine.block import partition, run_block
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.study import DesignPoint
 

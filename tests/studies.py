@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from rnnmc import pipeline
-from rnnmc.block import LARGEST_BLOCK
+from rnnmc.engine.block import LARGEST_BLOCK
 from rnnmc.store import shard_path
 from rnnmc.study.study import Study, read_study
 

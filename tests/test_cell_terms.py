@@ -4,10 +4,10 @@ import pytest
 import torch
 from reference import STEPS, initial_state, inputs, stepper
 
-from rnnmc.block import partition
 from rnnmc.cells import cells
 from rnnmc.cells.lstm import LSTM
-from rnnmc.draws import Draws
+from rnnmc.engine.block import partition
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.weights import Weights
 from rnnmc.study.study import DesignPoint

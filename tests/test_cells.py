@@ -18,7 +18,7 @@ from rnnmc.cells.tanh import Tanh
 from rnnmc.chain.check_cell import check_cell
 from rnnmc.chain.norms import norms as norms_of
 from rnnmc.chain.product import follow
-from rnnmc.draws import Draws
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.weights import Weights
 from rnnmc.study.study import DesignPoint

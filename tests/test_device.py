@@ -7,13 +7,13 @@ import pytest
 import torch
 
 import rnnmc
-from rnnmc import block
 from rnnmc.chain.norms import norms
 from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
-from rnnmc.draws import Draws
-from rnnmc.kernels.choice import plain_kernel
-from rnnmc.kernels.graphed import follow_graphed
+from rnnmc.engine import block
+from rnnmc.engine.choice import plain_kernel
+from rnnmc.engine.draws import Draws
+from rnnmc.engine.graphed import follow_graphed
 from rnnmc.numerics.layout import Columns
 
 POINTS = [

@@ -98,7 +98,7 @@ def test_how_long_a_piece_is_changes_no_value(said):
 def test_piece_length_changes_no_sample_either(monkeypatch):
     design = DesignPoint(cell="tanh", width=3, drive={"ar1": 0.5}, horizons=(50,), dtype="float64")
     before = measured(design, 5)[0]
-    monkeypatch.setattr("rnnmc.draws.PIECE_ENTRIES", 3 * 4096)
+    monkeypatch.setattr("rnnmc.engine.draws.PIECE_ENTRIES", 3 * 4096)
     assert np.array_equal(measured(design, 5)[0], before)
 
 

@@ -25,11 +25,11 @@ from reference import (
     trajectory,
 )
 
-from rnnmc.block import SCHEMA, blocks, partition, run_block
 from rnnmc.cells import cells
 from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
-from rnnmc.draws import Draws
+from rnnmc.engine.block import SCHEMA, blocks, partition, run_block
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.spectral import spectral_norm
 from rnnmc.study.study import DesignPoint

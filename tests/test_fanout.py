@@ -11,9 +11,9 @@ import pytest
 from studies import sample_here, samples_digest, small, study_of
 
 from rnnmc import fanout, pipeline
-from rnnmc.block import partition
 from rnnmc.cluster import connected
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.engine.block import partition
 from rnnmc.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds
 from rnnmc.places import Place
 from rnnmc.reading import samples_of

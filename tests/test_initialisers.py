@@ -12,7 +12,7 @@ from scipy import stats
 
 from rnnmc.cells import cells
 from rnnmc.common.errors import UsageError
-from rnnmc.draws import Draws
+from rnnmc.engine.draws import Draws
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO
 from rnnmc.numerics.layout import Rows

@@ -10,8 +10,8 @@ from studies import sample_here, study_of
 
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
-from rnnmc.block import partition, run_block
-from rnnmc.draws import Draws
+from rnnmc.engine.block import partition, run_block
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.study.study import DesignPoint
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnmc.draws import stream
+from rnnmc.engine.draws import stream
 from rnnmc.numerics import normal
 from rnnmc.numerics.compiler import compiler
 

@@ -12,7 +12,7 @@ from studies import sample_here, shard_files, small, study_of
 
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
-from rnnmc.block import run_block
+from rnnmc.engine.block import run_block
 from rnnmc.places import Place, manifest, manifest_path
 from rnnmc.planning import status_table
 from rnnmc.store import (

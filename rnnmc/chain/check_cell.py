@@ -58,7 +58,7 @@ class _Sample:
             return layout.load(array[some], torch.float64, "cpu")
 
         recurrent, stacked = {name: load(matrix) for name, matrix in self.recurrent.items()}, None
-        if recurrent:  # the named matrices are views of the stacked one, as in rnnmc.draws
+        if recurrent:  # the named matrices are views of the stacked one, as in rnnmc.engine.draws
             stacked = torch.cat(list(recurrent.values()), dim=layout.out_axis)
             width = next(iter(recurrent.values())).shape[layout.out_axis]
             recurrent = dict(zip(recurrent, stacked.split(width, layout.out_axis), strict=True))

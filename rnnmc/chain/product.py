@@ -106,7 +106,7 @@ def follow(
 ) -> Iterator[Moment]:
     """Yield the chain at each of the rising `horizons` (steps), from P_0 = I at `state`.
 
-    steps: (weights, drive) of each step, as `rnnmc.draws.Draws.steps` gives them. watches: are shown every step.
+    steps: (weights, drive) of each step, as `rnnmc.engine.draws.Draws.steps` gives them. watches: are shown every step.
     Memory does not depend on the horizon. Never raises for numbers: an overflow of the state is marked in
     `Moment.finite`.
     """

@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnmc import block
-from rnnmc.block import partition, run_block
 from rnnmc.cells import cells
 from rnnmc.chain import product as chain
-from rnnmc.kernels.choice import plain_kernel
+from rnnmc.engine import block
+from rnnmc.engine.block import partition, run_block
+from rnnmc.engine.choice import plain_kernel
 from rnnmc.numerics.layout import Layout, Rows
 from rnnmc.oracles import FALSE_ALARM, checks, coverage, passed
 from rnnmc.study.oracle_points import STANDARD

@@ -16,13 +16,15 @@ from scipy import stats
 from studies import command
 
 import rnnmc
-from rnnmc.block import observe_block, partition, run_block
 from rnnmc.cells import cells
 from rnnmc.chain.norms import norms
 from rnnmc.chain.product import follow
-from rnnmc.draws import Draws
-from rnnmc.kernels import compiled, emit, run, trace
-from rnnmc.kernels.choice import KERNELS, kernel_of, step_seconds
+from rnnmc.engine import run
+from rnnmc.engine.block import observe_block, partition, run_block
+from rnnmc.engine.choice import KERNELS, kernel_of, step_seconds
+from rnnmc.engine.compiled import emit, trace
+from rnnmc.engine.compiled import follow as compiled
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics import compiler
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.study.study import DesignPoint
@@ -226,7 +228,7 @@ def test_over_long_chaotic_orbits_both_kernels_have_one_distribution(width, monk
 
 def test_without_a_compiler_the_plain_engine_runs_says_so_once_and_agrees_to_rounding(tmp_path):
     code = (
-        "import rnnmc, numpy as np; from rnnmc.kernels import run; from rnnmc.block import partition;"
+        "import rnnmc, numpy as np; from rnnmc.engine import run; from rnnmc.engine.block import partition;"
         "p = rnnmc.DesignPoint(cell='lstm', width=2, horizons=[10, 1000], dtype='float64');"
         "t = rnnmc.run_block(p, 0, 50); rnnmc.run_block(p, 1, 50);"
         "np.save('found.npy', t.filter(t['horizon'].to_numpy() == 10)['log_rms'].to_numpy());"

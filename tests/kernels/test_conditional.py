@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import chi2, kstest, norm
 
-from rnnmc.kernels.conditional import ConditionalGaussian, ConditionalMatrices, beyond
+from rnnmc.engine.conditional.draws import ConditionalGaussian, ConditionalMatrices, beyond
 
 FALSE_ALARM = 1e-6
 torch.set_num_threads(1)

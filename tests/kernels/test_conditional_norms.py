@@ -8,12 +8,13 @@ import torch
 from scipy.special import polygamma
 from scipy.stats import chi2, ks_2samp, kstest, norm
 
-from rnnmc.block import observe_block, run_block
-from rnnmc.kernels import conditional_chain, conditional_norms
-from rnnmc.kernels.conditional import ConditionalGaussian, ConditionalMatrices
-from rnnmc.kernels.conditional_chain import applies, follow
-from rnnmc.kernels.conditional_norms import untied_growth, untied_norms
-from rnnmc.kernels.conditional_spectral import TOLERANCE
+from rnnmc.engine.block import observe_block, run_block
+from rnnmc.engine.conditional import chain as conditional_chain
+from rnnmc.engine.conditional import norms as conditional_norms
+from rnnmc.engine.conditional.chain import applies, follow
+from rnnmc.engine.conditional.draws import ConditionalGaussian, ConditionalMatrices
+from rnnmc.engine.conditional.norms import untied_growth, untied_norms
+from rnnmc.engine.conditional.spectral import TOLERANCE
 from rnnmc.study.replicates import Nested
 from rnnmc.study.study import DesignPoint
 from rnnmc.theory.linear_untied import exponents as newman
@@ -194,7 +195,7 @@ def test_norms_are_those_of_the_matrices_as_they_turn_out(cell):
 
 
 def test_transposed_answers_that_ignore_memory_are_found_out(monkeypatch):
-    monkeypatch.setattr("rnnmc.kernels.conditional.ConditionalGaussian", Forgetful)
+    monkeypatch.setattr("rnnmc.engine.conditional.draws.ConditionalGaussian", Forgetful)
     found, spectral, _ = product_of(point("tanh", 40, horizons=(1, 5, 30)), 6)
     missing = spectral - found["log_spectral"]
     assert ((missing > found["log_spectral_error"]) | (missing < -1e-3)).double().mean() > 0.5

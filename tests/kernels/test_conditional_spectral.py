@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from rnnmc.kernels.conditional_spectral import DOUBT, bound
+from rnnmc.engine.conditional.spectral import DOUBT, bound
 
 FALSE_ALARM = 1e-6
 STARTS, STEPS = 1000, 14
@@ -57,6 +57,6 @@ def test_the_largest_eigenvalue_lies_below_the_bound_at_every_stage_in_nearly_al
 
 
 def test_a_bound_that_counts_on_an_average_start_is_found_out(monkeypatch):
-    monkeypatch.setattr("rnnmc.kernels.conditional_spectral.DOUBT", 0.5)
+    monkeypatch.setattr("rnnmc.engine.conditional.spectral.DOUBT", 0.5)
     failed, _ = failures(SPECTRA["one above a cluster"])
     assert failed > 2 * binom.isf(FALSE_ALARM, STARTS, DOUBT)

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
-from rnnmc.kernels import wide_dense
-from rnnmc.kernels.factored import Linearised, Separate
-from rnnmc.kernels.wide_dense import Dense
+from rnnmc.engine.few_directions import dense as wide_dense
+from rnnmc.engine.few_directions.dense import Dense
+from rnnmc.engine.few_directions.factored import Linearised, Separate
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
 

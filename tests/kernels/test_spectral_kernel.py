@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rnnmc.chain.product import follow
-from rnnmc.draws import Draws
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics import norms as spectral
 from rnnmc.numerics.compiler import compiled
 from rnnmc.numerics.layout import Columns, Layout, Rows

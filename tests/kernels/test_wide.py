@@ -9,13 +9,17 @@ import torch
 from rnnmc.cells import cells
 from rnnmc.chain.norms import norms
 from rnnmc.chain.product import follow
-from rnnmc.draws import Draws
-from rnnmc.kernels import wide, wide_dense, wide_path, wide_subspace, wide_sweeps
-from rnnmc.kernels.factored import Linearised
-from rnnmc.kernels.wide import wide_norms
-from rnnmc.kernels.wide_path import Path, Replay
-from rnnmc.kernels.wide_subspace import Subspace
-from rnnmc.kernels.wide_sweeps import Image
+from rnnmc.engine.draws import Draws
+from rnnmc.engine.few_directions import dense as wide_dense
+from rnnmc.engine.few_directions import norms as wide
+from rnnmc.engine.few_directions import path as wide_path
+from rnnmc.engine.few_directions import subspace as wide_subspace
+from rnnmc.engine.few_directions import sweeps as wide_sweeps
+from rnnmc.engine.few_directions.factored import Linearised
+from rnnmc.engine.few_directions.norms import wide_norms
+from rnnmc.engine.few_directions.path import Path, Replay
+from rnnmc.engine.few_directions.subspace import Subspace
+from rnnmc.engine.few_directions.sweeps import Image
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.study import DesignPoint
 

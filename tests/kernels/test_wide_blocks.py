@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rnnmc.block import ERRORS, partition, run_block
 from rnnmc.common.errors import UsageError
-from rnnmc.kernels.choice import CONDITIONAL_BYTES, seen_bytes
+from rnnmc.engine.block import ERRORS, partition, run_block
+from rnnmc.engine.choice import CONDITIONAL_BYTES, seen_bytes
 from rnnmc.statistics import point_statistics
 from rnnmc.study.study import DesignPoint
 

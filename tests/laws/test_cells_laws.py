@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, polygamma, psi
 
 from rnnmc.chain.norms import norms as norms_of
-from rnnmc.draws import Draws
+from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.study import DesignPoint
 

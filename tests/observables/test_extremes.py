@@ -7,8 +7,8 @@ import reference
 import torch
 from scipy.stats import binomtest
 
-from rnnmc import block
-from rnnmc.block import observe_block
+from rnnmc.engine import block
+from rnnmc.engine.block import observe_block
 from rnnmc.observables import extremes
 from rnnmc.study.study import DesignPoint
 from rnnmc.summaries.extremes import ROUNDING, SUMMARY

@@ -10,11 +10,11 @@ import reference
 import torch
 from reference import STEPS
 
-from rnnmc import block
-from rnnmc.block import observe_block, partition, run_block
 from rnnmc.cells.cell import Cell
 from rnnmc.common.errors import UsageError
-from rnnmc.draws import stream
+from rnnmc.engine import block
+from rnnmc.engine.block import observe_block, partition, run_block
+from rnnmc.engine.draws import stream
 from rnnmc.observables import gradient
 from rnnmc.observables.gradient import LONGEST, LOSSES
 from rnnmc.study.study import DesignPoint

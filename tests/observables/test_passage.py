@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from studies import small, study_of
 
-from rnnmc import block
-from rnnmc.block import observe_block, partition
 from rnnmc.common.errors import UsageError
+from rnnmc.engine import block
+from rnnmc.engine.block import observe_block, partition
 from rnnmc.observables import passage
 from rnnmc.observables.passage import NEVER, Passage
 from rnnmc.pictures import picture_of

@@ -9,11 +9,11 @@ import reference
 import torch
 from scipy.stats import binomtest
 
-from rnnmc.block import observe_block, run_block
 from rnnmc.chain.norms import MEASURES
 from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
-from rnnmc.draws import Draws
+from rnnmc.engine.block import observe_block, run_block
+from rnnmc.engine.draws import Draws
 from rnnmc.observables.paths import BLOCKS, C_PATH, H_ONLY, JOINT, MAIN_TERM, Paths, paths_of
 from rnnmc.pictures import picture_of
 from rnnmc.pictures.paths import MISTAKE

@@ -10,9 +10,9 @@ import torch
 from scipy.special import polygamma
 from scipy.stats import norm
 
-from rnnmc.block import observe_block, run_block
 from rnnmc.common.errors import UsageError
-from rnnmc.draws import stream
+from rnnmc.engine.block import observe_block, run_block
+from rnnmc.engine.draws import stream
 from rnnmc.observables import spectrum
 from rnnmc.pictures.spectrum import PICTURE
 from rnnmc.rendering import rendered

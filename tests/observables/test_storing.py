@@ -14,8 +14,8 @@ from studies import command, sample_here, snakemake, study_of, write
 import rnnmc
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
-from rnnmc.block import observe_block, run_block
 from rnnmc.common.errors import UsageError
+from rnnmc.engine.block import observe_block, run_block
 from rnnmc.places import Place
 from rnnmc.store import DamagedShard, shard_path
 from rnnmc.study.study import DesignPoint

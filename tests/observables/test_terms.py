@@ -7,8 +7,8 @@ import reference
 import torch
 from scipy.stats import chi2, chisquare
 
-from rnnmc.block import observe_block, run_block
 from rnnmc.common.errors import UsageError
+from rnnmc.engine.block import observe_block, run_block
 from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, terms_of
 from rnnmc.pictures import picture_of
 from rnnmc.rendering import rendered

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
-from rnnmc.kernels.wide_dense import Dense, Packed
-from rnnmc.kernels.wide_record import (
+from rnnmc.engine.few_directions.dense import Dense, Packed
+from rnnmc.engine.few_directions.record import (
     Directions,
     Expression,
     Identity,

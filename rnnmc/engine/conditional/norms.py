@@ -1,6 +1,6 @@
 """The norms of chains with untied Gaussian weights at any width, with the error of each.
 
-log_spectral is that of `rnnmc.kernels.conditional_spectral`. As to log_rms: E ||P e||^2 = ||P||_F^2 / d for a random
+log_spectral is that of `rnnmc.engine.conditional.spectral`. As to log_rms: E ||P e||^2 = ||P||_F^2 / d for a random
 unit direction e. What P does to the directions V found on the way to log_spectral is known; of what is left,
 P (I - V V^T), random test directions that V does not depend on tell the square without bias, as in Hutch++ (Meyer et
 al. 2021). log_rms_error is four standard errors, which follow from tr (Q^T Q)^2, Q being what is left, and that from
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.kernels.conditional_chain import DIRECTIONS, Followed, Logged, follow
-from rnnmc.kernels.conditional_spectral import Krylov, squared
+from rnnmc.engine.conditional.chain import DIRECTIONS, Followed, Logged, follow
+from rnnmc.engine.conditional.spectral import Krylov, squared
 from rnnmc.study.study import DesignPoint
 
 DEVIATIONS = 4
@@ -32,11 +32,11 @@ def untied_norms(
 ) -> dict[str, np.ndarray]:
     """Log-norms of some tiles of a point that `applies`, from weights that are drawn as far as they are seen.
 
-    Arguments as in `rnnmc.draws.Draws`. Each (R, H), in the order of `point.horizons`: log_spectral, log_rms: float64,
+    Arguments as in `rnnmc.engine.draws.Draws`. Each (R, H), in the order of `point.horizons`: log_spectral, log_rms: float64,
     nats; status: int8, index into `rnnmc.chain.norms.STATUS`; resolved: bool, as in `rnnmc.chain.product.Moment`;
     log_spectral_error, log_rms_error: nats by which they may be off beside rounding (about epsilon a step), float64;
     NaN where they are exact, which is where the state has no more than 8 entries or the status is not ok. log_spectral
-    is NaN, its error inf, where memory (`rnnmc.kernels.conditional_chain.MEMORY`) does not suffice for one sweep back.
+    is NaN, its error inf, where memory (`rnnmc.engine.conditional.chain.MEMORY`) does not suffice for one sweep back.
     """
     chain = follow(point, tiles, replicates, device, dtype)
     falling = [_norms(chain, here) for here in reversed(chain.logged)]  # the last horizon is the first to get memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rnnmc.kernels.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program
+from rnnmc.engine.compiled.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program
 from rnnmc.numerics.compiler import step_header
 
 HERE = Path(__file__).parent

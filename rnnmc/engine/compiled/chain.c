@@ -1,5 +1,5 @@
 /* The chain along a segment of a trajectory, after `step.h` and the generated `step`. Arguments as the tensors of
-`rnnmc.kernels.compiled`, in either layout; see there. */
+`rnnmc.engine.compiled.follow`, in either layout; see there. */
 
 /* Where entry (row, gate or name q, lane j) of replicates from r on lies in an array of so many rows and names. */
 #if BY_REPLICATE

@@ -1,7 +1,7 @@
 """Chains with untied Gaussian weights at any width: state and a few directions, drawn together with the weights.
 
 A fresh matrix acts on nothing but the state and the directions that are followed, so it is drawn as far as they see it
-(`rnnmc.kernels.conditional`). Kept with what it has answered, it can be asked again, forwards or backwards.
+(`rnnmc.engine.conditional.draws`). Kept with what it has answered, it can be asked again, forwards or backwards.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from rnnmc.cells.cell import Cell
 from rnnmc.chain.product import State, judged, size_of
-from rnnmc.draws import Draws
+from rnnmc.engine.conditional.draws import ConditionalMatrices, normals
+from rnnmc.engine.conditional.sweeps import Carried, factorised
+from rnnmc.engine.draws import Draws
+from rnnmc.engine.few_directions.factored import Factors, Linearised
 from rnnmc.initialisers.gaussian import Gaussian
-from rnnmc.kernels.conditional import ConditionalMatrices, normals
-from rnnmc.kernels.conditional_sweeps import Carried, factorised
-from rnnmc.kernels.factored import Factors, Linearised
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
 from rnnmc.study.study import DesignPoint

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from rnnmc.cells import cell as cell_of
-from rnnmc.kernels.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program, Untraceable, traced
+from rnnmc.engine.compiled.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program, Untraceable, traced
 from rnnmc.study.study import DesignPoint
 
 COMPILED = "compiled "  # before the name of the layout
@@ -84,7 +84,7 @@ def _is_drawn_as_seen(point: DesignPoint) -> bool:
     """Whether untied matrices are Gaussian, wide, and what is seen of them on the way forward can be kept."""
     if point.width < CONDITIONAL_FROM_WIDTH or seen_bytes(point) > CONDITIONAL_BYTES:
         return False
-    from rnnmc.kernels.conditional_chain import applies  # needs torch, which takes a second that few plans need
+    from rnnmc.engine.conditional.chain import applies  # needs torch, which takes a second that few plans need
 
     return applies(point)
 
@@ -141,7 +141,7 @@ def step_seconds(point: DesignPoint, kernel: str) -> float:
     lanes = LANE_BYTES // size if kernel == "compiled rows" else 1
     counted = work(point.cell, point.width, lanes) or _guessed(point)
     a_replicate = counted.products / rates.product + counted.functions * rates.function + counted.entries * rates.entry
-    together = min(4096, max(1, (1 << 17) // (point.state_size * point.width)))  # a tile, as in rnnmc.block
+    together = min(4096, max(1, (1 << 17) // (point.state_size * point.width)))  # a tile, as in rnnmc.engine.block
     return a_replicate * size / 4 + rates.call * (CALLS_A_STEP + counted.operations) / together
 
 

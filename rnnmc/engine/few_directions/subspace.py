@@ -26,7 +26,7 @@ import math
 import torch
 from torch import Tensor
 
-from rnnmc.kernels.wide_sweeps import Image
+from rnnmc.engine.few_directions.sweeps import Image
 
 WEAK = 0.1  # of the largest singular value: directions below it wait until stronger ones have been followed
 MARGIN = 4  # by which an eigenvalue that was not looked for may exceed its estimate

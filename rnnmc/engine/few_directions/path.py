@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from rnnmc.chain.product import size_of
-from rnnmc.draws import Draws
-from rnnmc.kernels.factored import Factors, Linearised
+from rnnmc.engine.draws import Draws
+from rnnmc.engine.few_directions.factored import Factors, Linearised
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
 from rnnmc.study.study import DesignPoint

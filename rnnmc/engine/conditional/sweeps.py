@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rnnmc.chain.product import is_resolved, rescaled
-from rnnmc.kernels.conditional import all_safe
+from rnnmc.engine.conditional.draws import all_safe
 
 Map = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]  # directions (R, k, n) of each part to others
 

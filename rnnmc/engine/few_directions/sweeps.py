@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rnnmc.chain.product import SAFE, State, is_resolved, rescaled
-from rnnmc.kernels.wide_path import Path
+from rnnmc.engine.few_directions.path import Path
 
 FULL = 8  # rows: a multiply of a few less takes longer, unless the matrices are packed
 

@@ -25,9 +25,9 @@ import math
 import torch
 from torch import Tensor
 
-from rnnmc.kernels.conditional import beyond
-from rnnmc.kernels.conditional_chain import Followed, Logged
-from rnnmc.kernels.conditional_sweeps import Carried
+from rnnmc.engine.conditional.chain import Followed, Logged
+from rnnmc.engine.conditional.draws import beyond
+from rnnmc.engine.conditional.sweeps import Carried
 
 TOLERANCE = 1e-3  # nats: error of the norm at which no further direction is looked for
 DOUBT = 1e-2  # share of replicates in which the bound may fail

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
 from rnnmc.chain.product import Moment, Step, identity_directions
-from rnnmc.draws import Draws, Given
-from rnnmc.kernels.emit import source
-from rnnmc.kernels.trace import Untraceable, traced
+from rnnmc.engine.compiled.emit import source
+from rnnmc.engine.compiled.trace import Untraceable, traced
+from rnnmc.engine.draws import Draws, Given
 from rnnmc.numerics.compiler import compiled
 from rnnmc.observables.observable import Watch
 

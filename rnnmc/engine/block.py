@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from rnnmc.chain.norms import MEASURES, STATUS
 from rnnmc.common.errors import UsageError
-from rnnmc.kernels.choice import (
+from rnnmc.engine.choice import (
     CONDITIONAL,
     CONDITIONAL_BYTES,
     CONDITIONAL_FROM_WIDTH,
@@ -51,7 +51,7 @@ class Partition:
     """How the replicates of a design point are cut up; fixed by the point alone, and part of what is recorded.
 
     tile: replicates drawn and carried together. block: replicates of a block, a whole number of tiles.
-    kernel: that the chain runs on, see `rnnmc.kernels`; without a C compiler, the plain engine in the same layout.
+    kernel: that the chain runs on, see `rnnmc.engine`; without a C compiler, the plain engine in the same layout.
     """
 
     tile: int
@@ -182,8 +182,8 @@ def _run_chain(
 ) -> tuple[Kinds, np.ndarray]:
     """(what was measured, (R,) bool: replicates that the dtype could not resolve), by default on the point's kernel."""
     from rnnmc.chain.norms import norms
-    from rnnmc.draws import Draws
-    from rnnmc.kernels.run import few_directions, layout_of, moments
+    from rnnmc.engine.draws import Draws
+    from rnnmc.engine.run import few_directions, layout_of, moments
     from rnnmc.numerics.norms import norms_of
 
     kernel = kernel or (kernel_of(point) if device == "cpu" else plain_kernel(point))

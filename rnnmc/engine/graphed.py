@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rnnmc.chain.product import Moment, advanced, start
-from rnnmc.draws import Draws
+from rnnmc.engine.draws import Draws
 
 RECORDED = 8  # steps of one graph: more save little, and each costs memory
 WARM_UP = 3  # runs before a capture, as CUDA asks

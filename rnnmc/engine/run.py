@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from rnnmc.chain.product import Moment, follow
-from rnnmc.draws import Draws
-from rnnmc.kernels.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, kernel_of, plain_kernel
-from rnnmc.kernels.compiled import follow_compiled, kernel
-from rnnmc.kernels.graphed import follow_graphed
+from rnnmc.engine.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, kernel_of, plain_kernel
+from rnnmc.engine.compiled.follow import follow_compiled, kernel
+from rnnmc.engine.draws import Draws
+from rnnmc.engine.graphed import follow_graphed
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.observables.observable import Watch
 from rnnmc.study.study import DesignPoint
@@ -25,14 +25,14 @@ def layout_of(name: str) -> Layout:
 def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
     """What measures the norms from a few directions, where that is the kernel of this name; else None.
 
-    See `rnnmc.kernels.wide.wide_norms`.
+    See `rnnmc.engine.few_directions.norms.wide_norms`.
     """
     if name == FEW_DIRECTIONS:
-        from rnnmc.kernels.wide import wide_norms
+        from rnnmc.engine.few_directions.norms import wide_norms
 
         return wide_norms
     if name == CONDITIONAL:
-        from rnnmc.kernels.conditional_norms import untied_norms
+        from rnnmc.engine.conditional.norms import untied_norms
 
         return untied_norms
     return None

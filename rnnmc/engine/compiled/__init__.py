@@ -1,0 +1,1 @@
+"""The chain as C that is made from a cell, for one width and dtype."""
