@@ -11,7 +11,7 @@ from rnnmc.theory.law import Law, Prediction
 
 def laws() -> dict[str, Law]:
     """name -> law."""
-    return offered("rnnmc.theory", "LAW")
+    return offered("rnnmc.theory.exact", "LAW") | offered("rnnmc.theory.large_width", "LAW")
 
 
 def predictions(point: DesignPoint) -> list[tuple[Law, Prediction]]:

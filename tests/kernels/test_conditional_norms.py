@@ -17,8 +17,8 @@ from rnnmc.engine.conditional.norms import untied_growth, untied_norms
 from rnnmc.engine.conditional.spectral import TOLERANCE
 from rnnmc.study.replicates import Nested
 from rnnmc.study.study import DesignPoint
-from rnnmc.theory.linear_untied import exponents as newman
-from rnnmc.theory.untied_tanh import LAW as UNTIED_TANH
+from rnnmc.theory.exact.linear_untied import exponents as newman
+from rnnmc.theory.large_width.untied_tanh import LAW as UNTIED_TANH
 
 FALSE_ALARM = 1e-6
 FIRST_TILE = [(0, 0)]

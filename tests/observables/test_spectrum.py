@@ -19,8 +19,8 @@ from rnnmc.rendering import rendered
 from rnnmc.study.study import DesignPoint
 from rnnmc.summaries import Settings
 from rnnmc.summaries.spectrum import SUMMARY, derived
-from rnnmc.theory import tanh_field
-from rnnmc.theory.linear_untied import exponents as newman
+from rnnmc.theory.exact.linear_untied import exponents as newman
+from rnnmc.theory.large_width import tanh_field
 from rnnmc.theory.spectrum import Spectrum
 from tests.reference import inputs, jacobians, partition, trajectory
 

@@ -15,14 +15,15 @@ from scipy.integrate import quad
 from scipy.special import expit, log_expit, ndtr
 
 from rnnmc.study.study import DesignPoint
-from rnnmc.theory import predictions, untied_lstm
+from rnnmc.theory import predictions
 from rnnmc.theory.assumptions import quantile
-from rnnmc.theory.independent_units import LAW as INDEPENDENT
-from rnnmc.theory.min_gru import LargestEntry, LogKept
+from rnnmc.theory.exact.independent_units import LAW as INDEPENDENT
+from rnnmc.theory.exact.min_gru import LargestEntry, LogKept
+from rnnmc.theory.exact.white_gates import MixedSum
+from rnnmc.theory.large_width import untied_lstm
+from rnnmc.theory.large_width.untied import Settings
 from rnnmc.theory.sums import ChiSteps, FirstAndRest
 from rnnmc.theory.units import Units
-from rnnmc.theory.untied import Settings
-from rnnmc.theory.white_gates import MixedSum
 
 ALPHA, SIGMAS = 1e-9, 6.1
 

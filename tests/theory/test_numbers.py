@@ -14,12 +14,14 @@ from scipy.optimize import brentq
 from scipy.special import chdtr, expit, log_expit, ndtr, polygamma, psi
 
 from rnnmc.study.study import DesignPoint, Thresholds
-from rnnmc.theory import frozen_edge, laws, lru, min_gru, predictions, tanh_field, tanh_one_unit, untied_lstm
-from rnnmc.theory.linear_untied import exponents
+from rnnmc.theory import laws, predictions
+from rnnmc.theory.exact import lru, min_gru, tanh_one_unit
+from rnnmc.theory.exact.linear_untied import exponents
+from rnnmc.theory.exact.relu_untied import he_large_width
+from rnnmc.theory.large_width import frozen_edge, tanh_field, untied_lstm
+from rnnmc.theory.large_width.untied import Settings
 from rnnmc.theory.quadrature import gate_moments, normal_mean, settled, tanh_moments
-from rnnmc.theory.relu_untied import he_large_width
 from rnnmc.theory.sums import ChiSteps, lattice
-from rnnmc.theory.untied import Settings
 
 SIGMAS = 6.1
 

@@ -15,8 +15,8 @@ from scipy import stats
 
 from rnnmc.study.study import DesignPoint, Thresholds
 from rnnmc.theory import laws, predictions
+from rnnmc.theory.large_width.untied import settings_of
 from rnnmc.theory.quadrature import gate_moments, normal_mean, sech2, settled, tanh_moments
-from rnnmc.theory.untied import settings_of
 
 ALPHA, SIGMAS = 1e-9, 6.1
 

@@ -6,7 +6,7 @@ import math
 
 from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow
-from rnnmc.theory.untied import Settings, UntiedLaw, settings_of
+from rnnmc.theory.large_width.untied import Settings, UntiedLaw, settings_of
 
 
 class UntiedReLU(UntiedLaw):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.theory.untied_gru import UntiedGRU
+from rnnmc.theory.large_width.untied_gru import UntiedGRU
 
 
 class UntiedGRUTied(UntiedGRU):

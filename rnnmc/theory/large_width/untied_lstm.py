@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import expit
 
+from rnnmc.theory.large_width.untied import Settings, UntiedLaw
 from rnnmc.theory.law import Prediction
 from rnnmc.theory.quadrature import root, sech2
-from rnnmc.theory.untied import Settings, UntiedLaw
 
 SITES, STEPS, BURN_IN, BATCHES = 4096, 600, 200, 20
 ROUGH = 1024, 300  # sites and steps with which an onset is first looked for

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
+from rnnmc.theory.large_width.untied import Settings, UntiedLaw
 from rnnmc.theory.quadrature import gate_moments, nodes, sech2, settled
-from rnnmc.theory.untied import Settings, UntiedLaw
 
 
 class UntiedGRUResetAfter(UntiedLaw):

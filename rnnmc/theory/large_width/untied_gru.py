@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rnnmc.theory.large_width.untied import Settings, UntiedLaw
 from rnnmc.theory.quadrature import gate_moments, settled, tanh_moments
-from rnnmc.theory.untied import Settings, UntiedLaw
 
 
 class UntiedGRU(UntiedLaw):

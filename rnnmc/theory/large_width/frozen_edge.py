@@ -13,9 +13,9 @@ from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
 from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import law_of, quantile, spread_gain, stays_zero
+from rnnmc.theory.large_width.zero_state import GATES, slopes
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.quadrature import root
-from rnnmc.theory.zero_state import GATES, slopes
 
 Floats = NDArray[np.float64]
 NODES = 400  # Gauss-Legendre points for each independent bias

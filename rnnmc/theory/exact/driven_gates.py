@@ -6,9 +6,9 @@ import math
 
 from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import constant, field_variances
+from rnnmc.theory.exact.min_gru import LargestEntry, LogKept
+from rnnmc.theory.exact.zero_weights import MEMORY, OUTPUT, uncoupled
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
-from rnnmc.theory.min_gru import LargestEntry, LogKept
-from rnnmc.theory.zero_weights import MEMORY, OUTPUT, uncoupled
 
 
 class DrivenGates(Law):

@@ -8,9 +8,9 @@ from scipy.special import expit
 
 from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import constant, gaussian_gain, stays_zero
+from rnnmc.theory.large_width.zero_state import GATES, slopes
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.sums import ChiSteps, FirstAndRest
-from rnnmc.theory.zero_state import GATES, slopes
 
 
 class ZeroStateVector(Law):

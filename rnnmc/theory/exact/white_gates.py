@@ -12,9 +12,9 @@ from scipy.special import gammaln
 from rnnmc.drives.white import White
 from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import constant, gaussian_gain
+from rnnmc.theory.exact.min_gru import LogKept
+from rnnmc.theory.exact.zero_weights import MEMORY, OUTPUT, uncoupled
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
-from rnnmc.theory.min_gru import LogKept
-from rnnmc.theory.zero_weights import MEMORY, OUTPUT, uncoupled
 
 NODES = 60  # of Gauss and Legendre over the length of a unit's input weights
 

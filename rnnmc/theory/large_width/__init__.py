@@ -1,0 +1,1 @@
+"""Laws of the limit of large width, one file each."""
