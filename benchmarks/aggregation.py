@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from rnnmc.chain.norms import STATUS
 from rnnmc.engine.block import SCHEMA, blocks, partition
-from rnnmc.places import write_study
-from rnnmc.store import write_shard
+from rnnmc.store.places import write_study
+from rnnmc.store.shards import write_shard
 from rnnmc.study.study import DesignPoint, Study, read_study
 
 POINTS = 100

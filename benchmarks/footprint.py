@@ -21,7 +21,7 @@ from sheets import Sheet, number, with_spread
 from timing import measured, seconds
 
 from rnnmc.engine.block import BYTES_A_ROW, SHARD_BYTES, partition, run_block
-from rnnmc.store import read_shard, write_shard
+from rnnmc.store.shards import read_shard, write_shard
 
 ROOT = Path(__file__).parents[1]
 HORIZONS = (1000, 10_000, 100_000)

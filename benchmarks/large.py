@@ -19,9 +19,9 @@ from rich.console import Console
 
 from rnnmc import pipeline
 from rnnmc.engine.block import partition
-from rnnmc.places import places, point_folder
 from rnnmc.planning import status_table
-from rnnmc.store import shard_path
+from rnnmc.store.places import places, point_folder
+from rnnmc.store.shards import shard_path
 from rnnmc.study.study import Study, load_study, read_study
 
 POINTS, BLOCKS = 10_000, 1_000_000

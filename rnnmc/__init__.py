@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rnnmc.cells.cell import Cell
     from rnnmc.engine.block import run_block
     from rnnmc.measuring import measure
-    from rnnmc.reading import scan
+    from rnnmc.store.reading import scan
     from rnnmc.study.study import DesignPoint, Study, Thresholds, load_study
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ _PLACES = {
     "load_study": "rnnmc.study.study",
     "measure": "rnnmc.measuring",
     "run_block": "rnnmc.engine.block",
-    "scan": "rnnmc.reading",
+    "scan": "rnnmc.store.reading",
 }
 
 

@@ -14,11 +14,11 @@ from rnnmc.common.files import write_whole
 from rnnmc.first_passage import first_passage
 from rnnmc.observables import observables
 from rnnmc.oracles import checks, coverage
-from rnnmc.places import Place, places_and_points
-from rnnmc.reading import as_frame, samples_of
 from rnnmc.statistics import joined, point_statistics, rectangle
 from rnnmc.stopping import INTERVAL
-from rnnmc.store import shard_tables
+from rnnmc.store.places import Place, places_and_points
+from rnnmc.store.reading import as_frame, samples_of
+from rnnmc.store.shards import shard_tables
 from rnnmc.study.study import DesignPoint, Thresholds
 from rnnmc.summaries import Settings, summed_up
 from rnnmc.theory.beside import beside

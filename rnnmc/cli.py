@@ -203,8 +203,8 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
     """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
     from rnnmc import pipeline
     from rnnmc.cluster import connected
-    from rnnmc.places import planned_points
     from rnnmc.progress import progress
+    from rnnmc.store.places import planned_points
     from rnnmc.study.study import Thresholds
 
     points = planned_points(directory, set(keys.split(",")))
@@ -235,7 +235,7 @@ def verify(
 ) -> None:
     """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
     from rnnmc import pipeline
-    from rnnmc.store import shard_path
+    from rnnmc.store.shards import shard_path
 
     verdict = pipeline.verify(directory)
     for error in verdict.damaged:

@@ -15,8 +15,8 @@ from rnnmc.aggregation import read_tables
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.dictionary import meaning
-from rnnmc.places import places
-from rnnmc.store import shard_tables
+from rnnmc.store.places import places
+from rnnmc.store.shards import shard_tables
 
 LARGEST = 200_000_000  # bytes of the whole, so that it can be attached to a release
 KEYS = ("point", "replicate", "horizon")

@@ -134,7 +134,7 @@ def _make_block(
 ) -> dict[str, pa.Table] | None:
     """Sample one block and store what is not there yet, or return it where there is no directory."""
     from rnnmc.engine.run import made_by
-    from rnnmc.store import claimed, kinds, write_shard
+    from rnnmc.store.shards import claimed, kinds, write_shard
 
     block, count = task.block, task.replicates
     if not directory:
@@ -154,7 +154,7 @@ def _make_block(
 
 
 def _is_there(folder: Path, point: DesignPoint, block: int, count: int, kind: Observable | None) -> bool:
-    from rnnmc.store import DamagedShard, found_shard
+    from rnnmc.store.shards import DamagedShard, found_shard
 
     with suppress(DamagedShard):  # a damaged file gives way to a whole one
         return found_shard(folder, point, block, count, kind) is not None

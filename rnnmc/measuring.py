@@ -15,9 +15,9 @@ from rnnmc.engine.block import SAMPLES, block_seconds, partition
 from rnnmc.intervals import KINDS
 from rnnmc.pipeline import jobs_of, sample
 from rnnmc.progress import Report
-from rnnmc.reading import as_frame
 from rnnmc.statistics import point_statistics
 from rnnmc.stopping import counts_of, half_widths, replicates_enough
+from rnnmc.store.reading import as_frame
 from rnnmc.study.study import DesignPoint, PlannedPoint, Thresholds
 from rnnmc.theory.beside import beside
 

@@ -16,10 +16,10 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SAMPLES, blocks, partition
 from rnnmc.fanout import Done, Job, fan_out, in_process
-from rnnmc.places import Place, decided, manifest_path, places, planned_points, point_folder, wanted, write_study
 from rnnmc.progress import Report
 from rnnmc.stopping import replicates_enough
-from rnnmc.store import (
+from rnnmc.store.places import Place, decided, manifest_path, places, planned_points, point_folder, wanted, write_study
+from rnnmc.store.shards import (
     DamagedShard,
     block_of,
     complete,

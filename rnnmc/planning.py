@@ -9,8 +9,8 @@ from rich.table import Table
 
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.forecast import costs
-from rnnmc.places import Place, places
-from rnnmc.store import absent, running
+from rnnmc.store.places import Place, places
+from rnnmc.store.shards import absent, running
 from rnnmc.study.study import Study
 
 LISTED = 200  # design points named one by one; of more, only the sum is told

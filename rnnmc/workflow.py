@@ -14,8 +14,8 @@ from rnnmc import pipeline
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.fanout import expected_seconds
 from rnnmc.head import Head, start_head
-from rnnmc.places import Place, wanted
-from rnnmc.store import complete
+from rnnmc.store.places import Place, wanted
+from rnnmc.store.shards import complete
 from rnnmc.study.study import PlannedPoint, Study, load_study, read_study
 
 CHUNK_SECONDS = 60.0  # nominal, on one core, of a sampling job, where there are points enough: it takes one to start

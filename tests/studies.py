@@ -12,7 +12,7 @@ import yaml
 
 from rnnmc import pipeline
 from rnnmc.engine.block import LARGEST_BLOCK
-from rnnmc.store import shard_path
+from rnnmc.store.shards import shard_path
 from rnnmc.study.study import Study, read_study
 
 ROOT = Path(__file__).parent.parent

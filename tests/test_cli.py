@@ -13,8 +13,8 @@ from studies import command, small, study_of
 
 import rnnmc
 from rnnmc import pipeline
-from rnnmc.places import Place
-from rnnmc.store import claimed
+from rnnmc.store.places import Place
+from rnnmc.store.shards import claimed
 
 
 def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:

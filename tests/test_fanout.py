@@ -15,8 +15,8 @@ from rnnmc.cluster import connected
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import partition
 from rnnmc.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds
-from rnnmc.places import Place
-from rnnmc.reading import samples_of
+from rnnmc.store.places import Place
+from rnnmc.store.reading import samples_of
 
 STUDY = study_of(
     small(replicates=700, points=[{"cell": ["lstm", "gru"], "width": [1, 16]}, {"cell": "tanh", "width": 64}])

@@ -14,8 +14,8 @@ from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
 from rnnmc.intervals import binomial_interval
 from rnnmc.measuring import measure_until
-from rnnmc.places import Place, manifest_path, places
 from rnnmc.stopping import counts_of, half_widths, replicates_enough
+from rnnmc.store.places import Place, manifest_path, places
 from rnnmc.study.study import Thresholds
 
 THRESHOLDS = Thresholds()

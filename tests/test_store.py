@@ -13,9 +13,9 @@ from studies import sample_here, shard_files, small, study_of
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
 from rnnmc.engine.block import run_block
-from rnnmc.places import Place, manifest, manifest_path
 from rnnmc.planning import status_table
-from rnnmc.store import (
+from rnnmc.store.places import Place, manifest, manifest_path
+from rnnmc.store.shards import (
     BEFORE_ERRORS,
     DamagedShard,
     absent,

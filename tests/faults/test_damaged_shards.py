@@ -14,7 +14,7 @@ import rnnmc
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
 from rnnmc.common.errors import RunError
-from rnnmc.store import DamagedShard, read_shard, shard_path
+from rnnmc.store.shards import DamagedShard, read_shard, shard_path
 from rnnmc.study.study import Thresholds
 
 STUDY = study_of(small())
@@ -70,7 +70,7 @@ def test_a_foreign_shard_is_found(folder: Path) -> None:
 
 def test_reading_a_shard_leaves_no_thread_behind_that_could_abort_the_process_as_it_ends(folder: Path) -> None:
     code = (
-        "import os, sys, pathlib, rnnmc.store as store; before = len(os.listdir('/proc/self/task'));"
+        "import os, sys, pathlib, rnnmc.store.shards as store; before = len(os.listdir('/proc/self/task'));"
         "store.read_shard(pathlib.Path(sys.argv[1]), sys.argv[2]); print(len(os.listdir('/proc/self/task')) - before)"
     )
     found = command(sys.executable, "-c", code, first_shard(folder, STUDY), STUDY.points[0].point.key, cwd=ROOT)

@@ -14,9 +14,9 @@ from rnnmc.observables import passage
 from rnnmc.observables.passage import NEVER, Passage
 from rnnmc.pictures import picture_of
 from rnnmc.pictures.passage import _corners
-from rnnmc.places import describe_points
 from rnnmc.rendering import rendered
 from rnnmc.statistics import point_statistics
+from rnnmc.store.places import describe_points
 from rnnmc.study.study import DesignPoint
 from rnnmc.summaries import summary_of as summary_named
 from rnnmc.summaries.passage import SUMMARY

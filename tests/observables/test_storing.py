@@ -16,8 +16,8 @@ from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import observe_block, run_block
-from rnnmc.places import Place
-from rnnmc.store import DamagedShard, shard_path
+from rnnmc.store.places import Place
+from rnnmc.store.shards import DamagedShard, shard_path
 from rnnmc.study.study import DesignPoint
 from rnnmc.summaries.summary import moments, quantiles
 

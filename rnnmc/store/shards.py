@@ -26,7 +26,7 @@ from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SCHEMA
 from rnnmc.observables.observable import Observable
-from rnnmc.places import Keyed, Place, manifest, point_folder, wanted
+from rnnmc.store.places import Keyed, Place, manifest, point_folder, wanted
 from rnnmc.study.study import DesignPoint, Thresholds
 
 UNSIGNED = b"0" * 64

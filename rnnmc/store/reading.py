@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rnnmc.chain.norms import STATUS
 from rnnmc.common.errors import UsageError
 from rnnmc.observables.observable import Observable
-from rnnmc.places import Place, places, point_folder
-from rnnmc.store import facts_of, shard_tables
+from rnnmc.store.places import Place, places, point_folder
+from rnnmc.store.shards import facts_of, shard_tables
 
 if TYPE_CHECKING:
     import polars as pl

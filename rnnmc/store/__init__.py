@@ -1,0 +1,1 @@
+"""The folder of a study: what it plans, its shards, and what they prove."""
