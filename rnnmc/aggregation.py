@@ -8,21 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnmc.analyses import analysed, analyses
 from rnnmc.claims import decide, verdicts
 from rnnmc.common.files import write_whole
-from rnnmc.first_passage import first_passage
 from rnnmc.observables import observables
-from rnnmc.oracles import checks, coverage
-from rnnmc.statistics import joined, point_statistics, rectangle
-from rnnmc.stopping import INTERVAL
+from rnnmc.statistics.analyses import analysed, analyses
+from rnnmc.statistics.first_passage import first_passage
+from rnnmc.statistics.oracles import checks, coverage
+from rnnmc.statistics.point import joined, point_statistics, rectangle
+from rnnmc.statistics.stopping import INTERVAL
+from rnnmc.statistics.summaries import Settings, summed_up
+from rnnmc.statistics.variance_split import variance_split
 from rnnmc.store.places import Place, places_and_points
 from rnnmc.store.reading import as_frame, samples_of
 from rnnmc.store.shards import shard_tables
 from rnnmc.study.study import DesignPoint, Thresholds
-from rnnmc.summaries import Settings, summed_up
 from rnnmc.theory.beside import beside
-from rnnmc.variance_split import variance_split
 
 if TYPE_CHECKING:
     import polars as pl

@@ -124,9 +124,9 @@ def _measure(
     from rnnmc.engine.block import SAMPLES
     from rnnmc.measuring import known_within, measure_observed, measure_until
     from rnnmc.progress import progress
-    from rnnmc.statistics import point_statistics
-    from rnnmc.stopping import INTERVAL
-    from rnnmc.summaries import Settings, summed_up
+    from rnnmc.statistics.point import point_statistics
+    from rnnmc.statistics.stopping import INTERVAL
+    from rnnmc.statistics.summaries import Settings, summed_up
     from rnnmc.tables import frame_table, horizon_table
     from rnnmc.theory.beside import beside
 
@@ -270,7 +270,7 @@ def statistics(
     """Aggregate the samples again: other thresholds, other intervals. Samples nothing."""
     from rnnmc import pipeline
     from rnnmc.aggregation import aggregate
-    from rnnmc.intervals import KINDS
+    from rnnmc.statistics.intervals import KINDS
     from rnnmc.study.study import Thresholds
 
     said = pipeline.study_said(directory)

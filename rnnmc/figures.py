@@ -50,8 +50,8 @@ def charts(
 ) -> dict[str, ChartType]:
     """Every figure of a study by name, in the order of the page.
 
-    statistics: rows of `rnnmc.statistics.point_statistics`; points: rows of points.parquet; variance: rows of
-    `rnnmc.variance_split.variance_split`. Names: overview; probability-<cell>, log-norm-<cell> and, of nested
+    statistics: rows of `rnnmc.statistics.point.point_statistics`; points: rows of points.parquet; variance: rows of
+    `rnnmc.statistics.variance_split.variance_split`. Names: overview; probability-<cell>, log-norm-<cell> and, of nested
     designs, variance-<cell> for each cell; growth-rate (absent where no horizon is ten times another).
     """
     points = with_series(study_points(points))
@@ -229,7 +229,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
 def oracle_charts(oracles: pl.DataFrame) -> dict[str, ChartType]:
     """Measurements whose truth is known: where the truth lies in each interval, and the PITs against uniform.
 
-    oracles: rows of `rnnmc.oracles.checks`; those that leave nothing to chance are left out.
+    oracles: rows of `rnnmc.statistics.oracles.checks`; those that leave nothing to chance are left out.
     """
     random = oracles.filter(pl.col("quantity") != "certain").with_columns(pl.col("holds").cast(pl.String))
     ahead = pl.col("truth") - pl.col("estimate")

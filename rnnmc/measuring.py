@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from rnnmc.cluster import connected, own_cpus
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import SAMPLES, block_seconds, partition
-from rnnmc.intervals import KINDS
 from rnnmc.pipeline import jobs_of, sample
 from rnnmc.progress import Report
-from rnnmc.statistics import point_statistics
-from rnnmc.stopping import counts_of, half_widths, replicates_enough
+from rnnmc.statistics.intervals import KINDS
+from rnnmc.statistics.point import point_statistics
+from rnnmc.statistics.stopping import counts_of, half_widths, replicates_enough
 from rnnmc.store.reading import as_frame
 from rnnmc.study.study import DesignPoint, PlannedPoint, Thresholds
 from rnnmc.theory.beside import beside
@@ -80,7 +80,7 @@ def measure(
 ) -> pl.DataFrame:
     """Statistics of one design point, one row a (horizon, measure), with theory beside them.
 
-    See `rnnmc.statistics.point_statistics` and `rnnmc.theory.beside`.
+    See `rnnmc.statistics.point.point_statistics` and `rnnmc.theory.beside`.
 
     thresholds: of vanishing and exploding, by default 1e-3 and 1e3. Raises as `measure_samples` does.
     """
@@ -102,7 +102,7 @@ def measure_until(
 ) -> dict[str, pl.DataFrame]:
     """What `measure_observed` gives, of as many replicates as know P(vanish) and P(explode) to +- half_width.
 
-    Whole blocks are added until `rnnmc.stopping.replicates_enough`, or `most` replicates are reached: a number that
+    Whole blocks are added until `rnnmc.statistics.stopping.replicates_enough`, or `most` replicates are reached: a number that
     depends on neither timing nor workers. Intervals that hold for it are those of kind "confidence-sequence".
     """
     if not 0 < half_width < 0.5:

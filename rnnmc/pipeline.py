@@ -17,7 +17,7 @@ from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SAMPLES, blocks, partition
 from rnnmc.fanout import Done, Job, fan_out, in_process
 from rnnmc.progress import Report
-from rnnmc.stopping import replicates_enough
+from rnnmc.statistics.stopping import replicates_enough
 from rnnmc.store.places import Place, decided, manifest_path, places, planned_points, point_folder, wanted, write_study
 from rnnmc.store.shards import (
     DamagedShard,
@@ -85,7 +85,7 @@ def replicates_of(jobs: Sequence[Job], points: Sequence[PlannedPoint]) -> int | 
 def settled(directory: Path, place: Place, thresholds: Thresholds) -> int | None:
     """How many replicates of a place are enough, or None while that is not known. Without a half-width, all of them.
 
-    Looks at the contiguous run of blocks from the first on: see `rnnmc.stopping`.
+    Looks at the contiguous run of blocks from the first on: see `rnnmc.statistics.stopping`.
     """
     import numpy as np
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from rnnmc.claims import verdict_text
 from rnnmc.common.errors import UsageError
-from rnnmc.oracles import passed
+from rnnmc.statistics.oracles import passed
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTORS = {
@@ -101,7 +101,7 @@ def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "lo
     """One row a point, in the order of `points`: its factors, its series and its statistics at its last
     horizon, `complete`; and half_width, the precision that decided how many replicates it has, or null.
 
-    statistics: rows of `rnnmc.statistics.point_statistics` of any number of points; points without any are
+    statistics: rows of `rnnmc.statistics.point.point_statistics` of any number of points; points without any are
     left out, and those that prove rnnmc itself. Raises UsageError for statistics of an rnnmc that still averaged over
     survivors of an overflow.
     """
@@ -283,7 +283,7 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
 
 
 def coverage_table(coverage: pl.DataFrame) -> Table:
-    """Whether the study meets the exact laws of its design points, for the terminal: `rnnmc.oracles.coverage`."""
+    """Whether the study meets the exact laws of its design points, for the terminal: `rnnmc.statistics.oracles.coverage`."""
     good = passed(coverage)
     verdict = "every exact law is met" if good else "NOT EVERY EXACT LAW IS MET: do not trust these numbers"
     table = _table(f"Self-validation: {verdict}", "held: intervals that hold the truth; range: where 95 % of such lie")

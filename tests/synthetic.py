@@ -9,10 +9,10 @@ import polars as pl
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from rnnmc.first_passage import first_passage
-from rnnmc.oracles import CHECKS, coverage
-from rnnmc.statistics import point_statistics
-from rnnmc.variance_split import variance_split
+from rnnmc.statistics.first_passage import first_passage
+from rnnmc.statistics.oracles import CHECKS, coverage
+from rnnmc.statistics.point import point_statistics
+from rnnmc.statistics.variance_split import variance_split
 
 STATUS = pl.Enum(["ok", "dead", "overflow"])
 VANISH, EXPLODE = 1e-3, 1e3
@@ -244,7 +244,7 @@ def self_validation(number: int = 120, failing: bool = False) -> dict[str, pl.Da
 
 
 def made_up(points: pl.DataFrame) -> pl.DataFrame:
-    """The summary of an observable that rnnmc does not have, as `rnnmc.summaries.Summary` would make it."""
+    """The summary of an observable that rnnmc does not have, as `rnnmc.statistics.summaries.Summary` would make it."""
     keys = points["point"].to_list()
     frames = [
         pl.DataFrame({"point": keys, "horizon": horizon, "quantity": "size"}).with_columns(

@@ -12,12 +12,12 @@ from synthetic import EXPLODE, VANISH, of_an_earlier_release, point_row, samples
 from rnnmc import figures
 from rnnmc.chart_parts import config
 from rnnmc.curves import QUESTIONS, SOURCES
-from rnnmc.oracles import coverage
 from rnnmc.rendering import rendered
 from rnnmc.report.findings import findings, verdict
-from rnnmc.statistics import point_statistics
+from rnnmc.statistics.oracles import coverage
+from rnnmc.statistics.point import point_statistics
+from rnnmc.statistics.variance_split import variance_split
 from rnnmc.tables import main_rows, passage_text, rate_deviation, study_points, theory_text
-from rnnmc.variance_split import variance_split
 
 Study = tuple[pl.DataFrame, dict[str, pl.DataFrame]]
 

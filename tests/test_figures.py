@@ -18,7 +18,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.curves import QUESTIONS
 from rnnmc.rendering import rendered
 from rnnmc.report.findings import findings
-from rnnmc.statistics import point_statistics
+from rnnmc.statistics.point import point_statistics
 from rnnmc.tables import (
     horizon_table,
     log_norm_text,

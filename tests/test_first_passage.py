@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 from synthetic import EXPLODE, VANISH, log_spaced, samples_of, walks
 
-from rnnmc.first_passage import first_passage
-from rnnmc.resampling import share_intervals, shares
-from rnnmc.statistics import PERCENTS, first_excursions, point_statistics
+from rnnmc.statistics.first_passage import first_passage
+from rnnmc.statistics.point import PERCENTS, first_excursions, point_statistics
+from rnnmc.statistics.resampling import share_intervals, shares
 
 HORIZONS = log_spaced(1000)
 EVENTS = ("vanish", "explode")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from rnnmc.intervals import binomial_interval, effective_interval
+from rnnmc.statistics.intervals import binomial_interval, effective_interval
 
 KINDS = ("wilson", "jeffreys", "clopper-pearson", "confidence-sequence")
 

@@ -13,8 +13,8 @@ from scipy import stats
 from studies import ROOT
 from synthetic import samples_of
 
-from rnnmc.intervals import KINDS
-from rnnmc.oracles import (
+from rnnmc.statistics.intervals import KINDS
+from rnnmc.statistics.oracles import (
     ALL,
     CHECKS,
     COVERAGE,
@@ -85,7 +85,7 @@ def test_hits_are_binomial_with_the_expected_coverage(true_cells):
 @pytest.mark.parametrize("interval", KINDS)
 @pytest.mark.parametrize(("total", "truth"), [(3000, 1e-3), (400, 0.03), (400, 0.7), (9, 0.5)])
 def test_the_expected_coverage_is_the_share_of_simulated_intervals_that_hold(interval, total, truth):
-    from rnnmc.intervals import binomial_interval
+    from rnnmc.statistics.intervals import binomial_interval
 
     count = np.random.default_rng(1).binomial(total, truth, 20000)
     low, high = binomial_interval(count, total, 0.95, interval)

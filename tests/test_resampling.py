@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import linalg, stats
 from synthetic import VANISH, log_spaced, walks
 
-from rnnmc.intervals import binomial_interval, effective_interval
-from rnnmc.resampling import (
+from rnnmc.statistics.intervals import binomial_interval, effective_interval
+from rnnmc.statistics.resampling import (
     DRAWS,
     SEED,
     effective_number,

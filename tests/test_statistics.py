@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import EXPLODE, VANISH, log_spaced, samples_of, walks
 
-from rnnmc.resampling import share_bands, share_intervals, shares
-from rnnmc.statistics import BANDED, EVENTS, MODES, PERCENTS, joined, point_statistics, rectangle
+from rnnmc.statistics.point import BANDED, EVENTS, MODES, PERCENTS, joined, point_statistics, rectangle
+from rnnmc.statistics.resampling import share_bands, share_intervals, shares
 
 HORIZONS = [1, 3, 10, 30, 100, 1000]
 INF = math.inf

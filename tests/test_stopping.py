@@ -12,9 +12,9 @@ from studies import command, snakemake, study_of, write
 import rnnmc
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
-from rnnmc.intervals import binomial_interval
 from rnnmc.measuring import measure_until
-from rnnmc.stopping import counts_of, half_widths, replicates_enough
+from rnnmc.statistics.intervals import binomial_interval
+from rnnmc.statistics.stopping import counts_of, half_widths, replicates_enough
 from rnnmc.store.places import Place, manifest_path, places
 from rnnmc.study.study import Thresholds
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from synthetic import samples_of
 
-from rnnmc.variance_split import RESAMPLES, SEED, SOURCES, variance_split
+from rnnmc.statistics.variance_split import RESAMPLES, SEED, SOURCES, variance_split
 
 FALSE_ALARM = 1e-6
 INF = math.inf

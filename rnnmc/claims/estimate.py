@@ -12,7 +12,7 @@ from typing import Protocol
 
 from scipy.special import ndtri
 
-from rnnmc.intervals import binomial_interval
+from rnnmc.statistics.intervals import binomial_interval
 
 Interval = tuple[float, float]
 

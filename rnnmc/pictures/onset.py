@@ -6,8 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.analyses.onset import situation
 from rnnmc.chart_parts import inline, series_scale, title, tooltip
+from rnnmc.statistics.analyses.onset import situation
 
 
 class OnsetPicture:

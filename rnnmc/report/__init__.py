@@ -14,7 +14,6 @@ import vl_convert
 from altair.typing import ChartType
 
 from rnnmc import figures, verdict_charts
-from rnnmc.analyses import analyses
 from rnnmc.chart_parts import VL_VERSION, config
 from rnnmc.claims import WRONG
 from rnnmc.common.files import write_whole
@@ -23,6 +22,7 @@ from rnnmc.pictures import picture_of
 from rnnmc.rendering import rendered
 from rnnmc.report import page_tables
 from rnnmc.report.findings import findings, of_claims, verdict
+from rnnmc.statistics.analyses import analyses
 from rnnmc.tables import ROUNDING, interval_names, main_rows, study_points
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")

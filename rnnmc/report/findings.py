@@ -7,7 +7,7 @@ import polars as pl
 
 from rnnmc.claims import FAILS, HOLDS, ONLY_WHEN, UNDECIDED
 from rnnmc.common.words import listed
-from rnnmc.oracles import ALL, passed
+from rnnmc.statistics.oracles import ALL, passed
 from rnnmc.tables import event_text, horizon_text, nats_text, probability_text, rate_deviation
 
 NEAR = 3  # standard errors within which a growth rate agrees with a law
@@ -58,7 +58,7 @@ class Verdict(NamedTuple):
 
 
 def verdict(coverage: pl.DataFrame) -> Verdict:
-    """What rows of `rnnmc.oracles.coverage` come to."""
+    """What rows of `rnnmc.statistics.oracles.coverage` come to."""
     every = coverage.row(by_predicate=pl.col("law") == ALL, named=True)
     if passed(coverage):
         certain = f"; of {every['certain']:,} that leave nothing to chance all are right" if every["certain"] else ""

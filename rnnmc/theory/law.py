@@ -75,7 +75,7 @@ class Prediction:
     ) -> float | None:
         """Probability of the event at (not by) this horizon; None unless the law of this measure is known.
 
-        As in `rnnmc.statistics`: vanished is l_T < log(vanish), the dead included; exploded l_T > log(explode).
+        As in `rnnmc.statistics.point`: vanished is l_T < log(vanish), the dead included; exploded l_T > log(explode).
         """
         law = self.log_norm.get(measure)
         if law is None:

@@ -13,10 +13,10 @@ from charts import data_of
 from scipy.stats import binom
 from synthetic import EXPLODE, VANISH, log_spaced, point_row, samples_of, walks
 
-from rnnmc.analyses import analysed, analyses
-from rnnmc.analyses.finite_width import line
 from rnnmc.pictures import lifetime, phase
-from rnnmc.statistics import point_statistics
+from rnnmc.statistics.analyses import analysed, analyses
+from rnnmc.statistics.analyses.finite_width import line
+from rnnmc.statistics.point import point_statistics
 
 HORIZONS = [10, 100]
 

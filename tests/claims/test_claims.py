@@ -14,7 +14,7 @@ from synthetic import EXPLODE, VANISH, point_row, samples_of
 from rnnmc import claims
 from rnnmc.claims import FAILS, HOLDS, UNDECIDED, decide, verdict_text, verdicts
 from rnnmc.claims.estimate import Gap, Mean, Share, Size, Spread
-from rnnmc.statistics import point_statistics
+from rnnmc.statistics.point import point_statistics
 
 HORIZONS = [1, 10, 100, 1000]
 

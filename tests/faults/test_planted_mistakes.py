@@ -20,7 +20,7 @@ from rnnmc.engine import block
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.choice import plain_kernel
 from rnnmc.numerics.layout import Layout, Rows
-from rnnmc.oracles import FALSE_ALARM, checks, coverage, passed
+from rnnmc.statistics.oracles import FALSE_ALARM, checks, coverage, passed
 from rnnmc.study.oracle_points import STANDARD
 from rnnmc.study.study import DesignPoint
 

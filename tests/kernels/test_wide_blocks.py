@@ -9,7 +9,7 @@ import pytest
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import ERRORS, partition, run_block
 from rnnmc.engine.choice import CONDITIONAL_BYTES, seen_bytes
-from rnnmc.statistics import point_statistics
+from rnnmc.statistics.point import point_statistics
 from rnnmc.study.study import DesignPoint
 
 GAUSSIAN = {"recurrent": {"gaussian": 1.5}, "input": {"gaussian": 1.0}}

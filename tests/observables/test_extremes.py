@@ -10,9 +10,9 @@ from scipy.stats import binomtest
 from rnnmc.engine import block
 from rnnmc.engine.block import observe_block
 from rnnmc.observables import extremes
+from rnnmc.statistics.summaries.extremes import ROUNDING, SUMMARY
+from rnnmc.statistics.summaries.summary import Settings
 from rnnmc.study.study import DesignPoint
-from rnnmc.summaries.extremes import ROUNDING, SUMMARY
-from rnnmc.summaries.summary import Settings
 
 HORIZONS = (1, 3, 10, 40)
 SATURATED = {"recurrent": {"gaussian": 30.0}, "bias": {"gaussian": 3.0}}

@@ -17,9 +17,9 @@ from rnnmc.engine.block import observe_block, partition, run_block
 from rnnmc.engine.draws import stream
 from rnnmc.observables import gradient
 from rnnmc.observables.gradient import LONGEST, LOSSES
+from rnnmc.statistics.summaries.gradient import SHARE, SUMMARY
+from rnnmc.statistics.summaries.summary import Settings
 from rnnmc.study.study import DesignPoint
-from rnnmc.summaries.gradient import SHARE, SUMMARY
-from rnnmc.summaries.summary import Settings
 
 TILE = 16  # replicates that run together, in place of the thousands of a narrow cell
 HORIZONS = (1, 2, 5, 9)

@@ -15,12 +15,12 @@ from rnnmc.observables.passage import NEVER, Passage
 from rnnmc.pictures import picture_of
 from rnnmc.pictures.passage import _corners
 from rnnmc.rendering import rendered
-from rnnmc.statistics import point_statistics
+from rnnmc.statistics.point import point_statistics
+from rnnmc.statistics.summaries import summary_of as summary_named
+from rnnmc.statistics.summaries.passage import SUMMARY
+from rnnmc.statistics.summaries.summary import Settings
 from rnnmc.store.places import describe_points
 from rnnmc.study.study import DesignPoint
-from rnnmc.summaries import summary_of as summary_named
-from rnnmc.summaries.passage import SUMMARY
-from rnnmc.summaries.summary import Settings
 
 LADDERS = {"vanish": [0.9, 0.5, 0.1, 1e-3, 1e-6], "explode": [1.1, 2.0, 10.0, 1e3, 1e6]}
 NEAR_STABLE = {"recurrent": {"gaussian": 0.577}, "bias": {"forget": {"constant": 3.0}}}

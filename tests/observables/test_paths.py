@@ -18,8 +18,8 @@ from rnnmc.observables.paths import BLOCKS, C_PATH, H_ONLY, JOINT, MAIN_TERM, Pa
 from rnnmc.pictures import picture_of
 from rnnmc.pictures.paths import MISTAKE
 from rnnmc.rendering import rendered
+from rnnmc.statistics.summaries import Settings, summary_of
 from rnnmc.study.study import DesignPoint
-from rnnmc.summaries import Settings, summary_of
 
 TWO_PARTS = ["lstm", "gru_output_gated"]
 ONE_PART = ["gru", "gru_tied", "gru_reset_after", "minimal_rnn", "min_gru"]

@@ -16,9 +16,9 @@ from rnnmc.engine.draws import stream
 from rnnmc.observables import spectrum
 from rnnmc.pictures.spectrum import PICTURE
 from rnnmc.rendering import rendered
+from rnnmc.statistics.summaries import Settings
+from rnnmc.statistics.summaries.spectrum import SUMMARY, derived
 from rnnmc.study.study import DesignPoint
-from rnnmc.summaries import Settings
-from rnnmc.summaries.spectrum import SUMMARY, derived
 from rnnmc.theory.exact.linear_untied import exponents as newman
 from rnnmc.theory.large_width import tanh_field
 from rnnmc.theory.spectrum import Spectrum

@@ -16,10 +16,10 @@ from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import observe_block, run_block
+from rnnmc.statistics.summaries.summary import moments, quantiles
 from rnnmc.store.places import Place
 from rnnmc.store.shards import DamagedShard, shard_path
 from rnnmc.study.study import DesignPoint
-from rnnmc.summaries.summary import moments, quantiles
 
 KEYS = ["point", "block", "replicate", "horizon"]
 

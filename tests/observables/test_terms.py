@@ -12,9 +12,9 @@ from rnnmc.engine.block import observe_block, run_block
 from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, terms_of
 from rnnmc.pictures import picture_of
 from rnnmc.rendering import rendered
+from rnnmc.statistics.summaries import Settings, summary_of
+from rnnmc.statistics.summaries.terms import quantile
 from rnnmc.study.study import DesignPoint
-from rnnmc.summaries import Settings, summary_of
-from rnnmc.summaries.terms import quantile
 
 EDGES = np.concatenate([[-np.inf], np.linspace(LOWEST, HIGHEST, BINS - 1), [np.inf]])
 BUSY = {"recurrent": {"gaussian": 2}, "input": {"gaussian": 1}, "bias": {"gaussian": 0.5}}

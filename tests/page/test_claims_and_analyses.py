@@ -10,7 +10,7 @@ from studies import sample_here, study_of
 
 from rnnmc import pipeline
 from rnnmc.aggregation import aggregate
-from rnnmc.analyses import analyses
+from rnnmc.statistics.analyses import analyses
 from rnnmc.study.study import Thresholds
 
 GAUSSIAN = {"recurrent": {"gaussian": [0.5, 2, 4]}, "input": {"gaussian": [0.1, 0.5, 2]}}

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import ndtr
 from synthetic import samples_of, walks
 
-from rnnmc.statistics import point_statistics
+from rnnmc.statistics.point import point_statistics
 from rnnmc.study.study import DesignPoint, Thresholds
 from rnnmc.theory import predictions
 from rnnmc.theory.beside import COLUMNS, beside

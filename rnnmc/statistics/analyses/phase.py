@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from rnnmc.analyses.analysis import Analysis, groups, last_rows
+from rnnmc.statistics.analyses.analysis import Analysis, groups, last_rows
 
 FEWEST = 3  # gains, and fields, that make a map
 NUMBERS = ("growth_rate", "growth_rate_error", "p_vanish_at", "p_stable_at", "p_explode_at")

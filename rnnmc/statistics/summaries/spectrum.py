@@ -8,7 +8,15 @@ import numpy as np
 import polars as pl
 from scipy.interpolate import CubicSpline
 
-from rnnmc.summaries.summary import Floats, Settings, Summary, moments, quantiles, rectangle, rows_a_replicate
+from rnnmc.statistics.summaries.summary import (
+    Floats,
+    Settings,
+    Summary,
+    moments,
+    quantiles,
+    rectangle,
+    rows_a_replicate,
+)
 from rnnmc.theory import predictions
 
 if TYPE_CHECKING:

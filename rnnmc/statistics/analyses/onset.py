@@ -9,7 +9,7 @@ import polars as pl
 from scipy.interpolate import BarycentricInterpolator
 from scipy.optimize import root_scalar
 
-from rnnmc.analyses.analysis import MIDDLE, Analysis, groups, last_rows
+from rnnmc.statistics.analyses.analysis import MIDDLE, Analysis, groups, last_rows
 
 SCHEMA = {
     "point": pl.String,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from rnnmc.summaries.summary import Summary, probability, rectangle, rows_a_replicate
+from rnnmc.statistics.summaries.summary import Summary, probability, rectangle, rows_a_replicate
 
 ROUNDING = 1e-4  # lifts a GRU's state above 1, where all its gates are saturated: by 2e-6 in float32, measured
 

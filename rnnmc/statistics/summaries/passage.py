@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rnnmc.observables.passage import BELOW
-from rnnmc.summaries.summary import Summary, probability, quantiles, rectangle, rows_a_replicate
+from rnnmc.statistics.summaries.summary import Summary, probability, quantiles, rectangle, rows_a_replicate
 
 
 class PassageSummary(Summary):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
 
-from rnnmc.intervals import effective_interval
+from rnnmc.statistics.intervals import effective_interval
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

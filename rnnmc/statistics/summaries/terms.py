@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from rnnmc.observables.terms import AT_ONE, BOTTOM, MAIN, PER_NAT
-from rnnmc.resampling import sums_by_draw
-from rnnmc.summaries.summary import PERCENTS, Floats, Summary, rows_a_replicate
+from rnnmc.statistics.resampling import sums_by_draw
+from rnnmc.statistics.summaries.summary import PERCENTS, Floats, Summary, rows_a_replicate
 
 QUANTILES = {f"q{percent:02d}": percent for percent in PERCENTS}
 

@@ -6,8 +6,8 @@ import math
 
 import polars as pl
 
-from rnnmc.analyses.analysis import Analysis, spectral_rows
-from rnnmc.intervals import binomial_interval
+from rnnmc.statistics.analyses.analysis import Analysis, spectral_rows
+from rnnmc.statistics.intervals import binomial_interval
 
 FEWEST = 20  # replicates that are still stable a decade before
 RISK = 0.05

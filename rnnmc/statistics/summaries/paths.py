@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from rnnmc.statistics import growth_rate
-from rnnmc.summaries.summary import Floats, Settings, Summary, probability, rectangle, rows_a_replicate
+from rnnmc.statistics.point import growth_rate
+from rnnmc.statistics.summaries.summary import Floats, Settings, Summary, probability, rectangle, rows_a_replicate
 
 
 class PathsSummary(Summary):
@@ -18,7 +18,7 @@ class PathsSummary(Summary):
         """One row for each (measure, horizon, path).
 
         The columns of `Summary.summarise`, `quantity` being called `measure`; then growth_rate and growth_rate_error,
-        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.growth_rate`); less_joint and
+        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.point.growth_rate`); less_joint and
         less_joint_error, the same for the path less the joint chain of the same replicate; and for the events
         vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
         `p_<event>`, `p_<event>_low` and `p_<event>_high`. From the first horizon on at which the log-norm of a path is

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from rnnmc.analyses.analysis import Analysis, spectral_rows
-from rnnmc.first_passage import first_reached
+from rnnmc.statistics.analyses.analysis import Analysis, spectral_rows
+from rnnmc.statistics.first_passage import first_reached
 
 PERCENTS = (50, 99)
 
@@ -18,7 +18,7 @@ class Lifetime(Analysis):
     source = "physics.md section 3.6"
 
     def table(self, points, statistics):
-        """One row a (point, percent): the columns of `rnnmc.first_passage` for the event "left", and vanished.
+        """One row a (point, percent): the columns of `rnnmc.statistics.first_passage` for the event "left", and vanished.
 
         vanished: of those that have left by the last horizon the share whose norm has vanished first.
         """

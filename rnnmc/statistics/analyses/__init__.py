@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 
-from rnnmc.analyses.analysis import Analysis
 from rnnmc.common.registry import offered
+from rnnmc.statistics.analyses.analysis import Analysis
 
 
 def analyses() -> dict[str, Analysis]:
     """name -> analysis."""
-    return offered("rnnmc.analyses", "ANALYSIS")
+    return offered("rnnmc.statistics.analyses", "ANALYSIS")
 
 
 def analysed(points: pl.DataFrame, statistics: pl.DataFrame) -> dict[str, pl.DataFrame]:

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rnnmc.intervals import binomial_interval
-from rnnmc.resampling import share_bands, share_intervals, shares, sums_by_draw
+from rnnmc.statistics.intervals import binomial_interval
+from rnnmc.statistics.resampling import share_bands, share_intervals, shares, sums_by_draw
 
 MEASURES = ("log_spectral", "log_rms")
 EVENTS = ("vanish", "stable", "explode", "dead", "overflow")

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import chi2
 
-from rnnmc.analyses.analysis import Analysis, groups, last_rows
+from rnnmc.statistics.analyses.analysis import Analysis, groups, last_rows
 
 FEWEST = 3  # widths that a line must rest on
 GOOD = 0.01  # p-value above which a line is taken to fit

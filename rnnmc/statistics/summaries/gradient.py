@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from rnnmc.observables.gradient import Gradient
-from rnnmc.summaries.summary import Summary, probability, rectangle, rows_a_replicate
+from rnnmc.statistics.summaries.summary import Summary, probability, rectangle, rows_a_replicate
 
 SHARE = "share_further"
 

@@ -6,13 +6,13 @@ import polars as pl
 
 from rnnmc.common.registry import offered
 from rnnmc.observables.observable import Observable
+from rnnmc.statistics.summaries.summary import Settings, Summary
 from rnnmc.study.study import DesignPoint
-from rnnmc.summaries.summary import Settings, Summary
 
 
 def summary_of(observable: str) -> Summary:
     """The summary of the observable of this name: its own, or the usual one."""
-    return offered("rnnmc.summaries", "SUMMARY").get(observable) or Summary()
+    return offered("rnnmc.statistics.summaries", "SUMMARY").get(observable) or Summary()
 
 
 def summed_up(

@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rnnmc.observables.observable import Observable
-from rnnmc.resampling import share_intervals, shares, sums_by_draw
-from rnnmc.statistics import PERCENTS
+from rnnmc.statistics.point import PERCENTS
+from rnnmc.statistics.resampling import share_intervals, shares, sums_by_draw
 from rnnmc.study.study import DesignPoint
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnmc.intervals import binomial_interval
+from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.study.study import Thresholds
 
 INTERVAL = "confidence-sequence"  # the kind that holds for a number of replicates chosen by looking

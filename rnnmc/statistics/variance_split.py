@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rnnmc.intervals import binomial_interval
-from rnnmc.statistics import MEASURES, rectangle
+from rnnmc.statistics.intervals import binomial_interval
+from rnnmc.statistics.point import MEASURES, rectangle
 
 SOURCES = ("weights", "drive", "state")
 COLUMNS = ("component", "share", "share_low", "share_high")
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 def variance_split(samples: pl.DataFrame, drives: int, states: int, level: float = 0.95) -> pl.DataFrame:
     """Shares of weights, drive and initial state in the variance of the log-norm, one row a (horizon, measure, source).
 
-    samples: of one design point, as of `rnnmc.statistics.point_statistics`. drives: drives of each weight draw; states:
+    samples: of one design point, as of `rnnmc.statistics.point.point_statistics`. drives: drives of each weight draw; states:
     replicates of each drive. A weight draw that is cut off at the end is left out.
 
     Columns: point, horizon (steps), measure, source; component (nats^2), unbiased and so negative at times where the

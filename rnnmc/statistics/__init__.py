@@ -1,0 +1,1 @@
+"""Samples become counts, probabilities with intervals, quantiles, growth rates and what follows from them."""
