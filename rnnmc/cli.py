@@ -124,10 +124,10 @@ def _measure(
     from rnnmc.engine.block import SAMPLES
     from rnnmc.measuring import known_within, measure_observed, measure_until
     from rnnmc.progress import progress
+    from rnnmc.report.tables import frame_table, horizon_table
     from rnnmc.statistics.point import point_statistics
     from rnnmc.statistics.stopping import INTERVAL
     from rnnmc.statistics.summaries import Settings, summed_up
-    from rnnmc.tables import frame_table, horizon_table
     from rnnmc.theory.beside import beside
 
     interval = "wilson" if half_width is None else INTERVAL
@@ -299,7 +299,7 @@ def show(directory: Folder) -> None:
     """Print the main table and where the page is: the last words of a run."""
     import polars as pl
 
-    from rnnmc.tables import coverage_table, main_table, study_points, verdicts_table
+    from rnnmc.report.tables import coverage_table, main_table, study_points, verdicts_table
 
     points = study_points(pl.read_parquet(directory / "points.parquet"))
     _print(main_table(pl.read_parquet(directory / "statistics.parquet"), points))

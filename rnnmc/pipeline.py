@@ -174,7 +174,7 @@ def report(directory: Path) -> Path:
     """Write figures and page from the statistics that are there. Raises RunError where there are none."""
     import polars as pl
 
-    from rnnmc.report import write_report
+    from rnnmc.report.page import write_report
 
     said = study_said(directory)
     try:

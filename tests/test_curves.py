@@ -9,15 +9,15 @@ import synthetic
 from charts import data_of
 from synthetic import EXPLODE, VANISH, of_an_earlier_release, point_row, samples_of, self_validation, walks
 
-from rnnmc import figures
-from rnnmc.chart_parts import config
-from rnnmc.curves import QUESTIONS, SOURCES
-from rnnmc.rendering import rendered
+from rnnmc.report.charts import overview as figures
+from rnnmc.report.charts.curves import QUESTIONS, SOURCES
+from rnnmc.report.charts.parts import config
 from rnnmc.report.findings import findings, verdict
+from rnnmc.report.rendering import rendered
+from rnnmc.report.tables import main_rows, passage_text, rate_deviation, study_points, theory_text
 from rnnmc.statistics.oracles import coverage
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.variance_split import variance_split
-from rnnmc.tables import main_rows, passage_text, rate_deviation, study_points, theory_text
 
 Study = tuple[pl.DataFrame, dict[str, pl.DataFrame]]
 

@@ -13,13 +13,12 @@ from charts import data_of
 from rich.console import Console
 from synthetic import EXPLODE, VANISH, point_row, samples_of, walks
 
-from rnnmc import figures
 from rnnmc.common.errors import UsageError
-from rnnmc.curves import QUESTIONS
-from rnnmc.rendering import rendered
+from rnnmc.report.charts import overview as figures
+from rnnmc.report.charts.curves import QUESTIONS
 from rnnmc.report.findings import findings
-from rnnmc.statistics.point import point_statistics
-from rnnmc.tables import (
+from rnnmc.report.rendering import rendered
+from rnnmc.report.tables import (
     horizon_table,
     log_norm_text,
     main_rows,
@@ -30,6 +29,7 @@ from rnnmc.tables import (
     study_points,
     with_series,
 )
+from rnnmc.statistics.point import point_statistics
 
 INF = float("inf")
 

@@ -7,8 +7,8 @@ import altair as alt
 import polars as pl
 import pytest
 
-from rnnmc import rendering
-from rnnmc.rendering import rendered
+from rnnmc.report import rendering
+from rnnmc.report.rendering import rendered
 
 
 def charts(number: int) -> dict[str, alt.Chart]:
@@ -27,7 +27,7 @@ def test_every_chart_becomes_an_svg_and_a_png_in_its_order():
 def test_a_script_that_does_not_guard_its_main_part_can_draw(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "import altair as alt\nfrom rnnmc.rendering import rendered\n"
+        "import altair as alt\nfrom rnnmc.report.rendering import rendered\n"
         "chart = alt.Chart(alt.InlineData(values=[{'x': 1}])).mark_point().encode(x='x:Q')\n"
         "print(len(rendered({'one': chart, 'two': chart})))\n"
     )

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from rnnmc.chart_parts import OUTCOMES
 from rnnmc.claims import FACTORS, FAILS, HOLDS, UNDECIDED, verdict_text
-from rnnmc.tables import (
+from rnnmc.report.charts.parts import OUTCOMES
+from rnnmc.report.tables import (
     event_text,
     log_norm_text,
     number_text,
@@ -43,7 +43,7 @@ class PageTable(NamedTuple):
 
 
 def main_table(rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
-    """One line a design point at its last horizon; rows: `rnnmc.tables.main_rows`."""
+    """One line a design point at its last horizon; rows: `rnnmc.report.tables.main_rows`."""
     rare = rare_events(rows)
     ends = ["horizon"] if rows["horizon"].n_unique() > 1 else []  # a common one stands above all figures
     theory = rows["theory_growth_rate"].is_not_null().any()

@@ -13,7 +13,7 @@ from charts import data_of
 from scipy.stats import binom
 from synthetic import EXPLODE, VANISH, log_spaced, point_row, samples_of, walks
 
-from rnnmc.pictures import lifetime, phase
+from rnnmc.report.pictures import lifetime, phase
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.analyses.finite_width import line
 from rnnmc.statistics.point import point_statistics

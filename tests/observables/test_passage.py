@@ -12,9 +12,9 @@ from rnnmc.engine import block
 from rnnmc.engine.block import observe_block, partition
 from rnnmc.observables import passage
 from rnnmc.observables.passage import NEVER, Passage
-from rnnmc.pictures import picture_of
-from rnnmc.pictures.passage import _corners
-from rnnmc.rendering import rendered
+from rnnmc.report.pictures import picture_of
+from rnnmc.report.pictures.passage import _corners
+from rnnmc.report.rendering import rendered
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.summaries import summary_of as summary_named
 from rnnmc.statistics.summaries.passage import SUMMARY

@@ -15,9 +15,9 @@ from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import observe_block, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.observables.paths import BLOCKS, C_PATH, H_ONLY, JOINT, MAIN_TERM, Paths, paths_of
-from rnnmc.pictures import picture_of
-from rnnmc.pictures.paths import MISTAKE
-from rnnmc.rendering import rendered
+from rnnmc.report.pictures import picture_of
+from rnnmc.report.pictures.paths import MISTAKE
+from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings, summary_of
 from rnnmc.study.study import DesignPoint
 

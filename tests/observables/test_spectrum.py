@@ -14,8 +14,8 @@ from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import observe_block, run_block
 from rnnmc.engine.draws import stream
 from rnnmc.observables import spectrum
-from rnnmc.pictures.spectrum import PICTURE
-from rnnmc.rendering import rendered
+from rnnmc.report.pictures.spectrum import PICTURE
+from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings
 from rnnmc.statistics.summaries.spectrum import SUMMARY, derived
 from rnnmc.study.study import DesignPoint

@@ -10,8 +10,8 @@ from scipy.stats import chi2, chisquare
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import observe_block, run_block
 from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, terms_of
-from rnnmc.pictures import picture_of
-from rnnmc.rendering import rendered
+from rnnmc.report.pictures import picture_of
+from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings, summary_of
 from rnnmc.statistics.summaries.terms import quantile
 from rnnmc.study.study import DesignPoint

@@ -11,9 +11,9 @@ import synthetic
 from pages import browse, entries, needs_browser, search
 
 from rnnmc.common.errors import RunError
-from rnnmc.report import write_report
+from rnnmc.report.page import write_report
+from rnnmc.report.tables import study_points
 from rnnmc.statistics.point import point_statistics
-from rnnmc.tables import study_points
 
 CHARTS = 1 + 2 * 7 + 1 + 1 + 2  # overview, two a cell, variance of the nested one, growth rate, self-validation
 

@@ -6,8 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import OUTCOMES, ROW_WIDTH, inline, title, tooltip
 from rnnmc.claims import FACTORS, FAILS, HOLDS, UNDECIDED
+from rnnmc.report.charts.parts import OUTCOMES, ROW_WIDTH, inline, title, tooltip
 
 COLOURS = {HOLDS: "#159A78", FAILS: OUTCOMES["explode"], UNDECIDED: OUTCOMES["stable"]}
 

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import (
+from rnnmc.report.charts.parts import (
     band,
     colour,
     dots,
@@ -20,7 +20,7 @@ from rnnmc.chart_parts import (
     unless_other_picked,
     widths,
 )
-from rnnmc.tables import with_series
+from rnnmc.report.tables import with_series
 
 
 class ExtremesPicture:

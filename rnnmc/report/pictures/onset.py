@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
 from rnnmc.statistics.analyses.onset import situation
 
 

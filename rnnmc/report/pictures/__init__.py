@@ -22,4 +22,4 @@ class Picture(Protocol):
 
 def picture_of(observable: str) -> Picture | None:
     """The picture of the observable of this name, if it has one."""
-    return offered("rnnmc.pictures", "PICTURE").get(observable)
+    return offered("rnnmc.report.pictures", "PICTURE").get(observable)

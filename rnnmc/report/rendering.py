@@ -30,7 +30,7 @@ def rendered(figures: Mapping[str, ChartType]) -> dict[str, bytes]:
 
     The SVG come one after the other, for the ids in them count on, and the PNG beside them.
     """
-    from rnnmc.chart_parts import INK, VL_VERSION, config  # not in helpers, which are to start quickly
+    from rnnmc.report.charts.parts import INK, VL_VERSION, config  # not in helpers, which are to start quickly
 
     files: dict[str, bytes | Future[bytes]] = {}
     with _helpers(min(len(os.sched_getaffinity(0)), len(figures))) as pictures:
@@ -70,7 +70,7 @@ class _Pictures:
 
 @contextmanager
 def _helpers(number: int) -> Iterator[_Pictures]:
-    command = [sys.executable, "-c", "from rnnmc.rendering import help_out; help_out()"]
+    command = [sys.executable, "-c", "from rnnmc.report.rendering import help_out; help_out()"]
     pipe = subprocess.PIPE
     with ExitStack() as stack:
         every = [

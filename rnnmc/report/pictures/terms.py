@@ -6,9 +6,9 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import SERIES, tooltip
 from rnnmc.observables.terms import MAIN
-from rnnmc.pictures.paths import by_cell, in_panels
+from rnnmc.report.charts.parts import SERIES, tooltip
+from rnnmc.report.pictures.paths import by_cell, in_panels
 
 QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 SMALLEST, LARGEST = 1e-4, 100.0  # ratios shown; what lies beyond sits at the edge

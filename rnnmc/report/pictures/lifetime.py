@@ -6,8 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import OUTCOMES, inline, title, tooltip
-from rnnmc.tables import with_series
+from rnnmc.report.charts.parts import OUTCOMES, inline, title, tooltip
+from rnnmc.report.tables import with_series
 
 
 class LifetimePicture:

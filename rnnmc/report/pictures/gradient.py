@@ -6,8 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import ROW_WIDTH, SERIES, inline, title, tooltip
-from rnnmc.tables import with_series
+from rnnmc.report.charts.parts import ROW_WIDTH, SERIES, inline, title, tooltip
+from rnnmc.report.tables import with_series
 
 COLUMNS = 3
 FLOOR = 1e-6  # of a share that is shown

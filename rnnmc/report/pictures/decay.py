@@ -6,9 +6,9 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import inline, series_scale, title, tooltip
-from rnnmc.pictures.paths import MOST_PANELS
-from rnnmc.tables import with_series
+from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
+from rnnmc.report.pictures.paths import MOST_PANELS
+from rnnmc.report.tables import with_series
 
 STEEPEST = 3.0  # exponents beyond are drawn at the edge
 

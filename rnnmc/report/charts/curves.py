@@ -1,6 +1,6 @@
 """Figures of what happens along the horizon, one cell each: probabilities, the norm, and where its spread comes from.
 
-Theory is ink, dashed and thin, and lies on what was measured; see `rnnmc.chart_parts.config`.
+Theory is ink, dashed and thin, and lies on what was measured; see `rnnmc.report.charts.parts.config`.
 """
 
 import math
@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import (
+from rnnmc.report.charts.parts import (
     ROW_WIDTH,
     band,
     colour,

@@ -6,9 +6,9 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import ROW_WIDTH, SERIES, dots, horizon_axis, inline, title, tooltip
 from rnnmc.observables.paths import C_PATH, H_ONLY, JOINT, MAIN_TERM
-from rnnmc.tables import with_series
+from rnnmc.report.charts.parts import ROW_WIDTH, SERIES, dots, horizon_axis, inline, title, tooltip
+from rnnmc.report.tables import with_series
 
 MISTAKE = "h-block alone (published mistake)"
 NAMES = {JOINT: "joint chain", C_PATH: "c-path (the article's)", MAIN_TERM: "main terms alone", H_ONLY: MISTAKE}

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.chart_parts import OUTCOMES, ROW_WIDTH, inline, title, tooltip
+from rnnmc.report.charts.parts import OUTCOMES, ROW_WIDTH, inline, title, tooltip
 
 MAPS = {"growth_rate": "growth rate", "p_vanish_at": "P(vanish)", "p_explode_at": "P(explode)"}
 LARGEST = 0.5  # nats a step at which the colour is full

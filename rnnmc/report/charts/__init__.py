@@ -1,0 +1,1 @@
+"""Charts of the statistics that every study has."""

@@ -1,0 +1,268 @@
+"""The report of a study: one page that needs nothing but itself, and the figures beside it as SVG and PNG."""
+
+import importlib.metadata
+import json
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import polars as pl
+import vl_convert
+from altair.typing import ChartType
+
+from rnnmc.claims import WRONG
+from rnnmc.common.files import write_whole
+from rnnmc.observables import observables
+from rnnmc.report import page_tables
+from rnnmc.report.charts import claims as verdict_charts
+from rnnmc.report.charts import overview as figures
+from rnnmc.report.charts.parts import VL_VERSION, config
+from rnnmc.report.findings import findings, of_claims, verdict
+from rnnmc.report.pictures import picture_of
+from rnnmc.report.rendering import rendered
+from rnnmc.report.tables import ROUNDING, interval_names, main_rows, study_points
+from rnnmc.statistics.analyses import analyses
+
+LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
+OF_OBSERVABLE = "statistics-"  # what the name of a table starts with that sums up an observable
+UNKEYED = ("oracles", "coverage", "claims", "verdicts")  # tables that are not of one design point a row
+
+
+def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Path:
+    """Writes figures/*.svg, figures/*.png and report.html into the study's directory; returns the page's
+    path.
+
+    study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
+    `versions`, library -> version, defaults to what is installed now); points: the rows of points.parquet; tables: name
+    -> table, as `rnnmc.aggregation` writes them: "statistics" and, where they are there, first-passage, variance,
+    statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. Every file appears whole or
+    not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
+    ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
+    """
+    points = study_points(points)
+    tables = {name: table if name in UNKEYED else _of(points, table) for name, table in tables.items()}
+    rows = main_rows(tables["statistics"], points)
+    if rows.is_empty():
+        raise ValueError(f"{directory}: no statistics of any of its {points.height} points; run rnnmc statistics first")
+    drawn = figures.charts(tables["statistics"], points, tables.get("variance"))
+    summed = [name for name in sorted(tables) if name.startswith(OF_OBSERVABLE) and not tables[name].is_empty()]
+    seen = [_observed(name, tables[name], points) for name in summed]
+    followed = [_followed(name, tables[name], points) for name in analyses() if name in tables]
+    for one in (*seen, *followed):
+        drawn |= one["drawn"]
+    decided = verdict_charts.charts(tables["claims"]) if "claims" in tables else {}
+    drawn |= decided
+    checks = figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {}
+    drawn |= checks
+    pictures = rendered(drawn)
+    study = study | {"study": study.get("study", directory.name)}
+    sections = {"observables": seen, "analyses": followed, "decided": list(decided), "checks": list(checks)}
+    page = _page(study, points, tables, rows, drawn, sections)
+    folder, path = directory / "figures", directory / "report.html"
+    for name, content in pictures.items():
+        write_whole(folder / name, content)
+    write_whole(path, page.encode())
+    for old in [*folder.glob("*.svg"), *folder.glob("*.png")]:
+        if old.name not in pictures:
+            old.unlink(missing_ok=True)
+    return path
+
+
+def _of(points: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of these points."""
+    keys = points.select(pl.col("point").cast(pl.String))
+    return table.with_columns(pl.col("point").cast(pl.String)).join(keys, on="point", how="semi", maintain_order="left")
+
+
+def _observed(table_name: str, table: pl.DataFrame, points: pl.DataFrame) -> dict[str, Any]:
+    """What the page says of one observable: its figures or, where it has none, the first rows of its table."""
+    name = table_name.removeprefix(OF_OBSERVABLE)
+    kind, picture = observables().get(name), picture_of(name)
+    charts = picture.charts(table, points) if picture else {}
+    # Beside the names of other figures.
+    drawn = {key if key.startswith(name) else f"{name}-{key}": chart for key, chart in charts.items()}
+    return {
+        "name": name,
+        "formula": kind.formula if kind else "",
+        "sentence": re.split(r"(?<=\.)\s", (kind.__doc__ or "").strip())[0].replace("`", "") if kind else "",
+        "drawn": drawn,
+        "charts": list(drawn),
+        "rows": table.height,
+        "table": None if drawn else page_tables.first_rows(f"table-{name}", table, points),
+    }
+
+
+def _followed(name: str, table: pl.DataFrame, points: pl.DataFrame) -> dict[str, Any]:
+    """What the page says of one analysis: its figures, and the first rows of its table."""
+    analysis, picture = analyses()[name], picture_of(name)
+    charts = picture.charts(table, points) if picture else {}
+    shown = page_tables.first_rows(f"table-{name}", table, points)
+    return {
+        "name": name,
+        "says": analysis.says,
+        "drawn": charts,
+        "charts": list(charts),
+        "rows": table.height,
+        "table": shown,
+    }
+
+
+def _page(
+    study: dict,
+    points: pl.DataFrame,
+    tables: Mapping[str, pl.DataFrame],
+    rows: pl.DataFrame,
+    drawn: dict[str, ChartType],
+    sections: dict[str, Any],
+) -> str:
+    """The whole page as text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["typeset"] = typeset
+    specifications = {name: chart.to_dict(validate=False) for name, chart in drawn.items()}
+    titles = {name: _title(name, specification.pop("title", {})) for name, specification in specifications.items()}
+    passages, coverage = tables.get("first-passage"), tables.get("coverage")
+    checked = verdict(coverage) if coverage is not None else None
+    statistics = tables["statistics"]
+    general = findings(rows, statistics)
+    return environment.get_template("page.html.j2").render(
+        study=study["study"],
+        findings=[
+            *([of_claims(tables["verdicts"])] if "verdicts" in tables else []),
+            general[0],
+            *(sentence for name, one in analyses().items() if name in tables for sentence in one.found(tables[name])),
+            *general[1:],
+            *([checked.sentence] if checked and checked.passed else []),
+        ],
+        verdict=checked.sentence if checked else "",
+        failed=checked is not None and not checked.passed,
+        facts=_facts(study, points, statistics, rows),
+        table=page_tables.main_table(rows, points),
+        verdicts=page_tables.verdicts(tables["verdicts"]) if "verdicts" in tables else None,
+        decisions=page_tables.decisions(tables["claims"]) if "claims" in tables else None,
+        passages=None if passages is None else page_tables.first_passages(passages, rows, points),
+        coverage=None if coverage is None else page_tables.coverage(coverage),
+        cells=rows["cell"].unique(maintain_order=True).to_list(),
+        titles=titles,
+        settings=rows.row(0, named=True),
+        interval=interval_names(rows),
+        sequences=(rows["interval"] == "confidence-sequence").any(),
+        fixed=(rows["interval"] != "confidence-sequence").any(),
+        stopped=rows["half_width"].is_not_null().any(),
+        banded=rows["p_vanish_at_band_low"].is_not_null().any(),
+        shared="weight_draws" in rows.columns and (rows["weight_draws"] < rows["replicates"]).any(),
+        theory=rows["theory_growth_rate"].is_not_null().any() or rows["theory_law"].is_not_null().any(),
+        rounding=ROUNDING,
+        wrong=WRONG,
+        others=sorted(name for name in tables if name != "statistics"),
+        outcomes=figures.OUTCOMES,
+        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VL_VERSION).replace(
+            "</script", r"<\/script"
+        ),
+        specifications=_for_script(specifications),
+        # The ink is the colour of the text round about, so that a chart follows the page from light to dark
+        # and paper.
+        config=_for_script(config("currentColor", background=None)),
+        **sections,
+    )
+
+
+def _title(name: str, title: str | dict) -> dict[str, str]:
+    """A chart's title and the one or more lines below it as plain text."""
+    said = {"text": title} if isinstance(title, str) else title
+    lines = {
+        key: value if isinstance(value, str) else " ".join(value) for key, value in said.items() if key != "anchor"
+    }
+    return {"text": lines.get("text", name), "subtitle": lines.get("subtitle", "")}
+
+
+def typeset(text: str) -> str:
+    """Plain numbers with a true minus, infinity and plus-minus sign; ranges and names keep their hyphens."""
+    text = re.sub(r"\binf\b", "\u221e", text.replace(" +- ", " \u00b1 "))
+    return re.sub(r"(?<!\w)-(?=[\d\u221e])", "\u2212", text)
+
+
+def _facts(study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl.DataFrame) -> list[tuple[str, str]]:
+    """What was run, as (term, description)."""
+    first = rows.row(0, named=True)
+    horizons = sorted(set(statistics["horizon"].to_list()))
+    listed = ", ".join(f"{horizon:,}" for horizon in horizons[:40]) + (", ..." if len(horizons) > 40 else "")
+    facts = [("Study", str(study["study"]))]
+    seed = study.get("seed", points["seed"][0] if "seed" in points.columns else None)
+    if seed is not None:
+        facts.append(("Seed", str(seed)))
+    facts += [
+        (
+            "Design points",
+            f"{rows.height:,}: {', '.join(rows['cell'].unique(maintain_order=True).to_list())}",
+        ),
+        ("Widths", ", ".join(str(width) for width in sorted(set(rows["width"].to_list())))),
+        *((label, _values(points, name)) for label, name in FACTOR_FACTS.items() if name in points.columns),
+        ("Replicates", _replicates(rows)),
+        ("Horizons", f"{listed} steps"),
+        (
+            "Thresholds",
+            f"vanish below {first['threshold_vanish']:g}, explode above {first['threshold_explode']:g}",
+        ),
+        ("Intervals", f"{interval_names(rows)}, {100 * first['level']:g} %, two-sided, pointwise"),
+    ]
+    if rows.height < points.height:
+        facts.append(("Missing", f"{points.height - rows.height} design points have no statistics yet"))
+    versions = study.get("versions") or _installed()
+    return [*facts, ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
+
+
+def _replicates(rows: pl.DataFrame) -> str:
+    """How many replicates there are, and where their number was not fixed or weight draws are shared."""
+    per_point = sorted(set(rows["replicates"].to_list()))
+    many = f"{per_point[0]:,}" if len(per_point) == 1 else f"{per_point[0]:,} to {per_point[-1]:,}"
+    text = f"{rows['replicates'].sum():,} in total, {many} a design point"
+    stopped = rows["half_width"].drop_nulls()
+    if len(stopped):
+        text += f"; at {len(stopped)} as many as it took to know P(vanish) and P(explode) to +- {stopped.max():g}"
+    if "weight_draws" in rows.columns:
+        shared = rows.filter(pl.col("weight_draws") < pl.col("replicates")).height
+        text += f"; at {shared} several share a weight draw" if shared else ""
+    return text
+
+
+FACTOR_FACTS = {
+    "Initialisers": "init",
+    "Drive": "drive",
+    "Weights": "weights",
+    "Initial state": "state_std",
+    "Arithmetic": "dtype",
+    "Kernel": "kernel",
+}
+
+
+def _values(points: pl.DataFrame, name: str) -> str:
+    """All values that a factor takes, in the order of the points."""
+    values = points[name].unique(maintain_order=True).to_list()
+    if name == "state_std":
+        return "; ".join("zero" if value == 0 else f"N(0, {value:g}²)" for value in values)
+    return "; ".join(str(value) for value in values)
+
+
+def _installed() -> dict[str, str]:
+    """Versions of the libraries behind the numbers, as far as installed; nothing is imported for it."""
+    versions = {"Python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _for_script(value: object) -> str:
+    """A value as JSON for a script element: no "<" is left in it to end the element."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
