@@ -31,7 +31,7 @@ DEAD = 1e-5  # chance a step of dying
 PROCESS = """
 import json, sys, time
 from pathlib import Path
-from rnnmc.aggregation import aggregate
+from rnnmc.run.aggregate import aggregate
 from rnnmc.study.study import Thresholds
 begin = time.perf_counter()
 aggregate(Path(sys.argv[1]), Thresholds(), "wilson")

@@ -23,7 +23,7 @@ from children import told
 from sheets import Sheet, number, percent
 from timing import seconds
 
-from rnnmc.cluster import own_cpus
+from rnnmc.run.cluster import own_cpus
 
 ROOT = Path(__file__).parents[1]
 STUDIES = {False: "default", True: "smoke"}  # whether quick -> study
@@ -39,7 +39,7 @@ BLOCKS = """
 import json, sys, time
 import torch
 from rnnmc.engine.block import partition, run_block
-from rnnmc.pipeline import jobs_of
+from rnnmc.run.pipeline import jobs_of
 from rnnmc.study.study import load_study
 points, share, total = load_study(sys.argv[1]).points, float(sys.argv[2]), 0.0
 run_block(points[0].point, 0, 1)
@@ -66,7 +66,7 @@ print(json.dumps({"seconds": time.perf_counter() - begin, "kernels": len(wanted)
 """
 FORECAST = """
 import json, sys
-from rnnmc.forecast import costs
+from rnnmc.run.forecast import costs
 from rnnmc.study.study import load_study
 print(json.dumps(sum(one.seconds for one in costs(load_study(sys.argv[1]).points))))
 """

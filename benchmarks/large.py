@@ -17,9 +17,9 @@ from typing import Any
 from aggregation import made_up_study, write_samples
 from rich.console import Console
 
-from rnnmc import pipeline
 from rnnmc.engine.block import partition
-from rnnmc.planning import status_table
+from rnnmc.run import pipeline
+from rnnmc.run.planning import status_table
 from rnnmc.store.places import places, point_folder
 from rnnmc.store.shards import shard_path
 from rnnmc.study.study import Study, load_study, read_study

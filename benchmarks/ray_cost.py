@@ -20,9 +20,9 @@ from chains import design_point
 from sheets import Sheet, number, percent, with_spread
 from timing import measured, seconds
 
-from rnnmc.cluster import connected, own_cpus
 from rnnmc.engine.block import partition, run_block
-from rnnmc.fanout import Done, Job, fan_out
+from rnnmc.run.cluster import connected, own_cpus
+from rnnmc.run.fanout import Done, Job, fan_out
 
 CELL, WIDTH = "lstm", 16
 BLOCK_SECONDS = 1.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnnmc import cells
     from rnnmc.cells.cell import Cell
     from rnnmc.engine.block import run_block
-    from rnnmc.measuring import measure
+    from rnnmc.run.measure import measure
     from rnnmc.store.reading import scan
     from rnnmc.study.study import DesignPoint, Study, Thresholds, load_study
 
@@ -28,7 +28,7 @@ _PLACES = {
     "Study": "rnnmc.study.study",
     "Thresholds": "rnnmc.study.study",
     "load_study": "rnnmc.study.study",
-    "measure": "rnnmc.measuring",
+    "measure": "rnnmc.run.measure",
     "run_block": "rnnmc.engine.block",
     "scan": "rnnmc.store.reading",
 }

@@ -122,9 +122,9 @@ def _measure(
 ) -> None:  # fmt: skip
     from rnnmc.common.files import write_whole
     from rnnmc.engine.block import SAMPLES
-    from rnnmc.measuring import known_within, measure_observed, measure_until
-    from rnnmc.progress import progress
     from rnnmc.report.tables import frame_table, horizon_table
+    from rnnmc.run.measure import known_within, measure_observed, measure_until
+    from rnnmc.run.progress import progress
     from rnnmc.statistics.point import point_statistics
     from rnnmc.statistics.stopping import INTERVAL
     from rnnmc.statistics.summaries import Settings, summed_up
@@ -159,10 +159,10 @@ def run(
     study_file: StudyFile, address: Address = None, device: Device = "auto", results: Path = Path("results")
 ) -> None:
     """Run a whole study without Snakemake: the same results in the same files."""
-    from rnnmc import pipeline
-    from rnnmc.aggregation import aggregate
-    from rnnmc.cluster import connected
-    from rnnmc.progress import progress
+    from rnnmc.run import pipeline
+    from rnnmc.run.aggregate import aggregate
+    from rnnmc.run.cluster import connected
+    from rnnmc.run.progress import progress
     from rnnmc.study.study import load_study
 
     study, device = load_study(study_file), known_device(device)
@@ -192,7 +192,7 @@ def run(
 @app.command()
 def plan(study_file: StudyFile) -> None:
     """Say what a study is and what it will cost, before anything runs."""
-    from rnnmc.planning import cost_tables
+    from rnnmc.run.planning import cost_tables
     from rnnmc.study.study import load_study
 
     _print(*cost_tables(load_study(study_file)))
@@ -201,9 +201,9 @@ def plan(study_file: StudyFile) -> None:
 @app.command(hidden=True)
 def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
     """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
-    from rnnmc import pipeline
-    from rnnmc.cluster import connected
-    from rnnmc.progress import progress
+    from rnnmc.run import pipeline
+    from rnnmc.run.cluster import connected
+    from rnnmc.run.progress import progress
     from rnnmc.store.places import planned_points
     from rnnmc.study.study import Thresholds
 
@@ -224,7 +224,7 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
 @app.command()
 def status(directory: Folder) -> None:
     """Say what is done, running and missing."""
-    from rnnmc.planning import status_table
+    from rnnmc.run.planning import status_table
 
     _print(status_table(directory))
 
@@ -234,7 +234,7 @@ def verify(
     directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged and missing shards again")] = False
 ) -> None:
     """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
-    from rnnmc import pipeline
+    from rnnmc.run import pipeline
     from rnnmc.store.shards import shard_path
 
     verdict = pipeline.verify(directory)
@@ -268,8 +268,8 @@ def statistics(
     ] = None,
 ) -> None:
     """Aggregate the samples again: other thresholds, other intervals. Samples nothing."""
-    from rnnmc import pipeline
-    from rnnmc.aggregation import aggregate
+    from rnnmc.run import pipeline
+    from rnnmc.run.aggregate import aggregate
     from rnnmc.statistics.intervals import KINDS
     from rnnmc.study.study import Thresholds
 
@@ -289,7 +289,7 @@ def statistics(
 @app.command()
 def report(directory: Folder) -> None:
     """Write figures and page from the statistics that are there. Samples nothing."""
-    from rnnmc import pipeline
+    from rnnmc.run import pipeline
 
     print(pipeline.report(directory))
 
@@ -370,7 +370,7 @@ def dataset(
     samples: Annotated[list[Path] | None, typer.Option(help="of these studies the samples too; repeatable")] = None,
 ) -> None:
     """Write the statistics of studies, and the samples of some, as a folder to publish: readable without rnnmc."""
-    from rnnmc.dataset import write_dataset
+    from rnnmc.run.publish import write_dataset
 
     size = write_dataset(out, directories, samples or [])
     print(f"{out}: {size / 1e6:.1f} MB")

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnmc import pipeline
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.fanout import expected_seconds
-from rnnmc.head import Head, start_head
+from rnnmc.run import pipeline
+from rnnmc.run.fanout import expected_seconds
+from rnnmc.run.head import Head, start_head
 from rnnmc.store.places import Place, wanted
 from rnnmc.store.shards import complete
 from rnnmc.study.study import PlannedPoint, Study, load_study, read_study

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from rnnmc import pipeline
 from rnnmc.engine.block import LARGEST_BLOCK
+from rnnmc.run import pipeline
 from rnnmc.store.shards import shard_path
 from rnnmc.study.study import Study, read_study
 

@@ -12,7 +12,7 @@ from scipy.stats import binom, norm
 from studies import command, small, study_of
 
 import rnnmc
-from rnnmc import pipeline
+from rnnmc.run import pipeline
 from rnnmc.store.places import Place
 from rnnmc.store.shards import claimed
 
@@ -174,7 +174,7 @@ def test_plan_tells_what_a_study_costs_and_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_status_tells_done_running_and_missing_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from rnnmc.planning import status_table
+    from rnnmc.run.planning import status_table
 
     study = study_of(small())
     pipeline.plan(study, tmp_path)

@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from studies import sample_here, small, study_of
 
-from rnnmc import dataset
-from rnnmc.aggregation import aggregate
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.dataset import write_dataset
-from rnnmc.dictionary import meaning
+from rnnmc.run import publish as dataset
+from rnnmc.run.aggregate import aggregate
+from rnnmc.run.dictionary import meaning
+from rnnmc.run.publish import write_dataset
 from rnnmc.study.study import Thresholds
 
 EVERY = [

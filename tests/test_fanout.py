@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from studies import sample_here, samples_digest, small, study_of
 
-from rnnmc import fanout, pipeline
-from rnnmc.cluster import connected
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import partition
-from rnnmc.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds
+from rnnmc.run import fanout, pipeline
+from rnnmc.run.cluster import connected
+from rnnmc.run.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds
 from rnnmc.store.places import Place
 from rnnmc.store.reading import samples_of
 

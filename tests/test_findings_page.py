@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from studies import ROOT, sample_here, small, study_of
 
-from rnnmc import pipeline
-from rnnmc.aggregation import aggregate
+from rnnmc.run import pipeline
+from rnnmc.run.aggregate import aggregate
 from rnnmc.study.study import Thresholds
 
 specification = importlib.util.spec_from_file_location("findings_page", ROOT / "docs" / "findings.py")

@@ -8,11 +8,11 @@ import pytest
 import torch
 from studies import sample_here, study_of
 
-from rnnmc import pipeline
-from rnnmc.aggregation import aggregate
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
+from rnnmc.run import pipeline
+from rnnmc.run.aggregate import aggregate
 from rnnmc.study.study import DesignPoint
 
 NESTED = {"drives": 3, "states": 2}

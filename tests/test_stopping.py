@@ -10,9 +10,9 @@ import pytest
 from studies import command, snakemake, study_of, write
 
 import rnnmc
-from rnnmc import pipeline
-from rnnmc.aggregation import aggregate
-from rnnmc.measuring import measure_until
+from rnnmc.run import pipeline
+from rnnmc.run.aggregate import aggregate
+from rnnmc.run.measure import measure_until
 from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.stopping import counts_of, half_widths, replicates_enough
 from rnnmc.store.places import Place, manifest_path, places

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from studies import sample_here, shard_files, small, study_of
 
-from rnnmc import pipeline
-from rnnmc.aggregation import aggregate
 from rnnmc.engine.block import run_block
-from rnnmc.planning import status_table
+from rnnmc.run import pipeline
+from rnnmc.run.aggregate import aggregate
+from rnnmc.run.planning import status_table
 from rnnmc.store.places import Place, manifest, manifest_path
 from rnnmc.store.shards import (
     BEFORE_ERRORS,

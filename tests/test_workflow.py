@@ -10,7 +10,7 @@ import yaml
 from studies import ROOT, command, samples_digest, shard_files, small, snakemake, study_of, write
 
 import rnnmc
-from rnnmc.fanout import expected_seconds
+from rnnmc.run.fanout import expected_seconds
 from rnnmc.workflow import CHUNK_SECONDS, MOST_OF_A_CHUNK, chunks
 
 

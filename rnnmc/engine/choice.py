@@ -2,7 +2,7 @@
 
 The model counts the work of the traced cell. It need not know the machine at hand: it says which route is cheapest, how
 large a block is and how points compare, from the point alone. What a study takes here and now is measured
-(`rnnmc.forecast`).
+(`rnnmc.run.forecast`).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
     `versions`, library -> version, defaults to what is installed now); points: the rows of points.parquet; tables: name
-    -> table, as `rnnmc.aggregation` writes them: "statistics" and, where they are there, first-passage, variance,
+    -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
     statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. Every file appears whole or
     not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
     ValueError when there is no statistic of any of the points, RunError when a file cannot be written.

@@ -11,9 +11,9 @@ import pytest
 from studies import ROOT, command, first_shard, sample_here, samples_digest, small, study_of, write
 
 import rnnmc
-from rnnmc import pipeline
-from rnnmc.aggregation import aggregate
 from rnnmc.common.errors import RunError
+from rnnmc.run import pipeline
+from rnnmc.run.aggregate import aggregate
 from rnnmc.store.shards import DamagedShard, read_shard, shard_path
 from rnnmc.study.study import Thresholds
 
@@ -102,8 +102,8 @@ def test_a_full_disk_fails_in_one_sentence_and_leaves_no_half_file(tmp_path: Pat
     script = """
 import resource, sys
 from pathlib import Path
-from rnnmc import pipeline
-from rnnmc.aggregation import aggregate
+from rnnmc.run import pipeline
+from rnnmc.run.aggregate import aggregate
 from rnnmc.common.errors import RunError
 from studies import small, study_of
 STUDY = study_of(small())

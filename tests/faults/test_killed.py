@@ -27,10 +27,10 @@ from studies import (
     write,
 )
 
-from rnnmc import fanout, pipeline
-from rnnmc.cluster import connected
 from rnnmc.common.errors import RunError
-from rnnmc.fanout import Done
+from rnnmc.run import fanout, pipeline
+from rnnmc.run.cluster import connected
+from rnnmc.run.fanout import Done
 
 STUDY = study_of(long())
 
@@ -154,7 +154,7 @@ def _has_ended(pid: int) -> bool:
 def test_a_head_whose_parent_ends_at_once_does_not_live_on(tmp_path: Path) -> None:
     script = (
         "import os, subprocess, sys\n"
-        "words = [sys.executable, '-m', 'rnnmc.head', sys.argv[1], str(os.getpid())]\n"
+        "words = [sys.executable, '-m', 'rnnmc.run.head', sys.argv[1], str(os.getpid())]\n"
         "print(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)\n"
     )
     parent = command("python", "-c", script, tmp_path / "answer", cwd=tmp_path)

@@ -12,10 +12,10 @@ import pytest
 from studies import command, sample_here, snakemake, study_of, write
 
 import rnnmc
-from rnnmc import pipeline
-from rnnmc.aggregation import aggregate
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import observe_block, run_block
+from rnnmc.run import pipeline
+from rnnmc.run.aggregate import aggregate
 from rnnmc.statistics.summaries.summary import moments, quantiles
 from rnnmc.store.places import Place
 from rnnmc.store.shards import DamagedShard, shard_path

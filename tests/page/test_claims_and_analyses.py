@@ -8,8 +8,8 @@ import pytest
 from pages import browse, entries, needs_browser, search, words
 from studies import sample_here, study_of
 
-from rnnmc import pipeline
-from rnnmc.aggregation import aggregate
+from rnnmc.run import pipeline
+from rnnmc.run.aggregate import aggregate
 from rnnmc.statistics.analyses import analyses
 from rnnmc.study.study import Thresholds
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rnnmc.fanout import Done
+from rnnmc.run.fanout import Done
 
 if TYPE_CHECKING:
     from rich.console import Console

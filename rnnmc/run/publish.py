@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rnnmc.aggregation import read_tables
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
-from rnnmc.dictionary import meaning
+from rnnmc.run.aggregate import read_tables
+from rnnmc.run.dictionary import meaning
 from rnnmc.store.places import places
 from rnnmc.store.shards import shard_tables
 

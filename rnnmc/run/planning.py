@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.cluster import connected, own_cpus
-from rnnmc.forecast import costs
+from rnnmc.run.cluster import connected, own_cpus
+from rnnmc.run.forecast import costs
 from rnnmc.store.places import Place, places
 from rnnmc.store.shards import absent, running
 from rnnmc.study.study import Study

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnmc.aggregation import read_tables
-from rnnmc.cluster import Cluster
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SAMPLES, blocks, partition
-from rnnmc.fanout import Done, Job, fan_out, in_process
-from rnnmc.progress import Report
+from rnnmc.run.aggregate import read_tables
+from rnnmc.run.cluster import Cluster
+from rnnmc.run.fanout import Done, Job, fan_out, in_process
+from rnnmc.run.progress import Report
 from rnnmc.statistics.stopping import replicates_enough
 from rnnmc.store.places import Place, decided, manifest_path, places, planned_points, point_folder, wanted, write_study
 from rnnmc.store.shards import (

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rnnmc.cluster import connected, own_cpus
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import SAMPLES, block_seconds, partition
-from rnnmc.pipeline import jobs_of, sample
-from rnnmc.progress import Report
+from rnnmc.run.cluster import connected, own_cpus
+from rnnmc.run.pipeline import jobs_of, sample
+from rnnmc.run.progress import Report
 from rnnmc.statistics.intervals import KINDS
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.stopping import counts_of, half_widths, replicates_enough

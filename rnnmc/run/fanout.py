@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from rnnmc.cluster import NAMESPACE, Cluster
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import SAMPLES, block_seconds, observe_block, partition
 from rnnmc.observables.observable import Observable
+from rnnmc.run.cluster import NAMESPACE, Cluster
 from rnnmc.study.study import DesignPoint
 
 DISPATCHER = "dispatcher"
@@ -194,10 +194,10 @@ def source_facts() -> dict[str, Any]:
     from rnnmc import __version__
 
     names = ("torch", "numpy", "scipy", "pyarrow", "ray", "polars")
-    commit, here = "", Path(__file__).parent
+    commit, package = "", Path(__file__).parents[1]
     try:
         top = _git("rev-parse", "--show-toplevel")
-        if top and Path(top) == here.parent:  # and not a checkout of something else around an installed rnnmc
+        if top and Path(top) == package.parent:  # and not a checkout of something else around an installed rnnmc
             commit = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.TimeoutExpired):
         commit = ""

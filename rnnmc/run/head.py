@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnmc.cluster import connected
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.fanout import start_dispatcher
+from rnnmc.run.cluster import connected
+from rnnmc.run.fanout import start_dispatcher
 
 PATIENCE = 120.0  # seconds that a head may take to start on a busy machine
 _PR_SET_PDEATHSIG = 1
@@ -69,7 +69,7 @@ def start_head(log: Path) -> Head:
     log.parent.mkdir(parents=True, exist_ok=True)
     answer = Path(tempfile.mkdtemp(prefix="rnnmc-")) / "address"
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "rnnmc.head", str(answer), str(os.getpid())]
+        command = [sys.executable, "-m", "rnnmc.run.head", str(answer), str(os.getpid())]
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     head = Head(process, "", "")
     try:
