@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rnnmc.common.names import offered_by
+
 if TYPE_CHECKING:
     from rnnmc import cells
     from rnnmc.cells.cell import Cell
@@ -19,27 +21,27 @@ if TYPE_CHECKING:
     from rnnmc.store.reading import scan
     from rnnmc.study.study import DesignPoint, Study, Thresholds, load_study
 
-__version__ = "0.1.0"
 __all__ = ["Cell", "DesignPoint", "Study", "Thresholds", "cells", "load_study", "measure", "run_block", "scan"]
 
-_PLACES = {
-    "Cell": "rnnmc.cells.cell",
-    "DesignPoint": "rnnmc.study.study",
-    "Study": "rnnmc.study.study",
-    "Thresholds": "rnnmc.study.study",
-    "load_study": "rnnmc.study.study",
-    "measure": "rnnmc.run.measure",
-    "run_block": "rnnmc.engine.block",
-    "scan": "rnnmc.store.reading",
-}
+_find = offered_by(
+    __name__,
+    {
+        "Cell": "cells.cell",
+        "DesignPoint": "study.study",
+        "Study": "study.study",
+        "Thresholds": "study.study",
+        "cells": "cells",
+        "load_study": "study.study",
+        "measure": "run.measure",
+        "run_block": "engine.block",
+        "scan": "store.reading",
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for, so that a plan does not wait for torch, nor a worker for plots."""
-    import importlib
+    if name == "__version__":
+        from importlib.metadata import version
 
-    if name == "cells":
-        return importlib.import_module("rnnmc.cells")
-    if name in _PLACES:
-        return getattr(importlib.import_module(_PLACES[name]), name)
-    raise AttributeError(f"module rnnmc has no attribute {name}")
+        return version("rnnmc")
+    return _find(name)

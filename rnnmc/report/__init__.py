@@ -1,1 +1,11 @@
 """Statistics become tables, charts and the page."""
+
+from __future__ import annotations
+
+from rnnmc.common.names import offered_by
+
+_PLACES = {
+    "write_report": "page",
+}
+__all__ = list(_PLACES)
+__getattr__ = offered_by(__name__, _PLACES)

@@ -191,9 +191,7 @@ def source_facts() -> dict[str, Any]:
     """Versions of what makes the numbers, and the git commit of this package if it lies in a checkout."""
     from importlib.metadata import version
 
-    from rnnmc import __version__
-
-    names = ("torch", "numpy", "scipy", "pyarrow", "ray", "polars")
+    names = ("rnnmc", "torch", "numpy", "scipy", "pyarrow", "ray", "polars")
     commit, package = "", Path(__file__).parents[1]
     try:
         top = _git("rev-parse", "--show-toplevel")
@@ -201,8 +199,8 @@ def source_facts() -> dict[str, Any]:
             commit = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.TimeoutExpired):
         commit = ""
-    ours = {"rnnmc": __version__, "python": platform.python_version()}
-    return {"versions": ours | {name: version(name) for name in names}, "commit": commit or None}
+    versions = {"python": platform.python_version()} | {name: version(name) for name in names}
+    return {"versions": versions, "commit": commit or None}
 
 
 def _git(*words: str) -> str:
