@@ -65,9 +65,9 @@ class Cell:
     can_die: the derivative can be exactly zero, so that a chain of norm zero is a result and not an underflow.
     bounded: a finite state stays finite, so that overflow need not be looked for.
 
-    Arrays (see `rnnmc.numerics.layout`) broadcast in either layout: `drive[gate]` and each part of the state are vectors,
-    `weights.recurrent[name]` is a matrix, input by output (U_k transposed), and directions are k rows of length n
-    for each part. A vector times a matrix scales the rows of U.
+    Arrays (see `rnnmc.numerics.layout`) broadcast in either layout: `drive[gate]` and each part of the state are
+    vectors, `weights.recurrent[name]` is a matrix, input by output (U_k transposed), and directions are k rows of
+    length n for each part. A vector times a matrix scales the rows of U.
     """
 
     name: ClassVar[str]

@@ -11,5 +11,4 @@ _PLACES = {
     "follow": "product",
     "log_norms": "norms",
 }
-__all__ = list(_PLACES)
 __getattr__ = offered_by(__name__, _PLACES)

@@ -57,8 +57,8 @@ def claims() -> dict[str, Claim]:
 def decide(points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """One row a claim, part and condition that this study can decide.
 
-    points: rows of points.parquet; tables: name -> table, as `rnnmc.run.aggregate` writes them. Columns CLAIMS: says, the
-    part in words; the factors that tell its conditions apart, null where all have the same or none; quantity, the
+    points: rows of points.parquet; tables: name -> table, as `rnnmc.run.aggregate` writes them. Columns CLAIMS: says,
+    the part in words; the factors that tell its conditions apart, null where all have the same or none; quantity, the
     estimate, with its value and the interval low to high; rule and verdict: holds where the interval lies on the `side`
     of the bound, fails where on the other, undecided where the bound is within. false_alarm: the probability that this
     interval misses the truth, WRONG shared evenly by all rows whose numbers are left to chance. replicates: behind it;

@@ -7,5 +7,4 @@ from rnnmc.common.names import offered_by
 _PLACES = {
     "write_report": "page",
 }
-__all__ = list(_PLACES)
 __getattr__ = offered_by(__name__, _PLACES)

@@ -102,8 +102,9 @@ def measure_until(
 ) -> dict[str, pl.DataFrame]:
     """What `measure_observed` gives, of as many replicates as know P(vanish) and P(explode) to +- half_width.
 
-    Whole blocks are added until `rnnmc.statistics.stopping.replicates_enough`, or `most` replicates are reached: a number that
-    depends on neither timing nor workers. Intervals that hold for it are those of kind "confidence-sequence".
+    Whole blocks are added until `rnnmc.statistics.stopping.replicates_enough`, or `most` replicates are reached: a
+    number that depends on neither timing nor workers. Intervals that hold for it are those of kind
+    "confidence-sequence".
     """
     if not 0 < half_width < 0.5:
         raise UsageError(f"target half-width: {half_width:g} is not possible; give a number between 0 and 0.5")

@@ -8,5 +8,4 @@ _PLACES = {
     "point_statistics": "point",
     "rectangle": "point",
 }
-__all__ = list(_PLACES)
 __getattr__ = offered_by(__name__, _PLACES)

@@ -17,8 +17,8 @@ PASSAGES = ("vanish", "explode")
 def first_passage(statistics: pl.DataFrame, percents: Sequence[float] = PERCENTS) -> pl.DataFrame:
     """Horizons by which given percentages of replicates have vanished, or exploded, first, for each design point.
 
-    statistics: rows of `rnnmc.statistics.point.point_statistics`, of any number of design points, horizons rising; their
-    shares `<event>_by` are the cumulative incidences. percents: of all replicates, each above 0 and at most 100.
+    statistics: rows of `rnnmc.statistics.point.point_statistics`, of any number of design points, horizons rising;
+    their shares `<event>_by` are the cumulative incidences. percents: of all replicates, each above 0 and at most 100.
 
     One row a (point, measure, event, percent), event "vanish" or "explode". Beside these columns after and by (steps),
     for the incidence reaches the percentage in (after, by], two neighbouring stored horizons, or step 0 and the first;

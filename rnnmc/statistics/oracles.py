@@ -4,8 +4,8 @@ A cell is a (design point, horizon, measure) whose law is known. The replicates 
 so that cells are independent and the number of intervals that hold is honestly a sum of independent coins. Each cell
 judges one quantity, chosen without a look at the samples: a probability P(l_T < level), the level found by inverting
 the law at a rung of `LADDER`; P(dead); a mean; or, where the law leaves nothing to chance, equality up to rounding.
-Shares and means come from `rnnmc.statistics.point`, the code that users rely on. Levels and log-norms are in nats. Points
-that any study can carry are in `rnnmc.study.oracle_points`.
+Shares and means come from `rnnmc.statistics.point`, the code that users rely on. Levels and log-norms are in nats.
+Points that any study can carry are in `rnnmc.study.oracle_points`.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ ALL = "all"
 def checks(point: DesignPoint, samples: pl.DataFrame, interval: str = "wilson", level: float = 0.95) -> pl.DataFrame:
     """Every cell of one design point against its exact law, one row a cell; no row where no exact law speaks.
 
-    samples: one row a (replicate, horizon), as `rnnmc.statistics.point` wants them, with columns log_vector and log_memory
-    where these were observed. interval, level: of the probabilities; of means Student's t at `level`. Their number must
-    not have been chosen by looking at them. Of replicates that share a weight draw the first alone counts.
+    samples: one row a (replicate, horizon), as `rnnmc.statistics.point` wants them, with columns log_vector and
+    log_memory where these were observed. interval, level: of the probabilities; of means Student's t at `level`. Their
+    number must not have been chosen by looking at them. Of replicates that share a weight draw the first alone counts.
 
     Columns CHECKS: quantity is "probability" (of l_T < at), "dead", "mean" or "certain"; expected_coverage is the
     probability with which such an interval holds at this truth and number of replicates; pit is the place of what was

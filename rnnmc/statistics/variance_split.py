@@ -26,8 +26,8 @@ Floats = NDArray[np.float64]
 def variance_split(samples: pl.DataFrame, drives: int, states: int, level: float = 0.95) -> pl.DataFrame:
     """Shares of weights, drive and initial state in the variance of the log-norm, one row a (horizon, measure, source).
 
-    samples: of one design point, as of `rnnmc.statistics.point.point_statistics`. drives: drives of each weight draw; states:
-    replicates of each drive. A weight draw that is cut off at the end is left out.
+    samples: of one design point, as of `rnnmc.statistics.point.point_statistics`. drives: drives of each weight draw;
+    states: replicates of each drive. A weight draw that is cut off at the end is left out.
 
     Columns: point, horizon (steps), measure, source; component (nats^2), unbiased and so negative at times where the
     truth is near zero; share, the component over their sum with negative ones as zero, so that shares add up to one;

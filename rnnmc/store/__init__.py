@@ -13,5 +13,4 @@ _PLACES = {
     "shard_tables": "shards",
     "write_shard": "shards",
 }
-__all__ = list(_PLACES)
 __getattr__ = offered_by(__name__, _PLACES)

@@ -14,5 +14,4 @@ _PLACES = {
     "load_study": "study",
     "read_study": "study",
 }
-__all__ = list(_PLACES)
 __getattr__ = offered_by(__name__, _PLACES)

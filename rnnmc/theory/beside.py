@@ -32,11 +32,11 @@ COLUMNS: dict[str, type[pl.DataType]] = {
 def beside(point: DesignPoint, statistics: pl.DataFrame) -> pl.DataFrame:
     """The statistics of one design point with the columns COLUMNS added; null where no law speaks.
 
-    statistics: rows (horizon, measure) with threshold_vanish and threshold_explode, as `rnnmc.statistics.point` makes them.
-    theory_growth_rate: nats a step, by the law theory_growth_law. The errors of it and of theory_onset_gain are those
-    of a law that samples, and 0 elsewhere. theory_mean, theory_deviation: of the log-norms of the living, nats; with
-    the probabilities at the row's thresholds they are by theory_law. theory_p_explode_at_most: a bound. Exact laws come
-    before large-width ones. Measures that no law knows, and growth of other measures than the two norms, are null.
+    statistics: rows (horizon, measure) with threshold_vanish and threshold_explode, as `rnnmc.statistics.point` makes
+    them. theory_growth_rate: nats a step, by the law theory_growth_law. The errors of it and of theory_onset_gain are
+    those of a law that samples, and 0 elsewhere. theory_mean, theory_deviation: of the log-norms of the living, nats;
+    with the probabilities at the row's thresholds they are by theory_law. theory_p_explode_at_most: a bound. Exact laws
+    come before large-width ones. Measures that no law knows, and growth of other measures than the two norms, are null.
     """
     found = predictions(point)
     rows = [

@@ -1,4 +1,5 @@
-"""The chain by compiled code: whole segments of a trajectory at a time, the same as `rnnmc.chain.product.follow` to rounding.
+"""The chain by compiled code: whole segments of a trajectory at a time, the same as `rnnmc.chain.product.follow` to
+rounding.
 
 The code is made from the cell's own `linearise` (`trace`, `emit`) for one width, dtype and layout. It holds what one
 vector of replicates (small widths) or one replicate needs in the processor's caches for all steps of a segment, and

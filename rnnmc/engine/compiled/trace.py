@@ -1,7 +1,7 @@
 """One step of a cell as a small graph, found by running the cell's own `linearise` on symbols.
 
-A symbol is a vector, a matrix or a block of directions, as in `rnnmc.numerics.layout`, and remembers what was done to it. What
-a cell does beyond the operations here raises `Untraceable`, and the cell then runs on the plain engine.
+A symbol is a vector, a matrix or a block of directions, as in `rnnmc.numerics.layout`, and remembers what was done to
+it. What a cell does beyond the operations here raises `Untraceable`, and the cell then runs on the plain engine.
 """
 
 from __future__ import annotations

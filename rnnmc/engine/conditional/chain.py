@@ -35,7 +35,8 @@ class Logged:
 
     horizon: steps since the start. exponent: (R, 1, 1) int64. images: (R, j, d) P_T times each found direction, divided
     by 2^exponent. tests: (R, m, d) the same of the test directions. finite, resolved: (R,)
-    bool, as in `rnnmc.chain.product.Moment`. log_volume: (R, k) float64 nats, see `Carried`, of found and test directions.
+    bool, as in `rnnmc.chain.product.Moment`. log_volume: (R, k) float64 nats, see `Carried`, of found and test
+    directions.
     """
 
     horizon: int

@@ -103,7 +103,8 @@ class ConditionalGaussian:
 
 
 class ConditionalMatrices:
-    """The recurrent matrices of one step by name, `rnnmc.engine.few_directions.factored.Matrices` that are `ConditionalGaussian`.
+    """The recurrent matrices of one step by name, `rnnmc.engine.few_directions.factored.Matrices` that are
+    `ConditionalGaussian`.
 
     Matrices that meet the same rows first, such as those of all gates that see h, are drawn side by side from then on:
     they share what they have met, and a sum of transposed ones is one draw.

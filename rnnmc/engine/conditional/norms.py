@@ -32,11 +32,12 @@ def untied_norms(
 ) -> dict[str, np.ndarray]:
     """Log-norms of some tiles of a point that `applies`, from weights that are drawn as far as they are seen.
 
-    Arguments as in `rnnmc.engine.draws.Draws`. Each (R, H), in the order of `point.horizons`: log_spectral, log_rms: float64,
-    nats; status: int8, index into `rnnmc.chain.norms.STATUS`; resolved: bool, as in `rnnmc.chain.product.Moment`;
-    log_spectral_error, log_rms_error: nats by which they may be off beside rounding (about epsilon a step), float64;
-    NaN where they are exact, which is where the state has no more than 8 entries or the status is not ok. log_spectral
-    is NaN, its error inf, where memory (`rnnmc.engine.conditional.chain.MEMORY`) does not suffice for one sweep back.
+    Arguments as in `rnnmc.engine.draws.Draws`. Each (R, H), in the order of `point.horizons`: log_spectral, log_rms:
+    float64, nats; status: int8, index into `rnnmc.chain.norms.STATUS`; resolved: bool, as in
+    `rnnmc.chain.product.Moment`; log_spectral_error, log_rms_error: nats by which they may be off beside rounding
+    (about epsilon a step), float64; NaN where they are exact, which is where the state has no more than 8 entries or
+    the status is not ok. log_spectral is NaN, its error inf, where memory (`rnnmc.engine.conditional.chain.MEMORY`)
+    does not suffice for one sweep back.
     """
     chain = follow(point, tiles, replicates, device, dtype)
     falling = [_norms(chain, here) for here in reversed(chain.logged)]  # the last horizon is the first to get memory

@@ -1,9 +1,10 @@
 """Norms of P_T of wide cells from a few directions, where carrying all d of them would cost d / 8 times as much.
 
 The trajectory is walked once forwards with random directions, then back and forth with those that have grown the most,
-for all logged horizons together, until the error of log ||P_T||_2 is known to be small (`rnnmc.engine.few_directions.subspace`).
-Long products have few large singular values and need one round; short ones need some, over few steps. Where that does
-not do, and at horizons so short that it costs little beside the rest, the full product is taken.
+for all logged horizons together, until the error of log ||P_T||_2 is known to be small
+(`rnnmc.engine.few_directions.subspace`). Long products have few large singular values and need one round; short ones
+need some, over few steps. Where that does not do, and at horizons so short that it costs little beside the rest, the
+full product is taken.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ def wide_norms(
 ) -> Numbers:
     """The norms of some tiles at every logged horizon, (R, horizons) each, R = replicates * len(tiles).
 
-    log_spectral, log_rms, status, resolved: as `rnnmc.chain.norms.norms` gives them for the plain chain, of the same weights
-    and drives. log_spectral_error, log_rms_error: nats by which they may be off beside rounding, NaN where nothing was
-    estimated: ten times the estimate of what is missing, and four standard errors (`rnnmc.engine.few_directions.subspace`).
-    full_up_to: take the full product up to this horizon; unless said, as far as it costs little.
+    log_spectral, log_rms, status, resolved: as `rnnmc.chain.norms.norms` gives them for the plain chain, of the same
+    weights and drives. log_spectral_error, log_rms_error: nats by which they may be off beside rounding, NaN where
+    nothing was estimated: ten times the estimate of what is missing, and four standard errors
+    (`rnnmc.engine.few_directions.subspace`). full_up_to: take the full product up to this horizon; unless said, as far
+    as it costs little.
     """
     path = Path(point, tiles, replicates, device, dtype)
     limit = _full_up_to(point) if full_up_to is None else full_up_to

@@ -226,9 +226,9 @@ def variance(split: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
     """Shares of weights, drive and initial state in the variance of the log-norm against the horizon, stacked, one
     panel a width and series.
 
-    split: `rnnmc.statistics.variance_split.variance_split` of the spectral norm of one cell, with panel, width and series. The
-    share of the first source is counted from below and that of the last from above, and so are their intervals, the
-    dark marks; where nothing can be split the panel is empty.
+    split: `rnnmc.statistics.variance_split.variance_split` of the spectral norm of one cell, with panel, width and
+    series. The share of the first source is counted from below and that of the last from above, and so are their
+    intervals, the dark marks; where nothing can be split the panel is empty.
     """
     present = [name for name in series if name in set(split["series"])]
     sources = [name for name in SOURCES if name in set(split.drop_nulls("share")["source"].cast(pl.String))]

@@ -51,8 +51,8 @@ def charts(
     """Every figure of a study by name, in the order of the page.
 
     statistics: rows of `rnnmc.statistics.point.point_statistics`; points: rows of points.parquet; variance: rows of
-    `rnnmc.statistics.variance_split.variance_split`. Names: overview; probability-<cell>, log-norm-<cell> and, of nested
-    designs, variance-<cell> for each cell; growth-rate (absent where no horizon is ten times another).
+    `rnnmc.statistics.variance_split.variance_split`. Names: overview; probability-<cell>, log-norm-<cell> and, of
+    nested designs, variance-<cell> for each cell; growth-rate (absent where no horizon is ten times another).
     """
     points = with_series(study_points(points))
     series = points["series"].unique(maintain_order=True).to_list()

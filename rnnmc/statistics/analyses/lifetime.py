@@ -18,7 +18,8 @@ class Lifetime(Analysis):
     source = "physics.md section 3.6"
 
     def table(self, points, statistics):
-        """One row a (point, percent): the columns of `rnnmc.statistics.first_passage` for the event "left", and vanished.
+        """One row a (point, percent): the columns of `rnnmc.statistics.first_passage` for the event "left", and
+        vanished.
 
         vanished: of those that have left by the last horizon the share whose norm has vanished first.
         """

@@ -18,8 +18,8 @@ class PathsSummary(Summary):
         """One row for each (measure, horizon, path).
 
         The columns of `Summary.summarise`, `quantity` being called `measure`; then growth_rate and growth_rate_error,
-        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.point.growth_rate`); less_joint and
-        less_joint_error, the same for the path less the joint chain of the same replicate; and for the events
+        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.point.growth_rate`); less_joint
+        and less_joint_error, the same for the path less the joint chain of the same replicate; and for the events
         vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
         `p_<event>`, `p_<event>_low` and `p_<event>_high`. From the first horizon on at which the log-norm of a path is
         not known in any replicate, all of these are null: the rest are no fair sample.

@@ -18,7 +18,7 @@ from rnnmc.drives.file import FileDrive
 from rnnmc.study.study import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
-DATA = Path(__file__).parent.parent / "config/data"
+DATA = Path(__file__).parents[2] / "config/data"
 SUNSPOTS = {"path": str(DATA / "sunspots.csv"), "column": "SUNACTIVITY"}
 TEXT = str(DATA / "us-constitution.txt")
 

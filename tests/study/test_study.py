@@ -18,7 +18,7 @@ from studies import study_of
 from rnnmc.common.errors import UsageError
 from rnnmc.study.study import DesignPoint, Study, Thresholds, horizons_up_to, load_study, read_study
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SUNSPOTS = str(ROOT / "config/data/sunspots.csv")
 HEAD = "study: small\nreplicates: 10\nhorizons: [1, 10]\n"
 

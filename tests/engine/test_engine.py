@@ -36,7 +36,7 @@ from rnnmc.study.study import DesignPoint
 
 HORIZONS = (1, 2, 3, 10, 50, 200)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
-SUNSPOTS = str(Path(__file__).parent.parent / "config/data/sunspots.csv")
+SUNSPOTS = str(Path(__file__).parents[2] / "config/data/sunspots.csv")
 
 
 def point(cell, width, dtype="float64", horizons=HORIZONS, **more):
