@@ -284,7 +284,8 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
 
 def coverage_table(coverage: pl.DataFrame) -> Table:
     """Whether the study meets the exact laws of its design points, for the terminal:
-    `rnnmc.statistics.oracles.coverage`."""
+    `rnnmc.statistics.oracles.coverage`.
+    """
     good = passed(coverage)
     verdict = "every exact law is met" if good else "NOT EVERY EXACT LAW IS MET: do not trust these numbers"
     table = _table(f"Self-validation: {verdict}", "held: intervals that hold the truth; range: where 95 % of such lie")
