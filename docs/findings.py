@@ -19,7 +19,7 @@ import polars as pl
 import rnnmc
 from rnnmc.claims import FACTORS as CONDITIONS
 from rnnmc.claims import UNDECIDED, WRONG, verdict_text
-from rnnmc.report.tables import event_text, nats_text, passage_text
+from rnnmc.report.text import event_text, nats_text, passage_text
 from rnnmc.study.study import DesignPoint
 from rnnmc.theory import predictions
 

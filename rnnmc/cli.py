@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.study.options import in_rows, initialisation, known_device, parsed
@@ -21,8 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-CommandLineError: type[Exception] = typer.BadParameter.__mro__[1]  # of every mistake in options and arguments
 
 StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
@@ -39,7 +38,7 @@ def main() -> None:
         _fail(str(error), 2)
     except RunError as error:
         _fail(str(error), 1)
-    except CommandLineError as error:
+    except TyperException as error:  # every mistake in options and arguments
         context = getattr(error, "ctx", None)
         said = getattr(error, "format_message", error.__str__)()
         _fail(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help", 2)
@@ -57,13 +56,6 @@ def main() -> None:
 def _fail(sentence: str, code: int) -> None:
     print(f"rnnmc: {sentence}", file=sys.stderr)
     sys.exit(code)
-
-
-def _print(*things: Any) -> None:
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 160  # a table in a log should not be cut to 80 columns
-    Console(width=width).print(*things)
 
 
 @app.command()
@@ -122,7 +114,7 @@ def _measure(
 ) -> None:  # fmt: skip
     from rnnmc.common.files import write_whole
     from rnnmc.engine.block import SAMPLES
-    from rnnmc.report.tables import frame_table, horizon_table
+    from rnnmc.report.terminal import frame_table, horizon_table, printed
     from rnnmc.run.measure import known_within, measure_observed, measure_until
     from rnnmc.run.progress import progress
     from rnnmc.statistics.point import point_statistics
@@ -151,7 +143,7 @@ def _measure(
         said = {name: in_rows(frame) for name, frame in ({"statistics": statistics} | summaries).items()}
         print(json.dumps({"point": point.written()} | said, allow_nan=False))
         return
-    _print(horizon_table(statistics, point.label), *(frame_table(frame, name) for name, frame in summaries.items()))
+    printed(horizon_table(statistics, point.label), *(frame_table(frame, name) for name, frame in summaries.items()))
 
 
 @app.command()
@@ -159,6 +151,7 @@ def run(
     study_file: StudyFile, address: Address = None, device: Device = "auto", results: Path = Path("results")
 ) -> None:
     """Run a whole study without Snakemake: the same results in the same files."""
+    from rnnmc.report.terminal import show
     from rnnmc.run import pipeline
     from rnnmc.run.aggregate import aggregate
     from rnnmc.run.cluster import connected
@@ -192,10 +185,11 @@ def run(
 @app.command()
 def plan(study_file: StudyFile) -> None:
     """Say what a study is and what it will cost, before anything runs."""
+    from rnnmc.report.terminal import printed
     from rnnmc.run.planning import cost_tables
     from rnnmc.study.study import load_study
 
-    _print(*cost_tables(load_study(study_file)))
+    printed(*cost_tables(load_study(study_file)))
 
 
 @app.command(hidden=True)
@@ -224,9 +218,10 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
 @app.command()
 def status(directory: Folder) -> None:
     """Say what is done, running and missing."""
+    from rnnmc.report.terminal import printed
     from rnnmc.run.planning import status_table
 
-    _print(status_table(directory))
+    printed(status_table(directory))
 
 
 @app.command()
@@ -297,17 +292,9 @@ def report(directory: Folder) -> None:
 @app.command(hidden=True)
 def show(directory: Folder) -> None:
     """Print the main table and where the page is: the last words of a run."""
-    import polars as pl
+    from rnnmc.report.terminal import show as show_study
 
-    from rnnmc.report.tables import coverage_table, main_table, study_points, verdicts_table
-
-    points = study_points(pl.read_parquet(directory / "points.parquet"))
-    _print(main_table(pl.read_parquet(directory / "statistics.parquet"), points))
-    if (directory / "coverage.parquet").exists():
-        _print(coverage_table(pl.read_parquet(directory / "coverage.parquet")))
-    if (directory / "verdicts.parquet").exists():
-        _print(verdicts_table(pl.read_parquet(directory / "verdicts.parquet")))
-    print(directory / "report.html")
+    show_study(directory)
 
 
 @app.command()
@@ -344,13 +331,9 @@ def drives() -> None:
 
 
 def _list(title: str, rows: dict[str, tuple[str, str]], first: str = "formula", second: str = "source") -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from rnnmc.report.terminal import described_table, printed
 
-    table = Table(title, first, second, box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for name, (formula, source) in rows.items():
-        table.add_row(name, Text(formula), Text(source))
-    _print(table)
+    printed(described_table(title, rows, first, second))
 
 
 @app.command()
@@ -383,21 +366,20 @@ def check_cell(
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
     """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
-    from rich.table import Table
-
     from rnnmc.cells import cell as cell_named
     from rnnmc.chain.check_cell import check_cell as check
+    from rnnmc.report.terminal import plain_table, printed
 
     try:
         found = cell_named(cell)
     except ValueError as error:
         raise UsageError(f"{cell} {error}") from None
     results = check(found, width, seed)
-    table = Table("check", "result", "error", "allowed", "meaning", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table = plain_table("check", "result", "error", "allowed", "meaning")
     for one in results:
         verdict = "passed" if one.passed else "FAILED"
         table.add_row(one.name, verdict, f"{one.worst_error:.1e}", f"{one.tolerance:.0e}", one.meaning)
-    _print(table)
+    printed(table)
     wrong = [one.name for one in results if not one.passed]
     if wrong:
         raise RunError(f"{cell}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")

@@ -104,7 +104,7 @@ class Run:
 
     def succeed(self) -> None:
         """Stop the head and print the main table and where the page is."""
-        from rnnmc.cli import show
+        from rnnmc.report.terminal import show
 
         self.stop()
         show(Path(self.directory))

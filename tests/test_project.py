@@ -1,13 +1,16 @@
 """The project's own files agree with each other: dependencies, lock file, environment, schema, links."""
 
 import ast
+import graphlib
 import json
 import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -24,6 +27,7 @@ RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
 DIRECT = [requirement for requirement in RUNTIME + EXTRAS if requirement.name != PROJECT["name"]]
 ON_CONDA_FORGE = {"pytorch": "torch", "ray-default": "ray", "python-duckdb": "duckdb"}
+OUTSIDE = {"ray", "os", "time", "datetime", "random", "shutil", "subprocess", "tempfile", "pathlib", "socket", "fcntl"}
 COMES_WITH = {"pydantic-core": "pydantic"}  # of the one version that the other asks for
 
 LOCAL_PATH = re.compile(r"(?<![\w.~:/}\])-])/(?:home|root|work|Users|mnt|srv|opt|scratch)/\w")
@@ -66,33 +70,70 @@ def imported(path: Path, standard_library: bool = False) -> set[str]:
     return names - {"rnnmc"} - (set() if standard_library else set(sys.stdlib_module_names))
 
 
-def rooms() -> dict[str, tuple[int, str]]:
-    """Room -> (row, what it may touch), from the table of docs/design.md."""
+class Room(NamedTuple):
+    """A row of the table of docs/design.md: its floor, its modules that touch the outside, and the rooms through which
+    it reaches the outside (None where it may reach all)."""
+
+    floor: int
+    touching: set[str]
+    through: set[str] | None
+
+
+def rooms() -> dict[str, Room]:
     page = (ROOT / "docs/design.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`.*?) \| .* \| (.*) \|$", page, re.MULTILINE)
-    return {
-        room: (number, touches)
-        for number, (names, touches) in enumerate(rows)
-        for room in re.findall(r"`(\w+)(?:\.py|/)`", names)
-    }
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    found = {}
+    for floor, room, _, touches, through in (row for row in rows if row[0].isdigit()):
+        names = None if through == "all" else set(re.findall(r"`(\w+)`", through))
+        found[room.strip("`/").removesuffix(".py")] = Room(int(floor), set(re.findall(r"`([\w.]+)`", touches)), names)
+    return found
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(ROOT / "rnnmc").with_suffix("").parts[0]
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def rooms_imported(path: Path) -> set[str]:
-    """Rooms that a file needs when it runs: not what it imports for the type checker alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+MODULES = {module_of(path): path for path in sorted((ROOT / "rnnmc").rglob("*.py"))}
+
+
+def room_of(module: str) -> str:
+    return [*module.split("."), "__init__"][1]
+
+
+@cache
+def needed(module: str) -> frozenset[str]:
+    """Modules of rnnmc that this one imports when it runs, inside functions too: not for the type checker alone."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             node.body = [ast.Pass()]
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "rnnmc":
-            below = str(node.module).split(".")[1:2]
-            found |= set(below or [alias.name for alias in node.names])
-    return found - {"__version__"}
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in MODULES else str(node.module) for name in whole}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "rnnmc"}
+    return frozenset(found - {module})
+
+
+@cache
+def reached(module: str) -> frozenset[str]:
+    """All modules that this one brings with it, however many imports away, and itself.
+
+    A package brings what it offers by name, and a module the packages that it lies in.
+    """
+    seen, todo = {module}, [module]
+    while todo:
+        one = todo.pop()
+        text = MODULES[one].read_text(encoding="utf-8")
+        packages = re.findall(r'offered\("(rnnmc\.[\w.]+)"', text)
+        new = {name for name in MODULES if name.rpartition(".")[0] in packages} | needed(one)
+        new |= {parent for name in new if (parent := name.rpartition(".")[0]) != "rnnmc"}
+        todo += new - seen
+        seen |= new
+    return frozenset(seen)
 
 
 def test_every_import_of_the_package_is_a_declared_dependency():
@@ -136,28 +177,48 @@ def test_environment_yml_asks_for_a_python_that_the_package_runs_on():
     assert PROJECT["requires-python"] in python
 
 
-def test_every_room_stands_in_docs_design_and_imports_none_from_a_row_below():
-    modules = [path for path in sorted((ROOT / "rnnmc").rglob("*.py")) if room_of(path) != "__init__"]
-    assert {room_of(path) for path in modules} == set(rooms())
-    row = {room: number for room, (number, _) in rooms().items()}
-    upside_down = [
-        f"{path.relative_to(ROOT)} imports {room}"
-        for path in modules
-        for room in rooms_imported(path)
-        if row[room] > row[room_of(path)]
-    ]
-    assert not upside_down
-
-
-def test_a_room_that_touches_nothing_imports_neither_ray_nor_clock_nor_files():
-    impure = {"ray", "snakemake", "os", "time", "datetime", "random", "shutil", "subprocess", "tempfile"}
-    pure = {room for room, (_, touches) in rooms().items() if touches.startswith("nothing")}
-    reaching = {
-        str(path.relative_to(ROOT)): found
-        for path in sorted((ROOT / "rnnmc").rglob("*.py"))
-        if room_of(path) in pure and (found := imported(path, standard_library=True) & impure)
+def test_the_package_shows_three_doors_and_the_rooms_of_docs_design():
+    shown = {path.stem for path in (ROOT / "rnnmc").iterdir() if path.is_dir() or path.suffix == ".py"} - {
+        "__pycache__"
     }
-    assert not reaching
+    assert shown == set(rooms())
+    doors = {path.stem for path in (ROOT / "rnnmc").glob("*.py")}
+    assert doors == {"__init__", "cli", "workflow"}
+    assert len(shown - doors) <= 16
+
+
+def test_a_room_imports_from_the_floors_below_it_alone():
+    floor = {room: one.floor for room, one in rooms().items()}
+    upwards = [
+        f"{module} imports {other}"
+        for module in MODULES
+        for other in needed(module)
+        if room_of(module) != room_of(other) and floor[room_of(other)] >= floor[room_of(module)]
+    ]
+    assert len(floor) >= 18
+    assert not upwards
+
+
+def test_no_module_imports_itself_by_a_circle():
+    graph = graphlib.TopologicalSorter({module: needed(module) for module in MODULES})
+    assert list(graph.static_order())  # raises CycleError, which names the circle
+
+
+def test_no_module_is_longer_than_400_lines():
+    lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    assert not {module: length for module, length in lengths.items() if length > 400}
+
+
+def test_what_touches_the_outside_stands_in_docs_design_however_many_imports_away():
+    touching = {module for module, path in MODULES.items() if imported(path, standard_library=True) & OUTSIDE}
+    for room, said in rooms().items():
+        inside = [module for module in MODULES if room_of(module) == room]
+        short = {module: module.removeprefix(f"rnnmc.{room}").removeprefix(".") or "__init__" for module in inside}
+        names = {short[module] if room not in ("cli", "workflow") else room for module in inside if module in touching}
+        assert names == said.touching, room
+        if said.through is not None:
+            reaching = {room_of(other) for module in inside for other in reached(module) & touching} - {room}
+            assert reaching == said.through, room
 
 
 def test_every_direct_dependency_has_its_line_in_docs_dependencies():

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
 from rnnmc.numerics.layout import Layout
 from rnnmc.numerics.weights import Weights
-from rnnmc.observables.observable import Watch
 
 if TYPE_CHECKING:
     from rnnmc.cells.cell import Push
@@ -67,6 +67,23 @@ class Step:
     chain: State
     exponent: Tensor
     finite: Tensor
+
+
+class Watch(Protocol):
+    """Follows the chain of one tile of R replicates, step by step."""
+
+    def see(self, step: Step) -> None:
+        """Take note of one step; they come in order, from the first to the last horizon."""
+        ...
+
+    def values(self) -> dict[str, np.ndarray]:
+        """column -> (R, m) or, for a column of lists, (R, m, length); rows in the order of the observable's `index`.
+
+        NaN, or -1 in a column of whole numbers, means that there is no such number, and is stored as null. Beside the
+        columns there may be "resolved", (R,) bool: False for a replicate that needs more digits than the chain's dtype
+        has, to be taken from the same chain in float64. Asked for once, after the last step.
+        """
+        ...
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +22,11 @@ from rnnmc.engine.choice import (
     replicate_seconds,
     seen_bytes,
 )
-from rnnmc.observables.observable import KEYS, Observable, Watch
+from rnnmc.observables.observable import KEYS, Observable
 from rnnmc.study.study import DesignPoint
+
+if TYPE_CHECKING:
+    from rnnmc.chain.product import Watch
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
 LARGEST_TILE = 4096

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from rnnmc.chain.product import Moment, follow
+from rnnmc.chain.product import Moment, Watch, follow
 from rnnmc.engine.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, kernel_of, plain_kernel
 from rnnmc.engine.compiled.follow import follow_compiled, kernel
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.graphed import follow_graphed
 from rnnmc.numerics.layout import Columns, Layout, Rows
-from rnnmc.observables.observable import Watch
 from rnnmc.study.study import DesignPoint
 
 

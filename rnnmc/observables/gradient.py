@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rnnmc.chain.product import State, Step
     from rnnmc.numerics.weights import Weights
-    from rnnmc.study.study import DesignPoint
+    from rnnmc.observables.observable import Point
 
 LOSSES = ("last", "every")
 LONGEST = 10_000  # steps; the whole trajectory is kept
@@ -88,7 +88,7 @@ class _Watch:
     weights: Weights
     finite: Tensor
 
-    def __init__(self, point: DesignPoint, layout, start: State, generators):
+    def __init__(self, point: Point, layout, start: State, generators):
         self.point, self.layout, self.generators = point, layout, generators
         self.replicates = start[0].shape[layout.replicate_axis]
         self.states: list[State] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
@@ -11,26 +12,29 @@ import pyarrow as pa
 from rnnmc.common.registry import Described
 
 if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
-    from rnnmc.chain.product import State, Step
+    from rnnmc.cells.cell import Cell
+    from rnnmc.chain.product import State, Watch
     from rnnmc.numerics.layout import Layout
-    from rnnmc.study.study import DesignPoint
 
 
-class Watch(Protocol):
-    """Follows the chain of one tile of R replicates, step by step."""
+class Point(Protocol):
+    """What an observable may know of a design point.
 
-    def see(self, step: Step) -> None:
-        """Take note of one step; they come in order, from the first to the last horizon."""
-        ...
+    cell: its name. horizons: steps, rising. state_size: d, the length of the joint state.
+    """
 
-    def values(self) -> dict[str, np.ndarray]:
-        """column -> (R, m) or, for a column of lists, (R, m, length); rows are in the order of `Observable.index`.
-
-        NaN, or -1 in a column of whole numbers, means that there is no such number, and is stored as null. Beside the
-        columns there may be "resolved", (R,) bool: False for a replicate that needs more digits than the chain's dtype
-        has, to be taken from the same chain in float64. Asked for once, after the last step.
-        """
-        ...
+    @property
+    def cell(self) -> str: ...
+    @cached_property
+    def cell_object(self) -> Cell: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def weights(self) -> str: ...
+    @property
+    def horizons(self) -> tuple[int, ...]: ...
+    @property
+    def state_size(self) -> int: ...
 
 
 class Observable(Described):
@@ -49,16 +53,14 @@ class Observable(Described):
     steps_power: ClassVar[int] = 1
     bytes_a_row: ClassVar[float] = 8.0
 
-    def check(self, point: DesignPoint) -> None:
+    def check(self, point: Point) -> None:
         """Raise ValueError where this point has no such thing: the rest of a sentence that starts with the name."""
 
-    def index(self, point: DesignPoint) -> dict[str, np.ndarray]:
+    def index(self, point: Point) -> dict[str, np.ndarray]:
         """label -> (m,): what each of the m rows of a replicate is about."""
         return {"horizon": np.array(point.horizons, np.int32)}
 
-    def watch(
-        self, point: DesignPoint, layout: Layout, start: State, generators: Sequence[np.random.Generator]
-    ) -> Watch:
+    def watch(self, point: Point, layout: Layout, start: State, generators: Sequence[np.random.Generator]) -> Watch:
         """A watch over one tile that starts at the state `start` (its dtype and device are the chain's).
 
         generators: one for each of the parts of equal size that the tile's replicates are drawn in, for random

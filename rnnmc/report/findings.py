@@ -7,7 +7,7 @@ import polars as pl
 
 from rnnmc.claims import FAILS, HOLDS, ONLY_WHEN, UNDECIDED
 from rnnmc.common.words import listed
-from rnnmc.report.tables import event_text, horizon_text, nats_text, probability_text, rate_deviation
+from rnnmc.report.text import event_text, horizon_text, nats_text, probability_text, rate_deviation
 from rnnmc.statistics.oracles import ALL, passed
 
 NEAR = 3  # standard errors within which a growth rate agrees with a law
@@ -23,7 +23,7 @@ VERBS = {"vanish": "vanish", "stable": "stay in between", "explode": "explode"}
 def findings(rows: pl.DataFrame, statistics: pl.DataFrame) -> list[str]:
     """The sentences that open the report, the most general one first.
 
-    rows: `rnnmc.report.tables.main_rows`; statistics: all rows of the same points. A design point "mostly" does what
+    rows: `rnnmc.report.text.main_rows`; statistics: all rows of the same points. A design point "mostly" does what
     more than half of its replicates do, by the lower bound of the interval; a comparison is one only where
     intervals do not overlap.
     """

@@ -23,7 +23,7 @@ from rnnmc.report.charts.parts import VL_VERSION, config
 from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
-from rnnmc.report.tables import ROUNDING, interval_names, main_rows, study_points
+from rnnmc.report.text import ROUNDING, interval_names, main_rows, study_points
 from rnnmc.statistics.analyses import analyses
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")

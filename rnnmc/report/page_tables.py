@@ -6,7 +6,7 @@ import polars as pl
 
 from rnnmc.claims import FACTORS, FAILS, HOLDS, UNDECIDED, verdict_text
 from rnnmc.report.charts.parts import OUTCOMES
-from rnnmc.report.tables import (
+from rnnmc.report.text import (
     event_text,
     log_norm_text,
     number_text,
@@ -43,7 +43,7 @@ class PageTable(NamedTuple):
 
 
 def main_table(rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
-    """One line a design point at its last horizon; rows: `rnnmc.report.tables.main_rows`."""
+    """One line a design point at its last horizon; rows: `rnnmc.report.text.main_rows`."""
     rare = rare_events(rows)
     ends = ["horizon"] if rows["horizon"].n_unique() > 1 else []  # a common one stands above all figures
     theory = rows["theory_growth_rate"].is_not_null().any()

@@ -14,7 +14,7 @@ from rnnmc.report.charts.curves import QUESTIONS, SOURCES
 from rnnmc.report.charts.parts import config
 from rnnmc.report.findings import findings, verdict
 from rnnmc.report.rendering import rendered
-from rnnmc.report.tables import main_rows, passage_text, rate_deviation, study_points, theory_text
+from rnnmc.report.text import main_rows, passage_text, rate_deviation, study_points, theory_text
 from rnnmc.statistics.oracles import coverage
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.variance_split import variance_split

@@ -18,11 +18,10 @@ from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.curves import QUESTIONS
 from rnnmc.report.findings import findings
 from rnnmc.report.rendering import rendered
-from rnnmc.report.tables import (
-    horizon_table,
+from rnnmc.report.terminal import horizon_table, main_table
+from rnnmc.report.text import (
     log_norm_text,
     main_rows,
-    main_table,
     nats_text,
     probability_text,
     rate_text,

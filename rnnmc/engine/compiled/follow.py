@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
-from rnnmc.chain.product import Moment, Step, identity_directions
+from rnnmc.chain.product import Moment, Step, Watch, identity_directions
 from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.trace import Untraceable, traced
 from rnnmc.engine.draws import Draws, Given
 from rnnmc.numerics.compiler import compiled
-from rnnmc.observables.observable import Watch
 
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
 ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chain.c

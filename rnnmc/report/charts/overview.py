@@ -23,7 +23,7 @@ from rnnmc.report.charts.parts import (
     tooltip,
     unless_other_picked,
 )
-from rnnmc.report.tables import (
+from rnnmc.report.text import (
     complete,
     event_text,
     horizon_text,
@@ -86,7 +86,7 @@ def _along(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
 def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     """Shares of vanished, stable and exploded replicates at the last horizon, one bar a point.
 
-    rows: `rnnmc.report.tables.main_rows`. Columns of panels are cells, rows of panels widths; the dark marks on a
+    rows: `rnnmc.report.text.main_rows`. Columns of panels are cells, rows of panels widths; the dark marks on a
     bar are the intervals of P(vanish), counted from the left, and of P(explode), counted from the right.
     """
     by_width = rows.partition_by("width", maintain_order=True)
@@ -140,7 +140,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
     """Growth rate of the norm over the last decade with its standard error, one panel a cell, against the
     width.
 
-    rows: `rnnmc.report.tables.main_rows`. A rate that is conditional on survival is an open dot, one that an overflow
+    rows: `rnnmc.report.text.main_rows`. A rate that is conditional on survival is an open dot, one that an overflow
     keeps unknown a triangle at the upper edge; points without a rate for other reasons are left out. A diamond is what
     theory predicts, filled where exact.
     """

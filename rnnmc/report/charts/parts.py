@@ -5,7 +5,7 @@ import textwrap
 import altair as alt
 import polars as pl
 
-from rnnmc.report.tables import interval_names
+from rnnmc.report.text import interval_names
 
 # From Okabe and Ito (2008): told apart under every common colour blindness, on light and on dark ground.
 OUTCOMES = {"vanish": "#0072B2", "stable": "#B4B9C1", "explode": "#D55E00"}

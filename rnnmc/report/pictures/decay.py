@@ -8,7 +8,7 @@ from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
 from rnnmc.report.pictures.paths import MOST_PANELS
-from rnnmc.report.tables import with_series
+from rnnmc.report.text import with_series
 
 STEEPEST = 3.0  # exponents beyond are drawn at the edge
 

@@ -20,7 +20,7 @@ from rnnmc.report.charts.parts import (
     unless_other_picked,
     widths,
 )
-from rnnmc.report.tables import with_series
+from rnnmc.report.text import with_series
 
 
 class ExtremesPicture:

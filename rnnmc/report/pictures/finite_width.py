@@ -7,7 +7,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
-from rnnmc.report.tables import with_series
+from rnnmc.report.text import with_series
 
 
 class FiniteWidthPicture:

@@ -7,7 +7,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import ROW_WIDTH, SERIES, inline, title, tooltip
-from rnnmc.report.tables import with_series
+from rnnmc.report.text import with_series
 
 COLUMNS = 3
 FLOOR = 1e-6  # of a share that is shown

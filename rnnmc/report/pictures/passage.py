@@ -7,7 +7,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import OUTCOMES, ROW_WIDTH, inline, title, tooltip
-from rnnmc.report.tables import with_series
+from rnnmc.report.text import with_series
 
 COLUMNS = 3
 SHARES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}

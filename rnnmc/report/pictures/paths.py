@@ -8,7 +8,7 @@ from altair.typing import ChartType
 
 from rnnmc.observables.paths import C_PATH, H_ONLY, JOINT, MAIN_TERM
 from rnnmc.report.charts.parts import ROW_WIDTH, SERIES, dots, horizon_axis, inline, title, tooltip
-from rnnmc.report.tables import with_series
+from rnnmc.report.text import with_series
 
 MISTAKE = "h-block alone (published mistake)"
 NAMES = {JOINT: "joint chain", C_PATH: "c-path (the article's)", MAIN_TERM: "main terms alone", H_ONLY: MISTAKE}

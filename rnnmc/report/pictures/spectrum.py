@@ -7,7 +7,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import colour, inline, panel_width, title, tooltip, unless_other_picked, widths
-from rnnmc.report.tables import with_series
+from rnnmc.report.text import with_series
 
 FEW = 40  # exponents that dots can still show one by one
 LINEAR = 0.3  # nats a step: the axis is logarithmic beyond, for the smallest exponents lie far below the positive ones

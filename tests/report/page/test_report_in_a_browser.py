@@ -12,7 +12,7 @@ from pages import browse, entries, needs_browser, search
 
 from rnnmc.common.errors import RunError
 from rnnmc.report.page import write_report
-from rnnmc.report.tables import study_points
+from rnnmc.report.text import study_points
 from rnnmc.statistics.point import point_statistics
 
 CHARTS = 1 + 2 * 7 + 1 + 1 + 2  # overview, two a cell, variance of the nested one, growth rate, self-validation

@@ -12,7 +12,7 @@ from synthetic import of_an_earlier_release, self_validation
 
 from rnnmc.report import page as report
 from rnnmc.report.page import write_report
-from rnnmc.report.tables import main_rows, passage_text
+from rnnmc.report.text import main_rows, passage_text
 
 STUDY = {"cells": ("tanh", "lstm", "gru", "gru_tied"), "widths": (4,), "replicates": 100}
 

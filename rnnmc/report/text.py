@@ -1,21 +1,14 @@
-"""The numbers of a study as rows and as text, for the terminal and, from the same rows, for the page and
-figures.
+"""The numbers of a study as rows and as text: for the terminal, the page and the figures.
 
 Text is plain ASCII (any terminal can print it); the page sets minus signs and infinities its own way.
 """
 
 import math
 import re
-from collections.abc import Iterable
 
 import polars as pl
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
-from rnnmc.claims import verdict_text
 from rnnmc.common.errors import UsageError
-from rnnmc.statistics.oracles import passed
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTORS = {
@@ -232,140 +225,8 @@ def share_text(p: float) -> str:
     return f"{p:.0f}" if p in (0, 1) else f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"
 
 
-def main_table(statistics: pl.DataFrame, points: pl.DataFrame) -> Table:
-    """The main table of a study for the terminal, one row a point at its last horizon (spectral norm)."""
-    rows = main_rows(statistics, points)
-    rare = rare_events(rows)
-    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _caption(rows))
-    table.add_column("cell", overflow="fold")
-    table.add_column("width", justify="right", no_wrap=True)
-    table.add_column("series", overflow="fold")
-    # No least widths: where they do not fit, rich would cut the columns at the right off.
-    _add_numbers(table, ["N", "P(vanish)", "P(stable)", "P(explode)", *(f"P({event})" for event in rare)])
-    _add_numbers(table, ["median [5 %, 95 %]"])
-    previous = None
-    for row in rows.iter_rows(named=True):
-        if previous not in (None, row["cell"]):
-            table.add_section()
-        previous = row["cell"]
-        names = [row["cell"], str(row["width"]), row["series"], f"{row['replicates']:,}"]
-        shares = [_narrow(event_text(row, event)) for event in ("vanish", "stable", "explode")]
-        shares += [share_text(row[f"p_{event}_at"]) for event in rare]
-        _add_row(table, [*names, *shares, _narrow(log_norm_text(row))])
-    return table
-
-
-def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spectral") -> Table:
-    """The statistics of one point for the terminal, one row a horizon.
-
-    measure: "log_spectral" or "log_rms". Raises ValueError for statistics of several points.
-    """
-    rows = statistics.filter(pl.col("measure").cast(pl.String) == measure).sort("horizon")
-    if rows["point"].n_unique() != 1:
-        raise ValueError(f"horizon_table: statistics of {rows['point'].n_unique()} points; give those of one")
-    rare = rare_events(rows)
-    last = complete(rows).row(-1, named=True)
-    growth = f"growth rate over the last decade: {rate_text(last)} nats a step" if last["growth_rate"] else ""
-    theory = f"theory: {theory_text(last)}" if last["theory_growth_rate"] is not None else ""
-    said = [f"{MEASURE_NAMES[measure]}, {rows['replicates'][0]:,} replicates", _caption(rows), growth, theory]
-    table = _table(title, "; ".join(text for text in said if text))
-    _add_numbers(table, ["horizon"])
-    # In 80 columns an interval stays whole as long as there are not two rare events beside it.
-    whole = len("[0.123,0.123]") if len(rare) < 2 else None
-    _add_numbers(table, ["P(vanish)", "P(stable)", "P(explode)"], min_width=whole)
-    _add_numbers(table, rare)
-    _add_numbers(table, ["median [5 %, 95 %]"], min_width=whole)
-    for row in rows.iter_rows(named=True):
-        shares = [_narrow(event_text(row, event)) for event in ("vanish", "stable", "explode")]
-        shares += [share_text(row[f"p_{event}_at"]) for event in rare]
-        _add_row(table, [f"{row['horizon']:,}", *shares, _narrow(log_norm_text(row))])
-    return table
-
-
-def coverage_table(coverage: pl.DataFrame) -> Table:
-    """Whether the study meets the exact laws of its design points, for the terminal:
-    `rnnmc.statistics.oracles.coverage`.
-    """
-    good = passed(coverage)
-    verdict = "every exact law is met" if good else "NOT EVERY EXACT LAW IS MET: do not trust these numbers"
-    table = _table(f"Self-validation: {verdict}", "held: intervals that hold the truth; range: where 95 % of such lie")
-    table.add_column("law", overflow="fold")
-    _add_numbers(table, ["cells", "held", "expected", "range", "certain", "p-value", ""])
-    for row in coverage.iter_rows(named=True):
-        sure = f"{row['certain_held']} of {row['certain']}" if row["certain"] else "-"
-        held = [f"{row['cells']}", f"{row['held']}", f"{row['expected']:.1f}", f"{row['low']} to {row['high']}"]
-        shown = [*held, sure, f"{row['p_value']:.2g}"] if row["cells"] else ["-", "-", "-", "-", sure, "-"]
-        _add_row(table, [row["law"], *shown, "passed" if row["passed"] else "FAILED"])
-    return table
-
-
-def verdicts_table(verdicts: pl.DataFrame) -> Table:
-    """What became of the article's claims, for the terminal: `rnnmc.claims.verdicts`."""
-    table = _table("The article's claims", "claims.csv has every question with its estimate, interval and rule")
-    for word in ("claim", "", "verdict"):
-        table.add_column(word, overflow="fold")
-    for row in verdicts.iter_rows(named=True):
-        _add_row(table, [row["claim"], row["says"], verdict_text(row)])
-    return table
-
-
-def frame_table(frame: pl.DataFrame, title: str, rows: int = 60) -> Table:
-    """Any table of statistics of one design point for the terminal: its first `rows` rows.
-
-    What is the same in all of them stands below. Numbers to four significant digits; a dash where there is none.
-    """
-    shown = frame.drop("point", strict=False).select(pl.exclude(pl.List, pl.Array))
-    words = [name for name, kind in shown.schema.items() if kind == pl.String or name in ("replicates", "finite")]
-    constant = [name for name in words if shown.height > 1 and shown[name].n_unique() == 1]
-    told = ", ".join(f"{name} {number_text(shown[name][0])}" for name in constant if shown[name][0] is not None)
-    more = f"the first {rows} of {frame.height} rows" if frame.height > rows else ""
-    table = _table(title, "; ".join(text for text in (told, more) if text))
-    shown = shown.drop(constant)
-    for name, kind in shown.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
-    for row in shown.head(rows).iter_rows():
-        _add_row(table, [number_text(value) for value in row])
-    return table
-
-
 def number_text(value: object) -> str:
     """To four significant digits where it is no whole number; a dash where there is none."""
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _table(title: str, caption: str) -> Table:
-    return Table(
-        title=title,
-        caption=caption,
-        caption_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-
-
-def _add_numbers(table: Table, headers: Iterable[str], min_width: int | None = None) -> None:
-    for header in headers:
-        table.add_column(header, justify="right", overflow="fold", min_width=min_width)
-
-
-def _add_row(table: Table, cells: Iterable[str]) -> None:
-    # As Text, for in a plain string rich would read "[inf,inf]" as markup and drop it.
-    table.add_row(*(Text(cell) for cell in cells))
-
-
-def _narrow(text: str) -> str:
-    """An interval without a space inside, so that a narrow terminal breaks the line before it."""
-    return text.replace(", ", ",")
-
-
-def _caption(rows: pl.DataFrame) -> str:
-    """What the numbers of a table mean, in one line."""
-    row = rows.row(0, named=True)
-    return (
-        f"vanish: norm below {row['threshold_vanish']:g}; explode: above {row['threshold_explode']:g}; "
-        f"brackets: {100 * row['level']:g} % {interval_names(rows)} interval; log-norm in nats"
-    )
