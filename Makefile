@@ -15,7 +15,7 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test bench validate findings dataset lint format docs schema lock clean
+.PHONY: help install study test quick bench validate findings dataset lint format docs schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -28,7 +28,10 @@ study: install ## run a study, then print its table and the path of its report; 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile $(CONFIG) $(if $(SCALE),--config scale=$(SCALE))
 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
+
+quick: install ## run the tests that need no process and little time: most of them, in a minute and a half on 2 cores
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m quick $(TESTS)
 
 bench: install ## measure speed against the machine's limit and fill docs/performance.md (25 minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
