@@ -1,4 +1,7 @@
-"""What every test is held to: the quick set is made here, and a test outside `process` that starts one fails."""
+"""What every test is held to: no process starts where no mark says so, and nothing passes because it saw nothing.
+
+The quick set is made here too: all tests that no mark keeps out of it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import filled
 import pytest
 
 from rnnmc.run.fanout import source_facts
@@ -48,6 +52,7 @@ class Watch:
         pytest.fail(f"starts a process ({self.started[-1]}); mark the test with pytest.mark.process")
 
 
+filled.install()
 WATCH = Watch()
 sys.addaudithook(WATCH.heard)
 _spawn = multiprocessing.util.spawnv_passfds
@@ -88,6 +93,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         WATCH.test = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    filled.ELEMENTS.clear()
+    done = yield
+    if places := filled.empty():
+        pytest.fail("passed on nothing at all:\n" + "\n".join(places), pytrace=False)
+    return done
 
 
 @pytest.hookimpl(wrapper=True)

@@ -389,7 +389,7 @@ def test_untied_tanh_with_a_field_is_the_same_as_tied():
 
 
 def test_every_law_says_what_it_is():
-    assert len(laws()) >= 19
+    assert len(laws()) >= 27  # what there is today: a law that is not offered any more is missed
     for name, law in laws().items():
         assert law.name == name
         assert law.formula
