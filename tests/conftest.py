@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import filled
 import pytest
+import threads
 
 from rnnmc.run.fanout import source_facts
 

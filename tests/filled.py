@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import _pytest.assertion.rewrite as pytest_rewrites
-import numpy as np
 
 NAME = "_filled_"
 EXCUSE = b"# may be empty"
@@ -31,6 +30,8 @@ def over(iterable: Iterable[Any], place: str) -> Iterator[Any]:
 
 
 def sized(value: Any, place: str) -> Any:
+    import numpy as np  # not before `threads`
+
     number = value.numel() if hasattr(value, "numel") else value.len() if hasattr(value, "len") else np.size(value)
     ELEMENTS[place] = ELEMENTS.get(place, 0) + number
     return value

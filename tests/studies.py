@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import threads
 import yaml
 
 from rnnmc.engine.block import LARGEST_BLOCK
@@ -49,8 +50,9 @@ def command(*words: str | Path, cwd: Path, patience: float = SECONDS) -> subproc
 
 
 def environment() -> dict[str, str]:
-    """The environment with this Python's scripts first and no Ray address."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    """The environment with this Python's scripts first, no Ray address, and threads as a user has them."""
+    ours = {key for key in os.environ if key.startswith("RAY_")} | threads.VARIABLES
+    kept = {key: value for key, value in os.environ.items() if key not in ours}
     return kept | {"PATH": f"{Path(sys.executable).parent}:{kept['PATH']}"}
 
 

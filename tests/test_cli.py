@@ -17,6 +17,7 @@ from rnnmc.store.places import Place
 from rnnmc.store.shards import claimed
 
 
+@pytest.mark.process
 def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:
     """tanh without input stays at zero, where P_T = u^T: l_T = T log|u| with u ~ N(0, 1). physics.md section 5."""
     out = tmp_path / "samples.parquet"
@@ -125,6 +126,7 @@ leaky, wrong = Leaky(), Wrong()
 """
 
 
+@pytest.mark.process
 def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(USERS_CELL)
     good = command("rnnmc", "check-cell", "mine:leaky", cwd=tmp_path)
@@ -139,6 +141,7 @@ def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: 
     assert "P(vanish)" in measured.stdout
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("what", ["cells", "initialisers", "drives"])
 def test_lists_name_everything_there_is_with_formula_and_source(what: str, tmp_path: Path) -> None:
     from rnnmc.cells import cells
@@ -151,6 +154,7 @@ def test_lists_name_everything_there_is_with_formula_and_source(what: str, tmp_p
         assert name in run.stdout
 
 
+@pytest.mark.process
 def test_sampling_until_it_is_known_well_enough_gives_intervals_that_allow_for_the_looking(tmp_path: Path) -> None:
     run = command(
         "rnnmc", "measure", "relu", "--width", "2", "--init", "gaussian", "--gain", "1.5", "--horizons", "5,20",
@@ -164,6 +168,7 @@ def test_sampling_until_it_is_known_well_enough_gives_intervals_that_allow_for_t
     assert set(wilson["interval"]) == {"wilson"}
 
 
+@pytest.mark.process
 def test_plan_tells_what_a_study_costs_and_runs_nothing(tmp_path: Path) -> None:
     from studies import write
 

@@ -29,6 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
+@pytest.mark.process
 def test_a_number_and_its_note_lead_to_the_same_row(results: Path):
     found = page.Results(results)
     text = found.p("small", "vanish", 100, cell="lstm", width=12)
@@ -44,6 +45,7 @@ def test_a_number_and_its_note_lead_to_the_same_row(results: Path):
     assert float(value) == pytest.approx(row[column][0], abs=0.005)
 
 
+@pytest.mark.process
 def test_a_lifetime_is_in_steps_and_leads_to_its_row(results: Path):
     found = page.Results(results)
     text = found.lasts("small", 50, cell="lstm", width=12)
@@ -55,6 +57,7 @@ def test_a_lifetime_is_in_steps_and_leads_to_its_row(results: Path):
     assert found.sources() == [f"`results/small/lifetime.csv`, point {row['point'][0]}, percent 50.0: `by`"]
 
 
+@pytest.mark.process
 def test_the_same_number_has_one_note_and_another_its_own(results: Path):
     found = page.Results(results)
     first, again = (found.p("small", "vanish", 100, cell="lstm", width=12) for _ in range(2))
@@ -84,22 +87,26 @@ def test_what_is_not_known_is_said_in_words_and_not_as_a_number():
     assert (page.percent_text(0.834), page.percent_text(None)) == ("83 %", "-")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("where", [{"cell": "lstm"}, {"cell": "gru", "width": 12}])
 def test_what_names_no_row_or_several_is_refused(results: Path, where: dict):
     with pytest.raises(SystemExit, match=r"(0|2) rows, not one"):
         page.Results(results).rate("small", 100, **where)
 
 
+@pytest.mark.process
 def test_a_study_that_has_not_been_run_is_named_with_what_runs_it(results: Path):
     with pytest.raises(SystemExit, match=r"run make study CONFIG=config/atlas\.yaml first"):
         page.Results(results).p("atlas", "vanish", 100)
 
 
+@pytest.mark.process
 def test_a_figure_that_is_not_there_is_named(results: Path):
     with pytest.raises(SystemExit, match=r"rnnmc report .*small first"):
         page.Results(results).figure("small", "nothing", "words")
 
 
+@pytest.mark.process
 def test_how_a_study_was_run_comes_from_its_shards(results: Path):
     said = page.Results(results).said("small")
     assert (said["points"], said["replicates"], said["seed"]) == (4, 400, 7888)

@@ -238,6 +238,7 @@ def test_every_study_that_comes_with_rnnmc_is_valid_and_named_after_its_file(pat
     assert load_study(path).study == path.stem
 
 
+@pytest.mark.process
 def test_no_file_holds_a_path_of_one_machine_or_the_address_of_a_package_registry():
     found = []
     for path in files():
@@ -253,6 +254,7 @@ def test_no_file_holds_a_path_of_one_machine_or_the_address_of_a_package_registr
     assert not found
 
 
+@pytest.mark.process
 def test_every_relative_link_of_a_page_leads_somewhere():
     links = [
         (path, target)

@@ -20,6 +20,7 @@ def _no_slurm() -> str:
     return "" if answer.returncode == 0 and "idle" in answer.stdout else "SLURM has no idle node"
 
 
+@pytest.mark.process
 @pytest.mark.slurm
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(bool(_no_slurm()), reason=_no_slurm() or "-")

@@ -25,6 +25,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.process
 def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
     results = workplace / "results" / "small"
     for name in ("study.yaml", "points.parquet", "statistics.parquet", "statistics.csv", "report.html"):
@@ -71,11 +72,13 @@ def test_small_points_share_a_job_and_a_large_one_has_its_own() -> None:
     assert len(together) < 20
 
 
+@pytest.mark.process
 def test_the_study_as_it_ran_gives_the_same_design_points_again(workplace: Path) -> None:
     left = rnnmc.load_study(workplace / "results" / "small" / "study.yaml")
     assert [planned.point.key for planned in left.points] == [planned.point.key for planned in study_of(small()).points]
 
 
+@pytest.mark.process
 def test_a_second_run_has_nothing_to_do(workplace: Path) -> None:
     before = shard_files(workplace / "results" / "small")
     run = command(*snakemake(workplace / "small.yaml"), cwd=workplace)
@@ -84,6 +87,7 @@ def test_a_second_run_has_nothing_to_do(workplace: Path) -> None:
     assert shard_files(workplace / "results" / "small") == before
 
 
+@pytest.mark.process
 def test_the_same_study_without_snakemake_gives_the_same_samples_and_statistics(
     workplace: Path, tmp_path: Path
 ) -> None:
@@ -95,6 +99,7 @@ def test_the_same_study_without_snakemake_gives_the_same_samples_and_statistics(
     assert (ours / "study.yaml").read_bytes() == (theirs / "study.yaml").read_bytes()
 
 
+@pytest.mark.process
 def test_other_thresholds_and_more_points_and_replicates_reuse_what_is_there(workplace: Path) -> None:
     results = workplace / "results" / "small"
     before, statistics = shard_files(results), (results / "statistics.csv").read_bytes()
@@ -109,6 +114,7 @@ def test_other_thresholds_and_more_points_and_replicates_reuse_what_is_there(wor
     assert set(pl.read_parquet(results / "statistics.parquet")["threshold_vanish"]) == {1e-2}
 
 
+@pytest.mark.process
 def test_statistics_again_with_other_thresholds_samples_nothing(workplace: Path) -> None:
     results = workplace / "results" / "small"
     before = shard_files(results)
@@ -124,6 +130,7 @@ def test_statistics_again_with_other_thresholds_samples_nothing(workplace: Path)
     assert set(pl.read_parquet(results / "statistics.parquet")["threshold_vanish"]) == {1e-3}
 
 
+@pytest.mark.process
 def test_a_shard_that_was_lost_is_filled_in_by_the_next_run(workplace: Path) -> None:
     results = workplace / "results" / "small"
     path, before = next(iter(shard_files(results))), samples_digest(results)
@@ -134,6 +141,7 @@ def test_a_shard_that_was_lost_is_filled_in_by_the_next_run(workplace: Path) -> 
     assert samples_digest(results) == before
 
 
+@pytest.mark.process
 def test_a_ray_address_where_nobody_answers_is_told_at_once(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = command(
         "rnnmc", "run", workplace / "small.yaml", "--address", "127.0.0.1:1", "--results", "other", cwd=workplace
@@ -142,6 +150,7 @@ def test_a_ray_address_where_nobody_answers_is_told_at_once(workplace: Path, mon
     assert "no Ray answers there" in run.stderr
 
 
+@pytest.mark.process
 def test_a_dry_run_writes_nothing_and_lint_is_clean(tmp_path: Path) -> None:
     study_file = write(tmp_path, small())
     run = command(*snakemake(study_file, "--dry-run"), cwd=tmp_path)
@@ -152,12 +161,14 @@ def test_a_dry_run_writes_nothing_and_lint_is_clean(tmp_path: Path) -> None:
     assert "good condition" in lint.stdout + lint.stderr
 
 
+@pytest.mark.process
 def test_snakemakes_own_report_is_made(workplace: Path) -> None:
     run = command(*snakemake(workplace / "small.yaml", "--report", "workflow.html"), cwd=workplace)
     assert run.returncode == 0, run.stderr
     assert (workplace / "workflow.html").stat().st_size > 100_000
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("runner", ["snakemake", "rnnmc"])
 def test_a_mistake_in_the_study_is_one_sentence_and_nothing_is_written(runner: str, tmp_path: Path) -> None:
     study_file = write(

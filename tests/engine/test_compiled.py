@@ -175,7 +175,9 @@ def test_a_squashing_function_has_all_its_digits_wherever_its_value_is_a_normal_
     found = of_one_unit(name, values, dtype).astype(float)
     error = np.abs(found[normal] - wanted[normal]) / np.abs(wanted[normal])
     assert error.max() < 5 * limits.eps
-    assert (np.abs(found[~normal & (np.abs(wanted) < 1)]) <= 2 * limits.tiny).all()
+    assert (
+        np.abs(found[~normal & (np.abs(wanted) < 1)]) <= 2 * limits.tiny
+    ).all()  # may be empty: not of exp at its end
 
 
 @pytest.mark.parametrize("dtype", CLOSE)
@@ -226,6 +228,7 @@ def test_over_long_chaotic_orbits_both_kernels_have_one_distribution(width, monk
     assert same > 1e-6 > seen  # so small a shift would be seen
 
 
+@pytest.mark.process
 def test_without_a_compiler_the_plain_engine_runs_says_so_once_and_agrees_to_rounding(tmp_path):
     code = (
         "import rnnmc, numpy as np; from rnnmc.engine import run; from rnnmc.engine.block import partition;"

@@ -312,6 +312,7 @@ def test_a_block_has_the_same_bits_again_and_after_other_blocks_and_with_two_thr
         torch.set_num_threads(threads)
 
 
+@pytest.mark.process
 def test_a_block_has_the_same_bits_in_another_process():
     here = [digest(some_block(point(**said))) for said in PURE]
     program = f"from test_engine import *; print(*[digest(some_block(point(**said))) for said in {PURE!r}])"

@@ -68,6 +68,7 @@ def test_a_foreign_shard_is_found(folder: Path) -> None:
         read_shard(ours, STUDY.points[0].point.key)
 
 
+@pytest.mark.process
 def test_reading_a_shard_leaves_no_thread_behind_that_could_abort_the_process_as_it_ends(folder: Path) -> None:
     code = (
         "import os, sys, pathlib, rnnmc.store.shards as store; before = len(os.listdir('/proc/self/task'));"
@@ -77,6 +78,7 @@ def test_reading_a_shard_leaves_no_thread_behind_that_could_abort_the_process_as
     assert found.stdout.strip() == "0", found.stderr
 
 
+@pytest.mark.process
 def test_verify_lists_what_is_damaged_and_repairs_it_to_the_same_samples(folder: Path, finished: Path) -> None:
     path = first_shard(folder, STUDY)
     content = bytearray(path.read_bytes())
@@ -98,6 +100,7 @@ def test_a_missing_shard_is_named_and_not_passed_over(folder: Path) -> None:
     assert [job.block for job in pipeline.jobs_missing(folder, STUDY.points)] == [0]
 
 
+@pytest.mark.process
 def test_a_full_disk_fails_in_one_sentence_and_leaves_no_half_file(tmp_path: Path) -> None:
     script = """
 import resource, sys
@@ -124,6 +127,7 @@ except RunError as error:
     assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
 
 
+@pytest.mark.process
 def test_verify_names_what_is_missing_and_what_is_no_part_of_the_study(folder: Path, finished: Path) -> None:
     lost, stray = first_shard(folder, STUDY), folder / "samples" / "cell=tanh" / "stray.parquet"
     shutil.copy(lost, stray)
@@ -140,6 +144,7 @@ def test_verify_names_what_is_missing_and_what_is_no_part_of_the_study(folder: P
     assert command("rnnmc", "verify", folder, cwd=folder).returncode == 1
 
 
+@pytest.mark.process
 def test_a_folder_can_be_verified_and_read_where_its_cells_and_drive_files_are_not(tmp_path: Path) -> None:
     (tmp_path / "series.csv").write_text("x\n" + "\n".join(str(i % 7) for i in range(50)))
     (tmp_path / "mine.py").write_text(
@@ -156,6 +161,7 @@ def test_a_folder_can_be_verified_and_read_where_its_cells_and_drive_files_are_n
         assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["points.parquet", "statistics.parquet", "study.yaml"])
 def test_a_damaged_file_of_a_study_folder_is_told_in_one_sentence(name: str, folder: Path) -> None:
     aggregate(folder, Thresholds(), "wilson")

@@ -287,6 +287,7 @@ def test_replicates_of_one_weight_draw_widen_the_interval():
 # --- the pictures of this observable and of the two that are looked at likewise -------------------
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["passage", "extremes", "gradient"])
 def test_a_picture_has_one_chart_a_cell_and_renders(name):
     entry = {"cell": ["tanh", "lstm"], "width": [2, 3], "observables": [name]}

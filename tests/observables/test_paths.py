@@ -314,6 +314,7 @@ def test_every_number_of_the_summary_is_numpy_s(three_gains):
                 assert row["less_joint_error"] == pytest.approx(apart.std(ddof=1) / np.sqrt(40), abs=1e-14)
 
 
+@pytest.mark.process
 def test_three_gains_give_four_curves_each_with_the_published_mistake_marked(three_gains):
     points, tables = three_gains
     frames = [

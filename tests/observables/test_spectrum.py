@@ -309,6 +309,7 @@ def test_what_the_known_exponents_do_not_decide_is_null():
     np.testing.assert_allclose(derived(np.array([[0.5, -np.inf]]), 2), [[0.5], [0.5], [0.25]])
 
 
+@pytest.mark.process
 def test_tanh_at_width_100_lies_near_its_curve_and_the_picture_shows_both():
     # Finite width takes a few percent away (1 / n); 2 % at n = 1024 is what config/spectrum.yaml shows.
     design = point("tanh", 100, 3.0, (200,), drive="none")

@@ -103,6 +103,7 @@ def test_a_damaged_shard_of_an_observable_is_found_named_and_repaired(tmp_path):
     assert Place.of(study.points[0]).key == point.key
 
 
+@pytest.mark.process
 def test_the_workflow_sums_up_observables_and_runs_again_when_one_is_added(tmp_path):
     path = write(tmp_path, content("vector", width=2))
     done = command(*snakemake(path), cwd=tmp_path)
@@ -150,6 +151,7 @@ def test_moments_count_weight_draws_and_leave_out_what_is_not_finite():
     assert quantiles(values)["q50"].null_count() == 1
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("cell", "observable", "sentence"),
     [
@@ -170,6 +172,7 @@ def test_an_observable_that_a_point_does_not_have_is_refused_in_one_sentence(tmp
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.process
 def test_measure_prints_and_writes_what_observables_saw(tmp_path):
     words = ["rnnmc", "measure", "lstm", "--width", "4", "--replicates", "50", "--horizons", "10,20"]
     done = command(*words, "--observables", "vector,extremes", "--out", "x.parquet", cwd=tmp_path)

@@ -270,6 +270,7 @@ def test_the_errors_are_as_large_as_numbers_scatter_from_study_to_study():
             assert 0.5 < ratio < 1.5, (term, name, ratio)
 
 
+@pytest.mark.process
 def test_the_figure_says_how_often_each_term_is_the_largest():
     points = [point_of(width=w, horizons=[2, 20]) for w in (3, 9)]
     summary = pl.concat(summary_of("terms").summarise(p.observables[0], table_of(p, 20), SETTINGS) for p in points)

@@ -50,6 +50,7 @@ def shown(chart, width: int, series: str) -> pl.DataFrame:
     return data_of(chart).filter(pl.col("panel") == f"width {width}", pl.col("series") == series).sort("horizon")
 
 
+@pytest.mark.process
 def test_every_chart_is_valid_vega_lite_and_is_rendered(drawn):
     for chart in drawn.values():
         chart.to_dict(validate=True)

@@ -120,6 +120,7 @@ def test_curves_of_probability_carry_the_numbers_of_the_statistics(large):
             np.testing.assert_allclose(mine[column], want[f"p_{event}_{mode}{end}"], rtol=5e-3, atol=1e-12)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("value", [0.3, -INF, INF])
 def test_a_tiny_study_can_be_drawn(value):
     drawn = figures.charts(*tiny(value))
@@ -184,6 +185,7 @@ def test_statistics_from_before_survivors_were_counted_are_refused_with_the_reme
         main_rows(statistics.drop("ok_count"), points)
 
 
+@pytest.mark.process
 def test_a_chart_is_rendered_as_vector_and_pixels_within_seconds(large):
     start = time.process_time()
     files = rendered(figures.charts(*large))

@@ -16,6 +16,7 @@ def charts(number: int) -> dict[str, alt.Chart]:
     return {f"chart-{i}": base.properties(width=100 + i) for i in range(number)}
 
 
+@pytest.mark.process
 def test_every_chart_becomes_an_svg_and_a_png_in_its_order():
     files = rendered(charts(5))
     assert list(files) == [f"chart-{i}.{kind}" for i in range(5) for kind in ("svg", "png")]
@@ -24,6 +25,7 @@ def test_every_chart_becomes_an_svg_and_a_png_in_its_order():
     assert rendered({}) == {}
 
 
+@pytest.mark.process
 def test_a_script_that_does_not_guard_its_main_part_can_draw(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
@@ -35,6 +37,7 @@ def test_a_script_that_does_not_guard_its_main_part_can_draw(tmp_path):
     assert (done.returncode, done.stdout) == (0, "4\n")
 
 
+@pytest.mark.process
 def test_a_helper_that_is_killed_leaves_no_picture_out(monkeypatch: pytest.MonkeyPatch):
     whole = rendered(charts(3))
     start = rendering.subprocess.Popen

@@ -42,6 +42,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return found
 
 
+@pytest.mark.process
 def test_every_column_of_every_file_has_a_meaning_and_every_file_its_checksum(folders: list[Path], tmp_path: Path):
     out = tmp_path / "dataset"
     size = write_dataset(out, folders, folders[:1])

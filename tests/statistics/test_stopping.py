@@ -135,6 +135,7 @@ def test_a_narrower_target_goes_on_from_what_is_there(tmp_path):
     assert manifest["replicates"] == many.replicates
 
 
+@pytest.mark.process
 def test_the_workflow_stops_at_the_same_replicates_as_this_process(tmp_path):
     study = study_of(CONTENT)
     pipeline.plan(study, tmp_path / "here")

@@ -698,6 +698,7 @@ def test_a_point_writes_out_its_default_laws_and_all_of_its_drive_and_keeps_its_
     assert ring.written()["init"]["recurrent"] == {"ring": {"outer": 1.0, "inner": 0.0}}
 
 
+@pytest.mark.process
 def test_a_key_is_the_same_in_another_process():
     """Hashes of Python's own would not be."""
     program = f"from rnnmc.study.study import DesignPoint; print(DesignPoint(**{BASE!r}).key)"
@@ -714,6 +715,7 @@ def test_a_key_is_the_same_in_another_process():
     assert re.fullmatch("[0-9a-f]{12}", key)
 
 
+@pytest.mark.process
 def test_planning_imports_no_torch():
     program = f"import sys, rnnmc.study.study as s; s.DesignPoint(**{BASE!r}).key; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env={"PATH": ""})

@@ -255,6 +255,7 @@ def test_a_user_s_cell_has_no_law(tmp_path, monkeypatch):
     assert predictions(DesignPoint(**QUIET | {"cell": "theirs:CELL"})) == []
 
 
+@pytest.mark.process
 def test_theory_imports_neither_torch_nor_ray():
     code = "import sys, rnnmc.theory; rnnmc.theory.laws(); print({'torch', 'ray'} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.process
 @pytest.mark.page
 @needs_browser
 def test_every_figure_of_claims_and_analyses_is_drawn_and_the_console_stays_empty(folder: Path, tmp_path: Path):
@@ -51,6 +52,7 @@ def test_every_figure_of_claims_and_analyses_is_drawn_and_the_console_stays_empt
     assert {name.split("-")[0] for name in drawn} > {"onset", "phase", "finite", "decay", "lifetime"}
 
 
+@pytest.mark.process
 def test_the_page_begins_with_what_became_of_the_claims_and_of_every_analysis(folder: Path):
     page = (folder / "report.html").read_text(encoding="utf-8")
     first = search(r'<section class="findings".*?</section>', page)[0]
@@ -63,6 +65,7 @@ def test_the_page_begins_with_what_became_of_the_claims_and_of_every_analysis(fo
     assert 'href="#verdicts"' in page
 
 
+@pytest.mark.process
 def test_the_table_of_questions_holds_every_decision_with_its_rows(folder: Path):
     page = (folder / "report.html").read_text(encoding="utf-8")
     decided = pl.read_parquet(folder / "claims.parquet")
@@ -73,6 +76,7 @@ def test_the_table_of_questions_holds_every_decision_with_its_rows(folder: Path)
         assert row["rows"].split(";")[0] in line["estimate"][2]
 
 
+@pytest.mark.process
 def test_a_study_that_asks_for_no_claims_shows_none(folder: Path, tmp_path: Path):
     directory = tmp_path / "plain"
     sample_here(study_of(CONTENT | {"points": CONTENT["points"][1:2]}), directory)

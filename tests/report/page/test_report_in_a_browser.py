@@ -32,6 +32,7 @@ def tiny(directory: Path, value: float) -> Path:
     return write_report(directory, {"study": "</script><b>odd</b>"}, points, {"statistics": statistics})
 
 
+@pytest.mark.process
 @pytest.mark.page
 @needs_browser
 @pytest.mark.parametrize("window", ["1400,3000", "390,844"])
@@ -44,6 +45,7 @@ def test_every_chart_of_105_points_is_drawn_and_the_console_stays_empty(large, t
     assert len(re.findall(r'<svg[^>]*class="marks"', document)) == len(places)
 
 
+@pytest.mark.process
 @pytest.mark.page
 @needs_browser
 @pytest.mark.parametrize("value", [0.5, -np.inf, np.inf])
@@ -56,6 +58,7 @@ def test_a_study_of_one_replicate_and_one_horizon_is_drawn_too(tmp_path, value):
     assert "he &lt;&amp;&gt;" in document
 
 
+@pytest.mark.process
 @pytest.mark.page
 @needs_browser
 def test_a_chart_that_breaks_says_so_in_its_place_and_in_the_console(large, tmp_path):
@@ -69,6 +72,7 @@ def test_a_chart_that_breaks_says_so_in_its_place_and_in_the_console(large, tmp_
     assert "overview" in console
 
 
+@pytest.mark.process
 @pytest.mark.page
 @needs_browser
 @pytest.mark.parametrize("clicks", [1, 2])
@@ -87,6 +91,7 @@ def test_rates_that_are_not_known_come_last_whichever_way_they_are_sorted(large,
     assert known == sorted(known, reverse=clicks == 2)
 
 
+@pytest.mark.process
 @pytest.mark.page
 @needs_browser
 def test_a_click_on_a_header_sorts_by_number_with_infinities_at_the_ends(large, tmp_path):
@@ -137,6 +142,7 @@ def outline(page: Path) -> Outline:
     return found
 
 
+@pytest.mark.process
 def test_the_page_is_one_file_below_three_megabytes_that_loads_nothing(large):
     assert large.stat().st_size < 3_000_000
     found = outline(large)
@@ -147,6 +153,7 @@ def test_the_page_is_one_file_below_three_megabytes_that_loads_nothing(large):
     assert "@import" not in style
 
 
+@pytest.mark.process
 def test_links_lead_somewhere_and_headings_never_skip_a_level(large):
     found = outline(large)
     assert len(found.ids) == len(set(found.ids))
@@ -160,6 +167,7 @@ def test_links_lead_somewhere_and_headings_never_skip_a_level(large):
     assert all(below <= above + 1 for above, below in zip(found.headings, found.headings[1:], strict=False))
 
 
+@pytest.mark.process
 def test_the_first_paragraph_says_what_the_numbers_say(large):
     _, points, tables = synthetic.study(replicates=60)
     last = (
@@ -187,6 +195,7 @@ def test_the_first_paragraph_says_what_the_numbers_say(large):
         assert re.search(rf"{lead}P = {means[f'p_{event}_at'][0]:.3f} \[", paragraph)
 
 
+@pytest.mark.process
 def test_equal_input_gives_an_equal_page_and_no_draft_is_left(tmp_path):
     first, second = (
         write_report(tmp_path / name, *synthetic.study(cells=("relu", "gru"), widths=(4,), replicates=20))
@@ -196,6 +205,7 @@ def test_equal_input_gives_an_equal_page_and_no_draft_is_left(tmp_path):
     assert sorted(path.name for path in (tmp_path / "first").iterdir()) == ["figures", "report.html"]
 
 
+@pytest.mark.process
 def test_a_report_that_fails_leaves_the_old_page_as_it_was(tmp_path, monkeypatch):
     page = tiny(tmp_path, 0.0)
     before = page.read_bytes()
@@ -211,6 +221,7 @@ def test_a_report_that_fails_leaves_the_old_page_as_it_was(tmp_path, monkeypatch
     assert not list((tmp_path / "figures").glob(".*"))
 
 
+@pytest.mark.process
 def test_a_figure_is_whole_at_every_moment_and_old_ones_go_only_after_the_new_are_there(tmp_path, monkeypatch):
     tiny(tmp_path, 0.0)
     folder = tmp_path / "figures"
@@ -232,6 +243,7 @@ def test_a_figure_is_whole_at_every_moment_and_old_ones_go_only_after_the_new_ar
     assert sorted(path.name for path in folder.iterdir()) == [name for name in names if name != old.name]
 
 
+@pytest.mark.process
 def test_a_rate_of_survivors_and_one_that_is_not_known_are_marked_in_the_table(large):
     _, points, tables = synthetic.study(replicates=60)
     of_study = tables["statistics"].join(study_points(points), on="point", how="semi")
@@ -247,6 +259,7 @@ def test_a_rate_of_survivors_and_one_that_is_not_known_are_marked_in_the_table(l
         assert any(rate.endswith(f"({number} of 60)") for rate in rates)
 
 
+@pytest.mark.process
 def test_a_study_without_statistics_is_refused_by_its_directory(tmp_path):
     study, points, tables = synthetic.study(cells=("tanh",), widths=(1,), inits=("keras",), replicates=2)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path))):

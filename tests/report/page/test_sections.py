@@ -27,6 +27,7 @@ def page(tmp_path_factory) -> str:
     return write_report(tmp_path_factory.mktemp("page"), *study()).read_text(encoding="utf-8")
 
 
+@pytest.mark.process
 def test_theory_stands_next_to_the_growth_rate_with_its_law_under_the_pointer(page):
     _, points, tables = study()
     shown = {(row["cell"][0], row["initialiser"][0]): row for row in entries(page, "main")}
@@ -42,6 +43,7 @@ def test_theory_stands_next_to_the_growth_rate_with_its_law_under_the_pointer(pa
             assert (text, number, pointer) == ("-", "", "")
 
 
+@pytest.mark.process
 def test_a_law_of_rnnmc_is_named_with_its_formula(tmp_path):
     said, points, tables = study()
     known = tables["statistics"].with_columns(theory_growth_law=pl.lit("lru"))
@@ -49,6 +51,7 @@ def test_a_law_of_rnnmc_is_named_with_its_formula(tmp_path):
     assert any(row["theory"][2].startswith("lru: P(l_T < x) = ") for row in entries(text, "main"))
 
 
+@pytest.mark.process
 def test_first_passages_are_those_of_the_table_and_a_dash_where_not_reached(page):
     _, points, tables = study()
     keys = {(row["cell"], row["init"]): row["point"] for row in points.to_dicts()}
@@ -71,6 +74,7 @@ def test_first_passages_are_those_of_the_table_and_a_dash_where_not_reached(page
     assert 0 < dashes < 120
 
 
+@pytest.mark.process
 def test_replicates_are_those_really_used_with_a_star_where_an_interval_decided_it(page):
     shown = {row["cell"][0]: row["replicates"] for row in entries(page, "main")}
     assert shown["tanh"][0] == "100"
@@ -83,6 +87,7 @@ def test_replicates_are_those_really_used_with_a_star_where_an_interval_decided_
     assert "A star marks" in page
 
 
+@pytest.mark.process
 def test_points_that_prove_the_program_stand_in_no_table_of_the_study(page):
     cells = {row["cell"][0] for name in ("main", "passages", "table-made_up") for row in entries(page, name)}
     assert cells <= set(STUDY["cells"])
@@ -90,6 +95,7 @@ def test_points_that_prove_the_program_stand_in_no_table_of_the_study(page):
     assert "<dd>20: tanh, lstm, gru, gru_tied</dd>" in facts
 
 
+@pytest.mark.process
 def test_a_self_validation_that_passes_is_among_the_findings_and_one_that_fails_is_above_all(page, tmp_path):
     box = search(r'aria-label="Findings">(.*?)</section>', page)[1]
     assert "Self-validation passed: of 240 measurements" in box
@@ -108,6 +114,7 @@ def test_a_self_validation_that_passes_is_among_the_findings_and_one_that_fails_
     assert failed.count('class="alarm"') == 2
 
 
+@pytest.mark.process
 def test_an_observable_without_a_picture_shows_the_first_rows_of_its_table(page):
     rows = entries(page, "table-made_up")
     assert len(rows) == 20
@@ -126,6 +133,7 @@ class Picture:
         return {"overview": chart.properties(title="Plain"), "made_up-more": chart.properties(title=lines)}
 
 
+@pytest.mark.process
 def test_an_observable_with_a_picture_shows_it_with_its_formula_and_its_first_sentence(tmp_path, monkeypatch):
     class Kind:
         """What it is, in one sentence. And a second one."""
@@ -153,6 +161,7 @@ def old(directory: Path) -> Path:
     return write_report(directory, said, bare, of_an_earlier_release(tables))
 
 
+@pytest.mark.process
 def test_a_folder_of_an_earlier_release_still_gives_a_page_that_claims_nothing_it_lacks(tmp_path):
     text = old(tmp_path).read_text(encoding="utf-8")
     for name in ("first-passage", "observables", "self-validation"):
@@ -165,6 +174,7 @@ def test_a_folder_of_an_earlier_release_still_gives_a_page_that_claims_nothing_i
     assert "theory" not in entries(text, "main")[0]
 
 
+@pytest.mark.process
 @pytest.mark.page
 @needs_browser
 def test_tables_below_the_first_sort_on_their_own(tmp_path):
@@ -182,6 +192,7 @@ def test_tables_below_the_first_sort_on_their_own(tmp_path):
     assert [row["cell"] for row in entries(document, "main")] == [row["cell"] for row in entries(text, "main")]
 
 
+@pytest.mark.process
 @pytest.mark.page
 @needs_browser
 def test_every_chart_of_an_earlier_release_is_drawn_and_the_console_stays_empty(tmp_path):
