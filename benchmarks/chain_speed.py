@@ -27,7 +27,7 @@ from rnnmc.cells import cells
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 WIDTHS = tuple(2**i for i in range(11))
 QUICK = ("tanh", "lstm"), (1, 16, 64, 256)

@@ -29,7 +29,7 @@ from rnnmc.engine.choice import plain_kernel
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.few_directions import dense as wide_dense
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint, horizons_up_to
+from rnnmc.study.point import DesignPoint, horizons_up_to
 
 POINTS = {
     "tanh, gain 1.5, no input": {
@@ -53,7 +53,7 @@ PROCESS = """
 import json, sys, time
 import torch
 from rnnmc.engine.conditional.norms import untied_norms
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 torch.set_num_threads(1)
 point = DesignPoint(**json.loads(sys.argv[1]))
 times, found = [], None

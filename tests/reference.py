@@ -14,7 +14,7 @@ from rnnmc.engine import run
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 sg = torch.sigmoid
 torch.set_num_threads(1)  # as in run_block: threads that share these small arrays only wait for one another

@@ -12,9 +12,11 @@ from scipy.stats import binom, norm
 from studies import command, small, study_of
 
 import rnnmc
-from rnnmc.run import pipeline
-from rnnmc.store.places import Place
-from rnnmc.store.shards import claimed
+from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import jobs_missing, sample
+from rnnmc.store.manifest import write_manifest
+from rnnmc.store.marks import claimed
+from rnnmc.store.plan import cut_up
 
 
 def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:
@@ -177,8 +179,8 @@ def test_status_tells_done_running_and_missing_apart(tmp_path: Path, capsys: pyt
     from rnnmc.run.planning import status_table
 
     study = study_of(small())
-    pipeline.plan(study, tmp_path)
-    pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points[:1]), None, "cpu")
+    plan(study, tmp_path)
+    sample(tmp_path, jobs_missing(tmp_path, cut_up(study)[:1]), None, "cpu")
     with claimed(tmp_path, study.points[1].point, 0):
         table = status_table(tmp_path)
     columns = {str(column.header): list(column.cells) for column in table.columns}
@@ -194,10 +196,10 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     import pandas as pd
 
     study = study_of(small(points=[{"cell": ["relu", "lstm"], "width": 2, "dtype": ["float32", "float64"]}]))
-    pipeline.plan(study, tmp_path)
-    pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points), None, "cpu")
-    for planned in study.points:
-        pipeline.write_manifest(tmp_path, Place.of(planned))
+    plan(study, tmp_path)
+    sample(tmp_path, jobs_missing(tmp_path, cut_up(study)), None, "cpu")
+    for stored in cut_up(study):
+        write_manifest(tmp_path, stored, study.thresholds)
     pattern = f"{tmp_path}/samples/**/*.parquet"
     polars = pl.scan_parquet(pattern, hive_partitioning=True).collect()
     assert polars.shape == (4 * 300 * 3, 10)

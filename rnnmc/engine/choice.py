@@ -13,7 +13,7 @@ from functools import cache
 
 from rnnmc.cells import cell as cell_of
 from rnnmc.engine.compiled.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program, Untraceable, traced
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 COMPILED = "compiled "  # before the name of the layout
 FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"

@@ -23,7 +23,7 @@ from scipy.stats import binom, chi2
 
 from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.point import point_statistics
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
 from rnnmc.theory.law import LogNorm
 

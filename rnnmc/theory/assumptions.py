@@ -19,7 +19,7 @@ from rnnmc.initialisers.law import Law
 from rnnmc.initialisers.orthogonal import Orthogonal
 from rnnmc.initialisers.truncated_gaussian import TruncatedGaussian
 from rnnmc.initialisers.uniform import Uniform
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 Floats = NDArray[np.float64]
 

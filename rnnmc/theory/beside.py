@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import polars as pl
 
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory import predictions
 from rnnmc.theory.law import Law, Prediction
 

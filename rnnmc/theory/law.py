@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory.spectrum import Spectrum
 
 Measure = Literal["log_spectral", "log_rms", "log_vector", "log_memory", "log_entry"]

@@ -10,7 +10,7 @@ from rnnmc.engine.block import partition
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 GATED = {name: cell for name, cell in cells().items() if cell.main_term}
 TWO_PARTS = [name for name, cell in GATED.items() if len(cell.parts) == 2]

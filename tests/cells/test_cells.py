@@ -21,7 +21,7 @@ from rnnmc.chain.product import follow
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 LAYOUTS = [Rows(), Columns()]
 

@@ -15,7 +15,7 @@ from scipy import stats
 from rnnmc.common.errors import UsageError
 from rnnmc.drives import drives, read_drive
 from rnnmc.drives.file import FileDrive
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 DATA = Path(__file__).parents[2] / "config/data"

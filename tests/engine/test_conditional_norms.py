@@ -5,18 +5,19 @@ import math
 import numpy as np
 import pytest
 import torch
+from looking import seen
 from scipy.special import polygamma
 from scipy.stats import chi2, ks_2samp, kstest, norm
 
-from rnnmc.engine.block import observe_block, run_block
+from rnnmc.engine.block import run_block
 from rnnmc.engine.conditional import chain as conditional_chain
 from rnnmc.engine.conditional import norms as conditional_norms
 from rnnmc.engine.conditional.chain import applies, follow
 from rnnmc.engine.conditional.draws import ConditionalGaussian, ConditionalMatrices
 from rnnmc.engine.conditional.norms import untied_growth, untied_norms
 from rnnmc.engine.conditional.spectral import TOLERANCE
+from rnnmc.study.point import DesignPoint
 from rnnmc.study.replicates import Nested
-from rnnmc.study.study import DesignPoint
 from rnnmc.theory.exact.linear_untied import exponents as newman
 from rnnmc.theory.large_width.untied_tanh import LAW as UNTIED_TANH
 
@@ -97,9 +98,9 @@ def test_both_norms_have_the_law_of_weights_drawn_in_full_for_every_cell(cell):
 
 @pytest.mark.parametrize(("width", "cell"), [(8, "tanh"), (32, "tanh"), (16, "lstm")])
 def test_first_exponents_have_the_law_of_weights_drawn_in_full(width, cell):
-    design = point(cell, width, horizons=(40,), observables=[{"spectrum": 3}])
+    design = point(cell, width, horizons=(40,))
     found = untied_growth(design, FIRST_TILE, 500, directions=3)[:, 0] / 40
-    spectrum = observe_block(design, 0, 500)["spectrum"]["exponent_whole_run"].to_numpy().reshape(500, 3)
+    spectrum = seen(design, 500, {"spectrum": 3})["spectrum"]["exponent_whole_run"].to_numpy().reshape(500, 3)
     assert alarm(found, spectrum, 3) < 1
     sums = [np.stack([one[:, 0] + one[:, 1], one[:, 0] - one[:, 2]], axis=1) for one in (found, spectrum)]
     assert alarm(*sums, 3) < 1

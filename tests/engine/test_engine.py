@@ -32,7 +32,7 @@ from rnnmc.engine.block import SCHEMA, blocks, partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.spectral import spectral_norm
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 HORIZONS = (1, 2, 3, 10, 50, 200)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}

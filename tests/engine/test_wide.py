@@ -21,7 +21,7 @@ from rnnmc.engine.few_directions.path import Path, Replay
 from rnnmc.engine.few_directions.subspace import Subspace
 from rnnmc.engine.few_directions.sweeps import Image
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 torch.set_num_threads(1)  # as blocks run; threads that share such small arrays only wait for one another
 WIDTH = 40

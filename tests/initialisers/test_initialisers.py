@@ -17,7 +17,7 @@ from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.initialisation import Initialisation, names_of, read_role
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 

@@ -19,7 +19,7 @@ from scipy.special import expit, polygamma, psi
 from rnnmc.chain.norms import norms as norms_of
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 

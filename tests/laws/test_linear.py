@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import polygamma, psi
 
 from rnnmc.chain.norms import norms as norms_of
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 

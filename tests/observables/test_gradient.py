@@ -8,18 +8,19 @@ import polars as pl
 import pytest
 import reference
 import torch
+from looking import looking, seen
 from reference import STEPS
 
 from rnnmc.cells.cell import Cell
 from rnnmc.common.errors import UsageError
 from rnnmc.engine import block
-from rnnmc.engine.block import observe_block, partition, run_block
+from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.draws import stream
 from rnnmc.observables import gradient
 from rnnmc.observables.gradient import LONGEST, LOSSES
 from rnnmc.statistics.summaries.gradient import SHARE, SUMMARY
 from rnnmc.statistics.summaries.summary import Settings
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 TILE = 16  # replicates that run together, in place of the thousands of a narrow cell
 HORIZONS = (1, 2, 5, 9)
@@ -34,12 +35,12 @@ def _small_tiles(monkeypatch):
 def point_of(cell="tanh", width=3, **changes):
     init = {"recurrent": {"ring": 1.0}} if cell == "lru" else "pytorch"
     settings = {"init": init, "horizons": HORIZONS, "dtype": "float64", "state_std": 0.5} | changes
-    return DesignPoint(cell=cell, width=width, observables=["gradient"], **settings)
+    return DesignPoint(cell=cell, width=width, **settings)
 
 
 def observed(point, replicates):
     """(replicates, losses, rows, columns)."""
-    table = pl.from_arrow(observe_block(point, 0, replicates)["gradient"])
+    table = pl.from_arrow(seen(point, replicates, "gradient")["gradient"])
     assert table["loss"].head(1 + len(point.horizons)).unique().item() == LOSSES[0]
     return table.select(COLUMNS).to_numpy().reshape(replicates, 2, -1, 3)
 
@@ -271,7 +272,7 @@ def test_with_one_step_the_two_losses_are_one():
 
 def test_looking_changes_no_sample():
     point = point_of("lstm", 10, dtype="float32")
-    tables = observe_block(point, 0, 8)
+    tables = seen(point, 8, "gradient")
     assert tables["samples"].equals(run_block(point, 0, 8))
 
 
@@ -318,17 +319,17 @@ def test_a_planted_mistake_changes_the_norms(mistake, monkeypatch):
 
 def test_untied_weights_and_a_trajectory_too_long_to_keep_are_refused():
     with pytest.raises(UsageError, match="gradient needs one set of parameters for all steps"):
-        point_of(weights="untied")
+        looking(point_of(weights="untied"), "gradient")
     with pytest.raises(UsageError, match=f"give a last horizon of at most {LONGEST} steps"):
-        point_of(horizons=(LONGEST + 1,))
+        looking(point_of(horizons=(LONGEST + 1,)), "gradient")
 
 
 # --- the summary ----------------------------------------------------------------------------------
 
 
 def summary_of(point, replicates, **settings):
-    table = pl.from_arrow(observe_block(point, 0, replicates)["gradient"])
-    return SUMMARY.summarise(point.observables[0], table, Settings(1e-3, 1e3, **settings))
+    table = pl.from_arrow(seen(point, replicates, "gradient")["gradient"])
+    return SUMMARY.summarise(gradient.OBSERVABLE(), table, Settings(1e-3, 1e3, **settings))
 
 
 def test_the_summary_of_the_share_is_that_of_numpy():

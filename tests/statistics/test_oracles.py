@@ -29,7 +29,8 @@ from rnnmc.statistics.oracles import (
     passed,
 )
 from rnnmc.study.oracle_points import STANDARD
-from rnnmc.study.study import DesignPoint, load_study
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import load_study
 from rnnmc.theory import predictions
 
 ALPHA, SIGMAS = 1e-9, 6.1
@@ -250,7 +251,7 @@ def offered(entry_point, columns):
 def test_the_oracle_study_has_hundreds_of_cells_of_every_cell_and_width():
     study, random, certain = load_study(ROOT / "config/oracle.yaml"), [], 0
     for planned in study.points:
-        at, named = planned.point, {one.name for one in planned.point.observables}
+        at, named = planned.point, {one.name for one in planned.observables}
         assert "paths" not in named or len(at.cell_object.parts) == 2
         further = {"vector": "log_vector", "paths": "log_memory"}
         columns = {"log_spectral", "log_rms"} | {further[name] for name in named}

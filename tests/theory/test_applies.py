@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory import laws, predictions
 
 GAUSSIAN = {"recurrent": {"gaussian": 1.2}, "input": {"gaussian": 0.5}}

@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.special import expit, log_expit, ndtr
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
 from rnnmc.theory.assumptions import quantile
 from rnnmc.theory.exact.independent_units import LAW as INDEPENDENT

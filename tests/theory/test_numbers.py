@@ -13,7 +13,8 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import chdtr, expit, log_expit, ndtr, polygamma, psi
 
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory import laws, predictions
 from rnnmc.theory.exact import lru, min_gru, tanh_one_unit
 from rnnmc.theory.exact.linear_untied import exponents

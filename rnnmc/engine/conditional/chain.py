@@ -23,7 +23,7 @@ from rnnmc.engine.few_directions.factored import Factors, Linearised
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 DIRECTIONS = 8
 MEMORY = 2 << 30  # bytes that the matrices of a tile may keep; beyond it they forget

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rnnmc.engine.conditional.chain import DIRECTIONS, Followed, Logged, follow
 from rnnmc.engine.conditional.spectral import Krylov, squared
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 DEVIATIONS = 4
 TINY = 1e-300

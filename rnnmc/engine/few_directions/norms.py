@@ -22,7 +22,7 @@ from rnnmc.engine.few_directions.path import Path
 from rnnmc.engine.few_directions.subspace import LOG_TWO, Subspace
 from rnnmc.engine.few_directions.sweeps import Carried, Image, backward, forward
 from rnnmc.numerics.spectral import spectral_norm
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 DIRECTIONS = 8  # taken at a time
 TOLERANCE = 1e-3  # nats of log_spectral that may remain, by an estimate that is mostly far above what does

@@ -16,7 +16,7 @@ from rnnmc.engine.draws import Draws
 from rnnmc.engine.few_directions.factored import Factors, Linearised
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 MEMORY = 1 << 29  # bytes of factors kept at a time
 SEGMENTS = 4  # that they are kept in: between checkpoints

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnmc.observables.observable import Observable
 from rnnmc.statistics.point import PERCENTS
 from rnnmc.statistics.resampling import share_intervals, shares, sums_by_draw
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 Floats = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import constant, field_variances
 from rnnmc.theory.exact.min_gru import LargestEntry, LogKept
 from rnnmc.theory.exact.zero_weights import MEMORY, OUTPUT, uncoupled

@@ -14,7 +14,7 @@ from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.identity import Identity
 from rnnmc.initialisers.law import Law as WeightLaw
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, gaussian_gain, law_of, quantile, stays_zero, unmodified
 from rnnmc.theory.exact.zero_weights import MEMORY, OUTPUT, uncoupled
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction

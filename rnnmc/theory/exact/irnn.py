@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scipy.stats import binom
 
 from rnnmc.initialisers.identity import Identity
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, law_of, no_bias, unmodified
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 

@@ -9,7 +9,7 @@ from scipy.special import erf, erfc, polygamma, psi
 
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.uniform import Uniform
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import law_of, stays_zero, unmodified
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.sums import Power

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import chain_of_weights, haar_gain, stays_zero
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.sums import Certain

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import psi
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, chain_of_weights, gaussian_gain
 from rnnmc.theory.law import Law, Measure, Prediction
 from rnnmc.theory.spectrum import Spectrum

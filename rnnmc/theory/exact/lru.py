@@ -7,7 +7,7 @@ import math
 from scipy.integrate import quad
 
 from rnnmc.initialisers.ring import Ring
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, law_of, unmodified
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.sums import Certain, Power

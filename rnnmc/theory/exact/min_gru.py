@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, ndtr
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import constant, field_variances
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.quadrature import nodes, normal_mean

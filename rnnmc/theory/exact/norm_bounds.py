@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, haar_gain
 from rnnmc.theory.law import Law, Prediction
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow, field_variances, gaussian_gain, no_bias
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.sums import ChiSteps

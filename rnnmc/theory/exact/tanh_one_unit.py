@@ -9,7 +9,7 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import erf
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant_biases, gaussian_gain, no_bias
 from rnnmc.theory.law import Law, Prediction
 

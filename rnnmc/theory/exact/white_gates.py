@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from rnnmc.drives.white import White
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import constant, gaussian_gain
 from rnnmc.theory.exact.min_gru import LogKept
 from rnnmc.theory.exact.zero_weights import MEMORY, OUTPUT, uncoupled

@@ -6,7 +6,7 @@ import math
 
 from scipy.special import expit
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import constant, gaussian_gain, stays_zero
 from rnnmc.theory.large_width.zero_state import GATES, slopes
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction

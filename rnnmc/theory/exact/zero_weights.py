@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import expit, log_expit
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, stays_zero
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.quadrature import sech2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, radius
 from rnnmc.theory.large_width.zero_state import GATES, growth, onset, slopes
 from rnnmc.theory.law import Law, Prediction

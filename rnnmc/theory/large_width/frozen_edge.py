@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import law_of, quantile, spread_gain, stays_zero
 from rnnmc.theory.large_width.zero_state import GATES, slopes
 from rnnmc.theory.law import Law, Prediction

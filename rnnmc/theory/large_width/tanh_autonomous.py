@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, no_bias, spread_gain
 from rnnmc.theory.large_width import tanh_field
 from rnnmc.theory.law import Law, Prediction

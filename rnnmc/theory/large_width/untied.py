@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import SOURCES, constant, constant_biases, field_variances, no_bias, spread_gain
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.quadrature import root

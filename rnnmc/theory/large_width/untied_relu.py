@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow
 from rnnmc.theory.large_width.untied import Settings, UntiedLaw, settings_of
 

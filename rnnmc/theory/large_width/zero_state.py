@@ -6,7 +6,7 @@ import math
 
 from scipy.special import expit
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import constant, radius, stays_zero
 from rnnmc.theory.law import Law, Prediction
 
