@@ -232,25 +232,25 @@ def verify(
     from rnnmc.run import pipeline
     from rnnmc.store.shards import shard_path
 
-    verdict = pipeline.verify(directory)
-    for error in verdict.damaged:
+    inspection = pipeline.verify(directory)
+    for error in inspection.damaged:
         print(error)
-    for place, block in verdict.missing:
+    for place, block in inspection.missing:
         print(
             f"{shard_path(directory, place, block)}: is missing; rnnmc verify --repair or another run will compute it"
         )
-    for path in verdict.unplanned:
+    for path in inspection.unplanned:
         print(f"{path}: is no part of this study as it stands; no statistic counts it")
-    if repair and (verdict.damaged or verdict.missing):
-        pipeline.repair(directory, verdict)
-        verdict = pipeline.verify(directory)
-        print(f"repaired; {len(verdict.damaged)} damaged and {len(verdict.missing)} missing shards are left")
-    if verdict.damaged:
-        raise RunError(f"{directory}: {len(verdict.damaged)} of {verdict.read} shards are damaged")
-    if verdict.missing and not verdict.read:
+    if repair and (inspection.damaged or inspection.missing):
+        pipeline.repair(directory, inspection)
+        inspection = pipeline.verify(directory)
+        print(f"repaired; {len(inspection.damaged)} damaged and {len(inspection.missing)} missing shards are left")
+    if inspection.damaged:
+        raise RunError(f"{directory}: {len(inspection.damaged)} of {inspection.read} shards are damaged")
+    if inspection.missing and not inspection.read:
         raise RunError(f"{directory}: no shard is there")
-    also = f", {len(verdict.missing)} missing" if verdict.missing else ""
-    print(f"{verdict.read} shards whole{also}; samples SHA-256 {verdict.digest}")
+    also = f", {len(inspection.missing)} missing" if inspection.missing else ""
+    print(f"{inspection.read} shards whole{also}; samples SHA-256 {inspection.digest}")
 
 
 @app.command()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what is stored can be said without torch, which takes a sec
 
     from rnnmc.chain.product import Moment
 
-MEASURES = ("log_spectral", "log_rms")
+SPECTRAL, RMS = MEASURES = ("log_spectral", "log_rms")
 OK, DEAD, OVERFLOW = STATUS = ("ok", "dead", "overflow")
 
 

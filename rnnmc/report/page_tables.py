@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from rnnmc.claims import FACTORS, FAILS, HOLDS, UNDECIDED, verdict_text
+from rnnmc.claims import CONDITIONS, FAILS, HOLDS, UNDECIDED, verdict_text
 from rnnmc.report.charts.parts import OUTCOMES
 from rnnmc.report.text import (
     event_text,
@@ -153,7 +153,7 @@ def verdicts(table: pl.DataFrame) -> PageTable:
 
 def decisions(table: pl.DataFrame) -> PageTable:
     """One line a claim, part and condition, with the estimate, its interval, the rule, and the rows behind it."""
-    told = [name for name in FACTORS if table[name].n_unique() > 1]
+    told = [name for name in CONDITIONS if table[name].n_unique() > 1]
     headers = [
         ("claim", True),
         ("part", True),

@@ -208,7 +208,7 @@ def study_said(directory: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Inspection:
     """What `verify` found.
 
     damaged: shards that are not whole. unplanned: files that no place of the study accounts for. missing: blocks that
@@ -223,7 +223,7 @@ class Verdict:
     read: int
 
 
-def verify(directory: Path) -> Verdict:
+def verify(directory: Path) -> Inspection:
     """Prove every shard of a study folder, and compare what is there with what is planned."""
     damaged, absent, digest, read = [], [], hashlib.sha256(), 0
     known: dict[str, int] = {}  # folder -> how many blocks it may hold
@@ -246,7 +246,7 @@ def verify(directory: Path) -> Verdict:
             if not shard.serves(count, kind):
                 absent.append((place, block))
     missing = list(dict.fromkeys(absent))
-    return Verdict(damaged, _unplanned(directory, known), missing, digest.hexdigest(), read)
+    return Inspection(damaged, _unplanned(directory, known), missing, digest.hexdigest(), read)
 
 
 def _unplanned(directory: Path, known: dict[str, int]) -> list[Path]:
@@ -271,9 +271,9 @@ def _so_far(directory: Path) -> list[Place]:
     return found
 
 
-def repair(directory: Path, verdict: Verdict) -> None:
+def repair(directory: Path, inspection: Inspection) -> None:
     """Compute damaged and missing blocks again, in this process; a damaged file gives way to a whole one only."""
-    lost = {(error.path.parent.name, int(error.path.stem)) for error in verdict.damaged}
-    lost |= {(place.key, block) for place, block in verdict.missing}
+    lost = {(error.path.parent.name, int(error.path.stem)) for error in inspection.damaged}
+    lost |= {(place.key, block) for place, block in inspection.missing}
     points = planned_points(directory, {key for key, _ in lost})
     sample(directory, [job for job in jobs_of(points) if (job.point.key, job.block) in lost], None, "cpu")

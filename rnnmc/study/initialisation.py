@@ -11,15 +11,15 @@ from rnnmc.common.registry import choose, refuse
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
-from rnnmc.initialisers.law import MODIFIERS, Law
+from rnnmc.initialisers.law import MODIFIERS, WeightLaw
 
 ROLES = ("recurrent", "input", "bias")
 EVERY = "every"  # the key under which the law of all gates that are not named stands
 
-Role = Mapping[str, Law]  # gate or EVERY -> law
-Assignment = tuple[tuple[str, ...], Law]  # matrices drawn together, and their law
+LawsByGate = Mapping[str, WeightLaw]  # gate or EVERY -> law
+Assignment = tuple[tuple[str, ...], WeightLaw]  # matrices drawn together, and their law
 
-UNSAID: Mapping[str, Role] = {"input": {EVERY: Gaussian(gain=1.0)}, "bias": {EVERY: Constant(value=0.0)}}
+UNSAID: Mapping[str, LawsByGate] = {"input": {EVERY: Gaussian(gain=1.0)}, "bias": {EVERY: Constant(value=0.0)}}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Initialisation:
     """
 
     preset: str | None
-    roles: Mapping[str, Role]
+    roles: Mapping[str, LawsByGate]
 
     @classmethod
     def read(cls, value: Any) -> Initialisation:
@@ -60,12 +60,12 @@ class Initialisation:
             return roles
         return {"preset": self.preset} | roles if roles else self.preset
 
-    def laws(self, cell: Cell, width: int, inputs: int) -> dict[str, dict[str, Law]]:
+    def laws(self, cell: Cell, width: int, inputs: int) -> dict[str, dict[str, WeightLaw]]:
         """role -> gate -> law, with the preset written out and every gate filled in.
 
         Raises a refusal where a gate or role does not exist in the cell or has no law.
         """
-        base: dict[str, Role] = {}
+        base: dict[str, LawsByGate] = {}
         if self.preset is not None:
             if cell.diagonal:
                 raise refuse("", self.preset, f"has no law for {cell.name}; give init: {{recurrent: {{ring: 1.0}}}}")
@@ -145,7 +145,7 @@ def names_of(cell: Cell, role: str) -> tuple[str, ...]:
     return cell.gates if role == "input" else (*cell.gates, *cell.inner_biases)
 
 
-def read_role(value: Any, path: str) -> Role:
+def read_role(value: Any, path: str) -> LawsByGate:
     """A law for every gate, laws by gate, or both: `{gaussian: 1, clip: 2, forget: {orthogonal: 1}}`."""
     if not isinstance(value, dict):
         return {EVERY: _read_constant(value, path)}
@@ -158,7 +158,7 @@ def read_role(value: Any, path: str) -> Role:
     return dict(sorted(role.items()))
 
 
-def _read_constant(value: Any, path: str) -> Law:
+def _read_constant(value: Any, path: str) -> WeightLaw:
     if isinstance(value, str):
         if value not in laws():
             raise refuse(path, value, f"is neither a law nor a number; {choose(value, laws())}")
@@ -167,7 +167,7 @@ def _read_constant(value: Any, path: str) -> Law:
     return _read_law({"constant": value}, path)
 
 
-def _read_law(value: dict[str, Any], path: str) -> Law:
+def _read_law(value: dict[str, Any], path: str) -> WeightLaw:
     names = [key for key in value if key in laws()]
     unknown = [key for key in value if key not in laws() and key not in MODIFIERS]
     if unknown:
@@ -178,14 +178,14 @@ def _read_law(value: dict[str, Any], path: str) -> Law:
         raise refuse(path, value, f"does not name one law; give one of {', '.join(laws())}")
     modifiers = {key: value[key] for key in value if key in MODIFIERS}
     law = laws()[names[0]].read(value[names[0]], f"{path}.{names[0]}", **modifiers)
-    if not isinstance(law, Law):
+    if not isinstance(law, WeightLaw):
         raise TypeError(f"{names[0]} is not a law")
     if law.spectral_radius is not None and not path.startswith("recurrent"):
         raise refuse(f"{path}.spectral_radius", law.spectral_radius, "scales square matrices; give it under recurrent")
     return law
 
 
-def _written_role(role: Role) -> dict[str, Any]:
+def _written_role(role: LawsByGate) -> dict[str, Any]:
     return (
         {} | (role[EVERY].written() if EVERY in role else {}) | {g: v.written() for g, v in role.items() if g != EVERY}
     )

@@ -19,7 +19,7 @@ from rnnmc.theory.exact import lru, min_gru, tanh_one_unit
 from rnnmc.theory.exact.linear_untied import exponents
 from rnnmc.theory.exact.relu_untied import he_large_width
 from rnnmc.theory.large_width import frozen_edge, tanh_field, untied_lstm
-from rnnmc.theory.large_width.untied import Settings
+from rnnmc.theory.large_width.untied import UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, normal_mean, settled, tanh_moments
 from rnnmc.theory.sums import ChiSteps, lattice
 
@@ -374,7 +374,7 @@ def test_untied_gated_cells_at_the_zero_state_turn_at_the_root_of_twelve(cell):
 
 def test_the_lstm_s_population_knows_its_own_error():
     gates = ("forget", "input", "output", "candidate")
-    settings = Settings(dict.fromkeys(gates, 3.0), dict.fromkeys(gates, 1 / 3), dict.fromkeys(gates, 0.0), 0.0)
+    settings = UntiedSettings(dict.fromkeys(gates, 3.0), dict.fromkeys(gates, 1 / 3), dict.fromkeys(gates, 0.0), 0.0)
     runs = [untied_lstm.growth(settings, sites=2048, steps=400, seed=seed) for seed in range(8)]
     rates, errors = np.array(runs).T
     assert 0.3 < rates.std(ddof=1) / errors.mean() < 3

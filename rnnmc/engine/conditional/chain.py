@@ -9,21 +9,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
-from rnnmc.chain.product import State, judged, size_of
+from rnnmc.chain.product import judged, size_of
 from rnnmc.engine.conditional.draws import ConditionalMatrices, normals
-from rnnmc.engine.conditional.sweeps import Carried, factorised
+from rnnmc.engine.conditional.sweeps import OrthonormalRows, factorised
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.few_directions.factored import Factors, Linearised
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
 from rnnmc.study.study import DesignPoint
+
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import State
 
 DIRECTIONS = 8
 MEMORY = 2 << 30  # bytes that the matrices of a tile may keep; beyond it they forget
@@ -35,7 +39,7 @@ class Logged:
 
     horizon: steps since the start. exponent: (R, 1, 1) int64. images: (R, j, d) P_T times each found direction, divided
     by 2^exponent. tests: (R, m, d) the same of the test directions. finite, resolved: (R,)
-    bool, as in `rnnmc.chain.product.Moment`. log_volume: (R, k) float64 nats, see `Carried`, of found and test
+    bool, as in `rnnmc.chain.product.Moment`. log_volume: (R, k) float64 nats, see `OrthonormalRows`, of found and test
     directions.
     """
 
@@ -112,7 +116,7 @@ def follow(
     state, generators, deviation = draws.state(), draws.streams("conditional"), _deviation(draws)
     start = _start(draws, directions, state[0])
     found = start.shape[1] if start.shape[1] == start.shape[2] else 1
-    chain, carried = Followed(len(state), start[:, :found], start[:, found:]), Carried(start, len(state))
+    chain, carried = Followed(len(state), start[:, :found], start[:, found:]), OrthonormalRows(start, len(state))
     sound, linearised = _Soundness(draws, carried.size), Linearised(draws.cell)
     for step, (weights, drive) in enumerate(draws.steps(), 1):
         matrices = ConditionalMatrices(point.width, deviation, state[0], generators, point.nested.group)
@@ -155,13 +159,13 @@ class _Soundness:
         self.cell, self.layout = draws.cell, draws.layout
         self.finite = self.resolved = torch.ones_like(like, dtype=torch.bool)
 
-    def see_state(self, state: State, before: Carried) -> None:
+    def see_state(self, state: State, before: OrthonormalRows) -> None:
         """After a step of the state, before the directions follow."""
         if not self.cell.bounded:
             size = size_of(self.layout, state)
             self.finite, self.resolved = judged(self.cell, size, before.size == 0, self.finite, self.resolved)
 
-    def see_rows(self, carried: Carried) -> None:
+    def see_rows(self, carried: OrthonormalRows) -> None:
         """After a step of the directions."""
         self.resolved = self.resolved & carried.resolved(self.cell.can_die)
         self.finite = self.finite & carried.size.isfinite()

@@ -14,7 +14,7 @@ from rnnmc.engine.conditional.draws import all_safe
 Map = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]  # directions (R, k, n) of each part to others
 
 
-class Carried:
+class OrthonormalRows:
     """What k rows have become after some maps, in each replicate: 2^exponent factor @ rows.
 
     rows: (R, k, d) orthonormal, in the chain's dtype. factor: (R, k, k) float64, its largest entry near one, or zero.

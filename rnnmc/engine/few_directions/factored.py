@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from rnnmc.engine.few_directions.dense import Dense, Packed
 from rnnmc.engine.few_directions.record import (
     Directions,
     Expression,
-    Identity,
+    IdentityMatrix,
     NotRecorded,
     Operation,
     Product,
@@ -32,8 +32,10 @@ from rnnmc.engine.few_directions.record import (
 from rnnmc.numerics.layout import Layout
 from rnnmc.numerics.weights import Weights
 
-State = tuple[Tensor, ...]
-Drive = Mapping[str, Tensor]
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import State
+
+ByGate = Mapping[str, Tensor]
 
 
 class Matrix(Protocol):
@@ -108,9 +110,9 @@ class FactoredWeights:
         return {name: Recurrent(name) for name in self.names}
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> IdentityMatrix:
         """The identity matrix."""
-        return Identity()
+        return IdentityMatrix()
 
     def apply(self, h: Tensor, *gates: str) -> dict[str, Tensor]:
         """U_k h for each named gate."""
@@ -214,7 +216,7 @@ class _Plain:
 
     cell: Cell
     weights: Weights
-    drive: Drive
+    drive: ByGate
     state: State
     nbytes: int
 
@@ -243,7 +245,7 @@ class Linearised:
         self._programs: dict[Any, _Program] = {}
         self._matrices: Dense | None = None
 
-    def step(self, weights: Weights, drive: Drive, state: State) -> tuple[State, Factors]:
+    def step(self, weights: Weights, drive: ByGate, state: State) -> tuple[State, Factors]:
         """(next state, Factors of J), the state as `linearise` gives it, bit by bit. Weights in the layout `Rows`."""
         if self.recorded:
             try:
@@ -265,7 +267,7 @@ class Linearised:
             self._matrices = Packed(weights)
         return self._matrices
 
-    def step_of(self, matrices: Matrices, weights: Weights, drive: Drive, state: State) -> tuple[State, Factors]:
+    def step_of(self, matrices: Matrices, weights: Weights, drive: ByGate, state: State) -> tuple[State, Factors]:
         """(next state, Factors of J) with any matrices; of `weights` the biases, and all in a diagonal cell.
 
         Raises whatever the cell does where it has no record.

@@ -20,7 +20,7 @@ from rnnmc.chain.norms import norms
 from rnnmc.chain.product import Moment, follow, judged
 from rnnmc.engine.few_directions.path import Path
 from rnnmc.engine.few_directions.subspace import LOG_TWO, Subspace
-from rnnmc.engine.few_directions.sweeps import Carried, Image, backward, forward
+from rnnmc.engine.few_directions.sweeps import Image, ScaledRows, backward, forward
 from rnnmc.numerics.spectral import spectral_norm
 from rnnmc.study.study import DesignPoint
 
@@ -30,7 +30,7 @@ RMS_WANTED = 0.02  # nats of log_rms, for so many rounds as
 ROUNDS_FOR_RMS = 3
 LEAST_ROUNDS_OF_ALL = 4  # that may be taken before the full product is; more in wider cells, where it costs more
 ROUNDS_OF_PRODUCT = 24  # on a product that is there, where a round is two small multiplies
-LONG = 64  # steps: where fewer are left to walk, to ask for an error takes longer than half a round more
+LONG_WALK = 64  # steps: where fewer are left to walk, to ask for an error takes longer than half a round more
 PROBES, MOST_PROBES = 8, 256
 FULL_SHARE = 0.02  # of the expected work of the sweeps, for the full product at short horizons
 ROWS_A_STEP = 50.0  # that the sweeps multiply in all
@@ -92,7 +92,7 @@ def _by_sweeps(path: Path, horizons: list[int]) -> dict[int, Numbers]:
         images = (backward if of_left else forward)(path, list(asked), list(asked.values())) if asked else []
         for (horizon, rows), image in zip(asked.items(), images, strict=True):
             known[horizon].take(of_left, rows, image)
-        certain = half_rounds > 1 and (not of_left or max(asked, default=0) >= LONG)
+        certain = half_rounds > 1 and (not of_left or max(asked, default=0) >= LONG_WALK)
         active = [horizon for horizon in asked if not (certain and _enough(known[horizon], half_rounds))]
     return {horizon: _numbers(one) for horizon, one in known.items() if _error_of_living(one) <= TOLERANCE}
 
@@ -102,7 +102,7 @@ def _first_sweep(path: Path, horizons: Sequence[int]) -> dict[int, Subspace]:
     counts = [_probes(horizon, horizons[-1]) for horizon in horizons]
     rows = _random_rows(path, DIRECTIONS + counts[0])
     start, probes = rows[:, :DIRECTIONS], rows[:, DIRECTIONS:]
-    carried = Carried(path)
+    carried = ScaledRows(path)
     carried.join(rows)
     finite = resolved = torch.ones(len(rows), 1, 1, dtype=torch.bool, device=rows.device)
     known: dict[int, Subspace] = {}

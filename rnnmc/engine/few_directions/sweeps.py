@@ -7,13 +7,16 @@ rows of any horizon, however far apart in size, go through a step in one multipl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnnmc.chain.product import SAFE, State, is_resolved, rescaled
+from rnnmc.chain.product import SAFE, is_resolved, rescaled
 from rnnmc.engine.few_directions.path import Path
+
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import State
 
 FULL = 8  # rows: a multiply of a few less takes longer, unless the matrices are packed
 
@@ -29,7 +32,7 @@ class Image(NamedTuple):
     resolved: Tensor
 
 
-class Carried:
+class ScaledRows:
     """Rows on their way; those that joined last leave first, and the rest is filled up for the multiply."""
 
     def __init__(self, path: Path):
@@ -109,7 +112,7 @@ def _repeated(rows: Tensor, times: int) -> Tensor:
 
 def forward(path: Path, horizons: Sequence[int], rows: Sequence[Tensor]) -> list[Image]:
     """P of each horizon times the (R, k, d) rows that belong to it. horizons: falling."""
-    carried = Carried(path)
+    carried = ScaledRows(path)
     for some in rows:
         carried.join(some)
     images, left = [], list(zip(horizons, rows, strict=True))
@@ -122,7 +125,7 @@ def forward(path: Path, horizons: Sequence[int], rows: Sequence[Tensor]) -> list
 
 def backward(path: Path, horizons: Sequence[int], rows: Sequence[Tensor]) -> list[Image]:
     """The transposed P of each horizon times the (R, k, d) rows that belong to it. horizons: falling."""
-    carried = Carried(path)
+    carried = ScaledRows(path)
     waiting = list(zip(horizons, rows, strict=True))[::-1]
     for step in path.backward(horizons[0]):
         while waiting and waiting[-1][0] == step.number:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, ndtr
 
+from rnnmc.common.arrays import Floats
 from rnnmc.study.study import DesignPoint
 from rnnmc.theory.assumptions import constant, field_variances
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.quadrature import nodes, normal_mean
-from rnnmc.theory.sums import Floats, lattice
+from rnnmc.theory.sums import lattice
 
 
 @dataclass(frozen=True)
