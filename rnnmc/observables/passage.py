@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rnnmc.chain.product import Step
     from rnnmc.numerics.layout import Layout
 
-BELOW, ABOVE = SIDES = ("below", "above")
+BELOW, ABOVE = "below", "above"
 _SPECTRAL, _RMS = range(len(MEASURES))  # rows
 NEVER = -1
 ROUNDING = 1e-3  # nats, of bounds: more than float32 needs, for within it the norm is but looked at more closely

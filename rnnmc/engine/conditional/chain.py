@@ -39,8 +39,7 @@ class Logged:
 
     horizon: steps since the start. exponent: (R, 1, 1) int64. images: (R, j, d) P_T times each found direction, divided
     by 2^exponent. tests: (R, m, d) the same of the test directions. finite, resolved: (R,)
-    bool, as in `rnnmc.chain.product.Moment`. log_volume: (R, k) float64 nats, see `OrthonormalRows`, of found and test
-    directions.
+    bool, as in `rnnmc.chain.product.Moment`.
     """
 
     horizon: int
@@ -49,7 +48,6 @@ class Logged:
     tests: Tensor
     finite: Tensor
     resolved: Tensor
-    log_volume: Tensor
 
 
 @dataclass
@@ -105,12 +103,11 @@ def follow(
     replicates: int,
     device: str = "cpu",
     dtype: str = "",
-    keep: bool = True,
     directions: int = DIRECTIONS,
 ) -> Followed:
     """Follow state and directions of some tiles to the last horizon; arguments as in `Draws`. The point `applies`.
 
-    keep: keep the matrices, for further sweeps, if they fit in MEMORY.
+    Matrices are kept for further sweeps if they fit in MEMORY.
     """
     draws = _InputsOnly(point, tiles, replicates, Rows(), device, dtype)
     state, generators, deviation = draws.state(), draws.streams("conditional"), _deviation(draws)
@@ -127,12 +124,11 @@ def follow(
         if step == 1:
             chain.bytes_a_row = matrices.bytes_a_row
             chain.left = MEMORY - point.horizons[-1] * ((start.shape[1] + 1) * matrices.bytes_a_row + link.nbytes)
-            keep = keep and chain.left >= 0
-        if keep:
+        if chain.left >= 0:
             chain.links.append(link)
         if step in point.horizons:
             image = carried.image(carried.exponent)
-            marks = sound.finite.flatten(), sound.resolved.flatten(), carried.log_volume
+            marks = sound.finite.flatten(), sound.resolved.flatten()
             chain.logged.append(Logged(step, carried.exponent, image[:, :found], image[:, found:], *marks))
         if step == point.horizons[-1]:
             break

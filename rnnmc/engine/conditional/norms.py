@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.engine.conditional.chain import DIRECTIONS, Followed, Logged, follow
+from rnnmc.engine.conditional.chain import Followed, Logged, follow
 from rnnmc.engine.conditional.spectral import Krylov, squared
 from rnnmc.study.study import DesignPoint
 
@@ -43,24 +43,6 @@ def untied_norms(
     falling = [_norms(chain, here) for here in reversed(chain.logged)]  # the last horizon is the first to get memory
     columns = falling[::-1]
     return {name: np.stack([column[name].cpu().numpy() for column in columns], axis=1) for name in columns[0]}
-
-
-def untied_growth(
-    point: DesignPoint,
-    tiles: list[tuple[int, int]],
-    replicates: int,
-    device: str = "cpu",
-    dtype: str = "",
-    directions: int = DIRECTIONS,
-) -> np.ndarray:
-    """(R, H, k) log-growth of the k = min(directions, d) orthonormal directions to each horizon, nats, float64.
-
-    The first i add up to the log-volume that the first i directions span; over the horizon they are the first
-    Lyapunov exponents. NaN where the state has left the floating-point range. Nothing is kept of a step.
-    """
-    logged = follow(point, tiles, replicates, device, dtype, keep=False, directions=directions).logged
-    growth = torch.stack([one.log_volume.where(one.finite[:, None], math.nan) for one in logged], dim=1)
-    return growth.cpu().numpy()
 
 
 def _norms(chain: Followed, here: Logged) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 A Jacobian is made of recurrent matrices, vectors that scale them, and sums. A cell's own `linearise` is run with
 matrices that remember what is done to them, and its push with directions that do the same; the record then acts on a
 few rows at n^2 a row, where forming the Jacobian alone costs n^2 or n^3. Run backwards, it is the transposed Jacobian.
-The matrices may be dense, or whatever answers as `Matrix` does. A cell that does more with a matrix than has a record
+The matrices may be dense, or whatever answers as `Matrices` do. A cell that does more with a matrix than has a record
 keeps its own push, and autodiff transposes it.
 """
 
@@ -38,18 +38,6 @@ if TYPE_CHECKING:
 ByGate = Mapping[str, Tensor]
 
 
-class Matrix(Protocol):
-    """A matrix (in x out) of each of R replicates, known by what it does to rows."""
-
-    def times(self, rows: Tensor, /) -> Tensor:
-        """(R, k, out): rows (R, k, in) times the matrix."""
-        ...
-
-    def times_transposed(self, rows: Tensor, /) -> Tensor:
-        """(R, k, in): rows (R, k, out) times the transposed matrix."""
-        ...
-
-
 class Matrices(Protocol):
     """The recurrent matrices of one step, by name; those that meet the same rows are asked together."""
 
@@ -77,22 +65,6 @@ class Factors(Protocol):
     def times_transposed(self, directions: State, /) -> State:
         """The transposed J times each direction."""
         ...
-
-
-@dataclass(frozen=True)
-class Separate:
-    """`Matrices` that know nothing of each other."""
-
-    matrices: Mapping[str, Matrix]
-
-    def times(self, rows: Tensor, names: Sequence[str]) -> list[Tensor]:
-        """See `Matrices`."""
-        return [self.matrices[name].times(rows) for name in names]
-
-    def times_transposed(self, rows: Sequence[Tensor], names: Sequence[str]) -> Tensor:
-        """See `Matrices`."""
-        first, *rest = (self.matrices[name].times_transposed(some) for name, some in zip(names, rows, strict=True))
-        return sum(rest, start=first)
 
 
 @dataclass(frozen=True)

@@ -99,12 +99,12 @@ class MinGRULaw(Law):
     def predict(self, point: DesignPoint) -> Prediction:
         fields = field_variances(point) or {}
         step = LogKept(constant(point, "update") or 0.0, math.sqrt(fields["update"]))
-        mean, variance = step.moments()
+        mean, _ = step.moments()
         entry, norm = LargestEntry(step, 1), LargestEntry(step, point.width)
         laws: dict[Measure, LogNorm] = {"log_entry": entry, "log_vector": entry, "log_spectral": norm}
         if point.width == 1:
             laws["log_rms"] = entry
-        return Prediction(growth_rate=mean, growth_deviation=math.sqrt(variance), log_norm=laws)
+        return Prediction(growth_rate=mean, log_norm=laws)
 
 
 LAW = MinGRULaw()
