@@ -159,8 +159,8 @@ def advanced(
         finite, resolved = judged(cell, size_of(layout, state), gone, finite, resolved)
     directions = push(now.directions)
     size = size_of(layout, directions)
-    if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
-        resolved = resolved & (is_resolved(size) | (cell.can_die & (size == 0)))
+    if size.device.type != "cpu" or not all_safe(size):  # on a GPU asking costs more than scaling
+        resolved = resolved & is_resolved(size, cell.can_die)
         directions, exponent = rescaled(directions, size, exponent)
     return Chain(state, directions, exponent, finite, resolved), push
 
@@ -173,7 +173,7 @@ def judged(cell: Cell, size: Tensor, gone: Tensor, finite: Tensor, resolved: Ten
     """
     finite = finite & (size.isfinite() | gone)
     if cell.can_die:  # a state that underflows to zero would kill a chain that lives
-        resolved = resolved & ((size == 0) | is_resolved(size))
+        resolved = resolved & is_resolved(size, can_vanish=True)
     return finite, resolved
 
 
@@ -195,10 +195,13 @@ def rescaled(directions: State, size: Tensor, exponent: Tensor) -> tuple[State, 
     return tuple(part * scale for part in directions), exponent + shift
 
 
-def is_resolved(size: Tensor) -> Tensor:
-    """Whether the largest entry is far enough above the smallest normal number for all of its digits to be there."""
+def is_resolved(size: Tensor, can_vanish: bool | Tensor = False) -> Tensor:
+    """Whether the largest entry is far enough above the smallest normal number for all of its digits to be there.
+
+    can_vanish: whether zero is a result too, and not an underflow.
+    """
     limits = torch.finfo(size.dtype)
-    return ~(size < limits.tiny / limits.eps)
+    return ~(size < limits.tiny / limits.eps) | (can_vanish & (size == 0))
 
 
 def size_of(layout: Layout, parts: State) -> Tensor:
@@ -209,6 +212,7 @@ def size_of(layout: Layout, parts: State) -> Tensor:
     return size
 
 
-def _all_safe(size: Tensor) -> bool:
+def all_safe(size: Tensor) -> bool:
+    """Whether all of these largest entries, or lengths, are far from the limits of the dtype, also after a step."""
     low, high = torch.aminmax(size)
     return 1 / SAFE < float(low) and float(high) < SAFE

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rnnmc.chain.product import is_resolved, rescaled
-from rnnmc.engine.conditional.draws import all_safe
+from rnnmc.chain.product import all_safe, is_resolved, rescaled
 
 Map = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]  # directions (R, k, n) of each part to others
 
@@ -50,7 +49,7 @@ class OrthonormalRows:
 
     def resolved(self, can_die: bool) -> Tensor:
         """(R, 1, 1) whether the last map left enough for all digits to be there, or exactly nothing if it may."""
-        return is_resolved(self.size) | (can_die & (self.size == 0))
+        return is_resolved(self.size, can_die)
 
 
 def factorised(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.chain.norms import norms
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import Moment, follow, judged
 from rnnmc.engine.few_directions.path import Path
 from rnnmc.engine.few_directions.subspace import LOG_TWO, Subspace
@@ -50,8 +50,8 @@ def wide_norms(
 ) -> Numbers:
     """The norms of some tiles at every logged horizon, (R, horizons) each, R = replicates * len(tiles).
 
-    log_spectral, log_rms, status, resolved: as `rnnmc.chain.norms.norms` gives them for the plain chain, of the same
-    weights and drives. log_spectral_error, log_rms_error: nats by which they may be off beside rounding, NaN where
+    log_spectral, log_rms, status, resolved: as `rnnmc.chain.norms.log_norms` gives them for the plain chain, of the
+    same weights and drives. log_spectral_error, log_rms_error: nats by which they may be off beside rounding, NaN where
     nothing was estimated: ten times the estimate of what is missing, and four standard errors
     (`rnnmc.engine.few_directions.subspace`). full_up_to: take the full product up to this horizon; unless said, as far
     as it costs little.
@@ -159,7 +159,7 @@ def _numbers(subspace: Subspace) -> Numbers:
 
 
 def _with_status(spectral: Tensor, rms: Tensor, finite: Tensor, resolved: Tensor) -> Numbers:
-    """Log-norms, (R,) each, with what `rnnmc.chain.norms.norms` says of them."""
+    """Log-norms, (R,) each, with what `rnnmc.chain.norms.log_norms` says of them."""
     status = torch.where(~finite, 2, torch.where(rms.isneginf(), 1, 0)).to(torch.int8)
     logs = {"log_spectral": spectral, "log_rms": rms}
     numbers = {name: torch.where(finite, log, math.inf).cpu().numpy() for name, log in logs.items()}
@@ -170,7 +170,7 @@ def _of_product(moment: Moment, path: Path) -> Numbers:
     """What `wide_norms` gives at one horizon from the product itself: its spectral norm from a few directions too."""
     unknown = np.full(len(moment.product), math.nan)
     if moment.product.shape[1] < BY_SUBSPACE_FROM:
-        return norms(moment) | {"log_spectral_error": unknown, "log_rms_error": unknown}
+        return log_norms(moment) | {"log_spectral_error": unknown, "log_rms_error": unknown}
     finite = moment.finite & moment.product.isfinite().all(2).all(1)
     product = torch.where(finite[:, None, None], moment.product, 0.0)
     rms = torch.linalg.vector_norm(product, dim=(1, 2), dtype=torch.float64).log() - 0.5 * math.log(product.shape[1])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnmc.chain.product import SAFE, is_resolved, rescaled
+from rnnmc.chain.product import all_safe, is_resolved, rescaled
 from rnnmc.engine.few_directions.path import Path
 
 if TYPE_CHECKING:
@@ -77,20 +77,19 @@ class ScaledRows:
     def through(self, step: Callable[[State], State]) -> None:
         """Carry every row through one more step."""
         self.parts = step(self.parts)
-        if self.parts[0].device.type != "cpu" or not self._all_safe():
+        if self.parts[0].device.type != "cpu" or not all_safe(self._lengths()):
             size = self.parts[0].abs().amax(2, keepdim=True)
             for part in self.parts[1:]:
                 size = torch.maximum(size, part.abs().amax(2, keepdim=True))
-            self.resolved = self.resolved & (is_resolved(size) | ((size == 0) & (self.empty | self.can_die)))
+            self.resolved = self.resolved & is_resolved(size, self.empty | self.can_die)
             self.parts, self.exponent = rescaled(self.parts, size, self.exponent)
 
-    def _all_safe(self) -> bool:
-        """Whether every row has a length far from the limits of its dtype; cheaper than its largest entry."""
+    def _lengths(self) -> Tensor:
+        """(R, k) of the rows, each of the part that is longest; cheaper than the largest entry."""
         length = torch.linalg.vector_norm(self.parts[0], dim=2)
         for part in self.parts[1:]:
             length = torch.maximum(length, torch.linalg.vector_norm(part, dim=2))
-        low, high = torch.aminmax(length)
-        return 1 / SAFE < float(low) and float(high) < SAFE
+        return length
 
     def _cut(self, count: int) -> None:
         self.parts = tuple(part[:, :count] for part in self.parts)
