@@ -134,8 +134,10 @@ def verdict_text(row: Mapping[str, Any]) -> str:
     """A row of `verdicts` in words: `holds only with width at least 16 (8 of 32 questions; 2 exceptions)`."""
     asked = row[HOLDS] + row[FAILS] + row[UNDECIDED]
     said = [f"{row[HOLDS]} of {asked} questions"] if row[HOLDS] and row[FAILS] else [f"{asked} questions"]
-    said += [f"{row['otherwise']} exception{'s' if row['otherwise'] > 1 else ''}"] if row["otherwise"] else []
-    said += [f"{row[UNDECIDED]} undecided"] if row[UNDECIDED] and row["verdict"] != UNDECIDED else []
+    if row["otherwise"]:
+        said.append(f"{row['otherwise']} exception{'s' if row['otherwise'] > 1 else ''}")
+    if row[UNDECIDED] and row["verdict"] != UNDECIDED:
+        said.append(f"{row[UNDECIDED]} undecided")
     verdict = f"{HOLDS} {row['when']}" if row["when"] else row["verdict"]
     return verdict if asked == 1 else f"{verdict} ({'; '.join(said)})"
 

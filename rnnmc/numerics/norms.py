@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnmc.numerics.compiler import compiled
+from rnnmc.numerics.compiler import compiled, step_header
 from rnnmc.numerics.spectral import plain_norms_of
 
 HERE = Path(__file__).parent
@@ -55,6 +55,6 @@ def kernel(by_replicate: bool) -> Callable[..., None] | None:
 
 def source(by_replicate: bool) -> str:
     """C source. by_replicate: whether a vector holds replicates, or columns of one."""
-    names = ("step.h", "spectral.c") if by_replicate else ("step.h", "spectral.c", "lanczos.c")
+    names = ("spectral.c",) if by_replicate else ("spectral.c", "lanczos.c")
     defines = f"#define REAL_BITS 64\n#define BY_REPLICATE {int(by_replicate)}\n"
-    return "\n".join((defines, *((HERE / name).read_text(encoding="utf-8") for name in names)))
+    return "\n".join((defines, step_header(), *((HERE / name).read_text(encoding="utf-8") for name in names)))

@@ -57,7 +57,8 @@ def main_table(rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
         line += [_replicates(row), *(Entry(f"{row[end]:,}", row[end]) for end in ends)]
         line += [shares[event] for event in OUTCOMES]
         line += [Entry(log_norm_text(row), row["q50"]), Entry(rate_text(row), row["growth_rate"])]
-        line += [Entry(theory_text(row), row["theory_growth_rate"], _law(row["theory_growth_law"]))] if theory else []
+        if theory:
+            line.append(Entry(theory_text(row), row["theory_growth_rate"], _law(row["theory_growth_law"])))
         lines.append(line + [shares[event] for event in rare])
     return PageTable("main", [*headers, ("", True), *((text, False) for text in numbers)], lines)
 

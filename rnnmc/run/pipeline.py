@@ -16,7 +16,7 @@ from rnnmc.engine.block import SAMPLES, blocks, partition
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.cluster import Cluster
 from rnnmc.run.fanout import Done, Job, fan_out, in_process
-from rnnmc.run.progress import Report
+from rnnmc.run.progress import Tell
 from rnnmc.statistics.stopping import replicates_enough
 from rnnmc.store.places import Place, decided, manifest_path, places, planned_points, point_folder, wanted, write_study
 from rnnmc.store.shards import (
@@ -108,7 +108,7 @@ def sample_all(
     thresholds: Thresholds,
     cluster: Cluster | None,
     device: str,
-    report: Report | None = None,
+    tell: Tell | None = None,
     jobs: Sequence[Job] | None = None,
 ) -> None:
     """Sample what is missing of the planned points until nothing is; leave the manifest of each. Raises RunError.
@@ -119,7 +119,7 @@ def sample_all(
         jobs = jobs_missing(directory, points, thresholds)
     undecided = [planned for planned in points if planned.half_width is not None]
     while jobs:
-        sample(directory, jobs, cluster, device, report)
+        sample(directory, jobs, cluster, device, tell)
         jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)
     for planned in points:
         place = Place.of(planned)
@@ -129,7 +129,7 @@ def sample_all(
 
 
 def sample(
-    directory: Path | None, jobs: Sequence[Job], cluster: Cluster | None, device: str, report: Report | None = None
+    directory: Path | None, jobs: Sequence[Job], cluster: Cluster | None, device: str, tell: Tell | None = None
 ) -> list[Done]:
     """Sample `jobs` over Ray, or in this process where `cluster` is None; what came of them, in no order.
 
@@ -141,8 +141,8 @@ def sample(
         every.append(done)
         if done.error:
             failed.append(done.error)
-        if report:
-            report(done)
+        if tell:
+            tell(done)
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         kept = "; finished blocks are kept: run again to go on" if directory else ""

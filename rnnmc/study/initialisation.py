@@ -88,7 +88,8 @@ class Initialisation:
                     role, "nothing", f"is said for {missing[0]} of {cell.name}; give a law, such as gaussian: 1"
                 )
             filled[role] = {gate: law_of.get(gate, law_of.get(EVERY)) for gate in names}
-        for law in filled["recurrent"].values() if cell.diagonal else ():
+        vectors = filled["recurrent"].values() if cell.diagonal else ()
+        for law in vectors:
             if law.spectral_radius is not None:
                 raise refuse(
                     "recurrent.spectral_radius",
@@ -134,7 +135,8 @@ class Initialisation:
             unsaid = {} if self.preset else UNSAID.get(role, {})
             told = {gate: law for gate, law in law_of.items() if unsaid.get(gate) != law}
             said = ", ".join(f"{law}" if gate == EVERY else f"{gate} {law}" for gate, law in told.items())
-            words += [said if role == "recurrent" else f"{role} {said}"] if told else []
+            if told:
+                words.append(said if role == "recurrent" else f"{role} {said}")
         return ", ".join(words).replace("constant ", "")
 
 

@@ -119,10 +119,12 @@ class Subspace:
         return self._spectral
 
     def _log_spectral(self) -> tuple[Tensor, Tensor]:
-        sides = [(self.right, self.left), (self.left, self.right)] if self.left.count else [(self.right, self.left)]
-        theta = torch.stack([side.theta[:, 0] for side, _ in sides]).amax(0)
+        theta = self.right.theta[:, 0]
         missing = torch.full_like(theta, math.inf)
-        for side, other in sides if self.left.count else ():
+        sides = [(self.right, self.left), (self.left, self.right)] if self.left.count else []
+        if sides:
+            theta = theta.maximum(self.left.theta[:, 0])
+        for side, other in sides:
             gained = theta - side.theta[:, 0]
             left = self._missing(side, other).maximum(gained)
             missing = missing.minimum(torch.where(gained > 0, left * self._half_step(side), left))

@@ -90,9 +90,12 @@ def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType
         ),
     ]
     remarks = [f"Darker bands: pointwise {interval_text(curves)}s"]
-    remarks += ["lighter: bands that hold over all horizons at once"] if banded else []
-    remarks += ["dashed: exact law"] if exact else []
-    remarks += ["dotted: upper bound by theory"] if bounded else []
+    if banded:
+        remarks.append("lighter: bands that hold over all horizons at once")
+    if exact:
+        remarks.append("dashed: exact law")
+    if bounded:
+        remarks.append("dotted: upper bound by theory")
     return (
         alt.layer(*layers, data=inline(long))
         .properties(width=ROW_WIDTH // len(QUESTIONS), height=130)

@@ -200,7 +200,8 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         .encode(y=alt.value(5)),
     }
     remarks = [remark for kind, remark in REMARKS.items() if kind in present]
-    remarks += ["diamonds: theory, filled where exact, open for large width"] if predicted else []
+    if predicted:
+        remarks += ["diamonds: theory, filled where exact, open for large width"]
     # In one row as far as it goes: beneath a row that is not full Vega-Lite draws an axis without a panel.
     columns = len(cells) if len(cells) <= 8 else 4
     return (

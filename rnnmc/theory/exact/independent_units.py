@@ -97,7 +97,8 @@ class Unit:
         """One random number decides its memory, or the joint norm of a cell with two parts: each with known law."""
         used = [self.keep, self.weight]
         used += [self.admit, self.show] if self.coupled else [self.show] if joint else []
-        used += [self.admit, self.candidate, self.start] if joint and self.moves else []
+        if joint and self.moves:
+            used += [self.admit, self.candidate, self.start]
         return None not in used and len({source.key for source in used if source and source.key}) == 1
 
     def _opening(self, source: Source | None, z: Floats) -> Floats:
