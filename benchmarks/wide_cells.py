@@ -23,7 +23,7 @@ from children import told
 from sheets import Sheet, number, with_spread
 from timing import finite, measured, seconds, timed
 
-from rnnmc.chain.norms import norms
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
 from rnnmc.engine.choice import plain_kernel
 from rnnmc.engine.draws import Draws
@@ -141,7 +141,7 @@ def _error(said: dict[str, Any], allowed: float, flop: int) -> dict[str, Any]:
     point = DesignPoint(**said, horizons=(horizon,))
     draws = Draws(point, [(0, 0)], 1, Rows(), "cpu")
     (moment,) = follow(draws.cell, draws.layout, draws.steps(), draws.state(), point.horizons)
-    truth, found = norms(moment), _few(point)
+    truth, found = log_norms(moment), _few(point)
     return {
         "checked_horizon": horizon,
         "error": abs(float(truth["log_spectral"][0] - found["log_spectral"][0, 0])),

@@ -126,11 +126,11 @@ def _measure(
 
     point, observables = wanted.point, wanted.observables
     interval = "wilson" if half_width is None else INTERVAL
-    with progress(point.label, replicates if half_width is None else None) as report:
+    with progress(point.label, replicates if half_width is None else None) as tell:
         if half_width is None:
-            seen = measure_observed(point, observables, replicates, device, address, report)
+            seen = measure_observed(point, observables, replicates, device, address, tell)
         else:
-            seen = measure_until(point, observables, half_width, thresholds, device, address, report)
+            seen = measure_until(point, observables, half_width, thresholds, device, address, tell)
     samples = seen[SAMPLES]
     if half_width is not None and (reached := known_within(samples, thresholds)) > half_width:
         print(f"rnnmc: a million replicates give +- {reached:.2g}, not yet +- {half_width:g}", file=sys.stderr)
@@ -173,13 +173,13 @@ def run(
     if jobs:
         with (
             connected(address, dashboard=True) as cluster,
-            progress(study.study, replicates_of(jobs, points)) as report,
+            progress(study.study, replicates_of(jobs, points)) as tell,
         ):
             print(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
                 file=sys.stderr,
             )
-            sample_all(directory, points, study.thresholds, cluster, device, report, jobs)
+            sample_all(directory, points, study.thresholds, cluster, device, tell, jobs)
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
         sample_all(directory, points, study.thresholds, None, device, jobs=jobs)
@@ -216,9 +216,9 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
         return
     with (
         connected(cpus=cpus) as cluster,
-        progress(title, replicates_of(jobs, points)) as report,
+        progress(title, replicates_of(jobs, points)) as tell,
     ):
-        sample_all(directory, points, thresholds, cluster, known_device(device), report, jobs)
+        sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
 
 
 @app.command()

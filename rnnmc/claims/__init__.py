@@ -15,8 +15,8 @@ from rnnmc.common.registry import offered
 WRONG = 1e-3  # probability that any verdict of a table is wrong; each decision takes an equal share of it
 HOPELESS = 1e12  # replicates, beyond which an estimate sits on its bound
 HOLDS, FAILS, UNDECIDED, ONLY_WHEN = "holds", "fails", "undecided", "holds only when"
-VERDICTS = ("claim", "states", "part", "says")
-FACTORS: dict[str, type[pl.DataType]] = {
+STATEMENT = ("claim", "states", "part", "says")
+CONDITIONS: dict[str, type[pl.DataType]] = {
     "cell": pl.String,
     "width": pl.Int64,
     "init": pl.String,
@@ -32,7 +32,7 @@ CLAIMS: dict[str, type[pl.DataType]] = {
     "part": pl.String,
     "states": pl.String,
     "says": pl.String,
-    **FACTORS,
+    **CONDITIONS,
     "quantity": pl.String,
     "rule": pl.String,
     "verdict": pl.String,
@@ -78,7 +78,7 @@ def _row(claim: Claim, question: Question, risk: float) -> dict[str, Any]:
     met, missed = (above, below) if part.side == "above" else (below, above)
     verdict = HOLDS if met else FAILS if missed else UNDECIDED
     return {
-        **dict.fromkeys(FACTORS),
+        **dict.fromkeys(CONDITIONS),
         **question.where,
         "claim": claim.name,
         "part": part.name,
@@ -117,15 +117,15 @@ def verdicts(decided: pl.DataFrame) -> pl.DataFrame:
     how many questions are so.
     """
     rows: list[tuple] = []
-    for (claim, states, part, says), own in decided.group_by(*VERDICTS, maintain_order=True):
+    for (claim, states, part, says), own in decided.group_by(*STATEMENT, maintain_order=True):
         counts = {kind: own.filter(pl.col("verdict") == kind).height for kind in (HOLDS, FAILS, UNDECIDED)}
         verdict, when, otherwise = _overall(**counts), None, 0
         if verdict == ONLY_WHEN:
             clear = own.filter(pl.col("verdict") != UNDECIDED)
             held = (clear["verdict"] == HOLDS).to_list()
-            when, otherwise = conditions(list(zip(clear.select(*FACTORS).to_dicts(), held, strict=True)))
+            when, otherwise = conditions(list(zip(clear.select(*CONDITIONS).to_dicts(), held, strict=True)))
         rows.append((claim, states, part, says, verdict, when, otherwise, *counts.values()))
-    words, counts = (*VERDICTS, "verdict", "when"), ("otherwise", HOLDS, FAILS, UNDECIDED)
+    words, counts = (*STATEMENT, "verdict", "when"), ("otherwise", HOLDS, FAILS, UNDECIDED)
     schema: dict[str, type[pl.DataType]] = {**dict.fromkeys(words, pl.String), **dict.fromkeys(counts, pl.Int64)}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -134,8 +134,10 @@ def verdict_text(row: Mapping[str, Any]) -> str:
     """A row of `verdicts` in words: `holds only with width at least 16 (8 of 32 questions; 2 exceptions)`."""
     asked = row[HOLDS] + row[FAILS] + row[UNDECIDED]
     said = [f"{row[HOLDS]} of {asked} questions"] if row[HOLDS] and row[FAILS] else [f"{asked} questions"]
-    said += [f"{row['otherwise']} exception{'s' if row['otherwise'] > 1 else ''}"] if row["otherwise"] else []
-    said += [f"{row[UNDECIDED]} undecided"] if row[UNDECIDED] and row["verdict"] != UNDECIDED else []
+    if row["otherwise"]:
+        said.append(f"{row['otherwise']} exception{'s' if row['otherwise'] > 1 else ''}")
+    if row[UNDECIDED] and row["verdict"] != UNDECIDED:
+        said.append(f"{row[UNDECIDED]} undecided")
     verdict = f"{HOLDS} {row['when']}" if row["when"] else row["verdict"]
     return verdict if asked == 1 else f"{verdict} ({'; '.join(said)})"
 

@@ -13,9 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import polars as pl
 
+from rnnmc.chain.norms import SPECTRAL
 from rnnmc.claims.estimate import Estimate, Mean, Share
-
-SPECTRAL = "log_spectral"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rnnmc.claims.claim import FACTORS, SPECTRAL, Claim, Part, Question
+from rnnmc.chain.norms import SPECTRAL
+from rnnmc.claims.claim import FACTORS, Claim, Part, Question
 from rnnmc.claims.estimate import Gap, Share
 from rnnmc.observables.paths import BLOCKS, C_PATH, JOINT
 

@@ -191,7 +191,7 @@ def _run_chain(
     observables: tuple[Observable, ...],
 ) -> tuple[Kinds, np.ndarray]:
     """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
-    from rnnmc.chain.norms import norms
+    from rnnmc.chain.norms import log_norms
     from rnnmc.engine.draws import Draws
     from rnnmc.engine.run import few_directions, layout_of, moments
     from rnnmc.numerics.norms import norms_of
@@ -205,7 +205,7 @@ def _run_chain(
         start = draws.state()
         watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
         chain = moments(kernel, draws, point.horizons, list(watches.values()))
-        measured = [norms(moment, norms_of) for moment in chain]
+        measured = [log_norms(moment, norms_of) for moment in chain]
         samples = samples or {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
     samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
     lost = ~samples.pop("resolved")[:, -1]

@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from rnnmc.cells.cell import Cell
-from rnnmc.initialisers.law import Law, Signs
+from rnnmc.initialisers.law import Signs, WeightLaw
 
 
-class Chrono(Law):
+class Chrono(WeightLaw):
     """log u on the gate that keeps the state and -log u on the one that admits input, u ~ Uniform[1, t_max - 1].
 
     One u a unit serves both. A gate that forgets when open (the GRU's update gate here) takes -log u.

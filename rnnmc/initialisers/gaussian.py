@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.initialisers.law import Law, Positive, Signs
+from rnnmc.initialisers.law import Positive, Signs, WeightLaw
 
 
-class Gaussian(Law):
+class Gaussian(WeightLaw):
     """Entries N(0, gain^2 / fan_in): for recurrent weights `gain` is g of physics.md section 5."""
 
     name, main = "gaussian", "gain"

@@ -22,7 +22,7 @@ Signs = tuple[int, ...]  # one for each matrix drawn together: -1 for a gate tha
 MODIFIERS = ("clip", "spectral_radius", "stacked")
 
 
-class Law(Described):
+class WeightLaw(Described):
     """A law of weights. Sizes: fan_in is the length of what the matrix multiplies (1 for a bias).
 
     clip: entries are cut to [-clip, clip]. spectral_radius: each square matrix is then scaled to this radius.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.initialisers.law import Law, Positive, Signs
+from rnnmc.initialisers.law import Positive, Signs, WeightLaw
 
 
-class Orthogonal(Law):
+class Orthogonal(WeightLaw):
     """gain times a Haar-distributed matrix with orthonormal rows (or columns, whichever are fewer)."""
 
     name, main = "orthogonal", "gain"

@@ -6,10 +6,10 @@ import numpy as np
 from pydantic import model_validator
 
 from rnnmc.cells.cell import Cell
-from rnnmc.initialisers.law import Law, NonNegative, Positive, Signs
+from rnnmc.initialisers.law import NonNegative, Positive, Signs, WeightLaw
 
 
-class Ring(Law):
+class Ring(WeightLaw):
     """Modulus with square uniform on [inner^2, outer^2], phase uniform on [0, 2 pi)."""
 
     name, main = "ring", "outer"

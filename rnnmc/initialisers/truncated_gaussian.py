@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from rnnmc.initialisers.law import Law, Positive, Signs
+from rnnmc.initialisers.law import Positive, Signs, WeightLaw
 
 DEVIATION_WITHIN_TWO = 0.87962566103423978  # of a standard normal restricted to [-2, 2]
 
 
-class TruncatedGaussian(Law):
+class TruncatedGaussian(WeightLaw):
     """Normal entries within two deviations, rescaled to variance gain^2 / fan_in."""
 
     name, main = "truncated_gaussian", "gain"

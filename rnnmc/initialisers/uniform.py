@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from rnnmc.initialisers.law import Law, Positive, Signs
+from rnnmc.initialisers.law import Positive, Signs, WeightLaw
 
 
-class Uniform(Law):
+class Uniform(WeightLaw):
     """Uniform entries, by `gain` (variance gain^2 / fan_in, as gaussian) or by `limit` (on [-limit, limit]).
 
     terms: the sum of so many independent draws, as for PyTorch's two bias vectors.

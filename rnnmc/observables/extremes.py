@@ -14,7 +14,8 @@ from rnnmc.observables.observable import Observable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.chain.product import State, Step
+    from rnnmc.cells.cell import State
+    from rnnmc.chain.product import Step
     from rnnmc.numerics.layout import Layout
 
 

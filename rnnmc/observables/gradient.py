@@ -22,7 +22,8 @@ from rnnmc.observables.observable import Observable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.chain.product import State, Step
+    from rnnmc.cells.cell import State
+    from rnnmc.chain.product import Step
     from rnnmc.numerics.weights import Weights
     from rnnmc.observables.observable import Point
 

@@ -20,7 +20,7 @@ from rnnmc.store.shards import shard_tables
 from rnnmc.store.stored_point import StoredPoint
 
 LARGEST = 200_000_000  # bytes of the whole, so that it can be attached to a release
-KEYS = ("point", "replicate", "horizon")
+ROW_KEYS = ("point", "replicate", "horizon")
 LICENCE = """\
 The data in this folder are offered under the Creative Commons Attribution 4.0 International licence (CC BY 4.0):
 you may share and adapt them for any purpose if you give credit, say what you changed, and link to the licence,
@@ -115,7 +115,7 @@ def _of_point(directory: Path, stored: StoredPoint) -> Iterator[Any]:
     import pyarrow as pa
 
     table = pa.concat_tables(shard_tables(directory, stored))
-    kept = [*KEYS, "log_spectral", "log_rms", "status"]
+    kept = [*ROW_KEYS, "log_spectral", "log_rms", "status"]
     table = table.select(kept)
     for name in ("point", "status"):
         table = table.set_column(kept.index(name), name, table[name].cast(pa.string()))

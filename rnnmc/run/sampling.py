@@ -8,7 +8,7 @@ from pathlib import Path
 from rnnmc.common.errors import RunError
 from rnnmc.run.cluster import Cluster
 from rnnmc.run.fanout import Done, Job, fan_out, in_process
-from rnnmc.run.progress import Report
+from rnnmc.run.progress import Tell
 from rnnmc.statistics.stopping import replicates_enough
 from rnnmc.store.manifest import is_complete, write_manifest
 from rnnmc.store.plan import planned
@@ -77,7 +77,7 @@ def sample_all(
     thresholds: Thresholds,
     cluster: Cluster | None,
     device: str,
-    report: Report | None = None,
+    tell: Tell | None = None,
     jobs: Sequence[Job] | None = None,
 ) -> None:
     """Sample what is missing of the planned points until nothing is; leave the manifest of each. Raises RunError.
@@ -88,7 +88,7 @@ def sample_all(
         jobs = jobs_missing(directory, points, thresholds)
     undecided = [stored for stored in points if stored.half_width is not None]
     while jobs:
-        sample(directory, jobs, cluster, device, report)
+        sample(directory, jobs, cluster, device, tell)
         jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)
     for stored in points:
         if not is_complete(directory, stored, thresholds):
@@ -97,7 +97,7 @@ def sample_all(
 
 
 def sample(
-    directory: Path | None, jobs: Sequence[Job], cluster: Cluster | None, device: str, report: Report | None = None
+    directory: Path | None, jobs: Sequence[Job], cluster: Cluster | None, device: str, tell: Tell | None = None
 ) -> list[Done]:
     """Sample `jobs` over Ray, or in this process where `cluster` is None; what came of them, in no order.
 
@@ -109,8 +109,8 @@ def sample(
         every.append(done)
         if done.error:
             failed.append(done.error)
-        if report:
-            report(done)
+        if tell:
+            tell(done)
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         kept = "; finished blocks are kept: run again to go on" if directory else ""

@@ -8,10 +8,10 @@ beforehand, and are too narrow after such a stop. physics.md section 8.
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv, betaln, ndtri, xlog1py, xlogy
 
-Floats = NDArray[np.float64]
+from rnnmc.common.arrays import Floats
 
 
 def binomial_interval(

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
 
+from rnnmc.common.arrays import Flags, Floats
 from rnnmc.statistics.intervals import effective_interval
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 DRAWS = 20_000  # of the largest deviation over horizons: at level 0.95 a critical value is known to about 0.01
 AT_ONCE = 400  # of these draws: what is made of them stays in the cache, and BLAS on one thread

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmc.common.arrays import Floats
 from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.study.study import Thresholds
 
@@ -16,7 +17,6 @@ INTERVAL = "confidence-sequence"  # the kind that holds for a number of replicat
 
 
 Whole = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 def half_widths(vanished: Whole, exploded: Whole, replicates: Whole) -> Floats:

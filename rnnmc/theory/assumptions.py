@@ -9,19 +9,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from rnnmc.common.arrays import Floats
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
-from rnnmc.initialisers.law import Law
+from rnnmc.initialisers.law import WeightLaw
 from rnnmc.initialisers.orthogonal import Orthogonal
 from rnnmc.initialisers.truncated_gaussian import TruncatedGaussian
 from rnnmc.initialisers.uniform import Uniform
 from rnnmc.study.point import DesignPoint
-
-Floats = NDArray[np.float64]
 
 # biases without which, and without input, a state of zero stays zero
 SOURCES = {
@@ -36,18 +34,18 @@ SOURCES = {
 }
 
 
-def law_of(point: DesignPoint, role: str, gate: str) -> Law:
+def law_of(point: DesignPoint, role: str, gate: str) -> WeightLaw:
     """The law of one weight matrix or bias, presets written out; chrono leaves gates that remember nothing at zero."""
     law = point.init.laws(point.cell_object, point.width, point.drive.dimension)[role][gate]
     return Constant(value=0.0) if isinstance(law, Chrono) and gate not in point.cell_object.memory else law
 
 
-def unmodified(law: Law) -> bool:
+def unmodified(law: WeightLaw) -> bool:
     """Neither clipped nor rescaled."""
     return law.clip is None and law.spectral_radius is None
 
 
-def quantile(law: Law, u: Floats) -> Floats | None:
+def quantile(law: WeightLaw, u: Floats) -> Floats | None:
     """Values of the law of one bias at the shares u in (0, 1), rising with u; None for laws without a closed form.
 
     Of chrono, those of a gate with sign +1.

@@ -51,9 +51,7 @@ class Prediction:
     """What a law says about one design point; None where it says nothing.
 
     growth_rate: top Lyapunov exponent, lim l_T / T, the mean over replicates among the living, in nats a step.
-    growth_deviation: sqrt(lim Var(l_T) / T), in nats; None where Var(l_T) grows as T^2, as with tied weights.
     growth_error: standard error of growth_rate where it comes from sampling, nats a step; 0 where from quadrature.
-    growth_at_most: a bound that growth_rate keeps in every replicate, nats a step.
     onset_gain: the gain g at which growth_rate would be zero, with everything else as in the point.
     onset_error: standard error of onset_gain where it comes from sampling; 0 where from quadrature.
     spectrum: all Lyapunov exponents.
@@ -62,9 +60,7 @@ class Prediction:
     """
 
     growth_rate: float | None = None
-    growth_deviation: float | None = None
     growth_error: float = 0.0
-    growth_at_most: float | None = None
     onset_gain: float | None = None
     onset_error: float = 0.0
     spectrum: Spectrum | None = None

@@ -16,7 +16,7 @@ from rnnmc.cells.lstm import LSTM
 from rnnmc.cells.relu import ReLU
 from rnnmc.cells.tanh import Tanh
 from rnnmc.chain.check_cell import check_cell
-from rnnmc.chain.norms import norms as norms_of
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
@@ -378,7 +378,7 @@ def test_filling_only_the_h_to_h_block_of_lstm_gives_the_known_wrong_rate():
     design = DesignPoint(cell="lstm", width=150, init=init, drive="none", dtype="float64", horizons=(100, 200))
     rate = {}
     for cell in (LSTM(), OnlyHToH()):
-        early, late = (norms_of(moment)["log_rms"] for moment in chain(cell, design, Rows(), 2))
+        early, late = (log_norms(moment)["log_rms"] for moment in chain(cell, design, Rows(), 2))
         rate[type(cell)] = (late - early) / 100
     # the radius of the largest eigenvalue is within a few per cent of the circular law's at n = 150
     assert np.abs(rate[LSTM] - math.log(0.5 + gain / 4)).max() < 0.05

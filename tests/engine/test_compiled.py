@@ -18,7 +18,7 @@ from studies import command
 
 import rnnmc
 from rnnmc.cells import cells
-from rnnmc.chain.norms import norms
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
 from rnnmc.engine import run
 from rnnmc.engine.block import partition, run_block
@@ -56,7 +56,7 @@ def both(design: DesignPoint, layout, replicates: int = REPLICATES) -> list[list
             draws = Draws(design, [(0, 0)], replicates, layout, "cpu")
             plain = (draws.cell, layout, draws.steps(), draws.state(), design.horizons)
             chain = compiled.follow_compiled(function, draws, design.horizons) if is_compiled else follow(*plain)
-            found.append([norms(moment) for moment in chain])
+            found.append([log_norms(moment) for moment in chain])
     return found
 
 

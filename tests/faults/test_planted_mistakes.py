@@ -142,7 +142,7 @@ def test_a_bias_of_the_wrong_sign_is_found(monkeypatch, name, gate, law):
 
 
 def test_float32_without_rescaling_is_found_by_what_it_loses(monkeypatch):
-    monkeypatch.setattr(chain, "_all_safe", lambda size: True)
+    monkeypatch.setattr(chain, "all_safe", lambda size: True)
     assert catchers(verdict()) >= {"linear_untied"}
 
 

@@ -10,7 +10,7 @@ from scipy.stats import chi2, chisquare
 
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import run_block
-from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, Terms, terms_of
+from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, TermSizes, terms_of
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings, summary_of
@@ -164,7 +164,7 @@ def test_a_main_term_that_underflows_is_counted_as_exceeded_without_bound(width)
     assert np.isfinite(found["log_ratio_sum"]).all()
     assert (found["largest"][:, 1, 0] == 0).all()
     assert (found["largest"][:, 0, 0] == width).all()
-    candidate = summary_of("terms").summarise(Terms(), table_of(point, 4), SETTINGS).row(-1, named=True)
+    candidate = summary_of("terms").summarise(TermSizes(), table_of(point, 4), SETTINGS).row(-1, named=True)
     assert (candidate["q50"], candidate["q50_error"], candidate["share_above"]) == (np.inf, None, 1.0)
 
 
@@ -226,7 +226,7 @@ def numbers(counts, largest, log_sum):
 def test_every_number_and_every_error_of_the_summary_is_numpy_s(group):
     point, replicates = point_of(width=9, horizons=[5, 60], state_std=0.5), 22
     table = table_of(point, replicates)
-    summary = summary_of("terms").summarise(Terms(), table, Settings(1e-3, 1e3, group=group))
+    summary = summary_of("terms").summarise(TermSizes(), table, Settings(1e-3, 1e3, group=group))
     found = observed(point, replicates)
     draws = [slice(first, first + group) for first in range(0, replicates, group)]
     rows = summary.rows(named=True)
@@ -258,7 +258,7 @@ def test_the_errors_are_as_large_as_numbers_scatter_from_study_to_study():
     table = table_of(point, 60 * 64)
     cut = [table.slice(i * 64 * 8, 64 * 8) for i in range(60)]
     summaries = pl.concat(
-        [summary_of("terms").summarise(Terms(), one, SETTINGS).filter(pl.col("horizon") == 10) for one in cut]
+        [summary_of("terms").summarise(TermSizes(), one, SETTINGS).filter(pl.col("horizon") == 10) for one in cut]
     )
     for term in ("forget", "input", "candidate"):
         of_term = summaries.filter(pl.col("term") == term)
@@ -270,7 +270,7 @@ def test_the_errors_are_as_large_as_numbers_scatter_from_study_to_study():
 
 def test_the_figure_says_how_often_each_term_is_the_largest():
     points = [point_of(width=w, horizons=[2, 20]) for w in (3, 9)]
-    summary = pl.concat(summary_of("terms").summarise(Terms(), table_of(p, 20), SETTINGS) for p in points)
+    summary = pl.concat(summary_of("terms").summarise(TermSizes(), table_of(p, 20), SETTINGS) for p in points)
     rows = pl.DataFrame(
         {"point": p.key, "cell": p.cell, "width": p.width, "init": str(p.init), "drive": "white"} for p in points
     )

@@ -7,7 +7,7 @@ import polars as pl
 from rnnmc.statistics.analyses.analysis import Analysis, spectral_rows
 from rnnmc.statistics.first_passage import first_reached
 
-PERCENTS = (50, 99)
+LIFETIME_PERCENTS = (50, 99)
 
 
 class Lifetime(Analysis):
@@ -31,7 +31,9 @@ class Lifetime(Analysis):
         gone = pl.col("vanish_by_count").last() + pl.col("explode_by_count").last()
         vanished = pl.when(gone > 0).then(pl.col("vanish_by_count").last() / gone).alias("vanished")
         curves = left.group_by("point", maintain_order=True)
-        frames = [curves.agg(*first_reached("left", percent), vanished).with_row_index() for percent in PERCENTS]
+        frames = [
+            curves.agg(*first_reached("left", percent), vanished).with_row_index() for percent in LIFETIME_PERCENTS
+        ]
         return pl.concat(frames).sort("index", maintain_order=True).drop("index")
 
     def found(self, table):

@@ -32,7 +32,7 @@ class DrivenGates(Law):
     def predict(self, point: DesignPoint) -> Prediction:
         fields, (gate, sign) = field_variances(point) or {}, MEMORY[point.cell]
         step = LogKept(-sign * (constant(point, gate) or 0.0), math.sqrt(fields[gate]))
-        n, (mean, variance) = point.width, step.moments()
+        n, (mean, _) = point.width, step.moments()
         laws: dict[Measure, LogNorm] = {"log_memory": LargestEntry(step, n)}
         if point.cell not in OUTPUT:
             laws |= {"log_spectral": LargestEntry(step, n), "log_vector": LargestEntry(step, 1)}
@@ -41,7 +41,7 @@ class DrivenGates(Law):
             output = bias, math.sqrt(fields["output"])
             laws["log_spectral"] = LargestEntry(step, n, output)
             laws |= {"log_rms": LargestEntry(step, 1, output, -math.log(2) / 2)} if n == 1 else {}
-        return Prediction(growth_rate=mean, growth_deviation=math.sqrt(variance), log_norm=laws)
+        return Prediction(growth_rate=mean, log_norm=laws)
 
 
 LAW = DrivenGates()

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, ndtr, xlogy
 
+from rnnmc.common.arrays import Floats
 from rnnmc.drives.constant import ConstantDrive
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.identity import Identity
-from rnnmc.initialisers.law import Law as WeightLaw
+from rnnmc.initialisers.law import WeightLaw
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, gaussian_gain, law_of, quantile, stays_zero, unmodified
 from rnnmc.theory.exact.zero_weights import MEMORY, OUTPUT, uncoupled
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.quadrature import root, sech2
 from rnnmc.theory.sums import ChiSteps
-from rnnmc.theory.units import Floats, Units
+from rnnmc.theory.units import Units
 
 OTHERS = {  # cell -> the gates that admit the candidate, and through which a unit acts on itself; MEMORY has the first
     "lstm": ("input", "output"),
@@ -96,7 +97,8 @@ class Unit:
         """One random number decides its memory, or the joint norm of a cell with two parts: each with known law."""
         used = [self.keep, self.weight]
         used += [self.admit, self.show] if self.coupled else [self.show] if joint else []
-        used += [self.admit, self.candidate, self.start] if joint and self.moves else []
+        if joint and self.moves:
+            used += [self.admit, self.candidate, self.start]
         return None not in used and len({source.key for source in used if source and source.key}) == 1
 
     def _opening(self, source: Source | None, z: Floats) -> Floats:

@@ -60,7 +60,7 @@ class IRNN(Law):
     def predict(self, point: DesignPoint) -> Prediction:
         laws: dict[Measure, LogNorm] = {}
         laws["log_spectral"], laws["log_rms"] = Survivors(point.width, rms=False), Survivors(point.width, rms=True)
-        return Prediction(growth_rate=0.0, growth_deviation=0.0, log_norm=laws)
+        return Prediction(growth_rate=0.0, log_norm=laws)
 
 
 LAW = IRNN()

@@ -25,9 +25,7 @@ class LinearOrthogonal(Law):
     def predict(self, point: DesignPoint) -> Prediction:
         norm = Certain(math.log(haar_gain(point, "hidden") or 1.0))
         measures = ("log_spectral", "log_rms", "log_vector")
-        return Prediction(
-            growth_rate=norm.rate, growth_deviation=0.0, onset_gain=1.0, log_norm=dict.fromkeys(measures, norm)
-        )
+        return Prediction(growth_rate=norm.rate, onset_gain=1.0, log_norm=dict.fromkeys(measures, norm))
 
 
 LAW = LinearOrthogonal()

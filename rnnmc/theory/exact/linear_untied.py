@@ -43,7 +43,6 @@ class LinearUntied(Law):
         measures: tuple[Measure, ...] = ("log_vector", "log_spectral", "log_rms")[: 3 if n == 1 else 1]
         return Prediction(
             growth_rate=float(found[0]),
-            growth_deviation=math.sqrt(law.step[1]),
             onset_gain=gain * math.exp(-float(found[0])),
             spectrum=Spectrum((np.arange(n) + 0.5) / n, found, listed=True),
             log_norm=dict.fromkeys(measures, law),

@@ -37,7 +37,7 @@ def largest_on_ring(n: int, outer: float, inner: float) -> Power | Certain:
     return Power(cumulative, survival, mean, moment(2, mean))
 
 
-class LRU(Law):
+class LRULaw(Law):
     """The spectral norm is the largest modulus to the power T, whatever the phases."""
 
     name = "lru"
@@ -66,4 +66,4 @@ class LRU(Law):
         return Prediction(growth_rate=norm.moments(1)[0], log_norm=laws)
 
 
-LAW = LRU()
+LAW = LRULaw()

@@ -27,7 +27,6 @@ class NormBounds(Law):
         rate = math.log(haar_gain(point, "hidden") or 1.0)
         slack = 1e-12 if point.dtype == "float64" else 1e-5  # rounding of one step, relative
         return Prediction(
-            growth_at_most=rate,
             explode_at_most=lambda level, horizon: float(horizon * (rate + slack * point.width) > level),
         )
 

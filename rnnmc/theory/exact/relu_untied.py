@@ -10,11 +10,6 @@ from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.sums import ChiSteps
 
 
-def he_large_width(n: int) -> tuple[float, float]:
-    """(mean, variance) a step of the log-norm of a fixed vector at gain sqrt 2, to first order in 1/n, nats."""
-    return -5 / (4 * n), 5 / (4 * n)
-
-
 class ReLUUntied(Law):
     """Which units are alive is independent of how long their rows' products are, since (u, w) and -(u, w) are alike.
 
@@ -41,11 +36,10 @@ class ReLUUntied(Law):
 
     def predict(self, point: DesignPoint) -> Prediction:
         law = ChiSteps(point.width, gaussian_gain(point, "hidden") or 0.0, halved=True)
-        mean, variance = law.step
+        mean, _ = law.step
         measures = ("log_vector", "log_spectral", "log_rms")[: 3 if point.width == 1 else 1]
         return Prediction(
             growth_rate=mean,
-            growth_deviation=math.sqrt(variance),
             onset_gain=law.gain * math.exp(-mean),
             log_norm=dict.fromkeys(measures, law),
         )

@@ -47,8 +47,7 @@ class ZeroStateVector(Law):
             laws = {"log_vector": FirstAndRest(ChiSteps(n, b / output * gain), steps, math.log1p(output**2) / 2)}
         elif n == 1:
             laws |= {"log_spectral": steps, "log_rms": steps}
-        mean, variance = steps.step
-        return Prediction(growth_rate=mean, growth_deviation=math.sqrt(variance), log_norm=laws)
+        return Prediction(growth_rate=steps.step[0], log_norm=laws)
 
 
 LAW = ZeroStateVector()

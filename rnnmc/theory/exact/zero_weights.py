@@ -63,7 +63,7 @@ class ZeroWeights(Law):
 
             laws["log_spectral"] = Certain(rate, joint)
             laws["log_rms"] = Certain(rate, lambda horizon: joint(horizon) - math.log(2) / 2)
-        return Prediction(growth_rate=rate, growth_deviation=0.0, log_norm=laws)
+        return Prediction(growth_rate=rate, log_norm=laws)
 
     @staticmethod
     def _ahead(point: DesignPoint) -> float | None:

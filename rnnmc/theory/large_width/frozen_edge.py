@@ -6,9 +6,9 @@ import math
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
+from rnnmc.common.arrays import Floats
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
 from rnnmc.study.point import DesignPoint
@@ -17,7 +17,6 @@ from rnnmc.theory.large_width.zero_state import GATES, slopes
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.quadrature import root
 
-Floats = NDArray[np.float64]
 NODES = 400  # Gauss-Legendre points for each independent bias
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, settled, tanh_moments
 
 
@@ -19,7 +19,7 @@ class UntiedGRU(UntiedLaw):
     )
     source = "Chen, Pennington, Schoenholz 2018, in the same manner; physics.md section 6"
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain, settings.noise, settings.bias
 
         def of_gate(gate: str, q: float) -> tuple[float, float, float]:

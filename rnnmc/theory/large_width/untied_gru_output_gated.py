@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, settled, tanh_moments
 
 
@@ -21,7 +21,7 @@ class UntiedGRUOutputGated(UntiedLaw):
     )
     source = "physics.md section 6"
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain, settings.noise, settings.bias
 
         def of_gate(gate: str, h: float) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ import math
 
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw, settings_of
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings, settings_of
 
 
 class UntiedReLU(UntiedLaw):
@@ -23,7 +23,7 @@ class UntiedReLU(UntiedLaw):
         rate, spread = math.log(self.chi(settings)) / 2, math.sqrt(5 / (4 * point.width))
         return cannot_overflow(point, rate, spread) and cannot_underflow(point, rate, spread)
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         return settings.gain["hidden"] ** 2 / 2
 
 
