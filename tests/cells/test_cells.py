@@ -117,8 +117,8 @@ def laws_of(cell):
     return {result.name for result in check_cell(cell, 2) if result.name.startswith("law")}
 
 
-@pytest.mark.parametrize("name", list(cells()))
-def test_a_cell_is_held_to_the_laws_that_it_states(name):
+@pytest.mark.parametrize("name", list(cells()))  # that states them
+def test_the_exact_laws_are_checked_on_every_cell(name):
     found, cell = laws_of(cells()[name]), cells()[name]
     assert ("law of zero weights" in found) == (cell.gating is not None)
     assert ("law of the zero state" in found) == (cell.at_zero is not None)
@@ -182,9 +182,9 @@ def test_a_cell_of_one_s_own_passes_whether_it_has_a_step_or_a_tangent(cell):
 
 
 def test_a_cell_of_one_s_own_runs_in_a_chain_by_module_and_attribute():
-    own = DesignPoint(cell="test_cells:OWN", width=3, drive="none", horizons=(5,))
-    assert cell_named("test_cells:OWN") is own.cell_object
-    assert own.label.startswith("test_cells:OWN n=3")
+    own = DesignPoint(cell="tests.cells.test_cells:OWN", width=3, drive="none", horizons=(5,))
+    assert cell_named("tests.cells.test_cells:OWN") is own.cell_object
+    assert own.label.startswith("tests.cells.test_cells:OWN n=3")
 
 
 OWN = OwnStep()
