@@ -256,7 +256,7 @@ def test_exact_laws_come_first_and_all_that_hold_are_there():
 
 
 USERS_CELLS = """
-from rnnmc.cells.leaky_tanh import LeakyTanh
+from rnnmc.cells.cell import AtZero, Cell
 from rnnmc.cells.lstm import LSTM
 
 class Silent(LSTM):
@@ -269,7 +269,17 @@ class Other(LSTM):
 class Stating(LSTM):
     at_zero, gating = LSTM.at_zero, LSTM.gating
 
-SAME, SILENT, OTHER, STATING, SLOW = LSTM(), Silent(), Other(), Stating(), LeakyTanh(0.125)
+class Slow(Cell):
+    name, gates, at_zero = "slow", ("hidden",), AtZero(("hidden",), "hidden")
+
+    def slopes(self):
+        return 0.875, 0.125
+
+    def step(self, weights, drive, state):
+        (h,) = state
+        return (0.875 * h + 0.125 * (drive["hidden"] + weights.apply(h, "hidden")["hidden"]).sin(),)
+
+SAME, SILENT, OTHER, STATING, SLOW = LSTM(), Silent(), Other(), Stating(), Slow()
 """
 
 
