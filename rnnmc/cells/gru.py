@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Term, Terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Term, Terms
 from rnnmc.cells.functions import logistic, sech2
 
 
@@ -21,6 +21,12 @@ class GRU(Cell):
     other_terms = ("update", "candidate", "reset")
     bounded = True
     reset = "reset"  # the gate that plays r; the tied GRU has one gate for both
+    gating = Gating(keep="update", admit="update", show="reset")
+    at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("update", "reset"))
+
+    def slopes(self, *openings):
+        update, reset = openings
+        return 1 - update, update * reset
 
     def linearise(self, weights, drive, state):
         (h,) = state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
 from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
@@ -18,6 +18,12 @@ class GRUOutputGated(Cell):
     main_term = "1-z"
     other_terms = ("update", "candidate")
     bounded = True
+    gating = Gating(keep="update", admit="update", show="output")
+    at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("update", "output"))
+
+    def slopes(self, *openings):
+        update, output = openings
+        return 1 - update, update * output
 
     def linearise(self, weights, drive, state):
         h, c = state

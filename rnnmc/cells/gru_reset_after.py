@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
 from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
@@ -21,6 +21,12 @@ class GRUResetAfter(Cell):
     main_term = "1-z"
     other_terms = ("update", "candidate", "reset")
     bounded = True
+    gating = Gating(keep="update", admit="update", show="reset")
+    at_zero = AtZero(sources=("candidate", "candidate_recurrent"), matrix="candidate", gates=("update", "reset"))
+
+    def slopes(self, *openings):
+        update, reset = openings
+        return 1 - update, update * reset
 
     def linearise(self, weights, drive, state):
         (h,) = state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnmc.cells.cell import AtZero, Gating
 from rnnmc.cells.gru import GRU
 
 
@@ -13,6 +14,12 @@ class GRUTied(GRU):
     source = "kexue.fm/archives/7888; physics.md section 2"
     gates = ("update", "candidate")
     reset = "update"
+    gating = Gating(keep="update", admit="update", show="update")
+    at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("update",))
+
+    def slopes(self, *openings):
+        (update,) = openings
+        return 1 - update, update**2
 
 
 CELL = GRUTied()

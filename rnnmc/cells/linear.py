@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
+from rnnmc.cells.cell import AtZero, Cell
 
 
 class Linear(Cell):
@@ -12,6 +12,10 @@ class Linear(Cell):
     formula = "h' = W x + U h + b"
     source = "Newman 1986; physics.md section 5"
     gates = ("hidden",)
+    at_zero = AtZero(sources=("hidden",), matrix="hidden")
+
+    def slopes(self, *openings):
+        return 0.0, 1.0
 
     def linearise(self, weights, drive, state):
         (h,) = state

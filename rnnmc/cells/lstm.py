@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
 from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
@@ -22,6 +22,12 @@ class LSTM(Cell):
     main_term = "f"
     other_terms = ("forget", "input", "candidate")
     bounded = True
+    gating = Gating(keep="forget", admit="input", show="output", squashed=True)
+    at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("forget", "input", "output"))
+
+    def slopes(self, *openings):
+        forget, admit, output = openings
+        return forget, admit * output
 
     def linearise(self, weights, drive, state):
         h, c = state

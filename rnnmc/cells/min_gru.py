@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms
+from rnnmc.cells.cell import Cell, Gating, Tangent, Terms
 from rnnmc.cells.functions import logistic
 
 
@@ -17,6 +17,7 @@ class MinGRU(Cell):
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"
     bounded = True
+    gating = Gating(keep="update")
 
     def linearise(self, weights, drive, state):
         (h,) = state

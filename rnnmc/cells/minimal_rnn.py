@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
 from rnnmc.cells.functions import logistic, scaled_sum
 
 
@@ -22,6 +22,12 @@ class MinimalRNN(Cell):
     main_term = "u"
     other_terms = ("update",)
     bounded = True
+    gating = Gating(keep="update")
+    at_zero = AtZero(sources=("candidate",), matrix="update", gates=("update",))
+
+    def slopes(self, *openings):
+        (update,) = openings
+        return update, 0.0
 
     def linearise(self, weights, drive, state):
         (h,) = state

@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import Thresholds
 from rnnmc.theory.spectrum import Spectrum
 
+Known = TypeVar("Known")
 Measure = Literal["log_spectral", "log_rms", "log_vector", "log_memory", "log_entry"]
 Event = Literal["vanish", "stable", "explode", "dead"]
 
@@ -118,3 +119,10 @@ class Law:
 
     def __repr__(self) -> str:
         return f"<law {self.name} ({self.validity}): {self.formula}>"
+
+
+def required(known: Known | None) -> Known:
+    """What `applies` has found to be known. Raises ValueError where it is not."""
+    if known is None:
+        raise ValueError("the law does not apply; ask applies first")
+    return known

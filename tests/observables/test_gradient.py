@@ -9,8 +9,9 @@ import pytest
 import reference
 import torch
 from looking import looking, seen
-from reference import STEPS
+from reference import STEPS, step_of
 
+from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.common.errors import UsageError
 from rnnmc.engine import block
@@ -65,7 +66,7 @@ def truncated(point, replicates, lengths):
 
 
 def _truncated(point, r, steps, v, start, lengths):
-    cell = STEPS[point.cell]
+    cell = step_of(point.cell)
     u, _, inner = ({name: one[r].clone().requires_grad_() for name, one in part.items()} for part in steps[0])
     shift = {gate: torch.zeros_like(one[r], requires_grad=True) for gate, one in steps[0][1].items()}
     leaves = [*u.values(), *shift.values(), *inner.values()]
@@ -97,7 +98,7 @@ def by_truncation(point, replicates):
 
 
 @pytest.mark.parametrize("width", [1, 3, 10], ids=["one unit", "columns", "rows"])
-@pytest.mark.parametrize("cell", STEPS)
+@pytest.mark.parametrize("cell", cells())
 def test_every_norm_is_that_of_truncated_back_propagation_by_autograd(cell, width):
     point = point_of(cell, width)
     # Differences of gradients of size 1 to 10 in float64: 1e-13 is what cancellation leaves at the least.
@@ -207,7 +208,7 @@ def _last_lags(point, r, first_lag):
     states = [reference.initial_state(point, r + 1)[r : r + 1]]
     for step in steps:
         states.append(advance(*step, states[-1]))
-    cell, log = STEPS[point.cell], 0.0
+    cell, log = step_of(point.cell), 0.0
     row = np.zeros(point.state_size)
     row[: point.width] = losses_of(point, r + 1)[-1, r]
     total, scale = 0.0, None

@@ -43,7 +43,7 @@ def observed(point, replicates):
 def sizes(point, replicates, steps):
     """term -> (R, steps, n) sizes, from derivatives in the pre-activations by autograd."""
     n = point.width
-    step, (_, jacobian) = reference.STEPS[point.cell], reference.stepper(point)
+    step, (_, jacobian) = reference.step_of(point.cell), reference.stepper(point)
     state, exposed = reference.initial_state(point, replicates), 0.0
     found = {name: [] for name in terms_of(point.cell_object)}
     for (u, a, inner), _ in zip(reference.inputs(point, replicates), range(steps), strict=False):

@@ -19,11 +19,12 @@ class LinearOrthogonal(Law):
     source = "Saxe et al. 2014; physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
-        gain = haar_gain(point, "hidden") if chain_of_weights(point) else None
+        matrix = chain_of_weights(point)
+        gain = haar_gain(point, matrix) if matrix else None
         return gain is not None and (gain <= 1 or stays_zero(point))
 
     def predict(self, point: DesignPoint) -> Prediction:
-        norm = Certain(math.log(haar_gain(point, "hidden") or 1.0))
+        norm = Certain(math.log(haar_gain(point, chain_of_weights(point) or "") or 1.0))
         measures = ("log_spectral", "log_rms", "log_vector")
         return Prediction(growth_rate=norm.rate, onset_gain=1.0, log_norm=dict.fromkeys(measures, norm))
 

@@ -29,16 +29,15 @@ class LinearUntied(Law):
     source = "Newman 1986; physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
-        if not (chain_of_weights(point) and point.weights == "untied"):
-            return False
-        gain = gaussian_gain(point, "hidden")
+        matrix = chain_of_weights(point)
+        gain = gaussian_gain(point, matrix) if matrix and point.weights == "untied" else None
         if gain is None:
             return False
         mean, variance = ChiSteps(point.width, gain).step
         return cannot_overflow(point, mean, math.sqrt(variance))
 
     def predict(self, point: DesignPoint) -> Prediction:
-        n, gain = point.width, gaussian_gain(point, "hidden") or 0.0
+        n, gain = point.width, gaussian_gain(point, chain_of_weights(point) or "") or 0.0
         law, found = ChiSteps(n, gain), exponents(n, gain)
         measures: tuple[Measure, ...] = ("log_vector", "log_spectral", "log_rms")[: 3 if n == 1 else 1]
         return Prediction(

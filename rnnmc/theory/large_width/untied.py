@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from rnnmc.study.point import DesignPoint
-from rnnmc.theory.assumptions import SOURCES, constant, constant_biases, field_variances, no_bias, spread_gain
+from rnnmc.theory.assumptions import constant, constant_biases, field_variances, no_bias, spread_gain
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.quadrature import root
 
@@ -41,8 +41,8 @@ class UntiedSettings:
 
 def settings_of(point: DesignPoint) -> UntiedSettings | None:
     """None unless weights are untied, independent and centred, input a field or none, and biases constants."""
-    sources = SOURCES.get(point.cell, ("hidden",))
     cell, noise = point.cell_object, field_variances(point)
+    sources = cell.at_zero.sources if cell.at_zero else cell.gates
     if point.weights != "untied" or noise is None or cell.diagonal or not no_bias(point, *sources):
         return None
     if not constant_biases(point, *cell.gates):
