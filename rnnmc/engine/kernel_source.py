@@ -21,9 +21,7 @@ def kernel_source(name: str, width: int, dtype: str) -> str:
     try:
         program = traced(cell)
     except Untraceable as error:
-        raise UsageError(
-            f"{name}: no kernel is made ({error}); write linearise with what has a symbol"
-        ) from None
+        raise UsageError(f"{name}: no kernel is made ({error}); write linearise with what has a symbol") from None
     kernel = compiled_kernel(point)
     if kernel is None:
         raise UsageError(
