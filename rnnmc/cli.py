@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.study.options import in_rows, initialisation, known_device, parsed
+from rnnmc.study.options import in_rows, initialisation, known_cell, known_device, parsed
 
 app = typer.Typer(
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
@@ -25,6 +25,9 @@ app = typer.Typer(
 
 StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
+CellName = Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")]
+Width = Annotated[int, typer.Option(help="n, units")]
+Dtype = Annotated[str, typer.Option(help="float32 or float64")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda")]
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
 
@@ -60,8 +63,8 @@ def _fail(sentence: str, code: int) -> None:
 
 @app.command()
 def measure(
-    cell: Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")],
-    width: Annotated[int, typer.Option(help="n, units")] = 16,
+    cell: CellName,
+    width: Width = 16,
     init: Annotated[
         str, typer.Option(help="preset or law (see `rnnmc initialisers`), or a mapping in YAML")
     ] = "pytorch",
@@ -78,7 +81,7 @@ def measure(
     ] = None,
     vanish: Annotated[float, typer.Option(help="a norm below this has vanished")] = 1e-3,
     explode: Annotated[float, typer.Option(help="a norm above this has exploded")] = 1e3,
-    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    dtype: Dtype = "float32",
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="of every draw")] = 7888,
     observables: Annotated[
@@ -366,22 +369,25 @@ def dataset(
     print(f"{out}: {size / 1e6:.1f} MB")
 
 
+@app.command()
+def kernel(cell: CellName, width: Width = 16, dtype: Dtype = "float32") -> None:
+    """Print the C that is made for a cell; docs/design.md walks through one."""
+    from rnnmc.engine.kernel_source import kernel_source
+
+    print(kernel_source(cell, width, dtype), end="")
+
+
 @app.command(name="check-cell")
 def check_cell(
-    cell: Annotated[str, typer.Argument(help="a cell's name, or module:attribute of your own")],
+    cell: CellName,
     width: Annotated[int, typer.Option(help="n, units", min=1, max=256)] = 5,
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
     """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
-    from rnnmc.cells import cell as cell_named
     from rnnmc.chain.check_cell import check_cell as check
     from rnnmc.report.terminal import plain_table, printed
 
-    try:
-        found = cell_named(cell)
-    except ValueError as error:
-        raise UsageError(f"{cell} {error}") from None
-    results = check(found, width, seed)
+    results = check(known_cell(cell), width, seed)
     table = plain_table("check", "result", "error", "allowed", "meaning")
     for one in results:
         verdict = "passed" if one.passed else "FAILED"

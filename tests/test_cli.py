@@ -83,6 +83,10 @@ def _within(count: int, probability: float, total: int) -> None:
         (["verify", "nowhere"], "give the folder of a study"),
         (["statistics", "nowhere"], "give the folder of a study"),
         (["report", "nowhere"], "give the folder of a study"),
+        (["kernel", "lstn"], "did you mean lstm?"),
+        (["kernel", "tanh", "--width", "0"], "width: 0 is not a possible width"),
+        (["kernel", "tanh", "--width", "513"], "width: 513 has no compiled kernel"),
+        (["kernel", "tanh", "--dtype", "half"], "give 'float32' or 'float64'"),
         (["check-cell", "lstn"], "did you mean lstm?"),
         (["check-cell", "nowhere:cell"], "give module:attribute of an rnnmc.Cell"),
         (["check-cell", "math:pi"], "is a float; give module:attribute of an rnnmc.Cell instance"),
@@ -134,6 +138,10 @@ def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: 
     bad = command("rnnmc", "check-cell", "mine:wrong", cwd=tmp_path)
     assert bad.returncode == 1
     assert "FAILED" in bad.stdout
+    kernel = command("rnnmc", "kernel", "mine:leaky", cwd=tmp_path)
+    assert kernel.returncode == 2
+    assert kernel.stderr.startswith("rnnmc: mine:leaky: no kernel is made (it has no linearise of its own); ")
+    assert len(kernel.stderr.splitlines()) == 1
     measured = command(
         "rnnmc", "measure", "mine:leaky", "--width", "8", "--replicates", "20", "--horizons", "5,50", cwd=tmp_path
     )

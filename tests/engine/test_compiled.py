@@ -269,12 +269,21 @@ class Strange(rnnmc.Cell):
         return ((drive["hidden"] + at_h + state[0].erf()).tanh(),)
 
 
+class StrangeTangent(Strange):
+    """The same in a tangent by hand."""
+
+    def linearise(self, weights, drive, state):
+        return (state[0].erf(),), lambda directions: directions
+
+
 CELL = Strange()
 
 
 def test_a_cell_without_a_trace_runs_on_the_plain_engine():
-    with pytest.raises(trace.Untraceable):
+    with pytest.raises(trace.Untraceable, match="no linearise"):
         trace.traced(CELL)
+    with pytest.raises(trace.Untraceable, match="erf has no symbol"):
+        trace.traced(StrangeTangent())
     design = DesignPoint(cell="tests.engine.test_compiled:CELL", width=2, init={"recurrent": {"gaussian": 1.0}})
     assert kernel_of(design) == "columns"
     assert run_block(design, 0, 4).num_rows == 4 * len(design.horizons)
