@@ -38,11 +38,15 @@ class Planted(Extremes):
             raise ValueError("looks at nothing")
 
     def watch(self, point, layout, start, generators):
-        if self.mistake == "meddles":
-            for part in start:
-                part.mul_(0.5)
         watch = super().watch(point, layout, start, generators)
-        values, rng = watch.values, np.random.default_rng()
+        see, values, rng = watch.see, watch.values, np.random.default_rng()
+
+        def meddled(step):
+            see(step)
+            step.after[0].mul_(0.5)
+
+        if self.mistake == "meddles":
+            watch.see = meddled  # pyright: ignore[reportAttributeAccessIssue]
 
         def changed():
             found = values()
