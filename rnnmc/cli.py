@@ -366,23 +366,29 @@ def check_cell(
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
     """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
-    from rnnmc.cells import cell as cell_named
-    from rnnmc.chain.check_cell import check_cell as check
-    from rnnmc.report.terminal import plain_table, printed
+    from rnnmc.run.check import check_named_cell
 
-    try:
-        found = cell_named(cell)
-    except ValueError as error:
-        raise UsageError(f"{cell} {error}") from None
-    results = check(found, width, seed)
-    table = plain_table("check", "result", "error", "allowed", "meaning")
-    for one in results:
-        verdict = "passed" if one.passed else "FAILED"
-        table.add_row(one.name, verdict, f"{one.worst_error:.1e}", f"{one.tolerance:.0e}", one.meaning)
-    printed(table)
+    _tell(cell, check_named_cell(cell, width, seed))
+
+
+@app.command(name="check")
+def check_one(
+    kind: Annotated[str, typer.Argument(help="cell, initialiser, drive, observable, law, analysis, picture or claim")],
+    name: Annotated[str, typer.Argument(help="its name, or a mapping in YAML, such as '{ar1: 0.5}'")],
+) -> None:
+    """Check one thing of any kind against what its kind promises; exit 1 on a mistake."""
+    from rnnmc.run.check import check
+
+    _tell(f"{kind} {name}", check(kind, name))
+
+
+def _tell(name: str, results: list[Any]) -> None:
+    from rnnmc.report.terminal import checks_table, printed
+
+    printed(checks_table(results))
     wrong = [one.name for one in results if not one.passed]
     if wrong:
-        raise RunError(f"{cell}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")
+        raise RunError(f"{name}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":

@@ -61,13 +61,16 @@ def samples_of(log_norm: np.ndarray, horizons: Sequence[int], key: str) -> pl.Da
     )
 
 
-def study_of(points: Sequence[DesignPoint], rate: Callable[[int, DesignPoint], float]) -> Tables:
-    """Points, and statistics of walks with `rate(i, point)` nats a step; theory says of each its rate and onset 1.5."""
+def study_of(points: Sequence[DesignPoint], rate: Callable[[DesignPoint], float], spread: float = 0.2) -> Tables:
+    """Points, and statistics of walks: `rate(point)` nats a step, spread nats a root step.
+
+    Theory says of each its rate, and the onset 1.5.
+    """
     tables, rng = [], np.random.default_rng(0)
-    for i, point in enumerate(points):
-        steps, drift = np.array(point.horizons, float), rate(i, point)
+    for point in points:
+        steps, drift = np.array(point.horizons, float), rate(point)
         noise = rng.standard_normal((REPLICATES, len(steps))) * np.sqrt(np.diff(steps, prepend=0.0))
-        walk = drift * steps + 0.2 * noise.cumsum(axis=1)
+        walk = drift * steps + spread * noise.cumsum(axis=1)
         theory: dict[str, Any] = dict.fromkeys(COLUMNS) | {
             "theory_growth_rate": drift, "theory_growth_rate_error": 0.0, "theory_growth_law": "walk",
             "theory_growth_exact": False, "theory_onset_gain": 1.5,
@@ -93,7 +96,7 @@ def varied() -> Tables:
     ]  # fmt: skip
     points += [DesignPoint(cell=cell, width=8, init="pytorch", horizons=HORIZONS) for cell in ("tanh", "gru")]
 
-    def rate(_: int, point: DesignPoint) -> float:
+    def rate(point: DesignPoint) -> float:
         law = point.init.roles.get("recurrent", {}).get("every")
         gain = float(getattr(law, "gain", 1.0))
         return 0.02 * np.log(gain / 1.5) + 0.01 / point.width
