@@ -178,12 +178,12 @@ def _moved(table: pl.DataFrame, rng: np.random.Generator, number: int) -> pl.Dat
     new: dict[str, Any] = {}
     for name in (name for name, kind in table.schema.items() if kind.is_float()):
         if name == "error" or name.endswith("_error"):
-            new[name] = np.full(table.height, 1e-3)
+            new[name] = np.full(table.height, 1e-4)
         elif name.startswith(("p_", "share")):
             new[name] = np.where(level == 2, 1.0, 0.0)
         else:
             below = np.where(signed | name.startswith(("log_", "less_")), -9.0, 1e-2)  # a logarithm, or a size
-            new[name] = np.select([level == 2, level == 1], [9.0, 1e-2], below)
+            new[name] = np.select([level == 2, level == 1], [9.0, 1e-3], below)
     new |= {name: np.where(level == 2, MANY, 0) for name in table.columns if name.endswith("_count")}
     new["replicates"] = np.full(table.height, MANY)
     return table.with_columns(pl.Series(name, values).cast(table.schema[name]) for name, values in new.items())

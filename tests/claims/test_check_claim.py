@@ -33,7 +33,7 @@ class Planted(TanhExplodes):
 
     def questions(self, evidence):
         if self.mistake == "nothing":
-            evidence.points("tanh")[0].row
+            next(iter(evidence.points("tanh"))).where("width")
         for question in super().questions(evidence) if self.mistake != "asks" else ():
             where = {**question.where, **({"sede": 1} if self.mistake == "questions" else {})}
             yield Question(self.parts[0], where, question.estimate, question.rows)

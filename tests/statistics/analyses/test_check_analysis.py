@@ -37,7 +37,7 @@ class Planted(Analysis):
         if self.mistake == "columns" and found.height == 1:
             return found.with_columns(more=1)
         if self.mistake == "unknown":
-            found.select(pl.col("growth_rate").map_elements(lambda rate: rate + 1, pl.Float64, skip_nulls=False))
+            assert found["growth_rate"].null_count() < max(found.height, 1)
         return found
 
     def found(self, table):
