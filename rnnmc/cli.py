@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.study.options import in_rows, initialisation, known_cell, known_device, parsed
+from rnnmc.study.options import initialisation, known_device, parsed
 
 app = typer.Typer(
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
@@ -92,6 +90,8 @@ def measure(
     address: Address = None,
 ) -> None:
     """Measure one design point, now, and print a table by horizon."""
+    from rnnmc.report.terminal import printed
+    from rnnmc.run.answer import answered
     from rnnmc.study.point import DesignPoint
     from rnnmc.study.study import PlannedPoint, Thresholds
 
@@ -110,46 +110,18 @@ def measure(
         raise UsageError(f"--out: {out} is a folder; give a file")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: {out.parent} is not a folder; make it first")
-    _measure(wanted, replicates, target_half_width, thresholds, known_device(device), address, out, as_json)
-
-
-def _measure(
-    wanted: Any, replicates: int, half_width: float | None, thresholds: Any, device: str, address: str | None,
-    out: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    from rnnmc.common.files import write_whole
-    from rnnmc.engine.block import SAMPLES
-    from rnnmc.report.terminal import frame_table, horizon_table, printed
-    from rnnmc.run.measure import known_within, measure_observed, measure_until
-    from rnnmc.run.progress import progress
-    from rnnmc.statistics.point import point_statistics
-    from rnnmc.statistics.stopping import INTERVAL
-    from rnnmc.statistics.summaries import Settings, summed_up
-    from rnnmc.theory.beside import beside
-
-    point, observables = wanted.point, wanted.observables
-    interval = "wilson" if half_width is None else INTERVAL
-    with progress(point.label, replicates if half_width is None else None) as tell:
-        if half_width is None:
-            seen = measure_observed(point, observables, replicates, device, address, tell)
-        else:
-            seen = measure_until(point, observables, half_width, thresholds, device, address, tell)
-    samples = seen[SAMPLES]
-    if half_width is not None and (reached := known_within(samples, thresholds)) > half_width:
-        print(f"rnnmc: a million replicates give +- {reached:.2g}, not yet +- {half_width:g}", file=sys.stderr)
-    statistics = beside(point, point_statistics(samples, thresholds.vanish, thresholds.explode, interval))
-    settings = Settings(thresholds.vanish, thresholds.explode, interval)
-    summaries = {one.name: summed_up(one, seen[one.name], settings, point) for one in observables}
+    answer = answered(wanted, replicates, target_half_width, thresholds, known_device(device), address)
+    if answer.short_of is not None:
+        print(
+            f"rnnmc: a million replicates give +- {answer.short_of:.2g}, not yet +- {target_half_width:g}",
+            file=sys.stderr,
+        )
     if out is not None:
-        for kind, frame in seen.items():
-            content = io.BytesIO()
-            frame.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
-            write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
+        answer.write(out)
     if as_json:
-        said = {name: in_rows(frame) for name, frame in ({"statistics": statistics} | summaries).items()}
-        print(json.dumps({"point": point.written()} | said, allow_nan=False))
-        return
-    printed(horizon_table(statistics, point.label), *(frame_table(frame, name) for name, frame in summaries.items()))
+        print(answer.as_json())
+    else:
+        printed(*answer.tables())
 
 
 @app.command()
@@ -384,18 +356,29 @@ def check_cell(
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
     """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
-    from rnnmc.chain.check_cell import check_cell as check
-    from rnnmc.report.terminal import plain_table, printed
+    from rnnmc.run.check import check_named_cell
 
-    results = check(known_cell(cell), width, seed)
-    table = plain_table("check", "result", "error", "allowed", "meaning")
-    for one in results:
-        verdict = "passed" if one.passed else "FAILED"
-        table.add_row(one.name, verdict, f"{one.worst_error:.1e}", f"{one.tolerance:.0e}", one.meaning)
-    printed(table)
+    _tell(cell, check_named_cell(cell, width, seed))
+
+
+@app.command(name="check")
+def check_one(
+    kind: Annotated[str, typer.Argument(help="cell, initialiser, drive, observable, law, analysis, picture or claim")],
+    name: Annotated[str, typer.Argument(help="its name, or a mapping in YAML, such as '{ar1: 0.5}'")],
+) -> None:
+    """Check one thing of any kind against what its kind promises; exit 1 on a mistake."""
+    from rnnmc.run.check import check
+
+    _tell(f"{kind} {name}", check(kind, name))
+
+
+def _tell(name: str, results: list[Any]) -> None:
+    from rnnmc.report.terminal import checks_table, printed
+
+    printed(checks_table(results))
     wrong = [one.name for one in results if not one.passed]
     if wrong:
-        raise RunError(f"{cell}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")
+        raise RunError(f"{name}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":

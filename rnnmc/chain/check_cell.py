@@ -19,6 +19,7 @@ from torch import Tensor
 from rnnmc.cells.cell import AtZero, Cell, Gating
 from rnnmc.cells.lru import LRU
 from rnnmc.cells.relu import ReLU
+from rnnmc.common.checks import CheckResult
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.weights import Weights
 
@@ -30,17 +31,6 @@ SETTINGS = ((0.3, 0.3, 0.1), (1.0, 1.0, 1.0), (2.0, 6.0, 1.0))
 
 Arguments = tuple[Weights, Mapping[str, Tensor], tuple[Tensor, ...]]
 Pairs = Iterator[tuple[Tensor, Tensor]]  # (found, wanted)
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """One check: worst_error is relative to the largest entry; meaning says what holds if it passed."""
-
-    name: str
-    passed: bool
-    worst_error: float
-    tolerance: float
-    meaning: str
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
 
 from rnnmc.claims.claim import Claim, Evidence, Question
 from rnnmc.claims.conditions import conditions
-from rnnmc.common.registry import offered
+from rnnmc.common.errors import UsageError
+from rnnmc.common.registry import choose, offered
 
 WRONG = 1e-3  # probability that any verdict of a table is wrong; each decision takes an equal share of it
 HOPELESS = 1e12  # replicates, beyond which an estimate sits on its bound
@@ -65,14 +66,22 @@ def decide(points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataF
     replicates_needed: about as many as would decide it, null where it is decided, and where the estimate sits on the
     bound. rows: the rows of the tables from which the number comes.
     """
-    evidence = Evidence(points, tables)
-    asked = [(claim, question) for claim in claims().values() for question in claim.questions(evidence)]
+    return decided(claims().values(), Evidence(points, tables))
+
+
+def decided(asking: Iterable[Claim], evidence: Evidence) -> pl.DataFrame:
+    """`decide` for these claims. Raises UsageError for a condition by a factor that is not among FACTORS."""
+    asked = [(claim, question) for claim in asking for question in claim.questions(evidence)]
     risk = WRONG / max(1, sum(question.estimate.replicates > 0 for _, question in asked))
     return pl.DataFrame([_row(claim, question, risk) for claim, question in asked], schema=CLAIMS, orient="row")
 
 
 def _row(claim: Claim, question: Question, risk: float) -> dict[str, Any]:
     part, estimate = question.part, question.estimate
+    for factor in question.where.keys() - CONDITIONS.keys():  # a table has no column for it: it would be lost
+        raise UsageError(
+            f"claim {claim.name}, {part.name}: {factor} is no factor of a condition; {choose(factor, CONDITIONS)}"
+        )
     low, high = estimate.interval(risk)
     above, below = low > part.bound, high < part.bound
     met, missed = (above, below) if part.side == "above" else (below, above)

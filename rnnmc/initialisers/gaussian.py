@@ -15,6 +15,9 @@ class Gaussian(WeightLaw):
     source = "Sompolinsky, Crisanti, Sommers 1988; Molgedey et al. 1992"
     gain: Positive
 
+    def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
+        return 0.0, self.gain**2 / rows
+
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         return rng.standard_normal(shape) * (self.gain / np.sqrt(shape[1]))
 

@@ -41,6 +41,13 @@ class WeightLaw(Described):
         """Draw (replicates, fan_in, gates * n) float64 before clipping and scaling."""
         raise NotImplementedError
 
+    def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
+        """(mean, variance) of every entry of a matrix of fan_in `rows` before clipping and scaling.
+
+        None where it is not said, or entries differ: n times the variance is the square of the gain that is stated.
+        """
+        return None
+
     def draw(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs = (1,)) -> np.ndarray:
         """Draw (replicates, fan_in, gates * n) float64, input by output: entry [r, j, i] weighs input j in unit i."""
         matrix = self.entries(rng, shape, signs)

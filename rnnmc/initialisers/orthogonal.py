@@ -15,6 +15,9 @@ class Orthogonal(WeightLaw):
     source = "Saxe et al. 2014; Mezzadri 2007 for the sign rule"
     gain: Positive = 1.0
 
+    def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
+        return 0.0, self.gain**2 / max(rows, columns)
+
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         import torch  # LAPACK on the one thread that a block runs on
 

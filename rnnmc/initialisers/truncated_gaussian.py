@@ -18,6 +18,9 @@ class TruncatedGaussian(WeightLaw):
     source = "LeCun et al. 1998; jax.nn.initializers.lecun_normal"
     gain: Positive
 
+    def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
+        return 0.0, self.gain**2 / rows
+
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         low, high = ndtr(-2.0), ndtr(2.0)
         return ndtri(low + (high - low) * rng.random(shape)) * (self.gain / DEVIATION_WITHIN_TWO / np.sqrt(shape[1]))

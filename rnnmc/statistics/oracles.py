@@ -98,11 +98,11 @@ def checks(point: DesignPoint, samples: pl.DataFrame, interval: str = "wilson", 
         own = samples.filter(pl.col("horizon") == horizon).sort("block", "replicate").gather_every(len(cells), i)
         if (
             own.height < 2
-            or (judged := _judged(norm, horizon, _of(own, measure), turn + i, interval, level, point)) is None
+            or (found := judged(norm, horizon, of_measure(own, measure), turn + i, interval, level, point)) is None
         ):
             continue
         keys = {"point": point.key, "cell": point.cell, "width": point.width, "law": law}
-        rows.append(keys | {"horizon": horizon, "measure": measure, "replicates": own.height} | judged)
+        rows.append(keys | {"horizon": horizon, "measure": measure, "replicates": own.height} | found)
     return pl.DataFrame(rows, schema=CHECKS, orient="row")
 
 
@@ -115,7 +115,7 @@ def _laws(point: DesignPoint, columns: list[str]) -> dict[str, tuple[str, LogNor
     return {measure: laws[0] for measure, laws in known.items() if laws and measure in columns}
 
 
-def _of(own: pl.DataFrame, measure: str) -> pl.DataFrame:
+def of_measure(own: pl.DataFrame, measure: str) -> pl.DataFrame:
     """The samples of one measure, in the columns that statistics are made of."""
     if measure in ("log_spectral", "log_rms"):
         return own.with_columns(pl.col(measure).alias("log_spectral"), pl.col(measure).alias("log_rms"))
@@ -126,7 +126,7 @@ def _of(own: pl.DataFrame, measure: str) -> pl.DataFrame:
     )
 
 
-def _judged(
+def judged(
     norm: LogNorm, horizon: int, own: pl.DataFrame, turn: int, interval: str, level: float, point: DesignPoint
 ) -> dict[str, Any] | None:
     """What one cell says; None where none of its quantities can be judged on so few replicates."""

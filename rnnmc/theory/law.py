@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import Thresholds
@@ -97,12 +97,15 @@ class Law:
 
     exact: whether it holds for every width and horizon (up to rounding), or only in the limit of large width.
     applies: True only where every assumption of the law is met. predict: meaningful only there.
+    examples: design points where it holds, as a study file would say them, for `rnnmc check law`, which tries many
+    points of every cell beside.
     """
 
     name: ClassVar[str]
     exact: ClassVar[bool]
     formula: ClassVar[str]
     source: ClassVar[str]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ()
 
     def applies(self, point: DesignPoint) -> bool:
         """Whether this design point meets every assumption of the law."""
