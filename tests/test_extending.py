@@ -1,4 +1,4 @@
-"""The files of docs/extending.md are all that it takes: written into a copy of the package, they keep their contracts."""
+"""The files of docs/extending.md are all that something new takes; in a copy of rnnmc they keep their contracts."""
 
 import json
 import re
@@ -24,16 +24,16 @@ from rnnmc.study.study import read_study
 from pathlib import Path
 
 asked = [
-    ("cell", "leaky"), ("initialiser", "coin"), ("initialiser", "coins"), ("drive", "square"),
-    ("drive", "{square: 1}"), ("observable", "activity"), ("law", "leaky_still"), ("analysis", "agreement"),
+    ("cell", "softsign"), ("initialiser", "coin"), ("initialiser", "coins"), ("drive", "square"),
+    ("drive", "{square: 1}"), ("observable", "activity"), ("law", "softsign_still"), ("analysis", "agreement"),
     ("picture", "agreement"), ("claim", "B1"),
 ]
 results = {f"{kind} {name}": [one.name for one in check(kind, name) if not one.passed] for kind, name in asked}
 study = read_study({
     "study": "new", "replicates": 20, "horizons": [1, 10, 100], "claims": True,
     "points": [
-        {"cell": "leaky", "width": 3, "init": "coins", "drive": {"square": 6}, "observables": ["activity"]},
-        {"cell": "leaky", "width": 3, "init": {"recurrent": {"constant": 0.0}}},
+        {"cell": "softsign", "width": 3, "init": "coins", "drive": {"square": 6}, "observables": ["activity"]},
+        {"cell": "softsign", "width": 3, "init": {"recurrent": {"orthogonal": 1.0}}, "drive": "none"},
     ],
 }, "new.yaml")
 folder = Path("results/new")
@@ -50,7 +50,7 @@ print(json.dumps({
     "agreement": pl.read_parquet(folder / "agreement.parquet").height,
     "claims": pl.read_parquet(folder / "claims.parquet").filter(claim="B1").height,
     "figures": sorted(path.name for path in (folder / "figures").glob("agreement*")),
-    "page": "leaky network keeps its gradient" in (folder / "report.html").read_text(),
+    "page": "softsign network keeps its gradient" in (folder / "report.html").read_text(),
 }))
 """
 
@@ -73,7 +73,7 @@ def test_the_files_of_the_page_are_all_that_something_new_takes(tmp_path):
     assert not {name: wrong for name, wrong in said.pop("failed").items() if wrong}
     assert said == {
         "kinds": True,
-        "laws": ["leaky_still"],
+        "laws": ["softsign_still"],
         "activity": 3,
         "agreement": 1,
         "claims": 2,

@@ -32,7 +32,8 @@ INITS: tuple[Any, ...] = (
 OUTCOMES = ((-0.1, 0.2), (0.1, 0.2), (0.0, 0.2), (0.0, 0.02))  # nats a step, and a root step: vanishes, explodes, stays
 STUDIES = 7  # made up: all points alike, and each with an outcome that is drawn
 MANY = 100_000  # replicates, so that every interval is short
-LOOKED = {"width": 2, "init": INITS[2], "drive": "white", "horizons": (1, 10, 20, 100, 200)}
+LOOKED = {"width": 24, "init": INITS[2], "drive": "white", "horizons": (1, 10, 12, 100, 120)}  # that wide, for a
+# tile of narrower networks has thousands of them
 
 
 def check_claim(claim: Claim, evidence: tuple[Evidence, ...] = ()) -> list[CheckResult]:
@@ -81,7 +82,7 @@ def _parts(claim: Claim) -> None:
 
 def _nothing(claim: Claim) -> None:
     one = studies()[0]
-    for points in (pl.DataFrame([one.seen[0].row]).clear(), pl.DataFrame([one.seen[0].row | {"oracle": True}])):
+    for points in (pl.DataFrame([one.seen[0].row]).clear(), pl.DataFrame([dict(one.seen[0].row) | {"oracle": True}])):
         hold(not list(claim.questions(Evidence(points, one.tables))), "it asks")
 
 

@@ -11,7 +11,7 @@ from altair.typing import ChartType
 
 from rnnmc.common.checks import CheckResult, Mistake, checked, described, hold
 from rnnmc.common.registry import choose
-from rnnmc.observables import observables
+from rnnmc.observables import observables, read_observables
 from rnnmc.report.charts.parts import INK, VL_VERSION, config
 from rnnmc.report.pictures import Picture
 from rnnmc.statistics.analyses import analyses
@@ -56,7 +56,7 @@ def _tables(name: str) -> Tables:
         return analyses()[name].table(points, statistics), points
     if name not in observables():
         raise Mistake(f"{name} is neither; {choose(name, [*analyses(), *observables()])}")
-    observable = observables()[name].read(None, name)
+    (observable,) = read_observables(name)
     points, frames = [], []
     for said in POINTS:
         try:

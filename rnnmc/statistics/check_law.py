@@ -70,13 +70,13 @@ def check_law(law: Law, seed: int = 7888) -> list[CheckResult]:
     """
     fit: list[DesignPoint] = []
 
-    def over(check, points: int) -> Any:
+    def over(check, points: int, *more: int) -> Any:
         def each() -> Iterator[float]:
             hold(bool(fit), "there is no point where it holds")
             own = fit[: len(law.examples)]
             several = {point.key: point for point in (*own, *fit[:: max(1, len(fit) // points)])}
             for point in list(several.values())[:points]:
-                yield from check(law, point) or ()
+                yield from check(law, point, *more) or ()
 
         return each
 
@@ -96,10 +96,10 @@ def check_law(law: Law, seed: int = 7888) -> list[CheckResult]:
     ]
     if law.exact:
         said = f"chains are as it says, in standard errors: beyond the allowed with probability {FALSE_ALARM:.0e}"
-        found.append(checked("chains", said, over(lambda *one: _exactly(*one, seed), MEASURED), SIGMAS))
-    if not law.exact:
+        found.append(checked("chains", said, over(_exactly, MEASURED, seed), SIGMAS))
+    else:
         said = f"chains of width {WIDE['width']} grow as it says, nats a step"
-        found.append(checked("chains", said, over(lambda *one: _growth(*one, seed), MEASURED), SCATTER))
+        found.append(checked("chains", said, over(_growth, MEASURED, seed), SCATTER))
     return found
 
 
@@ -194,10 +194,11 @@ def _exactly(law: Law, point: DesignPoint, seed: int) -> Iterator[float]:
                     score = abs(found["score"] or 0.0)
                     hold(found["holds"] if found["quantity"] == "certain" else score <= SIGMAS, where)
                     yield score
-    for horizon in point.horizons if said.explode_at_most else ():
+    bound = said.explode_at_most
+    for horizon in point.horizons if bound else ():
         own = samples.filter(pl.col("horizon") == horizon)["log_spectral"].to_numpy()
         for level in (*LEVELS, float(own.max()) - 1e-6):
-            most = said.explode_at_most(level, horizon)
+            most = bound(level, horizon) if bound else 1.0
             yield max(0.0, float((own > level).mean()) - most) / math.sqrt(max(most * (1 - most), 1e-9) / len(own))
 
 
