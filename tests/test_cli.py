@@ -87,6 +87,15 @@ def _within(count: int, probability: float, total: int) -> None:
         (["kernel", "tanh", "--width", "0"], "width: 0 is not a possible width"),
         (["kernel", "tanh", "--width", "513"], "width: 513 has no compiled kernel"),
         (["kernel", "tanh", "--dtype", "half"], "give 'float32' or 'float64'"),
+        (["check", "drives", "white"], "did you mean drive?"),
+        (["check", "drive", "whit"], "did you mean white?"),
+        (["check", "drive", "{ar1: 2.0}"], "drive.ar1: 2.0 is not a possible correlation"),
+        (["check", "drive", "file"], "drive.file: config/data/sunspots.csv"),
+        (["check", "initialiser", "lecun"], "is not the name of a preset or law of weights"),
+        (["check", "initialiser", "{uniform: {}}"], "does not say one scale"),
+        (["check", "observable", "{spectrum: 0}"], "observable.spectrum"),
+        (["check", "law", "gaussian"], "is not the name of a law of theory"),
+        (["check", "claim", "A0"], "did you mean A"),
         (["check-cell", "lstn"], "did you mean lstm?"),
         (["check-cell", "nowhere:cell"], "give module:attribute of an rnnmc.Cell"),
         (["check-cell", "math:pi"], "is a float; give module:attribute of an rnnmc.Cell instance"),
@@ -129,6 +138,45 @@ class Wrong(Leaky):
 
 leaky, wrong = Leaky(), Wrong()
 """
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("cell", "gru"),
+        ("initialiser", "keras"),
+        ("initialiser", "gaussian"),
+        ("initialiser", "{orthogonal: 1.0, stacked: true}"),
+        ("drive", "{ar1: 0.5}"),
+        ("observable", "vector"),
+        ("law", "zero_weights"),
+        ("analysis", "decay"),
+        ("picture", "onset"),
+    ],
+)
+def test_one_thing_of_any_kind_is_checked_by_name(kind, name, monkeypatch, capsys):
+    from rnnmc import cli
+
+    monkeypatch.setattr("sys.argv", ["rnnmc", "check", kind, name])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (end.value.code, err) == (0, "")
+    assert "passed" in out
+
+
+def test_a_mistake_of_any_kind_is_named_with_exit_code_1(monkeypatch, capsys):
+    from rnnmc import cli
+    from rnnmc.drives.white import White
+
+    monkeypatch.setattr(White, "is_random", False)
+    monkeypatch.setattr("sys.argv", ["rnnmc", "check", "drive", "white"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert end.value.code == 1
+    assert "FAILED" in out
+    assert err.strip() == "rnnmc: drive white: 1 of 5 checks failed: draws"
 
 
 def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: Path) -> None:

@@ -29,10 +29,11 @@ INITS: tuple[Any, ...] = (
     {"recurrent": {"gaussian": 1.0, "spectral_radius": 1.0}},
     *({"preset": "pytorch", "bias": {"forget": bias}} for bias in (0.0, 1.0, 3.0)),
 )
-OUTCOMES = ((-0.1, 0.2), (0.1, 0.2), (0.0, 0.2), (0.0, 0.02))  # nats a step, and a root step: vanishes, explodes, stays
+DRIFTS = ((-0.1, 0.2), (0.1, 0.2), (0.0, 0.2), (0.0, 0.02))  # nats a step, and a root step: vanishes, explodes, stays
 STUDIES = 7  # made up: all points alike, and each with an outcome that is drawn
 MANY = 100_000  # replicates, so that every interval is short
-LOOKED = {"width": 2, "init": INITS[2], "drive": "white", "horizons": (1, 10, 20, 100, 200)}
+LOOKED = {"width": 24, "init": INITS[2], "drive": "white", "horizons": (1, 10, 12, 100, 120)}  # that wide, for a
+# tile of narrower networks has thousands of them
 
 
 def check_claim(claim: Claim, evidence: tuple[Evidence, ...] = ()) -> list[CheckResult]:
@@ -116,11 +117,11 @@ def studies() -> tuple[Evidence, ...]:
     """Made-up studies over cells and initialisations; in each every point has an outcome that is drawn."""
     seen, summaries = _seen()
     points = [*_points(), *seen]
-    made = [study_of(points, lambda *_, rate=rate: rate, spread) for rate, spread in OUTCOMES]
+    made = [study_of(points, lambda *_, rate=rate: rate, spread) for rate, spread in DRIFTS]
     rows, found = made[0][0].with_columns(replicates=pl.lit(MANY)), []
     for number in range(STUDIES):
         rng = np.random.default_rng(number)
-        outcome = rng.integers(len(OUTCOMES), size=len(points)) if number >= len(OUTCOMES) else [number] * len(points)
+        outcome = rng.integers(len(DRIFTS), size=len(points)) if number >= len(DRIFTS) else [number] * len(points)
         own = pl.DataFrame({"point": rows["point"], "outcome": list(outcome)})
         parts = [
             statistics.with_columns(pl.col("point").cast(pl.String)).join(

@@ -15,7 +15,7 @@ import yaml
 
 from rnnmc.common.registry import Described
 
-FALSE_ALARM = 1e-6  # of all that is left to chance in the checks of one thing
+CHECK_FALSE_ALARM = 1e-6  # of all that is left to chance in the checks of one thing
 SIGMAS = 6.8  # standard errors that a normal number exceeds with probability 1e-11: room for 100,000 of them
 
 

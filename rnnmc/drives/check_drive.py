@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import ndtri
 
-from rnnmc.common.checks import FALSE_ALARM, CheckResult, checked, described, hold, written
+from rnnmc.common.checks import CHECK_FALSE_ALARM, CheckResult, checked, described, hold, written
 from rnnmc.drives.drive import Drive
 
 STEPS = 24
@@ -19,8 +19,8 @@ FIELD = 3  # components of a field in these checks; a drive has as many as its d
 def check_drive(drive: Drive, seed: int = 0) -> list[CheckResult]:
     """The results of every check that applies to this drive; never raises for a mistake of the drive.
 
-    What is left to chance raises a false alarm with a probability of at most FALSE_ALARM over all seeds, as far as a
-    mean of REPLICATES independent values is normal.
+    What is left to chance raises a false alarm with a probability of at most CHECK_FALSE_ALARM over all seeds, as far
+    as a mean of REPLICATES independent values is normal.
     """
     found = [
         described(drive, "name", "formula", "source"),
@@ -32,7 +32,7 @@ def check_drive(drive: Drive, seed: int = 0) -> list[CheckResult]:
         ),
     ]
     if drive.is_random:
-        score = f"in standard errors: beyond the allowed with probability {FALSE_ALARM / 3:.0e}"
+        score = f"in standard errors: beyond the allowed with probability {CHECK_FALSE_ALARM / 3:.0e}"
         for name, meaning, moment in (
             ("mean", "every component has mean zero at every step", lambda x: x),
             ("variance", "every component has unit variance at every step", lambda x: x**2 - 1),
@@ -83,8 +83,8 @@ def _draws(drive: Drive) -> None:
 
 
 def _most(drive: Drive) -> float:
-    """Standard errors that none of the means of one check exceeds, but with a third of FALSE_ALARM."""
-    return -float(ndtri(FALSE_ALARM / 3 / 2 / (STEPS * max(1, _size(drive)))))
+    """Standard errors that none of the means of one check exceeds, but with a third of CHECK_FALSE_ALARM."""
+    return -float(ndtri(CHECK_FALSE_ALARM / 3 / 2 / (STEPS * max(1, _size(drive)))))
 
 
 def _scores(drive: Drive, seed: int, moment) -> Iterator[float]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from rnnmc.cells import cells
-from rnnmc.common.checks import FALSE_ALARM, CheckResult, Mistake, checked, described, hold, written
+from rnnmc.common.checks import CHECK_FALSE_ALARM, CheckResult, Mistake, checked, described, hold, written
 from rnnmc.initialisers.law import Signs, WeightLaw
 
 REPLICATES = 4000  # behind each mean, so many that it is normal
@@ -21,11 +21,12 @@ def check_initialiser(law: WeightLaw, seed: int = 0) -> list[CheckResult]:
     """The results of every check that applies to this law of weights; never raises for a mistake of the law.
 
     The stated gain is checked where `WeightLaw.moments` states one. What is left to chance raises a false alarm with a
-    probability of at most FALSE_ALARM over all seeds, as far as a mean of REPLICATES independent values is normal.
+    probability of at most CHECK_FALSE_ALARM over all seeds, as far as a mean of REPLICATES independent values is
+    normal.
     """
     free = law.model_copy(update={"clip": None, "spectral_radius": None})
-    most = -float(ndtri(FALSE_ALARM / (3 * len(SHAPES)) / 2))  # standard errors; three means a shape
-    score = f"in standard errors: beyond the allowed with probability {FALSE_ALARM / 3:.0e}"
+    most = -float(ndtri(CHECK_FALSE_ALARM / (3 * len(SHAPES)) / 2))  # standard errors; three means a shape
+    score = f"in standard errors: beyond the allowed with probability {CHECK_FALSE_ALARM / 3:.0e}"
     found = [
         described(law, "name", "formula", "source"),
         written(law),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import cast
 
 import polars as pl
 import vl_convert
@@ -12,12 +11,11 @@ from altair.typing import ChartType
 
 from rnnmc.common.checks import CheckResult, Mistake, checked, described, hold
 from rnnmc.common.registry import choose
-from rnnmc.observables import observables
-from rnnmc.observables.observable import Observable
+from rnnmc.observables import observables, read_observables
 from rnnmc.report.charts.parts import INK, VL_VERSION, config
 from rnnmc.report.pictures import Picture
 from rnnmc.statistics.analyses import analyses
-from rnnmc.statistics.check_observable import POINTS, looked
+from rnnmc.statistics.check_observable import EXAMPLES, looked
 from rnnmc.statistics.made_up import Tables, rows_of_points, varied
 from rnnmc.statistics.summaries import Settings, summed_up
 
@@ -58,9 +56,9 @@ def _tables(name: str) -> Tables:
         return analyses()[name].table(points, statistics), points
     if name not in observables():
         raise Mistake(f"{name} is neither; {choose(name, [*analyses(), *observables()])}")
-    observable = cast(Observable, observables()[name].read(None, name))
+    (observable,) = read_observables(name)
     points, frames = [], []
-    for said in POINTS:
+    for said in EXAMPLES:
         try:
             point, seen = looked(said, (observable,), REPLICATES)
         except ValueError:  # a cell that has no such thing

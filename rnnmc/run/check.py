@@ -19,10 +19,10 @@ def check(kind: str, name: str) -> Results:
 
     Raises UsageError where there is no such kind or name, or no such thing can be made.
     """
-    if kind not in KINDS:
-        raise UsageError(f"{kind} is no kind of thing that can be checked; {choose(kind, KINDS)}")
+    if kind not in CHECKED_KINDS:
+        raise UsageError(f"{kind} is no kind of thing that can be checked; {choose(kind, CHECKED_KINDS)}")
     try:
-        return KINDS[kind](name)
+        return CHECKED_KINDS[kind](name)
     except PydanticCustomError as error:
         raise refused(error, kind) from None
 
@@ -114,7 +114,7 @@ def _claim(name: str) -> Results:
     return check_claim(_named("claim", name, claims()))
 
 
-KINDS: Mapping[str, Callable[[str], Results]] = {
+CHECKED_KINDS: Mapping[str, Callable[[str], Results]] = {
     "cell": check_named_cell,
     "initialiser": _initialiser,
     "drive": _drive,

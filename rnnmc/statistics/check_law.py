@@ -13,7 +13,7 @@ import polars as pl
 from scipy.special import ndtri
 
 from rnnmc.cells import cells
-from rnnmc.common.checks import FALSE_ALARM, CheckResult, Mistake, checked, described, hold
+from rnnmc.common.checks import CHECK_FALSE_ALARM, CheckResult, Mistake, checked, described, hold
 from rnnmc.common.errors import UsageError
 from rnnmc.statistics.oracles import FEWEST_OF_A_MEAN, LADDER, judged, of_measure
 from rnnmc.study.oracle_points import STANDARD
@@ -24,11 +24,11 @@ REPLICATES = 2000  # of an exact law; the mean of so many is normal
 WIDE = {"width": 128, "dtype": "float64", "horizons": (20, 60)}  # where a law of large width is measured
 WIDE_REPLICATES = 4
 SCATTER = 0.06  # nats a step, at that width: half of 1/sqrt n = 0.088 of the edge of a spectrum of 128 eigenvalues
-MOST = 4  # points at which predictions are looked at
+PREDICTED_AT = 4  # points at which predictions are looked at
 MEASURED = 2  # of them, where chains are run
 LEVELS = (-20.0, -2.0, 0.1, 2.0)  # nats
 TURNS = (4, 6, 8, len(LADDER))  # probabilities near 0.1, 0.5 and 0.9, and a mean
-SIGMAS = -float(ndtri(FALSE_ALARM / 2 / 400))  # no law is judged on more numbers than 400
+SIGMAS = -float(ndtri(CHECK_FALSE_ALARM / 2 / 400))  # no law is judged on more numbers than 400
 
 FED = {"input": {"gaussian": 0.5}}
 INITS: tuple[Any, ...] = (
@@ -65,18 +65,18 @@ def check_law(law: Law, seed: int = 7888) -> list[CheckResult]:
     """The results of every check of this law of theory; never raises for a mistake of the law.
 
     Where it holds is looked for among its `examples` and the `wide_list`. seed: of the chains. False alarms have a
-    probability of at most FALSE_ALARM over all seeds, but for what a law of large width leaves to a finite one:
+    probability of at most CHECK_FALSE_ALARM over all seeds, but for what a law of large width leaves to a finite one:
     SCATTER nats a step, which holds for the cells and laws that are there.
     """
     fit: list[DesignPoint] = []
 
-    def over(check, points: int) -> Any:
+    def over(check, points: int, *more: int) -> Any:
         def each() -> Iterator[float]:
             hold(bool(fit), "there is no point where it holds")
             own = fit[: len(law.examples)]
             several = {point.key: point for point in (*own, *fit[:: max(1, len(fit) // points)])}
             for point in list(several.values())[:points]:
-                yield from check(law, point) or ()
+                yield from check(law, point, *more) or ()
 
         return each
 
@@ -85,21 +85,21 @@ def check_law(law: Law, seed: int = 7888) -> list[CheckResult]:
         checked(
             "applies", "it says of any design point whether it holds, and holds at some", lambda: _applies(law, fit)
         ),
-        checked("predicts", "it says something where it holds, and no number is NaN", over(_predicts, MOST)),
+        checked("predicts", "it says something where it holds, and no number is NaN", over(_predicts, PREDICTED_AT)),
         checked(
             "probabilities",
             "between 0 and 1, of all events together 1, rising with the level",
-            over(_events, MOST),
+            over(_events, PREDICTED_AT),
             1e-9,
         ),
-        checked("moments", "means are finite, and no variance is below 0", over(_moments, MOST), 1e-12),
+        checked("moments", "means are finite, and no variance is below 0", over(_moments, PREDICTED_AT), 1e-12),
     ]
     if law.exact:
-        said = f"chains are as it says, in standard errors: beyond the allowed with probability {FALSE_ALARM:.0e}"
-        found.append(checked("chains", said, over(lambda law, at: _exactly(law, at, seed), MEASURED), SIGMAS))
-    if not law.exact:
+        said = f"chains are as it says, in standard errors: beyond the allowed with probability {CHECK_FALSE_ALARM:.0e}"
+        found.append(checked("chains", said, over(_exactly, MEASURED, seed), SIGMAS))
+    else:
         said = f"chains of width {WIDE['width']} grow as it says, nats a step"
-        found.append(checked("chains", said, over(lambda law, at: _growth(law, at, seed), MEASURED), SCATTER))
+        found.append(checked("chains", said, over(_growth, MEASURED, seed), SCATTER))
     return found
 
 

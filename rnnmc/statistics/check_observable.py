@@ -15,32 +15,34 @@ from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import PlannedPoint
 
 REPLICATES = 6
+SeenByPoint = dict[str, dict[str, pa.Table]]  # key of a design point -> its samples and what an observable saw
 INIT = {"recurrent": {"gaussian": 1.2}, "input": {"gaussian": 0.5}}
 RING = {"recurrent": {"ring": {"outer": 1.0, "inner": 0.9}}}
-SAID: dict[str, Any] = {"width": 3, "state_std": 0.5, "drive": "white", "dtype": "float64", "horizons": (1, 4, 12)}
-POINTS: tuple[dict[str, Any], ...] = (  # what it does not take, it refuses
-    *(SAID | {"cell": cell, "init": INIT} for cell in ("lstm", "gru", "tanh", "relu")),
+SAID: dict[str, Any] = {"width": 24, "state_std": 0.5, "drive": "white", "dtype": "float64", "horizons": (1, 4, 12)}
+EXAMPLES: tuple[dict[str, Any], ...] = (  # what it does not take, it refuses
+    *(SAID | {"cell": cell, "init": INIT} for cell in ("lstm", "gru", "tanh")),
     SAID | {"cell": "lru", "init": RING},
     SAID | {"cell": "gru_output_gated", "init": INIT, "weights": "untied"},
 )
 
 
-def check_observable(observable: Observable, points: tuple[dict[str, Any], ...] = POINTS) -> list[CheckResult]:
+def check_observable(observable: Observable, points: tuple[dict[str, Any], ...] = EXAMPLES) -> list[CheckResult]:
     """The results of every check of this observable; never raises for a mistake of it.
 
     points: where it is to look, as a study file says them; those that it refuses are left out. Chains are of float64.
     """
     fit: list[DesignPoint] = []
+    seen: SeenByPoint = {}
 
     def accepted() -> None:
         fit.extend(point for said in points if (point := _looking(observable, said)) is not None)
         hold(bool(fit), "it refuses every point of these checks")
 
-    def over(check) -> Any:
+    def over(check, *more: SeenByPoint) -> Any:
         def each() -> Iterator[float]:
             hold(bool(fit), "there is no point to look at")
             for point in fit:
-                yield from check(observable, point) or ()
+                yield from check(observable, point, *more) or ()
 
         return each
 
@@ -50,12 +52,12 @@ def check_observable(observable: Observable, points: tuple[dict[str, Any], ...] 
         written(observable),
         checked("points", "it serves some design points, and refuses others by ValueError", accepted),
         checked("rows", "`index` gives each label, as many rows as it has, each another", over(_rows)),
-        checked("schema", "`values` gives the columns of the schema, a value a row of the index", over(_schema)),
-        checked("looks on", "the samples are the same bits as without it", over(_looks_on)),
+        checked("schema", "`values` gives the columns of the schema, a value a row of the index", over(_schema, seen)),
+        checked("looks on", "the samples are the same bits as without it", over(_looks_on, seen)),
         checked("draws", "looking twice gives the same bits", over(_twice)),
         checked("batch", "no replicate feels the others of its batch", over(_batch), small),
         checked("layouts", "the order of the axes in memory changes nothing", over(_layouts), small),
-        checked("summary", "its samples come to a table of statistics", over(_summary)),
+        checked("summary", "its samples come to a table of statistics", over(_summary, seen)),
     ]
 
 
@@ -82,12 +84,16 @@ def _looking(observable: Observable, said: dict[str, Any]) -> DesignPoint | None
     return point
 
 
-def _seen(observable: Observable, point: DesignPoint) -> dict[str, pa.Table]:
+def _seen(observable: Observable, point: DesignPoint, known: SeenByPoint) -> dict[str, pa.Table]:
+    """What `looked` gives; asked for once a point."""
+    if point.key in known:
+        return known[point.key]
     said = {name: getattr(point, name) for name in DesignPoint.model_fields}
     try:
-        return looked(said, (observable,))[1]
+        known[point.key] = looked(said, (observable,))[1]
     except UsageError as error:
         raise Mistake(str(error)) from None
+    return known[point.key]
 
 
 def _rows(observable: Observable, point: DesignPoint) -> None:
@@ -100,21 +106,21 @@ def _rows(observable: Observable, point: DesignPoint) -> None:
     hold(len(set(rows)) == len(rows), f"two rows have the same labels at {point.label}")
 
 
-def _schema(observable: Observable, point: DesignPoint) -> None:
+def _schema(observable: Observable, point: DesignPoint, seen: SeenByPoint) -> None:
     values, rows = _watched(observable, point, [0]), len(next(iter(observable.index(point).values())))
     names = set(values) - {"resolved"}
     hold(names == set(observable.columns), f"the columns are {', '.join(sorted(names))}")
     for name in names:
         shape = values[name].shape[:2]
         hold(shape == (REPLICATES, rows), f"{name} is {shape} at {point.label}, not {(REPLICATES, rows)}")
-    table = _seen(observable, point)[observable.name]
+    table = _seen(observable, point, seen)[observable.name]
     hold(table.schema == observable.schema(), f"what is stored has the columns {', '.join(table.schema.names)}")
 
 
-def _looks_on(observable: Observable, point: DesignPoint) -> None:
+def _looks_on(observable: Observable, point: DesignPoint, seen: SeenByPoint) -> None:
     from rnnmc.engine.block import run_block
 
-    samples = _seen(observable, point)["samples"]
+    samples = _seen(observable, point, seen)["samples"]
     hold(samples.equals(run_block(point, 0, REPLICATES)), f"the samples of {point.label} are others")
 
 
@@ -134,13 +140,13 @@ def _layouts(observable: Observable, point: DesignPoint) -> Iterator[float]:
     yield from _apart(_watched(observable, point, [0], "columns"), _watched(observable, point, [0], "rows"))
 
 
-def _summary(observable: Observable, point: DesignPoint) -> None:
+def _summary(observable: Observable, point: DesignPoint, seen: SeenByPoint) -> None:
     import polars as pl
 
     from rnnmc.statistics.summaries import Settings, summed_up
 
-    seen = pl.DataFrame(pl.from_arrow(_seen(observable, point)[observable.name]))
-    table = summed_up(observable, seen, Settings(1e-3, 1e3), point)
+    samples = pl.DataFrame(pl.from_arrow(_seen(observable, point, seen)[observable.name]))
+    table = summed_up(observable, samples, Settings(1e-3, 1e3), point)
     hold(table.height > 0 and "point" in table.columns, "the summary has no rows with their point")
 
 
