@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -117,10 +116,9 @@ def _measure(
     wanted: Any, replicates: int, half_width: float | None, thresholds: Any, device: str, address: str | None,
     out: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    from rnnmc.common.files import write_whole
     from rnnmc.engine.block import SAMPLES
     from rnnmc.report.terminal import frame_table, horizon_table, printed
-    from rnnmc.run.measure import known_within, measure_observed, measure_until
+    from rnnmc.run.measure import known_within, measure_observed, measure_until, write_samples
     from rnnmc.run.progress import progress
     from rnnmc.statistics.point import point_statistics
     from rnnmc.statistics.stopping import INTERVAL
@@ -141,10 +139,7 @@ def _measure(
     settings = Settings(thresholds.vanish, thresholds.explode, interval)
     summaries = {one.name: summed_up(one, seen[one.name], settings, point) for one in observables}
     if out is not None:
-        for kind, frame in seen.items():
-            content = io.BytesIO()
-            frame.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
-            write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
+        write_samples(out, point, seen)
     if as_json:
         said = {name: in_rows(frame) for name, frame in ({"statistics": statistics} | summaries).items()}
         print(json.dumps({"point": point.written()} | said, allow_nan=False))

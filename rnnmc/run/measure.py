@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rnnmc.common.errors import UsageError
+from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SAMPLES, block_seconds
 from rnnmc.observables.observable import Observable
 from rnnmc.run.cluster import connected, own_cpus
@@ -141,3 +145,11 @@ def known_within(samples: pl.DataFrame, thresholds: Thresholds) -> float:
     log_norm = _last(samples)
     every = np.array([len(log_norm)])
     return float(half_widths(*counts_of(log_norm, every, thresholds), every)[0])
+
+
+def write_samples(out: Path, point: DesignPoint, seen: dict[str, pl.DataFrame]) -> None:
+    """Write what `measure_observed` gave: samples to `out`, what an observable saw beside it, each with the point."""
+    for kind, frame in seen.items():
+        content = io.BytesIO()
+        frame.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
+        write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
