@@ -7,7 +7,7 @@ from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, compiled_kernel
 from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.trace import Untraceable, traced
 from rnnmc.study.options import known_cell
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 
 def kernel_source(name: str, width: int, dtype: str) -> str:

@@ -118,7 +118,8 @@ class DesignPoint(Model):
         except PydanticCustomError as error:
             context = error.context or {}
             raise refuse(f"init.{context['path']}".strip("."), context["value"], context["problem"]) from None
-        for law in laws["input"].values() if self.drive.is_field else ():
+        fields = laws["input"].values() if self.drive.is_field else ()
+        for law in fields:
             if not isinstance(law, Gaussian):
                 raise refuse("drive", self.drive.name, "needs its deviation; give init: {input: {gaussian: s}}")
             if law.modifiers():
@@ -181,6 +182,11 @@ class DesignPoint(Model):
     @property
     def label(self) -> str:
         """The design point for people: `lstm n=64 pytorch white`."""
-        extra = [self.weights] * (self.weights != "tied") + [f"state {self.state_std:g}"] * (self.state_std > 0)
-        extra += [f"nested {self.nested.drives} x {self.nested.states}"] * (self.nested.group > 1)
+        extra = []
+        if self.weights != "tied":
+            extra.append(self.weights)
+        if self.state_std > 0:
+            extra.append(f"state {self.state_std:g}")
+        if self.nested.group > 1:
+            extra.append(f"nested {self.nested.drives} x {self.nested.states}")
         return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive}", *extra])

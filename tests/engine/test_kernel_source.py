@@ -12,7 +12,7 @@ from rnnmc.cells import cells
 from rnnmc.engine.choice import kernel_of
 from rnnmc.engine.compiled import follow
 from rnnmc.engine.kernel_source import kernel_source
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 DESIGN = Path(__file__).parents[2] / "docs/design.md"
 

@@ -317,6 +317,16 @@ def test_one_tanh_unit_s_mean_rate_is_that_of_its_fixed_points(gain):
     assert tanh_one_unit.mean_rate(gain) < 0
 
 
+def test_the_bound_in_u_is_the_maximum_of_y_sech_squared():
+    y = np.linspace(0, 5, 2_000_001)
+    pull = y / np.cosh(y) ** 2
+    assert pull.max() == pytest.approx(0.44774, abs=5e-6)
+    assert y[pull.argmax()] == pytest.approx(0.7717, abs=5e-5)
+    assert ((1 - np.tanh(y) ** 2) * y).max() == pytest.approx(0.44774, abs=5e-6)
+    u = np.linspace(-40, 40, 400001)
+    assert np.abs(u / np.cosh(u * 0.3) ** 2).max() == pytest.approx(0.44774 / 0.3, rel=1e-4)
+
+
 @pytest.mark.parametrize("n", [1, 7])
 def test_the_largest_eigenvalue_on_a_full_disk_has_mean_log_minus_1_over_2n(n):
     law = lru.largest_on_ring(n, 0.9, 0.0)
