@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:  # torch takes a second to import, and a plan needs only the names
@@ -134,22 +134,37 @@ class Cell:
     @classmethod
     def _refuse_facts_that_name_nothing(cls) -> None:
         """Raise TypeError, for a law would look for what is not there."""
-        at, gating, problem = cls.at_zero, cls.gating, ""
-        if at and not {*at.sources, *at.gates, at.matrix} <= {*cls.gates, *cls.inner_biases, *cls.recurrent}:
-            problem = "at_zero names what is no gate, inner bias or recurrent matrix"
-        elif gating and not (gating.keep in cls.memory and {gating.admit, gating.show} <= {"", *cls.gates}):
-            problem = "gating names what is no gate, or keeps by one that is not in memory"
-        elif gating and (len(cls.parts) > 1 or gating.squashed) and not (gating.admit and gating.show):
-            problem = "gating of a state with two parts needs admit and show"
-        elif gating and gating.squashed and "candidate" not in cls.gates:
-            problem = "gating is squashed, and there is no gate named candidate"
-        if problem:
-            raise TypeError(f"{cls.__name__}: {problem}")
+        problems = [*(cls._odd_at_zero(cls.at_zero) if cls.at_zero else ())]
+        problems += cls._odd_gating(cls.gating) if cls.gating else ()
+        if problems:
+            raise TypeError(f"{cls.__name__}: {problems[0]}")
+
+    @classmethod
+    def _odd_at_zero(cls, at: AtZero) -> Iterator[str]:
+        if cls.diagonal:
+            yield "at_zero is about matrices, and the cell is diagonal"
+        if at.matrix not in cls.recurrent or not set(at.gates) <= set(cls.gates):
+            yield "at_zero names what is no gate or recurrent matrix"
+        if not set(at.sources) <= {*cls.gates, *cls.inner_biases}:
+            yield "at_zero has a source that is no bias"
+        if cls.slopes is Cell.slopes:
+            yield "at_zero needs slopes"
+
+    @classmethod
+    def _odd_gating(cls, gating: Gating) -> Iterator[str]:
+        if gating.keep not in cls.memory:
+            yield "gating keeps by a gate that is not in memory"
+        if not {gating.admit, gating.show} <= {"", *cls.gates}:
+            yield "gating names what is no gate"
+        if len(cls.parts) > 1 and not (gating.admit and gating.show):
+            yield "gating of a state with two parts needs admit and show"
+        if gating.squashed and (len(cls.parts) == 1 or "candidate" not in cls.gates):
+            yield "gating is squashed, which needs two parts and a gate named candidate"
 
     def slopes(self, *openings: Any) -> tuple[Any, Any]:
         """(a, b) of `at_zero`, from the openings of its gates in their order: numbers, or arrays with one of each unit.
 
-        Raises NotImplementedError in a cell that states `at_zero` without them.
+        Raises NotImplementedError in a cell that states no `at_zero`.
         """
         raise NotImplementedError(f"{self.name} says nothing of its zero state")
 

@@ -160,11 +160,11 @@ def test_what_is_no_leak_is_refused(leak):
 def own_point(tmp_path, monkeypatch, module, leak, **more):
     (tmp_path / f"{module}.py").write_text(f"from rnnmc.cells.leaky_tanh import LeakyTanh\nCELL = LeakyTanh({leak})\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    return DesignPoint(cell=f"{module}:CELL", width=2, **more)
+    return DesignPoint(cell=f"{module}:CELL", **more)
 
 
 def test_a_leak_of_ones_own_is_another_key(tmp_path, monkeypatch):
-    one, other = (own_point(tmp_path, monkeypatch, f"leak{i}", leak) for i, leak in enumerate((0.3, 0.4)))
+    one, other = (own_point(tmp_path, monkeypatch, f"leak{i}", leak, width=2) for i, leak in enumerate((0.3, 0.4)))
     digests = [source_digest(point.cell) for point in (one, other)]
     assert all(digests)
     assert digests[0] != digests[1]
@@ -177,7 +177,7 @@ def test_it_turns_where_its_zero_state_says_at_gain_one_whatever_the_leak(leak, 
     """Large width, at n = 100 to 0.04 nats: the edge of the spectrum scatters by about a g / sqrt n."""
     said = {"init": {"recurrent": {"gaussian": gain}}, "drive": "none", "horizons": (60, 200), "dtype": "float64"}
     module = f"turns{round(10 * leak)}_{round(10 * gain)}"
-    point = own_point(tmp_path, monkeypatch, module, leak, **said).model_copy(update={"width": 100})
+    point = own_point(tmp_path, monkeypatch, module, leak, width=100, **said)
     found = {law.name: prediction for law, prediction in predictions(point)}
     assert set(found) == {"zero_state"}
     assert found["zero_state"].growth_rate == pytest.approx(math.log(1 - leak + leak * gain))
@@ -191,7 +191,7 @@ def test_it_turns_where_its_zero_state_says_at_gain_one_whatever_the_leak(leak, 
 def test_fresh_weights_turn_a_fixed_vector_as_the_exact_law_says(tmp_path, monkeypatch):
     """At n = 1 it is the law of the norm: the mean of 4,000 products within 6.1 standard errors."""
     said = {"init": {"recurrent": {"gaussian": 1.4}}, "drive": "none", "weights": "untied", "dtype": "float64"}
-    point = own_point(tmp_path, monkeypatch, "fresh", 0.3, horizons=(1, 20), **said).model_copy(update={"width": 1})
+    point = own_point(tmp_path, monkeypatch, "fresh", 0.3, width=1, horizons=(1, 20), **said)
     (norm,) = [found.log_norm["log_spectral"] for law, found in predictions(point) if law.name == "zero_state_vector"]
     spectral, _, _ = measured(point, 4000)
     for column, horizon in enumerate(point.horizons):
