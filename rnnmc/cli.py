@@ -356,7 +356,7 @@ def check_cell(
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
     """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
-    from rnnmc.run.check import check_named_cell
+    from rnnmc.run.checks import check_named_cell
 
     _tell(cell, check_named_cell(cell, width, seed))
 
@@ -367,7 +367,7 @@ def check_one(
     name: Annotated[str, typer.Argument(help="its name, or a mapping in YAML, such as '{ar1: 0.5}'")],
 ) -> None:
     """Check one thing of any kind against what its kind promises; exit 1 on a mistake."""
-    from rnnmc.run.check import check
+    from rnnmc.run.checks import check
 
     _tell(f"{kind} {name}", check(kind, name))
 

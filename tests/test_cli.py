@@ -90,7 +90,7 @@ def _within(count: int, probability: float, total: int) -> None:
         (["check", "drives", "white"], "did you mean drive?"),
         (["check", "drive", "whit"], "did you mean white?"),
         (["check", "drive", "{ar1: 2.0}"], "drive.ar1: 2.0 is not a possible correlation"),
-        (["check", "drive", "file"], "drive.file: config/data/sunspots.csv"),
+        (["check", "drive", "file"], "config/data/sunspots.csv cannot be read"),
         (["check", "initialiser", "lecun"], "is not the name of a preset or law of weights"),
         (["check", "initialiser", "{uniform: {}}"], "does not say one scale"),
         (["check", "observable", "{spectrum: 0}"], "observable.spectrum"),

@@ -17,7 +17,7 @@ CODE = """
 import json
 import polars as pl
 import rnnmc
-from rnnmc.run.check import KINDS, check
+from rnnmc.run.checks import KINDS, check
 from rnnmc.run.pipeline import plan, report, sample_all
 from rnnmc.run.aggregate import aggregate
 from rnnmc.study.study import read_study

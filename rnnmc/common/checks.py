@@ -1,6 +1,6 @@
 """Checks of a thing against what its kind promises: one result a check, and never an exception.
 
-Each kind has a function that gives such results beside its base class; `rnnmc check` prints them.
+Each kind has a function that gives such results, beside its base class or in `rnnmc.run.checks`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import yaml
 from rnnmc.common.registry import Described
 
 CHECK_FALSE_ALARM = 1e-6  # of all that is left to chance in the checks of one thing
-SIGMAS = 6.8  # standard errors that a normal number exceeds with probability 1e-11: room for 100,000 of them
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from rnnmc.claims import claims
-from rnnmc.claims.check_claim import check_claim
 from rnnmc.claims.claim import Question
 from rnnmc.claims.tanh_explodes import EXPLODES, TanhExplodes
+from rnnmc.run.checks.claim import check_claim
 
 
 def failed(claim) -> set[str]:

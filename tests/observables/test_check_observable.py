@@ -6,7 +6,7 @@ import pytest
 
 from rnnmc.observables import observables
 from rnnmc.observables.extremes import Extremes
-from rnnmc.statistics.check_observable import check_observable
+from rnnmc.run.checks.observable import check_observable
 
 
 def failed(observable) -> set[str]:

@@ -4,8 +4,8 @@ import altair as alt
 import pytest
 
 from rnnmc.common.registry import offered
-from rnnmc.report.check_picture import check_picture
 from rnnmc.report.pictures.onset import OnsetPicture
+from rnnmc.run.checks.picture import check_picture
 
 PICTURES = offered("rnnmc.report.pictures", "PICTURE")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnnmc.statistics.check_law import check_law
+from rnnmc.run.checks.law import check_law
 from rnnmc.theory import laws
 from rnnmc.theory.exact.linear_untied import LinearUntied
 from rnnmc.theory.exact.zero_weights import ZeroWeights

@@ -168,7 +168,7 @@ def _measured(point: DesignPoint, replicates: int, seed: int) -> pl.DataFrame:
     """The samples of the first so many replicates of the design point with this seed, log_vector beside the norms."""
     from rnnmc.engine.block import partition
     from rnnmc.observables import read_observables
-    from rnnmc.statistics.check_observable import looked
+    from rnnmc.run.checks.observable import looked
 
     said = {name: getattr(point, name) for name in DesignPoint.model_fields if name != "observables"} | {"seed": seed}
     _, tables = looked(said, read_observables("vector"), min(replicates, partition(point).block))

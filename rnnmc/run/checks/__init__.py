@@ -1,4 +1,7 @@
-"""One thing of any kind against what its kind promises, found by its name: behind `rnnmc check`."""
+"""One thing of any kind against what its kind promises, found by its name: behind `rnnmc check`.
+
+The checks that run no chain stand beside the base class of their kind; the others are the modules of this package.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ def _drive(name: str) -> Results:
 
 def _observable(name: str) -> Results:
     from rnnmc.observables import observables, read_observables
-    from rnnmc.statistics.check_observable import check_observable
+    from rnnmc.run.checks.observable import check_observable
 
     said = _said(name)
     if isinstance(said, dict):
@@ -88,7 +91,7 @@ def _observable(name: str) -> Results:
 
 
 def _law(name: str) -> Results:
-    from rnnmc.statistics.check_law import check_law
+    from rnnmc.run.checks.law import check_law
     from rnnmc.theory import laws
 
     return check_law(_named("law of theory", name, laws()))
@@ -102,14 +105,14 @@ def _analysis(name: str) -> Results:
 
 
 def _picture(name: str) -> Results:
-    from rnnmc.report.check_picture import check_picture
+    from rnnmc.run.checks.picture import check_picture
 
     return check_picture(_named("picture", name, offered("rnnmc.report.pictures", "PICTURE")))
 
 
 def _claim(name: str) -> Results:
     from rnnmc.claims import claims
-    from rnnmc.claims.check_claim import check_claim
+    from rnnmc.run.checks.claim import check_claim
 
     return check_claim(_named("claim", name, claims()))
 

@@ -14,8 +14,8 @@ from rnnmc.common.registry import choose
 from rnnmc.observables import observables, read_observables
 from rnnmc.report.charts.parts import INK, VL_VERSION, config
 from rnnmc.report.pictures import Picture
+from rnnmc.run.checks.observable import EXAMPLES, looked
 from rnnmc.statistics.analyses import analyses
-from rnnmc.statistics.check_observable import EXAMPLES, looked
 from rnnmc.statistics.made_up import Tables, rows_of_points, varied
 from rnnmc.statistics.summaries import Settings, summed_up
 

@@ -16,7 +16,7 @@ from rnnmc.claims.claim import Claim, Evidence, Question
 from rnnmc.common.checks import CheckResult, checked, hold
 from rnnmc.common.errors import UsageError
 from rnnmc.observables import observables
-from rnnmc.statistics.check_observable import looked
+from rnnmc.run.checks.observable import looked
 from rnnmc.statistics.made_up import EXPLODE, HORIZONS, VANISH, study_of
 from rnnmc.statistics.summaries import Settings, summed_up
 from rnnmc.study.point import DesignPoint
