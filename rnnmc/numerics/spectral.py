@@ -26,7 +26,7 @@ def plain_norms_of(product: Tensor) -> tuple[Tensor, Tensor]:
     size = matrices.abs().amax(dim=(1, 2))
     size = torch.where((size > 0) & size.isfinite(), size, 1.0).clamp(min=torch.finfo(size.dtype).tiny)
     scale = torch.frexp(size).mantissa / size  # a power of two: scaling costs no accuracy
-    rms = (matrices * scale[:, None, None]).square().mean(dim=2).sum(dim=1).sqrt() / scale
+    rms = ((matrices * scale[:, None, None]).square().sum(dim=(1, 2)) / matrices.shape[1]).sqrt() / scale  # I gives 1
     spectral = spectral_norm(matrices)
     return spectral, rms.where(~spectral.isnan(), torch.nan)
 
