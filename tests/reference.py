@@ -1,4 +1,4 @@
-"""The same chains, written a second time from physics.md section 2 and multiplied out in the plainest way.
+"""The same chains, written a second time from docs/physics.md section 2 and multiplied out in the plainest way.
 
 Nothing here knows how rnnmc computes a cell, a tangent or a product: weights and pre-activations come from
 rnnmc.engine.draws, everything else is one replicate at a time in float64, with Jacobians by reverse-mode autodiff and a

@@ -20,7 +20,7 @@ from rnnmc.store.plan import cut_up
 
 
 def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:
-    """tanh without input stays at zero, where P_T = u^T: l_T = T log|u| with u ~ N(0, 1). physics.md section 5."""
+    """tanh without input stays at zero, where P_T = u^T: l_T = T log|u| with u ~ N(0, 1). docs/physics.md section 5."""
     out = tmp_path / "samples.parquet"
     run = command(
         "rnnmc", "measure", "tanh", "--width", "1", "--init", "gaussian", "--gain", "1", "--drive", "none",

@@ -14,7 +14,7 @@ class GRU(Cell):
 
     name = "gru"
     formula = "z,r = sg(.), y = tanh(W x + U_h (r o h) + b), h' = (1-z) o h + z o y"
-    source = "Cho et al. 2014; keras.layers.GRU(reset_after=False); physics.md section 2"
+    source = "Cho et al. 2014; keras.layers.GRU(reset_after=False); docs/physics.md section 2"
     gates = ("update", "reset", "candidate")
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"

@@ -11,7 +11,7 @@ class GRUOutputGated(Cell):
 
     name = "gru_output_gated"
     formula = "z,r = sg(.), y = tanh(W x + U h + b), c' = (1-z) o c + z o y, h' = r o c'"
-    source = "kexue.fm/archives/7888; physics.md section 2"
+    source = "kexue.fm/archives/7888; docs/physics.md section 2"
     gates = ("update", "output", "candidate")
     parts = ("h", "c")
     memory = {"update": -1}  # noqa: RUF012

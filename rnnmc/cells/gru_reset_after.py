@@ -14,7 +14,7 @@ class GRUResetAfter(Cell):
 
     name = "gru_reset_after"
     formula = "z,r = sg(.), y = tanh(W x + b + r o (U_h h + b_h)), h' = (1-z) o h + z o y"
-    source = "torch.nn.GRU, keras.layers.GRU(reset_after=True); physics.md section 2"
+    source = "torch.nn.GRU, keras.layers.GRU(reset_after=True); docs/physics.md section 2"
     gates = ("update", "reset", "candidate")
     inner_biases = {"candidate_recurrent": "candidate"}  # noqa: RUF012
     memory = {"update": -1}  # noqa: RUF012

@@ -10,7 +10,7 @@ class Linear(Cell):
 
     name = "linear"
     formula = "h' = W x + U h + b"
-    source = "Newman 1986; physics.md section 5"
+    source = "Newman 1986; docs/physics.md section 5"
     gates = ("hidden",)
     at_zero = AtZero(sources=("hidden",), matrix="hidden")
 

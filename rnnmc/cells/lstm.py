@@ -15,7 +15,7 @@ class LSTM(Cell):
 
     name = "lstm"
     formula = "f,i,o = sg(.), g = tanh(.), c' = f o c + i o g, h' = o o tanh(c')"
-    source = "Hochreiter and Schmidhuber 1997, Gers et al. 2000; torch.nn.LSTM; physics.md section 2"
+    source = "Hochreiter and Schmidhuber 1997, Gers et al. 2000; torch.nn.LSTM; docs/physics.md section 2"
     gates = ("forget", "input", "output", "candidate")
     parts = ("h", "c")
     memory = {"forget": 1, "input": -1}  # noqa: RUF012

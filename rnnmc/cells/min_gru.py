@@ -11,7 +11,7 @@ class MinGRU(Cell):
 
     name = "min_gru"
     formula = "z = sg(W_z x + b_z), y = W_y x + b_y, h' = (1-z) o h + z o y"
-    source = "Feng et al. 2024 (Were RNNs all we needed?); physics.md section 5"
+    source = "Feng et al. 2024 (Were RNNs all we needed?); docs/physics.md section 5"
     gates = ("update", "candidate")
     recurrent = ()
     memory = {"update": -1}  # noqa: RUF012

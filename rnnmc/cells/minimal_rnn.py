@@ -15,7 +15,7 @@ class MinimalRNN(Cell):
 
     name = "minimal_rnn"
     formula = "u = sg(W_u x + U h + b), y = tanh(W_y x + b_y), h' = u o h + (1-u) o y"
-    source = "Chen, Pennington, Schoenholz 2018; physics.md sections 2 and 6"
+    source = "Chen, Pennington, Schoenholz 2018; docs/physics.md sections 2 and 6"
     gates = ("update", "candidate")
     recurrent = ("update",)
     memory = {"update": 1}  # noqa: RUF012

@@ -11,7 +11,7 @@ class Tanh(Cell):
 
     name = "tanh"
     formula = "h' = tanh(W x + U h + b)"
-    source = "Elman 1990; torch.nn.RNN; physics.md section 2"
+    source = "Elman 1990; torch.nn.RNN; docs/physics.md section 2"
     gates = ("hidden",)
     bounded = True
     at_zero = AtZero(sources=("hidden",), matrix="hidden")

@@ -194,7 +194,9 @@ def _bound(cell: Cell, width: int, rng: np.random.Generator) -> Pairs:
 
 
 def _laws(cell: Cell, samples: list[_Sample]) -> Iterator[tuple[str, str, Callable[[], Pairs]]]:
-    """(name, meaning, pairs) of exact laws (physics.md section 5): of two cells, and of what a cell says of itself."""
+    """(name, meaning, pairs) of exact laws (docs/physics.md section 5): of two cells, and of what a cell says of
+    itself.
+    """
     arguments = [sample.laid(Rows(), r) for sample in samples for r in range(REPLICATES)]
     if isinstance(cell, LRU):
         yield "law of eigenvalues", "the singular values are the moduli", lambda: _moduli(cell, arguments)

@@ -1,6 +1,6 @@
 """The log-norms of the chain: how much is left of a perturbation, in its best direction and in a typical one.
 
-log_spectral = log ||P_T||_2 and log_rms = log(||P_T||_F / sqrt d), in nats. physics.md sections 1 and 3.
+log_spectral = log ||P_T||_2 and log_rms = log(||P_T||_F / sqrt d), in nats. docs/physics.md sections 1 and 3.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ P_T is carried as rows (column j of P_T is row j of what is carried), scaled by 
 replicate whenever it threatens to leave the floating-point range; the exponents are added up as whole numbers. So
 no horizon can make it overflow or underflow, and rescaling costs no accuracy at all. A single step can still shrink it
 beyond the range of its dtype, where every unit is saturated; `Moment.resolved` tells.
-Log-norms are natural logarithms, in nats. physics.md sections 1 and 4.
+Log-norms are natural logarithms, in nats. docs/physics.md sections 1 and 4.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Claim:
 
     name: ClassVar[str]
     states: ClassVar[str]
-    source: ClassVar[str] = "kexue.fm/archives/7888; physics.md section 7"
+    source: ClassVar[str] = "kexue.fm/archives/7888; docs/physics.md section 7"
     parts: ClassVar[tuple[Part, ...]]
 
     def questions(self, evidence: Evidence) -> Iterator[Question]:

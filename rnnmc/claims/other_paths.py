@@ -22,7 +22,7 @@ class OtherPaths(Claim):
 
     name = "A11"
     states = "Other paths than the one from c to c can explode."
-    source = "a reader of kexue.fm/archives/7888; physics.md section 7"
+    source = "a reader of kexue.fm/archives/7888; docs/physics.md section 7"
     parts = (OTHER, MISSED)
 
     def questions(self, evidence):

@@ -19,7 +19,7 @@ class Chrono(WeightLaw):
 
     name, main, example = "chrono", "t_max", "10"
     formula = "b_forget = log u, b_input = -log u, u ~ U[1, t_max - 1]; GRU: b_update = -log u"
-    source = "Tallec and Ollivier 2018; physics.md section 6"
+    source = "Tallec and Ollivier 2018; docs/physics.md section 6"
     t_max: Annotated[float, Field(gt=2, allow_inf_nan=False)]
 
     def groups(self, gates: tuple[str, ...], cell: Cell) -> list[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from rnnmc.initialisers.law import Positive, Signs, WeightLaw
 
 
 class Gaussian(WeightLaw):
-    """Entries N(0, gain^2 / fan_in): for recurrent weights `gain` is g of physics.md section 5."""
+    """Entries N(0, gain^2 / fan_in): for recurrent weights `gain` is g of docs/physics.md section 5."""
 
     name, main = "gaussian", "gain"
     formula = "N(0, gain^2 / fan_in)"

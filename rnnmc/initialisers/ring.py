@@ -14,7 +14,7 @@ class Ring(WeightLaw):
 
     name, main = "ring", "outer"
     formula = "|lambda|^2 ~ U[inner^2, outer^2], arg lambda ~ U[0, 2 pi)"
-    source = "Orvieto et al. 2023; physics.md section 5"
+    source = "Orvieto et al. 2023; docs/physics.md section 5"
     outer: Positive = 1.0
     inner: NonNegative = 0.0
 

@@ -24,7 +24,7 @@ class Extremes(Observable):
 
     name = "extremes"
     formula = "max_{t <= T} max_i |s_t,i|, for each part of the state"
-    source = "physics.md section 7, claim A8"
+    source = "docs/physics.md section 7, claim A8"
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32(), "part": pa.string()}
     columns: ClassVar[Mapping[str, pa.DataType]] = {"largest": pa.float64()}
 

@@ -71,7 +71,7 @@ class Passage(Observable):
 
     name, main, example = "passage", "vanish", "[0.1, 0.001]"
     formula = "min {t: ||P_t|| < threshold}, min {t: ||P_t|| > threshold}"
-    source = "physics.md section 3.6"
+    source = "docs/physics.md section 3.6"
     labels: ClassVar[Mapping[str, pa.DataType]] = {
         "measure": pa.string(),
         "threshold": pa.float64(),

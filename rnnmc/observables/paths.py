@@ -38,7 +38,7 @@ class Paths(Observable):
 
     name = "paths"
     formula = "norms of P_T, of its blocks, and of the products of diag(f) + K dh/dc, of the h -> h blocks, and of f"
-    source = "kexue.fm/archives/7888; physics.md sections 3 and 4"
+    source = "kexue.fm/archives/7888; docs/physics.md sections 3 and 4"
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32(), "path": pa.string()}
     columns: ClassVar[Mapping[str, pa.DataType]] = {measure: pa.float64() for measure in MEASURES}
 

@@ -41,7 +41,7 @@ class TermSizes(Observable):
 
     name = "terms"
     formula = "|row_i of K_k diag(dh/dc)| / f_i for each unit i and term k"
-    source = "kexue.fm/archives/7888; physics.md section 3"
+    source = "kexue.fm/archives/7888; docs/physics.md section 3"
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32(), "term": pa.string()}
     bytes_a_row: ClassVar[float] = 18.0
     columns: ClassVar[Mapping[str, pa.DataType]] = {

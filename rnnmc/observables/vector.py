@@ -24,7 +24,7 @@ class Vector(Observable):
 
     name = "vector"
     formula = "log ||P_T e_1||"
-    source = "Newman 1986; physics.md section 5"
+    source = "Newman 1986; docs/physics.md section 5"
     columns: ClassVar[Mapping[str, pa.DataType]] = {"log_vector": pa.float64()}
 
     def watch(self, point, layout, start, generators):

@@ -4,7 +4,7 @@ Log-norms are natural logarithms (nats), horizons numbers of steps. Infinities a
 chain has log-norm -inf and has vanished, an overflown one +inf and has exploded; both count in every
 probability and quantile. The dead have no finite log-norm to average: means leave them out and are conditional
 on survival. The overflown have one that is not known: means over the others would leave out the fastest, and
-are null. Nothing is NaN: what is undefined or not known is null. physics.md sections 3.6, 4 and 8.
+are null. Nothing is NaN: what is undefined or not known is null. docs/physics.md sections 3.6, 4 and 8.
 """
 
 from collections.abc import Iterable
@@ -223,7 +223,7 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64], group: int = 1) -
     weighted by how many take part, and undefined with fewer than two. Only replicates with finite norms at both ends
     take part: with dead ones about, the rate is conditional on survival. Once one has overflowed (+inf), both are
     undefined: the fastest would be left out. With all replicates alive, an estimate of the top Lyapunov exponent.
-    physics.md section 1.
+    docs/physics.md section 1.
     """
     unknown = _overflowed(log_norm)
     rate = np.full(len(horizons), np.nan)

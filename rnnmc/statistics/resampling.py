@@ -1,7 +1,8 @@
 """Errors of shares where replicates share weight draws: a weight draw is what is resampled, never a row.
 
 Replicate r belongs to weight draw r // group. Weight draws are independent of each other; of replicates within one,
-and of the horizons of one replicate, nothing is assumed. A band holds over all horizons at once. physics.md section 8.
+and of the horizons of one replicate, nothing is assumed. A band holds over all horizons at once. docs/physics.md
+section 8.
 """
 
 from collections.abc import Sequence

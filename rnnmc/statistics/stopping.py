@@ -1,7 +1,7 @@
 """When replicates are enough: decided on the blocks from the first on, so that neither timing nor workers have a say.
 
 Confidence sequences hold at every number of replicates at once, so that one may look after each block and stop when
-they are narrow; intervals for a fixed number of replicates would then be too narrow. physics.md section 8.
+they are narrow; intervals for a fixed number of replicates would then be too narrow. docs/physics.md section 8.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Replicate r has weight draw r // (drives * states) and drive r // states, and an initial state of its own; the drives
 of a weight draw are its own too. The law of total variance splits in this order: weights, Var E[l|W]; drive,
-E Var(E[l|W, D]|W); state, E Var(l|W, D). physics.md section 8.
+E Var(E[l|W, D]|W); state, E Var(l|W, D). docs/physics.md section 8.
 """
 
 from collections.abc import Iterator

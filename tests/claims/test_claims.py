@@ -104,7 +104,7 @@ def test_relu_is_held_against_tanh_at_equal_weights_alone():
     assert of(decided, "A2", "more") == [HOLDS, FAILS]
     assert of(decided, "A2", "bounded") == of(decided, "A2", "unbounded") == [HOLDS]
     bounded = decided.filter(claim="A2", part="bounded").row(0, named=True)
-    assert bounded["value"] == pytest.approx(0.44774, abs=1e-5)  # the maximum of y sech^2 y: physics.md section 5
+    assert bounded["value"] == pytest.approx(0.44774, abs=1e-5)  # the maximum of y sech^2 y: docs/physics.md section 5
     assert bounded["false_alarm"] == 0
 
 

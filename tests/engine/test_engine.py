@@ -144,7 +144,7 @@ def test_blocks_and_tiles_draw_different_weights_and_tied_ones_stay():
     assert len(set(seen.values())) == 3
 
 
-# --- planted mistakes of published tools (physics.md section 4) -----------------------------------
+# --- planted mistakes of published tools (docs/physics.md section 4) -----------------------------------
 
 
 def test_the_wrong_time_order_is_told_apart():

@@ -1,5 +1,5 @@
 # pyright: reportAttributeAccessIssue=false
-"""Exact laws and large-width theory of the nonlinear cells (physics.md sections 5 and 6).
+"""Exact laws and large-width theory of the nonlinear cells (docs/physics.md sections 5 and 6).
 
 ALPHA = 1e-9 a test (or a normal score of 6.1), about forty tests: a false alarm below 1e-7. Seeds are fixed.
 Bounds and identities hold for every sample, up to rounding; tolerances of large-width theory are stated beside it.

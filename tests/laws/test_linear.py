@@ -1,5 +1,5 @@
 # pyright: reportAttributeAccessIssue=false
-"""Exact laws of the linear RNN and the LRU (physics.md section 5), sampled through run_block.
+"""Exact laws of the linear RNN and the LRU (docs/physics.md section 5), sampled through run_block.
 
 ALPHA = 1e-9 a test (or a normal score of 6.1), about forty tests: a false alarm below 1e-7. Seeds are fixed.
 """

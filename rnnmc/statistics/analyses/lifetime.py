@@ -15,7 +15,7 @@ class Lifetime(Analysis):
 
     name = "lifetime"
     says = "After how many steps half of the networks, and 99 of 100, have lost the gradient or blown it up"
-    source = "physics.md section 3.6"
+    source = "docs/physics.md section 3.6"
 
     def table(self, points, statistics):
         """One row a (point, percent): the columns of `rnnmc.statistics.first_passage` for the event "left", and

@@ -21,7 +21,7 @@ class DrivenGates(Law):
     name = "driven_gates"
     exact = True
     formula = "U = 0, field: log-entry = sum log f_t, f = sg(+-(b + s N)); output-gated + log(1 + r_T^2)/2; F(x)^n"
-    source = "physics.md section 5, derived as that of min_gru"
+    source = "docs/physics.md section 5, derived as that of min_gru"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell_object.gating is None or point.cell == "min_gru" or not uncoupled(point):

@@ -149,7 +149,7 @@ class IndependentUnits(Law):
         "l_T = max over units of T log|f + i o phi|; joint (T-1) log|f + i o phi| + log(f^2 + i^2 phi^2)/2 "
         "+ log(1 + o^2 sech^4 c_T)/2, c_T = f^T c_0 + i g (1-f^T)/(1-f)"
     )
-    source = "physics.md sections 5 and 6"
+    source = "docs/physics.md sections 5 and 6"
 
     def applies(self, point: DesignPoint) -> bool:
         still = autonomous(point) or (isinstance(point.drive, ConstantDrive) and point.drive.value != 0)

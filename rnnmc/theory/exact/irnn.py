@@ -48,7 +48,7 @@ class IRNN(Law):
     name = "irnn"
     exact = True
     formula = "U = I, b = 0, no input: l_T = 0 (spectral), log(K/n)/2 (rms), K ~ Bin(n, 1/2), dead if K = 0"
-    source = "Le, Jaitly, Hinton 2015; physics.md section 5"
+    source = "Le, Jaitly, Hinton 2015; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "relu" or not autonomous(point) or point.state_std == 0:

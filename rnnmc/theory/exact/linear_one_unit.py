@@ -41,7 +41,7 @@ class LinearOneUnit(Law):
     name = "linear_one_unit"
     exact = True
     formula = "n = 1: l_T = T log|u|"
-    source = "physics.md section 5"
+    source = "docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         matrix = chain_of_weights(point)

@@ -16,7 +16,7 @@ class LinearOrthogonal(Law):
     name = "linear_orthogonal"
     exact = True
     formula = "U = gain Q, Q orthogonal: l_T = T log gain"
-    source = "Saxe et al. 2014; physics.md section 5"
+    source = "Saxe et al. 2014; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         matrix = chain_of_weights(point)

@@ -26,7 +26,7 @@ class LinearUntied(Law):
     name = "linear_untied"
     exact = True
     formula = "lambda_i = log g + (log(2/n) + psi((n-i+1)/2)) / 2; fixed vector: l_T = T log g + sum log(chi2_n/n) / 2"
-    source = "Newman 1986; physics.md section 5"
+    source = "Newman 1986; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         matrix = chain_of_weights(point)

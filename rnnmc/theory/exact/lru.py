@@ -43,7 +43,7 @@ class LRULaw(Law):
     name = "lru"
     exact = True
     formula = "P(l_T < x) = ((e^(2x/T) - r0^2) / (r1^2 - r0^2))^n on the ring r0 < |lambda| < r1"
-    source = "Orvieto et al. 2023; physics.md section 5"
+    source = "Orvieto et al. 2023; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "lru" or point.weights != "tied":

@@ -90,7 +90,7 @@ class MinGRULaw(Law):
     name = "min_gru"
     exact = True
     formula = "log-entry = sum log(1-z_t), z = sg(b + s N); P(spectral < x) = F(x)^n"
-    source = "Feng et al. 2024; physics.md section 5"
+    source = "Feng et al. 2024; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         fields = field_variances(point) if point.cell == "min_gru" else None

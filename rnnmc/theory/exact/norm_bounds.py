@@ -15,7 +15,7 @@ class NormBounds(Law):
     name = "norm_bounds"
     exact = True
     formula = "||P_T||_2 <= prod sigma_max(J_t) <= sigma_max(U)^T; U = gain Q: l_T <= T log gain"
-    source = "Pascanu, Mikolov, Bengio 2013; physics.md section 5"
+    source = "Pascanu, Mikolov, Bengio 2013; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell not in ("tanh", "relu"):

@@ -21,7 +21,7 @@ class ReLUUntied(Law):
     name = "relu_untied"
     exact = True
     formula = "fixed vector: l_T = sum log(g^2/n chi2_K) / 2, K ~ Bin(n, 1/2); dead with probability 2^-n a step"
-    source = "Hanin and Nica 2018; physics.md section 5"
+    source = "Hanin and Nica 2018; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "relu" or point.weights != "untied" or not no_bias(point, "hidden"):

@@ -41,7 +41,7 @@ class TanhOneUnit(Law):
     name = "tanh_one_unit"
     exact = True
     formula = "|u| < 1: lambda = log|u|; |u| > 1: log(|u|(1-h*^2)) < 0; P(l_T > x) <= P(|h_0| < e^-x)"
-    source = "physics.md section 5"
+    source = "docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "tanh" or point.width != 1 or point.weights != "tied":

@@ -60,7 +60,7 @@ class WhiteGates(Law):
     name = "white_gates"
     exact = True
     formula = "U = 0, white x_t: E log-entry = T E log sg(+-(b + s sqrt(chi2_m/m) N))"
-    source = "physics.md section 5, derived as that of min_gru"
+    source = "docs/physics.md section 5, derived as that of min_gru"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell_object.gating is None or not isinstance(point.drive, White) or not uncoupled(point):

@@ -26,7 +26,7 @@ class ZeroStateVector(Law):
         "J = a I + b U: l_T = sum log(b^2 g^2/n chi2_n(a^2 n/(b g)^2)) / 2; of two parts the first step is "
         "log(i g chi_n/sqrt n), and log(1 + o^2)/2 is added"
     )
-    source = "Newman 1986, in the same manner; physics.md section 6"
+    source = "Newman 1986, in the same manner; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
         rest = rest_of(point) if point.weights == "untied" else None

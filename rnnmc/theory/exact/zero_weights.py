@@ -39,7 +39,7 @@ class ZeroWeights(Law):
     name = "zero_weights"
     exact = True
     formula = "U = 0, constant gate biases, no input: P_T (its c-block) = sg(+-b)^T I, c_T = i g (1-f^T)/(1-f)"
-    source = "physics.md section 5"
+    source = "docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell_object.gating is None or not autonomous(point):

@@ -17,7 +17,7 @@ class FrameworkDefault(Law):
     name = "framework_default"
     exact = False
     formula = "U(-1/sqrt n, 1/sqrt n): g = 0.577; lambda_1 = log(a + b g): tanh -0.549, LSTM and GRU -0.440"
-    source = "torch.nn.RNN, LSTM, GRU; physics.md section 6"
+    source = "torch.nn.RNN, LSTM, GRU; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
         plain = point.init.preset == "pytorch" and not point.init.roles

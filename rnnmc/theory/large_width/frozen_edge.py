@@ -51,7 +51,7 @@ class FrozenEdge(Law):
     name = "frozen_edge"
     exact = False
     formula = "J = D0 + D1 U: E[g^2 d1^2 / (z - d0)^2] = 1, lambda_1 = log z"
-    source = "Can, Krishnamurthy, Schwab 2020; Ahmadian, Fumarola, Miller 2015; physics.md section 6"
+    source = "Can, Krishnamurthy, Schwab 2020; Ahmadian, Fumarola, Miller 2015; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
         at = point.cell_object.at_zero

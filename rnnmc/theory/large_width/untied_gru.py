@@ -17,7 +17,7 @@ class UntiedGRU(UntiedLaw):
         "chi = E(1-z)^2 + g_z^2 (Q+R) E(z(1-z))^2 + g_h^2 E z^2 E(1-y^2)^2 (E r^2 + g_r^2 Q E(r(1-r))^2), "
         "Q = E z^2 R / (1 - E(1-z)^2)"
     )
-    source = "Chen, Pennington, Schoenholz 2018, in the same manner; physics.md section 6"
+    source = "Chen, Pennington, Schoenholz 2018, in the same manner; docs/physics.md section 6"
 
     def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain, settings.noise, settings.bias

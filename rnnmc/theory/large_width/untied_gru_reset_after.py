@@ -20,7 +20,7 @@ class UntiedGRUResetAfter(UntiedLaw):
         "chi = E(1-z)^2 + g_z^2 (Q+R) E(z(1-z))^2 + E z^2 E[sech^4(a) (g_h^2 r^2 + g_r^2 (r(1-r))^2 v^2)], "
         "a = x + r v, Q = E z^2 R / (1 - E(1-z)^2), R = E tanh^2 a"
     )
-    source = "derived as that of the GRU in physics.md section 6"
+    source = "derived as that of the GRU in docs/physics.md section 6"
 
     def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain, settings.noise, settings.bias

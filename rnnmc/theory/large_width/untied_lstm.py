@@ -67,7 +67,7 @@ class UntiedLSTM(UntiedLaw):
         "A' = E f^2 A + B [g_f^2 E c^2 E(f(1-f))^2 + g_i^2 E g^2 E(i(1-i))^2 + g_c^2 E i^2 E(1-g^2)^2], "
         "B' = E o^2 E[sech^4(c') dc'^2] + g_o^2 B E tanh^2(c') E(o(1-o))^2"
     )
-    source = "physics.md section 6; Gilboa et al. 2019 close it for normal c"
+    source = "docs/physics.md section 6; Gilboa et al. 2019 close it for normal c"
 
     def at(self, settings: UntiedSettings, onset: float | None, onset_error: float) -> Prediction:
         rate, error = growth(settings)

@@ -11,7 +11,7 @@ class UntiedMinimalRNN(UntiedLaw):
 
     name, cell = "untied_minimal_rnn", "minimal_rnn"
     formula = "chi = E u^2 + g^2 (Q + R) E (u(1-u))^2"
-    source = "Chen, Pennington, Schoenholz 2018; physics.md section 6"
+    source = "Chen, Pennington, Schoenholz 2018; docs/physics.md section 6"
 
     def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain["update"], settings.noise["update"], settings.bias["update"]

@@ -14,7 +14,7 @@ class UntiedReLU(UntiedLaw):
 
     name, cell = "untied_relu", "relu"
     formula = "chi = g^2 / 2"
-    source = "He et al. 2015; physics.md section 6"
+    source = "He et al. 2015; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
         settings = settings_of(point) if point.cell == self.cell else None

@@ -11,7 +11,7 @@ class UntiedTanh(UntiedLaw):
 
     name, cell = "untied_tanh", "tanh"
     formula = "chi = g^2 E sech^4(sqrt(q) z), q = g^2 Q + nu^2, Q = E tanh^2(sqrt(q) z)"
-    source = "Schoenholz et al. 2017; physics.md section 6"
+    source = "Schoenholz et al. 2017; docs/physics.md section 6"
 
     def chi(self, settings: UntiedSettings) -> float:
         g, noise = settings.gain["hidden"], settings.noise["hidden"]

@@ -50,7 +50,7 @@ class ZeroState(Law):
     name = "zero_state"
     exact = False
     formula = "J = a I + b U: lambda_1 = log(a + b g), onset g = (1-a)/b; untied log(a^2 + b^2 g^2)/2"
-    source = "Can, Krishnamurthy, Schwab 2020; physics.md section 6"
+    source = "Can, Krishnamurthy, Schwab 2020; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
         rest = rest_of(point) if point.width > 1 else None
