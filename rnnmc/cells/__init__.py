@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from rnnmc.cells.cell import Cell
-from rnnmc.common.registry import choose, offered
+from rnnmc.common.refusals import choose
+from rnnmc.common.registry import offered
 
 
 def cells() -> dict[str, Cell]:

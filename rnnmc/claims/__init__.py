@@ -11,7 +11,8 @@ import polars as pl
 from rnnmc.claims.claim import Claim, Evidence, Question
 from rnnmc.claims.conditions import conditions
 from rnnmc.common.errors import UsageError
-from rnnmc.common.registry import choose, offered
+from rnnmc.common.refusals import choose
+from rnnmc.common.registry import offered
 
 WRONG = 1e-3  # probability that any verdict of a table is wrong; each decision takes an equal share of it
 HOPELESS = 1e12  # replicates, beyond which an estimate sits on its bound

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from rnnmc.common.registry import Described
+from rnnmc.common.described import Described
 
 CHECK_FALSE_ALARM = 1e-6  # of all that is left to chance in the checks of one thing
 

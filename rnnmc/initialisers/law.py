@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from rnnmc.cells.cell import Cell
-from rnnmc.common.registry import Described
+from rnnmc.common.described import Described
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OneZero = AfterValidator(lambda value: value + 0.0)  # -0.0 becomes 0.0: equal numbers, equal keys

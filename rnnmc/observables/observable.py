@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 import pyarrow as pa
 
-from rnnmc.common.registry import Described
+from rnnmc.common.described import Described
 
 if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
     from rnnmc.cells.cell import Cell, State

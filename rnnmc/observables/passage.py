@@ -24,7 +24,7 @@ from pydantic import BeforeValidator
 
 from rnnmc.chain.norms import MEASURES
 from rnnmc.common.arrays import Floats
-from rnnmc.common.registry import refuse
+from rnnmc.common.refusals import refuse
 from rnnmc.observables.observable import Observable
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from rnnmc.common.errors import UsageError
 from rnnmc.common.files import write_whole
-from rnnmc.common.registry import refused
+from rnnmc.common.refusals import refused
 from rnnmc.engine.block import Partition
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable

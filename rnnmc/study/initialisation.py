@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnmc.cells.cell import Cell
-from rnnmc.common.registry import choose, refuse
+from rnnmc.common.refusals import choose, refuse
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian

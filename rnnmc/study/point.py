@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells import source_digest
 from rnnmc.cells.cell import Cell
-from rnnmc.common.registry import refuse, sentence
+from rnnmc.common.refusals import refuse, sentence
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from rnnmc.common.errors import UsageError
-from rnnmc.common.registry import choose, refuse, refused, sentence, shown, usage_error
+from rnnmc.common.refusals import choose, refuse, refused, sentence, shown, usage_error
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.study.oracle_points import STANDARD

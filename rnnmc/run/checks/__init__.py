@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from rnnmc.common.checks import CheckResult, example
 from rnnmc.common.errors import UsageError
-from rnnmc.common.registry import choose, offered, refused
+from rnnmc.common.refusals import choose, refused
+from rnnmc.common.registry import offered
 
 Results = list[CheckResult]
 

@@ -10,7 +10,7 @@ import vl_convert
 from altair.typing import ChartType
 
 from rnnmc.common.checks import CheckResult, Mistake, checked, described, hold
-from rnnmc.common.registry import choose
+from rnnmc.common.refusals import choose
 from rnnmc.observables import observables, read_observables
 from rnnmc.report.charts.parts import INK, VL_VERSION, config
 from rnnmc.report.pictures import Picture
