@@ -18,7 +18,8 @@ import json
 import polars as pl
 import rnnmc
 from rnnmc.run.checks import CHECKED_KINDS, check
-from rnnmc.run.pipeline import plan, report, sample_all
+from rnnmc.run.pipeline import plan, report
+from rnnmc.run.sampling import sample_all
 from rnnmc.run.aggregate import aggregate
 from rnnmc.study.study import read_study
 from pathlib import Path
@@ -37,8 +38,7 @@ study = read_study({
     ],
 }, "new.yaml")
 folder = Path("results/new")
-plan(study, folder)
-sample_all(folder, study.points, study.thresholds, None, "cpu")
+sample_all(folder, plan(study, folder), study.thresholds, None, "cpu")
 aggregate(folder, study.thresholds, study.interval, claims=True)
 report(folder)
 print(json.dumps({
