@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,9 @@ from rnnmc.common.errors import UsageError
 from rnnmc.observables.observable import KEYS, Observable
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import PlannedPoint
+
+if TYPE_CHECKING:
+    from rnnmc.chain.product import Moment
 
 REPLICATES = 6
 SeenByPoint = dict[str, dict[str, pa.Table]]  # key of a design point -> its samples and what an observable saw
@@ -122,6 +125,10 @@ def _looks_on(observable: Observable, point: DesignPoint, seen: SeenByPoint) -> 
 
     samples = _seen(observable, point, seen)["samples"]
     hold(samples.equals(run_block(point, 0, REPLICATES)), f"the samples of {point.label} are others")
+    # a compiled chain keeps its state to itself; on the plain engine the watch is shown the chain's own tensors
+    (alone, _), (beside, _) = (_followed(one, point, [0], "rows") for one in (None, observable))
+    same = alone.product.equal(beside.product) and alone.exponent.equal(beside.exponent)
+    hold(same, f"the chain of {point.label} is another on the plain engine")
 
 
 def _twice(observable: Observable, point: DesignPoint) -> Iterator[float]:
@@ -154,6 +161,13 @@ def _watched(
     observable: Observable, point: DesignPoint, tiles: list[int], layout: str = "rows"
 ) -> dict[str, np.ndarray]:
     """column -> (R, m): what it sees on the plain engine over these tiles of REPLICATES replicates each."""
+    return _followed(observable, point, tiles, layout)[1]
+
+
+def _followed(
+    observable: Observable | None, point: DesignPoint, tiles: list[int], layout: str
+) -> tuple[Moment, dict[str, np.ndarray]]:
+    """(the chain at its last horizon, what the observable has seen of it)."""
     import torch
 
     from rnnmc.chain.product import follow
@@ -164,10 +178,9 @@ def _watched(
         laid = Rows() if layout == "rows" else Columns()
         draws = Draws(point, [(0, tile) for tile in tiles], REPLICATES, laid, "cpu")
         start = draws.state()
-        watch = observable.watch(point, laid, start, draws.streams(observable.name))  # pyright: ignore[reportArgumentType]
-        for _ in follow(point.cell_object, laid, draws.steps(), start, point.horizons, [watch]):
-            pass
-        return watch.values()
+        watches = [] if observable is None else [observable.watch(point, laid, start, draws.streams(observable.name))]
+        *_, last = follow(point.cell_object, laid, draws.steps(), start, point.horizons, watches)
+        return last, {name: values for watch in watches for name, values in watch.values().items()}
 
 
 def _apart(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> Iterator[float]:
