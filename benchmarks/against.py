@@ -18,7 +18,7 @@ from rnnmc.engine.draws import Draws
 from rnnmc.engine.run import layout_of, moments
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 STEPS = 10  # that are drawn, and taken again and again; the two are compared after so many, or if wide
 STEPS_IF_WIDE, WIDE = 2, 256

@@ -19,10 +19,11 @@ import numpy as np
 import pyarrow as pa
 
 from rnnmc.chain.norms import STATUS
-from rnnmc.engine.block import SCHEMA, blocks, partition
-from rnnmc.store.places import write_study
+from rnnmc.engine.block import SCHEMA
+from rnnmc.run.pipeline import plan
 from rnnmc.store.shards import write_shard
-from rnnmc.study.study import DesignPoint, Study, read_study
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.study import Study, read_study
 
 POINTS = 100
 DRIFTS = (-0.02, 0.02)  # nats a step, of the first design point and the last: from vanishing to exploding
@@ -65,27 +66,27 @@ def made_up_study(rows: int, points: int) -> Study:
 
 def write_samples(directory: Path, study: Study) -> int:
     """Write the study and every shard of it; how many rows these hold."""
-    write_study(directory, study)
+    points = plan(study, directory)
     rng, rows = np.random.default_rng(0), 0
-    for planned, drift in zip(study.points, np.linspace(*DRIFTS, len(study.points)), strict=True):
-        for block, count in blocks(planned.replicates, partition(planned.point).block):
-            table = walks(planned.point, block, count, float(drift), rng)
-            write_shard(directory, planned.point, block, table, {})
+    for stored, drift in zip(points, np.linspace(*DRIFTS, len(points)), strict=True):
+        for block, count in stored.blocks():
+            table = walks(stored, block, count, float(drift), rng)
+            write_shard(directory, stored.design, block, table, {})
             rows += table.num_rows
     return rows
 
 
-def walks(point: DesignPoint, block: int, count: int, drift: float, rng: np.random.Generator) -> pa.Table:
+def walks(stored: StoredPoint, block: int, count: int, drift: float, rng: np.random.Generator) -> pa.Table:
     """A block of Gaussian random walks, with the few digits of float32 and some dead, as a shard has it."""
-    steps = np.array(point.horizons, np.int32)
+    steps = np.array(stored.horizons, np.int32)
     noise = rng.standard_normal((count, len(steps)), np.float32) * np.sqrt(np.diff(steps, prepend=0), dtype=np.float32)
     log_norm = np.float32(drift) * steps + np.float32(SPREAD) * noise.cumsum(axis=1)
     dead = steps >= rng.exponential(1 / DEAD, (count, 1))
     log_norm[dead] = -np.inf
     below = np.abs(rng.standard_normal(log_norm.shape, np.float32))
-    first = block * partition(point).block
+    first = block * stored.cut.block
     columns = {
-        "point": pa.DictionaryArray.from_arrays(np.zeros(log_norm.size, np.int32), [point.key]),
+        "point": pa.DictionaryArray.from_arrays(np.zeros(log_norm.size, np.int32), [stored.key]),
         "block": pa.array(np.full(log_norm.size, block, np.int32)),
         "replicate": pa.array(np.repeat(np.arange(first, first + count, dtype=np.int32), len(steps))),
         "horizon": pa.array(np.tile(steps, count)),

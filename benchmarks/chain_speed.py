@@ -27,7 +27,7 @@ from rnnmc.cells import cells
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 WIDTHS = tuple(2**i for i in range(11))
 QUICK = ("tanh", "lstm"), (1, 16, 64, 256)
@@ -93,7 +93,7 @@ def evaluations(cell: str) -> dict[str, int]:
     given = peer.by_name(*next(Draws(point, [(0, 0)], 1, Rows(), "cpu").steps()))
     u, x = ({name: value[0] for name, value in named.items()} for named in given)
     with CountingFunctions() as counting:
-        peer.STEPS[cell](u, x, torch.zeros(point.state_size))
+        peer.step_of(cell)(u, x, torch.zeros(point.state_size))
     return counting.calls
 
 

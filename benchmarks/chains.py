@@ -17,7 +17,7 @@ from rnnmc.engine.compiled import follow as compiled
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.run import layout_of, made_by
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint, horizons_up_to
+from rnnmc.study.point import DesignPoint, horizons_up_to
 
 HORIZON = 1000
 FEWEST = 3  # steps of a run

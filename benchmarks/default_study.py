@@ -38,37 +38,39 @@ FILES = {
 BLOCKS = """
 import json, sys, time
 import torch
-from rnnmc.engine.block import partition, run_block
-from rnnmc.run.pipeline import jobs_of
+from rnnmc.engine.block import run_block
+from rnnmc.run.sampling import jobs_of
+from rnnmc.store.plan import cut_up
 from rnnmc.study.study import load_study
-points, share, total = load_study(sys.argv[1]).points, float(sys.argv[2]), 0.0
+points, share, total = cut_up(load_study(sys.argv[1])), float(sys.argv[2]), 0.0
 run_block(points[0].point, 0, 1)
-for planned in points:
-    cut = partition(planned.point)
-    some = min(max(1, round(planned.replicates * share / cut.tile)) * cut.tile, cut.block, planned.replicates)
+for one in points:
+    cut = one.cut
+    some = min(max(1, round(one.replicates * share / cut.tile)) * cut.tile, cut.block, one.replicates)
     begin = time.perf_counter()
-    run_block(planned.point, 0, some)
-    total += (time.perf_counter() - begin) / some * planned.replicates
+    run_block(one.point, 0, some, cut=cut)
+    total += (time.perf_counter() - begin) / some * one.replicates
 print(json.dumps({"seconds": total, "blocks": len(jobs_of(points))}))
 """
 COMPILE = """
 import json, sys, time
 import torch
-from rnnmc.engine.block import partition
 from rnnmc.engine.run import made_by
+from rnnmc.store.plan import cut_up
 from rnnmc.study.study import load_study
-points = [planned.point for planned in load_study(sys.argv[1]).points]
-wanted = {(partition(one).kernel, one.cell, one.width, one.dtype): one for one in points}
+points = cut_up(load_study(sys.argv[1]))
+wanted = {(one.cut.kernel, one.cell, one.point.width, one.point.dtype): one for one in points}
 begin = time.perf_counter()
 for one in wanted.values():
-    made_by(one, "cpu")
+    made_by(one.point, "cpu", one.cut.kernel)
 print(json.dumps({"seconds": time.perf_counter() - begin, "kernels": len(wanted)}))
 """
 FORECAST = """
 import json, sys
 from rnnmc.run.forecast import costs
+from rnnmc.store.plan import cut_up
 from rnnmc.study.study import load_study
-print(json.dumps(sum(one.seconds for one in costs(load_study(sys.argv[1]).points))))
+print(json.dumps(sum(one.seconds for one in costs(cut_up(load_study(sys.argv[1]))))))
 """
 
 

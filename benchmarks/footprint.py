@@ -30,7 +30,7 @@ MEMORY = """
 import json, sys
 import torch
 from rnnmc.engine.block import partition, run_block
-from rnnmc.study.study import DesignPoint, horizons_up_to
+from rnnmc.study.point import DesignPoint, horizons_up_to
 point = DesignPoint(cell=sys.argv[1], width=int(sys.argv[2]), horizons=horizons_up_to(int(sys.argv[3])))
 run_block(point.model_copy(update={"horizons": (1,)}), 0, 1)
 before = peak()

@@ -20,7 +20,7 @@ from timing import RUNS, Measured, measured, seconds, timed
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.choice import plain_kernel
 from rnnmc.engine.graphed import RECORDED
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 ENTRIES = 1 << 27  # of the directions of all replicates together
 PRODUCT_SIZE = 8192

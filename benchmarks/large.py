@@ -18,10 +18,12 @@ from aggregation import made_up_study, write_samples
 from rich.console import Console
 
 from rnnmc.engine.block import partition
-from rnnmc.run import pipeline
+from rnnmc.run.pipeline import plan
 from rnnmc.run.planning import status_table
-from rnnmc.store.places import places, point_folder
-from rnnmc.store.shards import shard_path
+from rnnmc.run.sampling import jobs_missing
+from rnnmc.store.folder import point_folder, shard_path
+from rnnmc.store.plan import stored_points
+from rnnmc.store.verify import verify
 from rnnmc.study.study import Study, load_study, read_study
 
 POINTS, BLOCKS = 10_000, 1_000_000
@@ -45,20 +47,19 @@ def _plan(directory: Path) -> dict[str, Any]:
     path = directory / "plan.yaml"
     path.write_text(json.dumps({"study": "plan", "replicates": block * BLOCKS // POINTS, "points": [entry]}))
     study, loading = _timed(lambda: load_study(path))
-    _, writing = _timed(lambda: pipeline.plan(study, directory))
-    planned, placing = _timed(lambda: places(directory))
-    jobs, listing = _timed(lambda: pipeline.jobs_missing(directory, study.points, study.thresholds))
-    steps = {"load": loading, "write": writing, "places": placing, "jobs": listing}
+    points, writing = _timed(lambda: plan(study, directory))
+    planned, reading = _timed(lambda: stored_points(directory))
+    jobs, listing = _timed(lambda: jobs_missing(directory, points, study.thresholds))
+    steps = {"load": loading, "write": writing, "read": reading, "jobs": listing}
     return {"points": len(planned), "blocks": len(jobs), "plan_seconds": sum(steps.values()), "plan_steps": steps}
 
 
 def _status(directory: Path) -> dict[str, Any]:
     study = _cut(SHARDS_OF_THE_ANSWER, 1000)
-    pipeline.plan(study, directory)
-    for place in places(directory):
-        point_folder(directory, place).mkdir(parents=True)
-        for block, _ in place.blocks():
-            shard_path(directory, place, block).touch()
+    for stored in plan(study, directory):
+        point_folder(directory, stored).mkdir(parents=True)
+        for block, _ in stored.blocks():
+            shard_path(directory, stored, block).touch()
     with Path("/dev/null").open("w") as nowhere:
         _, seconds = _timed(lambda: Console(file=nowhere).print(status_table(directory)))
     return {"status_seconds_100k_shards": seconds}
@@ -66,9 +67,9 @@ def _status(directory: Path) -> dict[str, Any]:
 
 def _tiny(directory: Path) -> dict[str, Any]:
     write_samples(directory, _cut(SHARDS, 100))
-    verdict, seconds = _timed(lambda: pipeline.verify(directory))
-    if verdict.read != SHARDS or verdict.damaged:
-        raise RuntimeError(f"{verdict.read} of {SHARDS} shards were read, {len(verdict.damaged)} are damaged")
+    proof, seconds = _timed(lambda: verify(directory))
+    if proof.read != SHARDS or proof.damaged:
+        raise RuntimeError(f"{proof.read} of {SHARDS} shards were read, {len(proof.damaged)} are damaged")
     return {"verify_seconds_100k_shards": seconds * SHARDS_OF_THE_ANSWER / SHARDS}
 
 
@@ -86,10 +87,10 @@ def _cut(shards: int, points: int) -> Study:
 def _large(directory: Path) -> dict[str, Any]:
     write_samples(directory, made_up_study(ROWS_OF_LARGE_SHARDS, 10))
     size = sum(path.stat().st_size for path in directory.rglob("samples/**/*.parquet"))
-    verdict, seconds = _timed(lambda: pipeline.verify(directory))
-    if verdict.damaged or verdict.missing:
+    proof, seconds = _timed(lambda: verify(directory))
+    if proof.damaged or proof.missing:
         raise RuntimeError("a shard is not whole")
-    return {"verify_seconds_a_gigabyte": seconds / size * 1e9, "bytes_a_shard": size / verdict.read}
+    return {"verify_seconds_a_gigabyte": seconds / size * 1e9, "bytes_a_shard": size / proof.read}
 
 
 def _study(entry: dict[str, Any], replicates: int) -> Study:

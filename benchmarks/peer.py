@@ -8,11 +8,15 @@ and rescales their product at every step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from rnnmc.cells import cells
+from rnnmc.cells.cell import Cell
+from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
 
 Arrays = Mapping[str, Tensor]
@@ -82,10 +86,25 @@ def lru(u: Arrays, x: Arrays, s: Tensor) -> Tensor:
     return torch.cat([x["real"] + cosine * real - sine * imaginary, x["imaginary"] + sine * real + cosine * imaginary])
 
 
-STEPS: dict[str, Step] = {
+STEPS: dict[str, Step] = {  # of others, the cell's own `step`
     step.__name__: step
     for step in (tanh, relu, linear, lstm, gru, gru_tied, gru_output_gated, gru_reset_after, min_gru, minimal_rnn, lru)
 }
+
+
+def step_of(cell: str) -> Step:
+    """The step above, or the cell's own where there is none."""
+    return STEPS.get(cell) or partial(_own, cells()[cell])
+
+
+def _own(cell: Cell, u: Arrays, x: Arrays, s: Tensor) -> Tensor:
+    width = len(s) // len(cell.parts)
+    recurrent = {name: u[name].reshape(1, -1, width) for name in cell.recurrent}
+    stacked = torch.cat(list(recurrent.values()), dim=2) if recurrent else None
+    bias = {name: u[name][None, None] for name in cell.inner_biases}
+    drive = {gate: x[gate][None, None] for gate in cell.gates}
+    state = cell.step(Weights(Rows(), stacked, recurrent, bias), drive, s[None, None].split(width, dim=2))
+    return torch.cat(state, dim=2)[0, 0]
 
 
 def product(
@@ -101,7 +120,7 @@ def product(
 
     steps: (weights, drive) of each step, in the layout `Rows`. mode: which way torch.func differentiates.
     """
-    one = STEPS[cell]
+    one = step_of(cell)
 
     def step(u: Arrays, x: Arrays, s: Tensor) -> tuple[Tensor, Tensor]:
         new = one(u, x, s)
@@ -123,7 +142,7 @@ def product_in_a_loop(
     cell: str, steps: Iterable[tuple[Weights, Arrays]], replicates: int, state_size: int, horizon: int
 ) -> None:
     """The same in float32, one replicate and one torch.autograd.functional.jacobian after another."""
-    one, given = STEPS[cell], [by_name(*step) for _, step in zip(range(horizon), steps, strict=False)]
+    one, given = step_of(cell), [by_name(*step) for _, step in zip(range(horizon), steps, strict=False)]
     for r in range(replicates):
         state, total = torch.zeros(state_size), torch.eye(state_size)
         for together in given:

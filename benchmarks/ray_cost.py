@@ -23,6 +23,8 @@ from timing import measured, seconds
 from rnnmc.engine.block import partition, run_block
 from rnnmc.run.cluster import connected, own_cpus
 from rnnmc.run.fanout import Done, Job, fan_out
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.study import PlannedPoint
 
 CELL, WIDTH = "lstm", 16
 BLOCK_SECONDS = 1.0
@@ -49,8 +51,10 @@ def _block_seconds(point: Any, tile: int) -> float:
 
 
 def _fanned_out(point: Any, replicates: int, blocks: int, workers: int) -> dict[str, Any]:
+    stored = StoredPoint.of(PlannedPoint(point=point, replicates=replicates))
+
     def sample(first: int, last: int, count: int) -> list[Done]:
-        jobs = [Job(point, block, count, last) for block in range(first, last)]
+        jobs = [Job(stored.first(count * last), block, count) for block in range(first, last)]
         return list(fan_out(cluster, jobs, Path(folder), "cpu"))
 
     with tempfile.TemporaryDirectory(prefix="rnnmc-") as folder:

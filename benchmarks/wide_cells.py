@@ -23,13 +23,13 @@ from children import told
 from sheets import Sheet, number, with_spread
 from timing import finite, measured, seconds, timed
 
-from rnnmc.chain.norms import norms
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
 from rnnmc.engine.choice import plain_kernel
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.few_directions import dense as wide_dense
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint, horizons_up_to
+from rnnmc.study.point import DesignPoint, horizons_up_to
 
 POINTS = {
     "tanh, gain 1.5, no input": {
@@ -53,7 +53,7 @@ PROCESS = """
 import json, sys, time
 import torch
 from rnnmc.engine.conditional.norms import untied_norms
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 torch.set_num_threads(1)
 point = DesignPoint(**json.loads(sys.argv[1]))
 times, found = [], None
@@ -141,7 +141,7 @@ def _error(said: dict[str, Any], allowed: float, flop: int) -> dict[str, Any]:
     point = DesignPoint(**said, horizons=(horizon,))
     draws = Draws(point, [(0, 0)], 1, Rows(), "cpu")
     (moment,) = follow(draws.cell, draws.layout, draws.steps(), draws.state(), point.horizons)
-    truth, found = norms(moment), _few(point)
+    truth, found = log_norms(moment), _few(point)
     return {
         "checked_horizon": horizon,
         "error": abs(float(truth["log_spectral"][0] - found["log_spectral"][0, 0])),

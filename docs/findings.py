@@ -17,10 +17,9 @@ import jinja2
 import polars as pl
 
 import rnnmc
-from rnnmc.claims import FACTORS as CONDITIONS
-from rnnmc.claims import UNDECIDED, WRONG, verdict_text
+from rnnmc.claims import CONDITIONS, UNDECIDED, WRONG, verdict_text
 from rnnmc.report.text import event_text, nats_text, passage_text
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rnnmc.engine.block import run_block
     from rnnmc.run.measure import measure
     from rnnmc.store.reading import scan
-    from rnnmc.study.study import DesignPoint, Study, Thresholds, load_study
+    from rnnmc.study.point import DesignPoint
+    from rnnmc.study.study import Study, Thresholds, load_study
 
 __all__ = ["Cell", "DesignPoint", "Study", "Thresholds", "cells", "load_study", "measure", "run_block", "scan"]
 
@@ -27,7 +28,7 @@ _find = offered_by(
     __name__,
     {
         "Cell": "cells.cell",
-        "DesignPoint": "study.study",
+        "DesignPoint": "study.point",
         "Study": "study.study",
         "Thresholds": "study.study",
         "cells": "cells",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.study.options import in_rows, initialisation, known_device, parsed
+from rnnmc.study.options import initialisation, known_device, parsed
 
 app = typer.Typer(
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
@@ -25,6 +23,9 @@ app = typer.Typer(
 
 StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
+CellName = Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")]
+Width = Annotated[int, typer.Option(help="n, units")]
+Dtype = Annotated[str, typer.Option(help="float32 or float64")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda")]
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
 
@@ -60,8 +61,8 @@ def _fail(sentence: str, code: int) -> None:
 
 @app.command()
 def measure(
-    cell: Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")],
-    width: Annotated[int, typer.Option(help="n, units")] = 16,
+    cell: CellName,
+    width: Width = 16,
     init: Annotated[
         str, typer.Option(help="preset or law (see `rnnmc initialisers`), or a mapping in YAML")
     ] = "pytorch",
@@ -78,7 +79,7 @@ def measure(
     ] = None,
     vanish: Annotated[float, typer.Option(help="a norm below this has vanished")] = 1e-3,
     explode: Annotated[float, typer.Option(help="a norm above this has exploded")] = 1e3,
-    dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
+    dtype: Dtype = "float32",
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="of every draw")] = 7888,
     observables: Annotated[
@@ -89,7 +90,10 @@ def measure(
     address: Address = None,
 ) -> None:
     """Measure one design point, now, and print a table by horizon."""
-    from rnnmc.study.study import DesignPoint, Thresholds
+    from rnnmc.report.terminal import printed
+    from rnnmc.run.answer import answered
+    from rnnmc.study.point import DesignPoint
+    from rnnmc.study.study import PlannedPoint, Thresholds
 
     try:
         steps = [int(part) for part in horizons.split(",")]
@@ -98,52 +102,26 @@ def measure(
     point = DesignPoint(
         cell=cell, width=width, init=initialisation(init, gain, input_std, bias or []), drive=parsed(drive),
         weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
-        observables=parsed(observables) if observables[:1] in ("[", "{") else observables.split(","),
     )  # fmt: skip
+    looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
+    wanted = PlannedPoint.checked(point=point, replicates=1, observables=looked_at)
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     if out is not None and out.is_dir():
         raise UsageError(f"--out: {out} is a folder; give a file")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: {out.parent} is not a folder; make it first")
-    _measure(point, replicates, target_half_width, thresholds, known_device(device), address, out, as_json)
-
-
-def _measure(
-    point: Any, replicates: int, half_width: float | None, thresholds: Any, device: str, address: str | None,
-    out: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    from rnnmc.common.files import write_whole
-    from rnnmc.engine.block import SAMPLES
-    from rnnmc.report.terminal import frame_table, horizon_table, printed
-    from rnnmc.run.measure import known_within, measure_observed, measure_until
-    from rnnmc.run.progress import progress
-    from rnnmc.statistics.point import point_statistics
-    from rnnmc.statistics.stopping import INTERVAL
-    from rnnmc.statistics.summaries import Settings, summed_up
-    from rnnmc.theory.beside import beside
-
-    interval = "wilson" if half_width is None else INTERVAL
-    with progress(point.label, replicates if half_width is None else None) as report:
-        if half_width is None:
-            seen = measure_observed(point, replicates, device, address, report)
-        else:
-            seen = measure_until(point, half_width, thresholds, device, address, report)
-    samples = seen[SAMPLES]
-    if half_width is not None and (reached := known_within(samples, thresholds)) > half_width:
-        print(f"rnnmc: a million replicates give +- {reached:.2g}, not yet +- {half_width:g}", file=sys.stderr)
-    statistics = beside(point, point_statistics(samples, thresholds.vanish, thresholds.explode, interval))
-    settings = Settings(thresholds.vanish, thresholds.explode, interval)
-    summaries = {one.name: summed_up(one, seen[one.name], settings, point) for one in point.observables}
+    answer = answered(wanted, replicates, target_half_width, thresholds, known_device(device), address)
+    if answer.short_of is not None:
+        print(
+            f"rnnmc: a million replicates give +- {answer.short_of:.2g}, not yet +- {target_half_width:g}",
+            file=sys.stderr,
+        )
     if out is not None:
-        for kind, frame in seen.items():
-            content = io.BytesIO()
-            frame.write_parquet(content, metadata={"rnnmc": json.dumps(point.written())})
-            write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
+        answer.write(out)
     if as_json:
-        said = {name: in_rows(frame) for name, frame in ({"statistics": statistics} | summaries).items()}
-        print(json.dumps({"point": point.written()} | said, allow_nan=False))
-        return
-    printed(horizon_table(statistics, point.label), *(frame_table(frame, name) for name, frame in summaries.items()))
+        print(answer.as_json())
+    else:
+        printed(*answer.tables())
 
 
 @app.command()
@@ -152,33 +130,36 @@ def run(
 ) -> None:
     """Run a whole study without Snakemake: the same results in the same files."""
     from rnnmc.report.terminal import show
-    from rnnmc.run import pipeline
     from rnnmc.run.aggregate import aggregate
     from rnnmc.run.cluster import connected
+    from rnnmc.run.pipeline import folder_of
+    from rnnmc.run.pipeline import plan as write_plan
+    from rnnmc.run.pipeline import report as write_report
     from rnnmc.run.progress import progress
+    from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
     from rnnmc.study.study import load_study
 
     study, device = load_study(study_file), known_device(device)
     if results.exists() and not results.is_dir():
         raise UsageError(f"--results: {results} is a file; give a folder")
-    directory = pipeline.folder_of(study, results)
-    points = pipeline.plan(study, directory)
-    jobs = pipeline.jobs_missing(directory, points, study.thresholds)
+    directory = folder_of(study, results)
+    points = write_plan(study, directory)
+    jobs = jobs_missing(directory, points, study.thresholds)
     if jobs:
         with (
             connected(address, dashboard=True) as cluster,
-            progress(study.study, pipeline.replicates_of(jobs, points)) as report,
+            progress(study.study, replicates_of(jobs, points)) as tell,
         ):
             print(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
                 file=sys.stderr,
             )
-            pipeline.sample_all(directory, points, study.thresholds, cluster, device, report, jobs)
+            sample_all(directory, points, study.thresholds, cluster, device, tell, jobs)
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
-        pipeline.sample_all(directory, points, study.thresholds, None, device, jobs=jobs)
+        sample_all(directory, points, study.thresholds, None, device, jobs=jobs)
     aggregate(directory, study.thresholds, study.interval, study.oracles, study.claims)
-    pipeline.report(directory)
+    write_report(directory)
     show(directory)
 
 
@@ -195,24 +176,24 @@ def plan(study_file: StudyFile) -> None:
 @app.command(hidden=True)
 def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
     """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
-    from rnnmc.run import pipeline
     from rnnmc.run.cluster import connected
     from rnnmc.run.progress import progress
-    from rnnmc.store.places import planned_points
+    from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
+    from rnnmc.store.plan import planned, study_said
     from rnnmc.study.study import Thresholds
 
-    points = planned_points(directory, set(keys.split(",")))
-    thresholds = Thresholds.checked(**pipeline.study_said(directory)["thresholds"])
-    jobs = pipeline.jobs_missing(directory, points, thresholds)
-    title = points[0].point.label + (f" and {len(points) - 1} more" if len(points) > 1 else "")
+    points = planned(directory, set(keys.split(",")))
+    thresholds = Thresholds.checked(**study_said(directory)["thresholds"])
+    jobs = jobs_missing(directory, points, thresholds)
+    title = points[0].label + (f" and {len(points) - 1} more" if len(points) > 1 else "")
     if not jobs:
-        pipeline.sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
+        sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
         return
     with (
         connected(cpus=cpus) as cluster,
-        progress(title, pipeline.replicates_of(jobs, points)) as report,
+        progress(title, replicates_of(jobs, points)) as tell,
     ):
-        pipeline.sample_all(directory, points, thresholds, cluster, known_device(device), report, jobs)
+        sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
 
 
 @app.command()
@@ -229,28 +210,29 @@ def verify(
     directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged and missing shards again")] = False
 ) -> None:
     """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
-    from rnnmc.run import pipeline
-    from rnnmc.store.shards import shard_path
+    from rnnmc.run.sampling import repair as compute_again
+    from rnnmc.store.folder import shard_path
+    from rnnmc.store.verify import verify as prove
 
-    verdict = pipeline.verify(directory)
-    for error in verdict.damaged:
+    proof = prove(directory)
+    for error in proof.damaged:
         print(error)
-    for place, block in verdict.missing:
+    for stored, block in proof.missing:
         print(
-            f"{shard_path(directory, place, block)}: is missing; rnnmc verify --repair or another run will compute it"
+            f"{shard_path(directory, stored, block)}: is missing; rnnmc verify --repair or another run will compute it"
         )
-    for path in verdict.unplanned:
+    for path in proof.unplanned:
         print(f"{path}: is no part of this study as it stands; no statistic counts it")
-    if repair and (verdict.damaged or verdict.missing):
-        pipeline.repair(directory, verdict)
-        verdict = pipeline.verify(directory)
-        print(f"repaired; {len(verdict.damaged)} damaged and {len(verdict.missing)} missing shards are left")
-    if verdict.damaged:
-        raise RunError(f"{directory}: {len(verdict.damaged)} of {verdict.read} shards are damaged")
-    if verdict.missing and not verdict.read:
+    if repair and (proof.damaged or proof.missing):
+        compute_again(directory, proof)
+        proof = prove(directory)
+        print(f"repaired; {len(proof.damaged)} damaged and {len(proof.missing)} missing shards are left")
+    if proof.damaged:
+        raise RunError(f"{directory}: {len(proof.damaged)} of {proof.read} shards are damaged")
+    if proof.missing and not proof.read:
         raise RunError(f"{directory}: no shard is there")
-    also = f", {len(verdict.missing)} missing" if verdict.missing else ""
-    print(f"{verdict.read} shards whole{also}; samples SHA-256 {verdict.digest}")
+    also = f", {len(proof.missing)} missing" if proof.missing else ""
+    print(f"{proof.read} shards whole{also}; samples SHA-256 {proof.digest}")
 
 
 @app.command()
@@ -263,12 +245,12 @@ def statistics(
     ] = None,
 ) -> None:
     """Aggregate the samples again: other thresholds, other intervals. Samples nothing."""
-    from rnnmc.run import pipeline
     from rnnmc.run.aggregate import aggregate
     from rnnmc.statistics.intervals import KINDS
+    from rnnmc.store.plan import study_said
     from rnnmc.study.study import Thresholds
 
-    said = pipeline.study_said(directory)
+    said = study_said(directory)
     given = {name: value for name, value in (("vanish", vanish), ("explode", explode)) if value is not None}
     if interval not in (None, *KINDS):
         raise UsageError(f"--interval: {interval} is not known; give {', '.join(KINDS)}")
@@ -284,9 +266,9 @@ def statistics(
 @app.command()
 def report(directory: Folder) -> None:
     """Write figures and page from the statistics that are there. Samples nothing."""
-    from rnnmc.run import pipeline
+    from rnnmc.run.pipeline import report as write_report
 
-    print(pipeline.report(directory))
+    print(write_report(directory))
 
 
 @app.command(hidden=True)
@@ -359,30 +341,44 @@ def dataset(
     print(f"{out}: {size / 1e6:.1f} MB")
 
 
+@app.command()
+def kernel(cell: CellName, width: Width = 16, dtype: Dtype = "float32") -> None:
+    """Print the C that is made for a cell; docs/design.md walks through one."""
+    from rnnmc.engine.kernel_source import kernel_source
+
+    print(kernel_source(cell, width, dtype), end="")
+
+
 @app.command(name="check-cell")
 def check_cell(
-    cell: Annotated[str, typer.Argument(help="a cell's name, or module:attribute of your own")],
+    cell: CellName,
     width: Annotated[int, typer.Option(help="n, units", min=1, max=256)] = 5,
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
     """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
-    from rnnmc.cells import cell as cell_named
-    from rnnmc.chain.check_cell import check_cell as check
-    from rnnmc.report.terminal import plain_table, printed
+    from rnnmc.run.checks import check_named_cell
 
-    try:
-        found = cell_named(cell)
-    except ValueError as error:
-        raise UsageError(f"{cell} {error}") from None
-    results = check(found, width, seed)
-    table = plain_table("check", "result", "error", "allowed", "meaning")
-    for one in results:
-        verdict = "passed" if one.passed else "FAILED"
-        table.add_row(one.name, verdict, f"{one.worst_error:.1e}", f"{one.tolerance:.0e}", one.meaning)
-    printed(table)
+    _tell(cell, check_named_cell(cell, width, seed))
+
+
+@app.command(name="check")
+def check_one(
+    kind: Annotated[str, typer.Argument(help="cell, initialiser, drive, observable, law, analysis, picture or claim")],
+    name: Annotated[str, typer.Argument(help="its name, or a mapping in YAML, such as '{ar1: 0.5}'")],
+) -> None:
+    """Check one thing of any kind against what its kind promises; exit 1 on a mistake."""
+    from rnnmc.run.checks import check
+
+    _tell(f"{kind} {name}", check(kind, name))
+
+
+def _tell(name: str, results: list[Any]) -> None:
+    from rnnmc.report.terminal import checks_table, printed
+
+    printed(checks_table(results))
     wrong = [one.name for one in results if not one.passed]
     if wrong:
-        raise RunError(f"{cell}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")
+        raise RunError(f"{name}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":

@@ -11,23 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.run import pipeline
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.run.head import Head, start_head
-from rnnmc.store.places import Place, wanted
-from rnnmc.store.shards import complete
-from rnnmc.study.study import PlannedPoint, Study, load_study, read_study
+from rnnmc.run.pipeline import folder_of
+from rnnmc.store.manifest import is_complete, promised
+from rnnmc.store.plan import cut_up, write_study
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.study import Study, load_study, read_study
 
 CHUNK_SECONDS = 60.0  # nominal, on one core, of a sampling job, where there are points enough: it takes one to start
 MOST_OF_A_CHUNK = 500  # design points of a job, which are named on its command line
 
 
-def chunks(points: Iterable[PlannedPoint]) -> Iterator[list[PlannedPoint]]:
-    """The planned points in their order, as many together as one job of the workflow samples."""
+def chunks(points: Iterable[StoredPoint]) -> Iterator[list[StoredPoint]]:
+    """The points of a study in their order, as many together as one job of the workflow samples."""
     chunk, seconds = [], 0.0
-    for planned in points:
-        chunk.append(planned)
-        seconds += expected_seconds(planned.point, planned.replicates)
+    for stored in points:
+        chunk.append(stored)
+        seconds += expected_seconds(stored, stored.replicates)
         if seconds >= CHUNK_SECONDS or len(chunk) == MOST_OF_A_CHUNK:
             yield chunk
             chunk, seconds = [], 0.0
@@ -46,15 +47,15 @@ class Run:
         self.device = "auto"
         try:
             self.study = self._study(config, workflow)
-            every = [[Place.of(planned) for planned in chunk] for chunk in chunks(self.study.points)]
+            self.points = cut_up(self.study)
         except UsageError as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(2)
-        self.directory = pipeline.folder_of(self.study).as_posix()
+        self.directory = folder_of(self.study).as_posix()
         self.written = self.study.written()
         self.fingerprint = json.dumps(self.written, sort_keys=True)
         self.keys: dict[str, str] = {}  # name of a chunk -> the keys of its design points, with commas between
-        for chunk in every:
+        for chunk in chunks(self.points):
             self._add(chunk, workflow.is_main_process)
         self.sampled = [self.marker(name) for name in self.keys]
         self.workflow = workflow
@@ -71,14 +72,15 @@ class Run:
             return load_study(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
         return read_study(dict(config), " and ".join(path.name for path in files) or "config")
 
-    def _add(self, chunk: list[Place], main: bool) -> None:
+    def _add(self, chunk: list[StoredPoint], main: bool) -> None:
         """Name a chunk after all that decides what it is to leave; take back its marker where that is there no more."""
         thresholds = self.study.thresholds
-        said = json.dumps([[place.key, wanted(place, thresholds)] for place in chunk], sort_keys=True)
+        said = json.dumps([[stored.key, promised(stored, thresholds)] for stored in chunk], sort_keys=True)
         name = f"{chunk[0].key}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
-        self.keys[name] = ",".join(place.key for place in chunk)
+        self.keys[name] = ",".join(stored.key for stored in chunk)
         marker = Path(self.marker(name))
-        if main and marker.exists() and not all(complete(Path(self.directory), place, thresholds) for place in chunk):
+        folder = Path(self.directory)
+        if main and marker.exists() and not all(is_complete(folder, stored, thresholds) for stored in chunk):
             marker.unlink()
 
     def marker(self, chunk: str) -> str:
@@ -87,7 +89,7 @@ class Run:
 
     def plan(self) -> None:
         """Leave study.yaml and points.parquet."""
-        pipeline.plan(self.study, Path(self.directory))
+        write_study(Path(self.directory), self.study, self.points)
 
     def start(self) -> None:
         """Start one Ray head for all jobs (in the cluster at RAY_ADDRESS, if that is set), and tell the jobs of it."""

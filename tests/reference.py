@@ -1,20 +1,24 @@
-"""The same chains, written a second time from physics.md section 2 and multiplied out in the plainest way.
+"""The same chains, written a second time from docs/physics.md section 2 and multiplied out in the plainest way.
 
 Nothing here knows how rnnmc computes a cell, a tangent or a product: weights and pre-activations come from
 rnnmc.engine.draws, everything else is one replicate at a time in float64, with Jacobians by reverse-mode autodiff and a
-product that is divided by its largest entry at every step.
+product that is divided by its largest entry at every step. A cell that is not among those here lends its own `step`.
 """
+
+from functools import partial
 
 import mpmath
 import numpy as np
 import torch
 
+from rnnmc.cells import cell as cell_named
 from rnnmc.chain.product import follow
 from rnnmc.engine import run
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.numerics.weights import Weights
+from rnnmc.study.point import DesignPoint
 
 sg = torch.sigmoid
 torch.set_num_threads(1)  # as in run_block: threads that share these small arrays only wait for one another
@@ -98,6 +102,19 @@ STEPS = {
 }
 
 
+def step_of(cell: str):
+    """The equations above, or those of the cell's own step where it has none there: autograd is then still its own."""
+    return STEPS.get(cell) or partial(_own, cell_named(cell))
+
+
+def _own(cell, u, a, inner, s):
+    recurrent = {name: matrix.mT[None] for name, matrix in u.items()}
+    stacked = torch.cat(list(recurrent.values()), dim=2) if recurrent else None
+    bias, drive = ({name: vector[None, None] for name, vector in part.items()} for part in (inner, a))
+    state = cell.step(Weights(Rows(), stacked, recurrent, bias), drive, tuple(part[None, None] for part in s))
+    return tuple(part[0, 0] for part in state)
+
+
 def layout_of(point: DesignPoint):
     """The layout in which run_block carries this point."""
     return run.layout_of(partition(point).kernel)
@@ -123,7 +140,7 @@ def initial_state(point: DesignPoint, replicates: int, block: int = 0) -> torch.
 
 def stepper(point: DesignPoint):
     """(next flat state, Jacobian), both for a batch, of the reference's own cell."""
-    step, n = STEPS[point.cell], point.width
+    step, n = step_of(point.cell), point.width
 
     def flat(u, a, inner, state):
         return torch.cat(step(u, a, inner, state.split(n)))

@@ -12,8 +12,11 @@ import threads
 import yaml
 
 from rnnmc.engine.block import LARGEST_BLOCK
-from rnnmc.run import pipeline
-from rnnmc.store.shards import shard_path
+from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import jobs_missing, sample
+from rnnmc.store.folder import shard_path
+from rnnmc.store.plan import cut_up
+from rnnmc.store.verify import verify
 from rnnmc.study.study import Study, read_study
 
 ROOT = Path(__file__).parent.parent
@@ -63,14 +66,14 @@ def snakemake(study_file: Path, *more: str) -> list[str]:
 
 def sample_here(study: Study, directory: Path) -> str:
     """Plan and sample a study in this process; the digest of its samples."""
-    pipeline.plan(study, directory)
-    pipeline.sample(directory, pipeline.jobs_missing(directory, study.points), None, "cpu")
+    plan(study, directory)
+    sample(directory, jobs_missing(directory, cut_up(study)), None, "cpu")
     return samples_digest(directory)
 
 
 def samples_digest(directory: Path) -> str:
     """SHA-256 over all samples of a study folder, every shard proved whole."""
-    verdict = pipeline.verify(directory)
+    verdict = verify(directory)
     assert verdict.read
     assert not verdict.damaged
     assert not verdict.missing

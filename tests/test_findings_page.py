@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from studies import ROOT, sample_here, small, study_of
 
-from rnnmc.run import pipeline
 from rnnmc.run.aggregate import aggregate
+from rnnmc.run.pipeline import report
 from rnnmc.study.study import Thresholds
 
 specification = importlib.util.spec_from_file_location("findings_page", ROOT / "docs" / "findings.py")
@@ -25,7 +25,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("results")
     sample_here(study_of(small(replicates=100, horizons=[1, 10, 100])), top / "small")
     aggregate(top / "small", Thresholds(), "wilson")
-    pipeline.report(top / "small")
+    report(top / "small")
     return top
 
 

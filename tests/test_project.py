@@ -28,6 +28,7 @@ EXTRAS = [Requirement(line) for lines in PROJECT["optional-dependencies"].values
 DIRECT = [requirement for requirement in RUNTIME + EXTRAS if requirement.name != PROJECT["name"]]
 ON_CONDA_FORGE = {"pytorch": "torch", "ray-default": "ray", "python-duckdb": "duckdb"}
 OUTSIDE = {"ray", "os", "time", "datetime", "random", "shutil", "subprocess", "tempfile", "pathlib", "socket", "fcntl"}
+TUNED = {"DIRECTIONS", "MEMORY", "GATES"}  # one word for what several methods each have of their own
 COMES_WITH = {"pydantic-core": "pydantic"}  # of the one version that the other asks for
 
 LOCAL_PATH = re.compile(r"(?<![\w.~:/}\])-])/(?:home|root|work|Users|mnt|srv|opt|scratch)/\w")
@@ -207,6 +208,33 @@ def test_no_module_imports_itself_by_a_circle():
 def test_no_module_is_longer_than_400_lines():
     lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
     assert not {module: length for module, length in lengths.items() if length > 400}
+
+
+@cache
+def public_names(module: str) -> frozenset[str]:
+    """Classes, aliases and constants of a module, those for the type checker alone aside."""
+    names = set()
+    for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        names |= {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+        names |= {node.name} if isinstance(node, ast.ClassDef) else set()
+    return frozenset(name for name in names if name[0].isupper())
+
+
+def test_a_class_and_what_others_import_have_a_name_that_means_one_thing():
+    """Constants that a file keeps to itself may share a name; so do attributes by which things are found, and TUNED."""
+    found_by = {"CELL", "LAW", "PRESET", "DRIVE", "OBSERVABLE", "SUMMARY", "PICTURE", "ANALYSIS", "CLAIM", "SCHEMA"}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in MODULES.values()]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    shared = {alias.name for node in nodes for alias in node.names} - found_by - TUNED
+    where: dict[str, list[str]] = {}
+    for module in MODULES:
+        for name in public_names(module):
+            if not name.isupper() or name in shared:
+                where.setdefault(name, []).append(module)
+    assert not {name: modules for name, modules in where.items() if len(modules) > 1}
 
 
 def test_what_touches_the_outside_stands_in_docs_design_however_many_imports_away():

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from rnnmc.cells.cell import Cell
-from rnnmc.common.registry import choose, offered
+from rnnmc.common.refusals import choose
+from rnnmc.common.registry import offered
 
 
 def cells() -> dict[str, Cell]:
@@ -49,11 +50,14 @@ _sources: dict[int, tuple[Cell, str]] = {}  # as first seen: a file changed late
 
 
 def _digest(found: Cell, module: str) -> str:
-    """Of the file of the named module, then of those that define the cell's class and its bases."""
+    """Of the file of the named module, then of those that define the cell's class and its bases, and of its fields."""
     theirs = [base.__module__ for base in type(found).__mro__]
     names = [module, *(name for name in theirs if name.partition(".")[0] not in ("rnnmc", "builtins"))]
     files = dict.fromkeys(getattr(sys.modules.get(name), "__file__", None) for name in names)
     try:
-        return hashlib.sha256(b"".join(Path(file or "").read_bytes() for file in files)).hexdigest()
+        source = b"".join(Path(file or "").read_bytes() for file in files)
     except OSError as error:
         raise ValueError("has no source file that can be read; put it into a module of its own") from error
+    # a leak rate may be imported from a third file, which is not read here
+    fields = repr({name: getattr(found, name) for name in found.fields}) if found.fields else ""
+    return hashlib.sha256(source + fields.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:  # torch takes a second to import, and a plan needs only the names
@@ -49,6 +49,34 @@ class Tangent(NamedTuple):
         return self.push(directions)
 
 
+class AtZero(NamedTuple):
+    """The cell without input at a state of zero, where it is smooth; with `Cell.slopes`, what laws of that state read.
+
+    sources: biases, of gates and inner ones, without which the state stays zero, whatever the others are.
+    matrix: recurrent matrix U of the Jacobian a I + b U, of c to c in a cell with the state (h, c). gates: whose
+    openings sg(bias) set a and b. Where they differ between units, it has the eigenvalues of diag(a) + diag(b) U.
+    """
+
+    sources: tuple[str, ...]
+    matrix: str
+    gates: tuple[str, ...] = ()
+
+
+class Gating(NamedTuple):
+    """How gates act on the memory, h or c; what laws of a memory read.
+
+    keep: gate of `Cell.memory` by which alone the memory decays without recurrent weights: dm' = sg(+-a) o dm.
+    admit, show: gates that let the candidate in and through which a unit then acts on itself: at the zero state, with
+    U = phi I, dm' = (sg(+-a) + admit o show phi) o dm. With (h, c), which needs both, h' = show o c'.
+    squashed: h' = show o tanh(c') instead, and c' = sg(+-a) o c + admit o tanh(.) of the gate named `candidate`.
+    """
+
+    keep: str
+    admit: str = ""
+    show: str = ""
+    squashed: bool = False
+
+
 class Cell:
     """A recurrent cell s' = f(x, s). Subclass it, set the attributes, write `linearise`, or only `step`.
 
@@ -64,6 +92,9 @@ class Cell:
     other_terms: names of the other terms of the memory's Jacobian.
     can_die: the derivative can be exactly zero, so that a chain of norm zero is a result and not an underflow.
     bounded: a finite state stays finite, so that overflow need not be looked for.
+    at_zero, gating: what holds for this cell, and for no subclass that does not say so itself; None: not known. The
+    laws of `rnnmc.theory` that read them then speak of it, and `rnnmc check-cell` holds it to them.
+    fields: attributes of an instance that its numbers depend on, such as a leak rate; part of the key of one's own.
 
     Arrays (see `rnnmc.numerics.layout`) broadcast in either layout: `drive[gate]` and each part of the state are
     vectors, `weights.recurrent[name]` is a matrix, input by output (U_k transposed), and directions are k rows of
@@ -83,6 +114,9 @@ class Cell:
     other_terms: ClassVar[tuple[str, ...]] = ()
     can_die: ClassVar[bool] = False
     bounded: ClassVar[bool] = False
+    at_zero: ClassVar[AtZero | None] = None
+    gating: ClassVar[Gating | None] = None
+    fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -90,8 +124,49 @@ class Cell:
             cls.recurrent = cls.gates
         if "linearise" in cls.__dict__ and "main_term" not in cls.__dict__:
             cls.main_term = None  # what is inherited need not fit
+        for fact in ("at_zero", "gating"):  # any change of a cell may make a law of it wrong
+            if fact not in cls.__dict__:
+                setattr(cls, fact, None)
+        cls._refuse_facts_that_name_nothing()
         if cls.step is Cell.step and cls.linearise is Cell.linearise:
             raise TypeError(f"{cls.__name__} has neither step nor linearise; write one of them")
+
+    @classmethod
+    def _refuse_facts_that_name_nothing(cls) -> None:
+        """Raise TypeError, for a law would look for what is not there."""
+        problems = [*(cls._odd_at_zero(cls.at_zero) if cls.at_zero else ())]
+        problems += cls._odd_gating(cls.gating) if cls.gating else ()
+        if problems:
+            raise TypeError(f"{cls.__name__}: {problems[0]}")
+
+    @classmethod
+    def _odd_at_zero(cls, at: AtZero) -> Iterator[str]:
+        if cls.diagonal:
+            yield "at_zero is about matrices, and the cell is diagonal"
+        if at.matrix not in cls.recurrent or not set(at.gates) <= set(cls.gates):
+            yield "at_zero names what is no gate or recurrent matrix"
+        if not set(at.sources) <= {*cls.gates, *cls.inner_biases}:
+            yield "at_zero has a source that is no bias"
+        if cls.slopes is Cell.slopes:
+            yield "at_zero needs slopes"
+
+    @classmethod
+    def _odd_gating(cls, gating: Gating) -> Iterator[str]:
+        if gating.keep not in cls.memory:
+            yield "gating keeps by a gate that is not in memory"
+        if not {gating.admit, gating.show} <= {"", *cls.gates}:
+            yield "gating names what is no gate"
+        if len(cls.parts) > 1 and not (gating.admit and gating.show):
+            yield "gating of a state with two parts needs admit and show"
+        if gating.squashed and (len(cls.parts) == 1 or "candidate" not in cls.gates):
+            yield "gating is squashed, which needs two parts and a gate named candidate"
+
+    def slopes(self, *openings: Any) -> tuple[Any, Any]:
+        """(a, b) of `at_zero`, from the openings of its gates in their order: numbers, or arrays with one of each unit.
+
+        Raises NotImplementedError in a cell that states no `at_zero`.
+        """
+        raise NotImplementedError(f"{self.name} says nothing of its zero state")
 
     def step(self, weights: Weights, drive: Mapping[str, Tensor], state: State) -> State:
         """The next state. drive: gate -> W_k x + b_k (or the field), each of the shape of a part of the state."""

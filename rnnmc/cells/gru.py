@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Term, Terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Term, Terms
 from rnnmc.cells.functions import logistic, sech2
 
 
@@ -14,13 +14,19 @@ class GRU(Cell):
 
     name = "gru"
     formula = "z,r = sg(.), y = tanh(W x + U_h (r o h) + b), h' = (1-z) o h + z o y"
-    source = "Cho et al. 2014; keras.layers.GRU(reset_after=False); physics.md section 2"
+    source = "Cho et al. 2014; keras.layers.GRU(reset_after=False); docs/physics.md section 2"
     gates = ("update", "reset", "candidate")
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"
     other_terms = ("update", "candidate", "reset")
     bounded = True
     reset = "reset"  # the gate that plays r; the tied GRU has one gate for both
+    gating = Gating(keep="update", admit="update", show="reset")
+    at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("update", "reset"))
+
+    def slopes(self, *openings):
+        update, reset = openings
+        return 1 - update, update * reset
 
     def linearise(self, weights, drive, state):
         (h,) = state

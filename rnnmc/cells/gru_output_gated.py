@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
 from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
@@ -11,13 +11,19 @@ class GRUOutputGated(Cell):
 
     name = "gru_output_gated"
     formula = "z,r = sg(.), y = tanh(W x + U h + b), c' = (1-z) o c + z o y, h' = r o c'"
-    source = "kexue.fm/archives/7888; physics.md section 2"
+    source = "kexue.fm/archives/7888; docs/physics.md section 2"
     gates = ("update", "output", "candidate")
     parts = ("h", "c")
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"
     other_terms = ("update", "candidate")
     bounded = True
+    gating = Gating(keep="update", admit="update", show="output")
+    at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("update", "output"))
+
+    def slopes(self, *openings):
+        update, output = openings
+        return 1 - update, update * output
 
     def linearise(self, weights, drive, state):
         h, c = state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
 from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
@@ -14,13 +14,19 @@ class GRUResetAfter(Cell):
 
     name = "gru_reset_after"
     formula = "z,r = sg(.), y = tanh(W x + b + r o (U_h h + b_h)), h' = (1-z) o h + z o y"
-    source = "torch.nn.GRU, keras.layers.GRU(reset_after=True); physics.md section 2"
+    source = "torch.nn.GRU, keras.layers.GRU(reset_after=True); docs/physics.md section 2"
     gates = ("update", "reset", "candidate")
     inner_biases = {"candidate_recurrent": "candidate"}  # noqa: RUF012
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"
     other_terms = ("update", "candidate", "reset")
     bounded = True
+    gating = Gating(keep="update", admit="update", show="reset")
+    at_zero = AtZero(sources=("candidate", "candidate_recurrent"), matrix="candidate", gates=("update", "reset"))
+
+    def slopes(self, *openings):
+        update, reset = openings
+        return 1 - update, update * reset
 
     def linearise(self, weights, drive, state):
         (h,) = state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnmc.cells.cell import AtZero, Gating
 from rnnmc.cells.gru import GRU
 
 
@@ -10,9 +11,15 @@ class GRUTied(GRU):
 
     name = "gru_tied"
     formula = "z = sg(.), y = tanh(W x + U_h (z o h) + b), h' = (1-z) o h + z o y"
-    source = "kexue.fm/archives/7888; physics.md section 2"
+    source = "kexue.fm/archives/7888; docs/physics.md section 2"
     gates = ("update", "candidate")
     reset = "update"
+    gating = Gating(keep="update", admit="update", show="update")
+    at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("update",))
+
+    def slopes(self, *openings):
+        (update,) = openings
+        return 1 - update, update**2
 
 
 CELL = GRUTied()

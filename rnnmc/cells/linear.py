@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
+from rnnmc.cells.cell import AtZero, Cell
 
 
 class Linear(Cell):
@@ -10,8 +10,12 @@ class Linear(Cell):
 
     name = "linear"
     formula = "h' = W x + U h + b"
-    source = "Newman 1986; physics.md section 5"
+    source = "Newman 1986; docs/physics.md section 5"
     gates = ("hidden",)
+    at_zero = AtZero(sources=("hidden",), matrix="hidden")
+
+    def slopes(self, *openings):
+        return 0.0, 1.0
 
     def linearise(self, weights, drive, state):
         (h,) = state

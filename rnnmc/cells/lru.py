@@ -10,7 +10,7 @@ class LRU(Cell):
 
     name = "lru"
     formula = "h' = lambda o h + W x + b, lambda complex, h = real + i imaginary"
-    source = "Orvieto et al. 2023; physics.md section 5"
+    source = "Orvieto et al. 2023; docs/physics.md section 5"
     gates = ("real", "imaginary")
     recurrent = ("modulus", "phase")
     diagonal = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
 from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
@@ -15,13 +15,19 @@ class LSTM(Cell):
 
     name = "lstm"
     formula = "f,i,o = sg(.), g = tanh(.), c' = f o c + i o g, h' = o o tanh(c')"
-    source = "Hochreiter and Schmidhuber 1997, Gers et al. 2000; torch.nn.LSTM; physics.md section 2"
+    source = "Hochreiter and Schmidhuber 1997, Gers et al. 2000; torch.nn.LSTM; docs/physics.md section 2"
     gates = ("forget", "input", "output", "candidate")
     parts = ("h", "c")
     memory = {"forget": 1, "input": -1}  # noqa: RUF012
     main_term = "f"
     other_terms = ("forget", "input", "candidate")
     bounded = True
+    gating = Gating(keep="forget", admit="input", show="output", squashed=True)
+    at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("forget", "input", "output"))
+
+    def slopes(self, *openings):
+        forget, admit, output = openings
+        return forget, admit * output
 
     def linearise(self, weights, drive, state):
         h, c = state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
 from rnnmc.cells.functions import logistic, scaled_sum
 
 
@@ -15,13 +15,19 @@ class MinimalRNN(Cell):
 
     name = "minimal_rnn"
     formula = "u = sg(W_u x + U h + b), y = tanh(W_y x + b_y), h' = u o h + (1-u) o y"
-    source = "Chen, Pennington, Schoenholz 2018; physics.md sections 2 and 6"
+    source = "Chen, Pennington, Schoenholz 2018; docs/physics.md sections 2 and 6"
     gates = ("update", "candidate")
     recurrent = ("update",)
     memory = {"update": 1}  # noqa: RUF012
     main_term = "u"
     other_terms = ("update",)
     bounded = True
+    gating = Gating(keep="update")
+    at_zero = AtZero(sources=("candidate",), matrix="update", gates=("update",))
+
+    def slopes(self, *openings):
+        (update,) = openings
+        return update, 0.0
 
     def linearise(self, weights, drive, state):
         (h,) = state

@@ -10,7 +10,7 @@ class ReLU(Cell):
 
     name = "relu"
     formula = "h' = max(W x + U h + b, 0)"
-    source = "Le, Jaitly, Hinton 2015; torch.nn.RNN(nonlinearity='relu'); physics.md section 2"
+    source = "Le, Jaitly, Hinton 2015; torch.nn.RNN(nonlinearity='relu'); docs/physics.md section 2"
     gates = ("hidden",)
     can_die = True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
+from rnnmc.cells.cell import AtZero, Cell
 from rnnmc.cells.functions import sech2
 
 
@@ -11,9 +11,13 @@ class Tanh(Cell):
 
     name = "tanh"
     formula = "h' = tanh(W x + U h + b)"
-    source = "Elman 1990; torch.nn.RNN; physics.md section 2"
+    source = "Elman 1990; torch.nn.RNN; docs/physics.md section 2"
     gates = ("hidden",)
     bounded = True
+    at_zero = AtZero(sources=("hidden",), matrix="hidden")
+
+    def slopes(self, *openings):
+        return 0.0, 1.0
 
     def linearise(self, weights, drive, state):
         (h,) = state

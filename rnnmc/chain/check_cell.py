@@ -7,6 +7,7 @@ layout check, a wrong formula (with a tangent that fits it) the laws.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.cells import cells
-from rnnmc.cells.cell import Cell
+from rnnmc.cells.cell import AtZero, Cell, Gating
+from rnnmc.cells.lru import LRU
+from rnnmc.cells.relu import ReLU
+from rnnmc.common.checks import CheckResult
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.weights import Weights
 
@@ -28,17 +31,6 @@ SETTINGS = ((0.3, 0.3, 0.1), (1.0, 1.0, 1.0), (2.0, 6.0, 1.0))
 
 Arguments = tuple[Weights, Mapping[str, Tensor], tuple[Tensor, ...]]
 Pairs = Iterator[tuple[Tensor, Tensor]]  # (found, wanted)
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """One check: worst_error is relative to the largest entry; meaning says what holds if it passed."""
-
-    name: str
-    passed: bool
-    worst_error: float
-    tolerance: float
-    meaning: str
 
 
 @dataclass(frozen=True)
@@ -202,18 +194,21 @@ def _bound(cell: Cell, width: int, rng: np.random.Generator) -> Pairs:
 
 
 def _laws(cell: Cell, samples: list[_Sample]) -> Iterator[tuple[str, str, Callable[[], Pairs]]]:
-    """(name, meaning, pairs) of the exact laws of physics.md section 5, for our cells and what is derived from them."""
-    if not any(isinstance(cell, type(ours)) for ours in cells().values()):
-        return
+    """(name, meaning, pairs) of exact laws (docs/physics.md section 5): of two cells, and of what a cell says of
+    itself.
+    """
     arguments = [sample.laid(Rows(), r) for sample in samples for r in range(REPLICATES)]
-    if cell.diagonal:
+    if isinstance(cell, LRU):
         yield "law of eigenvalues", "the singular values are the moduli", lambda: _moduli(cell, arguments)
-        return
-    if cell.memory:
+    if isinstance(cell, ReLU):
+        meaning = "where every unit is positive, the Jacobian is U"
+        yield "law of positive units", meaning, lambda: _positive_units(cell, arguments)
+    if (gating := cell.gating) is not None:
         meaning = "without recurrent weights, the memory decays by its gate alone"
-        yield "law of zero weights", meaning, lambda: _zero_weights(cell, arguments)
-    meaning = "at the zero state, where every gate is 1/2, the Jacobian is a I + b U"
-    yield "law of the zero state", meaning, lambda: _zero_state(cell, arguments)
+        yield "law of zero weights", meaning, lambda: _zero_weights(cell, gating, arguments)
+    if (at := cell.at_zero) is not None:
+        meaning = "the zero state stays, and the Jacobian there is a I + b U"
+        yield "law of the zero state", meaning, lambda: _zero_state(cell, at, arguments)
 
 
 def _moduli(cell: Cell, arguments: list[Arguments]) -> Pairs:
@@ -222,28 +217,76 @@ def _moduli(cell: Cell, arguments: list[Arguments]) -> Pairs:
         yield torch.linalg.svdvals(_tangent(cell, one)[0]), moduli.sort(descending=True).values
 
 
-def _zero_weights(cell: Cell, arguments: list[Arguments]) -> Pairs:
-    (gate, sign), *_ = cell.memory.items()
+def _positive_units(cell: Cell, arguments: list[Arguments]) -> Pairs:
+    for weights, drive, (h,) in arguments:
+        positive = {gate: torch.ones_like(vector) for gate, vector in drive.items()}
+        yield _tangent(cell, (weights, positive, (torch.zeros_like(h),)))[0], weights.recurrent["hidden"][0].mT
+
+
+def _zero_weights(cell: Cell, gating: Gating, arguments: list[Arguments]) -> Pairs:
+    gate, sign = gating.keep, cell.memory[gating.keep]
     for weights, drive, state in arguments:
         zero = {name: torch.zeros_like(matrix) for name, matrix in weights.recurrent.items()}
         stacked = None if weights.stacked is None else torch.zeros_like(weights.stacked)
-        tangent, width = _tangent(cell, (Weights(Rows(), stacked, zero, weights.bias), drive, state)), state[0].shape[2]
-        yield tangent[0, -width:, -width:], torch.diag((sign * drive[gate][0, 0]).sigmoid())
+        tangent = _tangent(cell, (Weights(Rows(), stacked, zero, weights.bias), drive, state))[0]
+        kept = (sign * drive[gate][0, 0]).sigmoid()
+        wanted = torch.diag(kept)
+        if len(cell.parts) == 2:
+            from_c = torch.cat([torch.diag(_exposed(gating, drive, kept * state[1][0, 0]) * kept), wanted])
+            wanted = torch.cat([torch.zeros_like(from_c), from_c], dim=1)
+        yield tangent, wanted
 
 
-def _zero_state(cell: Cell, arguments: list[Arguments]) -> Pairs:
+def _exposed(gating: Gating, drive: Mapping[str, Tensor], left: Tensor) -> Tensor:
+    """dh'/dc' without recurrent weights. left: what the memory has kept."""
+    show = drive[gating.show][0, 0].sigmoid()
+    if not gating.squashed:
+        return show
+    admitted = drive[gating.admit][0, 0].sigmoid() * drive["candidate"][0, 0].tanh()
+    return show / (left + admitted).cosh() ** 2
+
+
+def _zero_state(cell: Cell, at: AtZero, arguments: list[Arguments]) -> Pairs:
+    """The next state, the Jacobian where all units have the same gates, and its eigenvalues where they have not."""
     for given, drive, state in arguments:
-        unbiased = {name: torch.zeros_like(vector) for name, vector in given.bias.items()}
-        weights = Weights(Rows(), given.stacked, given.recurrent, unbiased)
-        still = 1.0 if cell.name == "relu" else 0.0  # a ReLU has no slope at zero
-        nothing = {gate: torch.full_like(vector, still) for gate, vector in drive.items()}
-        tangent = _tangent(cell, (weights, nothing, tuple(torch.zeros_like(part) for part in state)))[0]
-        one = torch.eye(state[0].shape[2], dtype=torch.float64)
-        if not cell.memory:
-            yield tangent, weights.recurrent["hidden"][0].mT
-            continue
-        u = weights.recurrent["candidate"][0].mT if "candidate" in weights.recurrent else 0 * one
-        if len(cell.parts) == 1:
-            yield tangent, one / 2 + u / 4
-        else:
-            yield tangent, torch.cat([torch.cat([u / 4, one / 4], dim=1), torch.cat([u / 2, one / 2], dim=1)])
+        bias = {name: vector * (name not in at.sources) for name, vector in given.bias.items()}
+        weights = Weights(Rows(), given.stacked, given.recurrent, bias)
+        fed = {gate: vector * (gate not in at.sources) for gate, vector in drive.items()}
+        alike = fed | {gate: torch.full_like(fed[gate], float(fed[gate][0, 0, 0])) for gate in at.gates}
+        still = tuple(torch.zeros_like(part) for part in state)
+        yield torch.cat(cell.step(weights, fed, still)), torch.cat(still)
+        u = given.recurrent[at.matrix][0].mT
+        yield from _through_gates(cell, alike)
+        for one, same in ((alike, True), (fed, False)):
+            tangent = _tangent(cell, (weights, one, still))[0]
+            slopes = cell.slopes(*(one[gate][0, 0].sigmoid().numpy() for gate in at.gates))
+            a, b = (torch.from_numpy(np.full(len(u), slope, float)) for slope in slopes)
+            memory = torch.diag(a) + b[:, None] * u
+            if same and len(cell.parts) == 1:
+                yield tangent, memory
+            if same and cell.gating and len(cell.parts) == 2:
+                show = one[cell.gating.show][0, 0, 0].sigmoid()
+                yield tangent, _shown(torch.diag(a), b[:, None] * u, show)
+            yield _traces(tangent, len(u)), _traces(memory, len(u))
+
+
+def _through_gates(cell: Cell, drive: Mapping[str, Tensor]) -> Pairs:
+    """The slopes, and what `Gating` makes of them where it names all three gates."""
+    at, gating = cell.at_zero, cell.gating
+    if at and gating and gating.admit and gating.show:
+        opening = {gate: vector[0, 0].sigmoid() for gate, vector in drive.items()}
+        kept = (cell.memory[gating.keep] * drive[gating.keep][0, 0]).sigmoid()
+        a, b = cell.slopes(*(opening[gate].numpy() for gate in at.gates))
+        yield torch.as_tensor(a), kept
+        yield torch.as_tensor(b), opening[gating.admit] * opening[gating.show]
+
+
+def _shown(kept: Tensor, admitted: Tensor, show: Tensor) -> Tensor:
+    """The joint Jacobian of (h, c) at zero, whose c reads h = show c."""
+    return torch.cat([torch.cat([admitted, show * kept], dim=1), torch.cat([admitted / show, kept], dim=1)])
+
+
+def _traces(matrix: Tensor, count: int) -> Tensor:
+    """Of the powers of the matrix, which are those of any matrix with the same eigenvalues but zeros."""
+    powers = itertools.accumulate([matrix] * count, torch.matmul)
+    return torch.stack([power.trace() for power in powers])

@@ -1,6 +1,6 @@
 """The log-norms of the chain: how much is left of a perturbation, in its best direction and in a typical one.
 
-log_spectral = log ||P_T||_2 and log_rms = log(||P_T||_F / sqrt d), in nats. physics.md sections 1 and 3.
+log_spectral = log ||P_T||_2 and log_rms = log(||P_T||_F / sqrt d), in nats. docs/physics.md sections 1 and 3.
 """
 
 from __future__ import annotations
@@ -16,22 +16,15 @@ if TYPE_CHECKING:  # what is stored can be said without torch, which takes a sec
 
     from rnnmc.chain.product import Moment
 
-MEASURES = ("log_spectral", "log_rms")
+SPECTRAL, RMS = MEASURES = ("log_spectral", "log_rms")
 OK, DEAD, OVERFLOW = STATUS = ("ok", "dead", "overflow")
 
 
-def norms_of(product: Tensor) -> tuple[Tensor, Tensor]:
-    """(||M||_2, ||M||_F / sqrt d), (R,) float64 each, of (R, d, d) matrices M; NaN where an entry is not finite."""
-    from rnnmc.numerics.spectral import spectral_norm
-
-    matrices = product.double()
-    return spectral_norm(matrices), matrices.square().mean(dim=2).sum(dim=1).sqrt()
-
-
-def norms(moment: Moment, of: Callable[[Tensor], tuple[Tensor, Tensor]] = norms_of) -> dict[str, np.ndarray]:
+def log_norms(moment: Moment, of: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None) -> dict[str, np.ndarray]:
     """log_spectral, log_rms: (R,) float64 in nats; status: (R,) int8, index into STATUS; resolved: (R,) bool.
 
-    of: computes what `norms_of` does.
+    of: (||M||_2, ||M||_F / sqrt d), (R,) float64 each, of (R, d, d) matrices M on the CPU, not finite where an entry is
+    not; by default `rnnmc.numerics.spectral.plain_norms_of`.
 
     dead: the norm is exactly zero, both logs are -inf. overflow: the state or the product left the floating-point
     range at or before this horizon, with the norm not yet zero; both logs are +inf, so that it counts as exploded.
@@ -39,7 +32,9 @@ def norms(moment: Moment, of: Callable[[Tensor], tuple[Tensor, Tensor]] = norms_
     """
     import torch
 
-    spectral, rms = of(moment.product.cpu())
+    from rnnmc.numerics.spectral import plain_norms_of
+
+    spectral, rms = (of or plain_norms_of)(moment.product.cpu())
     spectral = torch.maximum(spectral, rms)  # never below it, but for the last bit
     scale = moment.exponent.cpu().double() * math.log(2)
     overflow = ~moment.finite.cpu() | ~rms.isfinite()

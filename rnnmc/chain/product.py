@@ -4,7 +4,7 @@ P_T is carried as rows (column j of P_T is row j of what is carried), scaled by 
 replicate whenever it threatens to leave the floating-point range; the exponents are added up as whole numbers. So
 no horizon can make it overflow or underflow, and rescaling costs no accuracy at all. A single step can still shrink it
 beyond the range of its dtype, where every unit is saturated; `Moment.resolved` tells.
-Log-norms are natural logarithms, in nats. physics.md sections 1 and 4.
+Log-norms are natural logarithms, in nats. docs/physics.md sections 1 and 4.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from rnnmc.numerics.layout import Layout
 from rnnmc.numerics.weights import Weights
 
 if TYPE_CHECKING:
-    from rnnmc.cells.cell import Push
+    from rnnmc.cells.cell import Push, State
 
 SAFE = 2.0**16  # a step may then still change the norm by 1e33 in float32 before anything is lost
-State = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True)
-class Carried:
+class Chain:
     """What goes from step to step, in the chain's layout: the last three shaped to broadcast against directions."""
 
     state: State
@@ -101,10 +100,10 @@ class Carried:
         """All of it."""
         return (*self.state, *self.directions, self.exponent, self.finite, self.resolved)
 
-    def copied(self) -> Carried:
+    def copied(self) -> Chain:
         """The same in tensors of its own."""
         state, directions = (tuple(part.clone() for part in parts) for parts in (self.state, self.directions))
-        return Carried(state, directions, self.exponent.clone(), self.finite.clone(), self.resolved.clone())
+        return Chain(state, directions, self.exponent.clone(), self.finite.clone(), self.resolved.clone())
 
     def moment(self, layout: Layout, horizon: int) -> Moment:
         """As logged."""
@@ -141,17 +140,17 @@ def follow(
             return
 
 
-def start(cell: Cell, layout: Layout, state: State) -> Carried:
+def start(cell: Cell, layout: Layout, state: State) -> Chain:
     """P_0 = I at this state."""
     directions = identity_directions(cell, layout, state)
     exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
     yes = torch.ones_like(exponent, dtype=torch.bool)
-    return Carried(state, directions, exponent, yes, yes)
+    return Chain(state, directions, exponent, yes, yes)
 
 
 def advanced(
-    cell: Cell, layout: Layout, weights: Weights, drive: Mapping[str, Tensor], now: Carried
-) -> tuple[Carried, Push]:
+    cell: Cell, layout: Layout, weights: Weights, drive: Mapping[str, Tensor], now: Chain
+) -> tuple[Chain, Push]:
     """(the chain one step on, the push of that step)."""
     state, push = cell.linearise(weights, drive, now.state)
     exponent, finite, resolved = now.exponent, now.finite, now.resolved
@@ -160,10 +159,10 @@ def advanced(
         finite, resolved = judged(cell, size_of(layout, state), gone, finite, resolved)
     directions = push(now.directions)
     size = size_of(layout, directions)
-    if size.device.type != "cpu" or not _all_safe(size):  # on a GPU asking costs more than scaling
-        resolved = resolved & (is_resolved(size) | (cell.can_die & (size == 0)))
+    if size.device.type != "cpu" or not all_safe(size):  # on a GPU asking costs more than scaling
+        resolved = resolved & is_resolved(size, cell.can_die)
         directions, exponent = rescaled(directions, size, exponent)
-    return Carried(state, directions, exponent, finite, resolved), push
+    return Chain(state, directions, exponent, finite, resolved), push
 
 
 def judged(cell: Cell, size: Tensor, gone: Tensor, finite: Tensor, resolved: Tensor) -> tuple[Tensor, Tensor]:
@@ -174,7 +173,7 @@ def judged(cell: Cell, size: Tensor, gone: Tensor, finite: Tensor, resolved: Ten
     """
     finite = finite & (size.isfinite() | gone)
     if cell.can_die:  # a state that underflows to zero would kill a chain that lives
-        resolved = resolved & ((size == 0) | is_resolved(size))
+        resolved = resolved & is_resolved(size, can_vanish=True)
     return finite, resolved
 
 
@@ -196,10 +195,13 @@ def rescaled(directions: State, size: Tensor, exponent: Tensor) -> tuple[State, 
     return tuple(part * scale for part in directions), exponent + shift
 
 
-def is_resolved(size: Tensor) -> Tensor:
-    """Whether the largest entry is far enough above the smallest normal number for all of its digits to be there."""
+def is_resolved(size: Tensor, can_vanish: bool | Tensor = False) -> Tensor:
+    """Whether the largest entry is far enough above the smallest normal number for all of its digits to be there.
+
+    can_vanish: whether zero is a result too, and not an underflow.
+    """
     limits = torch.finfo(size.dtype)
-    return ~(size < limits.tiny / limits.eps)
+    return ~(size < limits.tiny / limits.eps) | (can_vanish & (size == 0))
 
 
 def size_of(layout: Layout, parts: State) -> Tensor:
@@ -210,6 +212,7 @@ def size_of(layout: Layout, parts: State) -> Tensor:
     return size
 
 
-def _all_safe(size: Tensor) -> bool:
+def all_safe(size: Tensor) -> bool:
+    """Whether all of these largest entries, or lengths, are far from the limits of the dtype, also after a step."""
     low, high = torch.aminmax(size)
     return 1 / SAFE < float(low) and float(high) < SAFE

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
 
 from rnnmc.claims.claim import Claim, Evidence, Question
 from rnnmc.claims.conditions import conditions
+from rnnmc.common.errors import UsageError
+from rnnmc.common.refusals import choose
 from rnnmc.common.registry import offered
 
 WRONG = 1e-3  # probability that any verdict of a table is wrong; each decision takes an equal share of it
 HOPELESS = 1e12  # replicates, beyond which an estimate sits on its bound
 HOLDS, FAILS, UNDECIDED, ONLY_WHEN = "holds", "fails", "undecided", "holds only when"
-VERDICTS = ("claim", "states", "part", "says")
-FACTORS: dict[str, type[pl.DataType]] = {
+STATEMENT = ("claim", "states", "part", "says")
+CONDITIONS: dict[str, type[pl.DataType]] = {
     "cell": pl.String,
     "width": pl.Int64,
     "init": pl.String,
@@ -32,7 +34,7 @@ CLAIMS: dict[str, type[pl.DataType]] = {
     "part": pl.String,
     "states": pl.String,
     "says": pl.String,
-    **FACTORS,
+    **CONDITIONS,
     "quantity": pl.String,
     "rule": pl.String,
     "verdict": pl.String,
@@ -65,20 +67,28 @@ def decide(points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataF
     replicates_needed: about as many as would decide it, null where it is decided, and where the estimate sits on the
     bound. rows: the rows of the tables from which the number comes.
     """
-    evidence = Evidence(points, tables)
-    asked = [(claim, question) for claim in claims().values() for question in claim.questions(evidence)]
+    return decided(claims().values(), Evidence(points, tables))
+
+
+def decided(asking: Iterable[Claim], evidence: Evidence) -> pl.DataFrame:
+    """`decide` for these claims. Raises UsageError for a condition by a factor that is not among FACTORS."""
+    asked = [(claim, question) for claim in asking for question in claim.questions(evidence)]
     risk = WRONG / max(1, sum(question.estimate.replicates > 0 for _, question in asked))
     return pl.DataFrame([_row(claim, question, risk) for claim, question in asked], schema=CLAIMS, orient="row")
 
 
 def _row(claim: Claim, question: Question, risk: float) -> dict[str, Any]:
     part, estimate = question.part, question.estimate
+    for factor in question.where.keys() - CONDITIONS.keys():  # a table has no column for it: it would be lost
+        raise UsageError(
+            f"claim {claim.name}, {part.name}: {factor} is no factor of a condition; {choose(factor, CONDITIONS)}"
+        )
     low, high = estimate.interval(risk)
     above, below = low > part.bound, high < part.bound
     met, missed = (above, below) if part.side == "above" else (below, above)
     verdict = HOLDS if met else FAILS if missed else UNDECIDED
     return {
-        **dict.fromkeys(FACTORS),
+        **dict.fromkeys(CONDITIONS),
         **question.where,
         "claim": claim.name,
         "part": part.name,
@@ -117,15 +127,15 @@ def verdicts(decided: pl.DataFrame) -> pl.DataFrame:
     how many questions are so.
     """
     rows: list[tuple] = []
-    for (claim, states, part, says), own in decided.group_by(*VERDICTS, maintain_order=True):
+    for (claim, states, part, says), own in decided.group_by(*STATEMENT, maintain_order=True):
         counts = {kind: own.filter(pl.col("verdict") == kind).height for kind in (HOLDS, FAILS, UNDECIDED)}
         verdict, when, otherwise = _overall(**counts), None, 0
         if verdict == ONLY_WHEN:
             clear = own.filter(pl.col("verdict") != UNDECIDED)
             held = (clear["verdict"] == HOLDS).to_list()
-            when, otherwise = conditions(list(zip(clear.select(*FACTORS).to_dicts(), held, strict=True)))
+            when, otherwise = conditions(list(zip(clear.select(*CONDITIONS).to_dicts(), held, strict=True)))
         rows.append((claim, states, part, says, verdict, when, otherwise, *counts.values()))
-    words, counts = (*VERDICTS, "verdict", "when"), ("otherwise", HOLDS, FAILS, UNDECIDED)
+    words, counts = (*STATEMENT, "verdict", "when"), ("otherwise", HOLDS, FAILS, UNDECIDED)
     schema: dict[str, type[pl.DataType]] = {**dict.fromkeys(words, pl.String), **dict.fromkeys(counts, pl.Int64)}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -134,8 +144,10 @@ def verdict_text(row: Mapping[str, Any]) -> str:
     """A row of `verdicts` in words: `holds only with width at least 16 (8 of 32 questions; 2 exceptions)`."""
     asked = row[HOLDS] + row[FAILS] + row[UNDECIDED]
     said = [f"{row[HOLDS]} of {asked} questions"] if row[HOLDS] and row[FAILS] else [f"{asked} questions"]
-    said += [f"{row['otherwise']} exception{'s' if row['otherwise'] > 1 else ''}"] if row["otherwise"] else []
-    said += [f"{row[UNDECIDED]} undecided"] if row[UNDECIDED] and row["verdict"] != UNDECIDED else []
+    if row["otherwise"]:
+        said.append(f"{row['otherwise']} exception{'s' if row['otherwise'] > 1 else ''}")
+    if row[UNDECIDED] and row["verdict"] != UNDECIDED:
+        said.append(f"{row[UNDECIDED]} undecided")
     verdict = f"{HOLDS} {row['when']}" if row["when"] else row["verdict"]
     return verdict if asked == 1 else f"{verdict} ({'; '.join(said)})"
 

@@ -13,9 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import polars as pl
 
+from rnnmc.chain.norms import SPECTRAL
 from rnnmc.claims.estimate import Estimate, Mean, Share
-
-SPECTRAL = "log_spectral"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Claim:
 
     name: ClassVar[str]
     states: ClassVar[str]
-    source: ClassVar[str] = "kexue.fm/archives/7888; physics.md section 7"
+    source: ClassVar[str] = "kexue.fm/archives/7888; docs/physics.md section 7"
     parts: ClassVar[tuple[Part, ...]]
 
     def questions(self, evidence: Evidence) -> Iterator[Question]:

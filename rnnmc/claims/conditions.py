@@ -28,8 +28,13 @@ def conditions(answers: Sequence[tuple[Mapping[str, Any], bool]]) -> tuple[str, 
     answers: of each question the values of its factors, and its answer. Splits are those of a classification tree with
     Gini's measure (Breiman, Friedman, Olshen and Stone 1984), at most three deep; numbers are split at a threshold,
     names into two sets. Of the two ways to say it, what holds or what fails, the one with fewer words is taken. Both
-    answers must be there.
+    answers must be there. Raises ValueError where a factor is said of some questions alone.
     """
+    every_name = {name for where, _ in answers for name in where}
+    if unsaid := {name for where, _ in answers for name in every_name - where.keys()}:
+        raise ValueError(
+            f"conditions: {', '.join(sorted(unsaid))} is not said of every question; give None where it has none"
+        )
     factors = [name for name in answers[0][0] if len({where[name] for where, _ in answers}) > 1]
     every = {name: frozenset(where[name] for where, _ in answers) for name in factors}
     leaves = _leaves(answers, every, DEEPEST, LEAST_GAIN * _mixture(answers))

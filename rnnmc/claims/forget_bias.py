@@ -34,7 +34,7 @@ class ForgetBias(Claim):
 
     name = "A12"
     states = "A large forget bias at the start keeps gradients alive."
-    source = "a reader of kexue.fm/archives/7888; physics.md section 7"
+    source = "a reader of kexue.fm/archives/7888; docs/physics.md section 7"
     parts = (ALIVE,)
 
     def questions(self, evidence):

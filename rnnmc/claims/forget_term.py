@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.claims.claim import FACTORS, SPECTRAL, Claim, Part, Question
+from rnnmc.chain.norms import SPECTRAL
+from rnnmc.claims.claim import FACTORS, Claim, Part, Question
 from rnnmc.claims.estimate import Mean, Size
 from rnnmc.observables.paths import C_PATH, MAIN_TERM
 from rnnmc.observables.terms import MAIN

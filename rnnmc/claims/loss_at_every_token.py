@@ -29,7 +29,7 @@ class LossAtEveryToken(Claim):
 
     name = "A13"
     states = "With a loss at every token vanishing hardly matters."
-    source = "the author's reply under kexue.fm/archives/7888; physics.md section 7"
+    source = "the author's reply under kexue.fm/archives/7888; docs/physics.md section 7"
     parts = (ARRIVES, REACHES)
 
     def questions(self, evidence):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rnnmc.claims.claim import FACTORS, SPECTRAL, Claim, Part, Question
+from rnnmc.chain.norms import SPECTRAL
+from rnnmc.claims.claim import FACTORS, Claim, Part, Question
 from rnnmc.claims.estimate import Gap, Share
 from rnnmc.observables.paths import BLOCKS, C_PATH, JOINT
 
@@ -21,7 +22,7 @@ class OtherPaths(Claim):
 
     name = "A11"
     states = "Other paths than the one from c to c can explode."
-    source = "a reader of kexue.fm/archives/7888; physics.md section 7"
+    source = "a reader of kexue.fm/archives/7888; docs/physics.md section 7"
     parts = (OTHER, MISSED)
 
     def questions(self, evidence):

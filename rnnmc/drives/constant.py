@@ -16,7 +16,7 @@ class ConstantDrive(Drive):
     name, main = "constant", "value"
     is_random = False
     formula = "x_t = value"
-    source = "physics.md section 3"
+    source = "docs/physics.md section 3"
     value: Finite = 1.0
 
     def pieces(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:

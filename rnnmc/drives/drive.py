@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from rnnmc.common.registry import Described
+from rnnmc.common.described import Described
 
 Dimension = Annotated[int, Field(ge=1, le=100_000)]
 

@@ -23,7 +23,7 @@ from rnnmc.engine.choice import (
     seen_bytes,
 )
 from rnnmc.observables.observable import KEYS, Observable
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 if TYPE_CHECKING:
     from rnnmc.chain.product import Watch
@@ -68,14 +68,17 @@ def blocks(replicates: int, size: int) -> list[tuple[int, int]]:
     return [(i, min(size, replicates - i * size)) for i in range(-(-replicates // size))]
 
 
-def partition(point: DesignPoint) -> Partition:
-    """Tile and block sizes of this design point, and the kernel that is planned for it."""
+def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> Partition:
+    """Tile and block sizes of this design point, and the kernel that is planned for it; the same whatever looks on.
+
+    Raises UsageError where these observables cannot look on as it runs.
+    """
     tile = min(LARGEST_TILE, 1 << max(0, (TILE_ENTRIES // (point.state_size * point.width)).bit_length() - 1))
     group = point.nested.group
     kernel = kernel_of(point)
-    if kernel == CONDITIONAL and point.observables:
+    if kernel == CONDITIONAL and observables:
         raise UsageError(
-            f"observables: {point.observables[0].name} needs whole recurrent matrices, and untied Gaussian ones of "
+            f"observables: {observables[0].name} needs whole recurrent matrices, and untied Gaussian ones of "
             f"width {point.width} are never formed; leave it out, or give a width below {CONDITIONAL_FROM_WIDTH}"
         )
     if few := ROWS_OF_UNITS.get(kernel):  # their rows are few, and more replicates share the calls
@@ -89,46 +92,41 @@ def partition(point: DesignPoint) -> Partition:
     return Partition(tile, max(1, round(wanted / tile)) * tile, kernel)
 
 
-def block_seconds(point: DesignPoint, replicates: int) -> float:
+def block_seconds(point: DesignPoint, replicates: int, cut: Partition) -> float:
     """Nominal seconds of so many replicates of this point on one core, for comparing blocks."""
-    return replicates * replicate_seconds(point, kernel_of(point))
+    return replicates * replicate_seconds(point, cut.kernel)
 
 
-def run_block(point: DesignPoint, block: int, replicates: int | None = None, device: str = "cpu") -> pa.Table:
+def run_block(
+    point: DesignPoint, block: int, replicates: int | None = None, device: str = "cpu", cut: Partition | None = None
+) -> pa.Table:
     """The samples of one block: one row for each (replicate, horizon), by replicate, then horizon. Columns: SCHEMA.
 
     replicates: keep only the first so many of the block; they are the same bits as in the whole block. Log-norms are
     in nats; with a float32 point they are rounded to float32. device: "cpu" or "cuda"; weights and drives are drawn
     on the CPU either way; on a GPU the tiles of a block run together, and equal bits hold for equal counts only.
-    Raises UsageError for a block or count that cannot be, or a device that is not there.
+    cut: another partition than `partition` gives; other numbers of the same law. Raises UsageError for a block or count
+    that cannot be, or a device that is not there.
     """
-    return _tables(point, block, replicates, device, ())[SAMPLES]
+    return observe_block(point, block, (), replicates, device, cut)[SAMPLES]
 
 
 def observe_block(
-    point: DesignPoint, block: int, replicates: int | None = None, device: str = "cpu"
+    point: DesignPoint,
+    block: int,
+    observables: tuple[Observable, ...],
+    replicates: int | None = None,
+    device: str = "cpu",
+    cut: Partition | None = None,
 ) -> dict[str, pa.Table]:
-    """The samples of one block, under "samples", and what each observable of the point saw, under its name.
+    """The samples of one block, under "samples", and what each observable saw, under its name.
 
     The samples are those of `run_block`, bit by bit, and arguments and errors are the same. Rows are by replicate,
     then as `Observable.index` says.
     """
-    return _tables(point, block, replicates, device, point.observables if isinstance(point, DesignPoint) else ())
-
-
-def run_trial(point: DesignPoint, horizons: tuple[int, ...], observables: tuple[Observable, ...] = ()) -> None:
-    """One tile of this point to other horizons, on the kernel that the point has as it stands: for timing."""
-    with _one_thread("cpu"):
-        other, kernel = point.model_copy(update={"horizons": horizons}), kernel_of(point)
-        _run_chain(other, [(0, 0)], partition(point).tile, "cpu", point.dtype, observables, kernel)
-
-
-def _tables(
-    point: DesignPoint, block: int, replicates: int | None, device: str, observables: tuple[Observable, ...]
-) -> dict[str, pa.Table]:
     if not isinstance(point, DesignPoint):
         raise UsageError(f"run_block: {point!r} is not a design point; give an rnnmc.DesignPoint")
-    cut = partition(point)
+    cut = cut or partition(point, observables)
     count = cut.block if replicates is None else replicates
     last = LARGEST_NUMBER // cut.block - 1
     if type(block) is not int or type(count) is not int or not (0 <= block <= last and 1 <= count <= cut.block):
@@ -139,7 +137,7 @@ def _tables(
     with _one_thread(device):
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
         together = [tiles] if device == "cuda" else [[tile] for tile in tiles]
-        measured = [_run_tiles(point, some, cut.tile, device, observables) for some in together]
+        measured = [_run_tiles(point, some, cut, device, observables) for some in together]
     kinds = {
         kind: {
             column: np.concatenate([part[kind][column] for part in measured])[:count] for column in measured[0][kind]
@@ -155,20 +153,29 @@ def _tables(
     return tables
 
 
+def run_trial(
+    point: DesignPoint, cut: Partition, horizons: tuple[int, ...], observables: tuple[Observable, ...] = ()
+) -> None:
+    """One tile of this point to other horizons, on the kernel that the point has as it stands: for timing."""
+    with _one_thread("cpu"):
+        other = point.model_copy(update={"horizons": horizons})
+        _run_chain(other, [(0, 0)], cut, "cpu", point.dtype, observables)
+
+
 Kinds = dict[str, dict[str, np.ndarray]]  # samples or observable -> column -> (replicates, rows a replicate, ...)
 
 
 def _run_tiles(
-    point: DesignPoint, tiles: list[tuple[int, int]], replicates: int, device: str, observables: tuple[Observable, ...]
+    point: DesignPoint, tiles: list[tuple[int, int]], cut: Partition, device: str, observables: tuple[Observable, ...]
 ) -> Kinds:
     """What some tiles that run together give.
 
     Replicates that a float32 chain could not resolve (every unit so saturated that a step's derivative underflows), or
     that an observable could not, are taken from the same chain in float64: none may seem dead that is not.
     """
-    measured, lost = _run_chain(point, tiles, replicates, device, point.dtype, observables)
+    measured, lost = _run_chain(point, tiles, cut, device, point.dtype, observables)
     if point.dtype == "float32" and lost.any():
-        again, _ = _run_chain(point, tiles, replicates, device, "float64", observables)
+        again, _ = _run_chain(point, tiles, cut, device, "float64", observables)
         for kind, columns in measured.items():
             for name, values in columns.items():
                 values[lost] = again[kind][name][lost]
@@ -178,28 +185,27 @@ def _run_tiles(
 def _run_chain(
     point: DesignPoint,
     tiles: list[tuple[int, int]],
-    replicates: int,
+    cut: Partition,
     device: str,
     dtype: str,
     observables: tuple[Observable, ...],
-    kernel: str = "",
 ) -> tuple[Kinds, np.ndarray]:
-    """(what was measured, (R,) bool: replicates that the dtype could not resolve), by default on the point's kernel."""
-    from rnnmc.chain.norms import norms
+    """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
+    from rnnmc.chain.norms import log_norms
     from rnnmc.engine.draws import Draws
     from rnnmc.engine.run import few_directions, layout_of, moments
     from rnnmc.numerics.norms import norms_of
 
-    kernel = kernel or (kernel_of(point) if device == "cpu" else plain_kernel(point))
+    kernel = cut.kernel if device == "cpu" else plain_kernel(point)
     few = few_directions(kernel)
-    samples = few(point, tiles, replicates, device, dtype) if few else {}
+    samples = few(point, tiles, cut.tile, device, dtype) if few else {}
     watches: dict[str, Watch] = {}
     if observables or not few:
-        draws = Draws(point, tiles, replicates, layout_of(kernel), device, dtype)
+        draws = Draws(point, tiles, cut.tile, layout_of(kernel), device, dtype)
         start = draws.state()
         watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
         chain = moments(kernel, draws, point.horizons, list(watches.values()))
-        measured = [norms(moment, norms_of) for moment in chain]
+        measured = [log_norms(moment, norms_of) for moment in chain]
         samples = samples or {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
     samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
     lost = ~samples.pop("resolved")[:, -1]

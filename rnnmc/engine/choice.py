@@ -13,7 +13,7 @@ from functools import cache
 
 from rnnmc.cells import cell as cell_of
 from rnnmc.engine.compiled.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program, Untraceable, traced
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 COMPILED = "compiled "  # before the name of the layout
 FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"
@@ -97,14 +97,20 @@ def seen_bytes(point: DesignPoint) -> float:
 
 def _full_kernel(point: DesignPoint) -> str:
     """The cheapest of those that carry all directions."""
-    plain = plain_kernel(point)
-    if work(point.cell, point.width) is None or point.width > COMPILED_ROWS_UP_TO_WIDTH:
+    plain, compiled = plain_kernel(point), compiled_kernel(point)
+    if compiled is None:
         return plain
-    narrow = point.width <= COMPILED_COLUMNS_UP_TO_WIDTH
-    names = ("compiled columns", "compiled rows") if narrow else ("compiled rows",)
-    compiled = min(names, key=lambda kernel: step_seconds(point, kernel))
     saved = step_seconds(point, plain) - step_seconds(point, compiled)
     return compiled if saved * point.horizons[-1] * MANY > COMPILING else plain
+
+
+def compiled_kernel(point: DesignPoint) -> str | None:
+    """The cheaper of the compiled kernels of this point; None where the cell has no trace, or it is too wide."""
+    if work(point.cell, point.width) is None or point.width > COMPILED_ROWS_UP_TO_WIDTH:
+        return None
+    narrow = point.width <= COMPILED_COLUMNS_UP_TO_WIDTH
+    names = ("compiled columns", "compiled rows") if narrow else ("compiled rows",)
+    return min(names, key=lambda kernel: step_seconds(point, kernel))
 
 
 def plain_kernel(point: DesignPoint) -> str:

@@ -22,7 +22,7 @@ from rnnmc.numerics.layout import Layout
 from rnnmc.numerics.normal import SinglePrecision
 from rnnmc.numerics.weights import Weights
 from rnnmc.study.initialisation import Assignment, names_of
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 Role = str  # "weights", "drive", "state", or an observable that needs random directions
 PIECE_ENTRIES = 1 << 18  # numbers drawn at a time for a drive: bounds memory, changes no value

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from rnnmc.chain.product import Moment, Watch, follow
-from rnnmc.engine.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, kernel_of, plain_kernel
+from rnnmc.engine.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, plain_kernel
 from rnnmc.engine.compiled.follow import follow_compiled, kernel
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.graphed import follow_graphed
 from rnnmc.numerics.layout import Columns, Layout, Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 
 def layout_of(name: str) -> Layout:
@@ -48,12 +48,12 @@ def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequenc
     return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches)
 
 
-def made_by(point: DesignPoint, device: str, planned: str = "") -> str:
+def made_by(point: DesignPoint, device: str, planned: str) -> str:
     """The name of the kernel that really runs this point here: the plain one on a GPU, or without a compiler.
 
-    planned: another than the model finds.
+    planned: the name of the kernel that its partition has.
     """
-    name = (planned or kernel_of(point)) if device == "cpu" else plain_kernel(point)
+    name = planned if device == "cpu" else plain_kernel(point)
     if not name.startswith(COMPILED):
         return name
     run = kernel(point.cell, point.width, getattr(torch, point.dtype), name.endswith("columns"))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rnnmc.common.registry import offered
-from rnnmc.initialisers.law import Law, Preset
+from rnnmc.initialisers.law import Preset, WeightLaw
 
 
-def laws() -> dict[str, type[Law]]:
+def laws() -> dict[str, type[WeightLaw]]:
     """name -> law of the entries of a weight matrix or bias."""
     return offered("rnnmc.initialisers", "LAW")
 

@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from rnnmc.cells.cell import Cell
-from rnnmc.initialisers.law import Law, Signs
+from rnnmc.initialisers.law import Signs, WeightLaw
 
 
-class Chrono(Law):
+class Chrono(WeightLaw):
     """log u on the gate that keeps the state and -log u on the one that admits input, u ~ Uniform[1, t_max - 1].
 
     One u a unit serves both. A gate that forgets when open (the GRU's update gate here) takes -log u.
@@ -19,7 +19,7 @@ class Chrono(Law):
 
     name, main, example = "chrono", "t_max", "10"
     formula = "b_forget = log u, b_input = -log u, u ~ U[1, t_max - 1]; GRU: b_update = -log u"
-    source = "Tallec and Ollivier 2018; physics.md section 6"
+    source = "Tallec and Ollivier 2018; docs/physics.md section 6"
     t_max: Annotated[float, Field(gt=2, allow_inf_nan=False)]
 
     def groups(self, gates: tuple[str, ...], cell: Cell) -> list[tuple[str, ...]]:

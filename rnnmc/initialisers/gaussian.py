@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.initialisers.law import Law, Positive, Signs
+from rnnmc.initialisers.law import Positive, Signs, WeightLaw
 
 
-class Gaussian(Law):
-    """Entries N(0, gain^2 / fan_in): for recurrent weights `gain` is g of physics.md section 5."""
+class Gaussian(WeightLaw):
+    """Entries N(0, gain^2 / fan_in): for recurrent weights `gain` is g of docs/physics.md section 5."""
 
     name, main = "gaussian", "gain"
     formula = "N(0, gain^2 / fan_in)"
     source = "Sompolinsky, Crisanti, Sommers 1988; Molgedey et al. 1992"
     gain: Positive
+
+    def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
+        return 0.0, self.gain**2 / rows
 
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         return rng.standard_normal(shape) * (self.gain / np.sqrt(shape[1]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.initialisers.law import Finite, Law, Signs
+from rnnmc.initialisers.law import Finite, Signs, WeightLaw
 
 
-class Identity(Law):
+class Identity(WeightLaw):
     """factor times the identity matrix."""
 
     name, main = "identity", "factor"

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from rnnmc.cells.cell import Cell
-from rnnmc.common.registry import Described
+from rnnmc.common.described import Described
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OneZero = AfterValidator(lambda value: value + 0.0)  # -0.0 becomes 0.0: equal numbers, equal keys
@@ -22,7 +22,7 @@ Signs = tuple[int, ...]  # one for each matrix drawn together: -1 for a gate tha
 MODIFIERS = ("clip", "spectral_radius", "stacked")
 
 
-class Law(Described):
+class WeightLaw(Described):
     """A law of weights. Sizes: fan_in is the length of what the matrix multiplies (1 for a bias).
 
     clip: entries are cut to [-clip, clip]. spectral_radius: each square matrix is then scaled to this radius.
@@ -40,6 +40,13 @@ class Law(Described):
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         """Draw (replicates, fan_in, gates * n) float64 before clipping and scaling."""
         raise NotImplementedError
+
+    def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
+        """(mean, variance) of every entry of a matrix of fan_in `rows` before clipping and scaling.
+
+        None where it is not said, or entries differ: n times the variance is the square of the gain that is stated.
+        """
+        return None
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs = (1,)) -> np.ndarray:
         """Draw (replicates, fan_in, gates * n) float64, input by output: entry [r, j, i] weighs input j in unit i."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.initialisers.law import Law, Positive, Signs
+from rnnmc.initialisers.law import Positive, Signs, WeightLaw
 
 
-class Orthogonal(Law):
+class Orthogonal(WeightLaw):
     """gain times a Haar-distributed matrix with orthonormal rows (or columns, whichever are fewer)."""
 
     name, main = "orthogonal", "gain"
     formula = "gain * Q, Q Q^T = I, Haar"
     source = "Saxe et al. 2014; Mezzadri 2007 for the sign rule"
     gain: Positive = 1.0
+
+    def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
+        return 0.0, self.gain**2 / max(rows, columns)
 
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         import torch  # LAPACK on the one thread that a block runs on

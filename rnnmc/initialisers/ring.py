@@ -6,15 +6,15 @@ import numpy as np
 from pydantic import model_validator
 
 from rnnmc.cells.cell import Cell
-from rnnmc.initialisers.law import Law, NonNegative, Positive, Signs
+from rnnmc.initialisers.law import NonNegative, Positive, Signs, WeightLaw
 
 
-class Ring(Law):
+class Ring(WeightLaw):
     """Modulus with square uniform on [inner^2, outer^2], phase uniform on [0, 2 pi)."""
 
     name, main = "ring", "outer"
     formula = "|lambda|^2 ~ U[inner^2, outer^2], arg lambda ~ U[0, 2 pi)"
-    source = "Orvieto et al. 2023; physics.md section 5"
+    source = "Orvieto et al. 2023; docs/physics.md section 5"
     outer: Positive = 1.0
     inner: NonNegative = 0.0
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from rnnmc.initialisers.law import Law, Positive, Signs
+from rnnmc.initialisers.law import Positive, Signs, WeightLaw
 
 
-class Uniform(Law):
+class Uniform(WeightLaw):
     """Uniform entries, by `gain` (variance gain^2 / fan_in, as gaussian) or by `limit` (on [-limit, limit]).
 
     terms: the sum of so many independent draws, as for PyTorch's two bias vectors.
@@ -29,8 +30,14 @@ class Uniform(Law):
             raise ValueError("does not say one scale; give either a gain or a limit, as in {gain: 1}")
         return self
 
+    def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
+        return 0.0, self.terms * self._limit(rows) ** 2 / 3
+
+    def _limit(self, rows: int) -> float:
+        return self.limit if self.limit is not None else (self.gain or 0.0) * math.sqrt(3 / rows)
+
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
-        limit = self.limit if self.limit is not None else (self.gain or 0.0) * np.sqrt(3 / shape[1])
+        limit = self._limit(shape[1])
         return np.sum([rng.uniform(-limit, limit, shape) for _ in range(self.terms)], axis=0)
 
 

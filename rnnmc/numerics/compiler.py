@@ -30,7 +30,8 @@ def step_header() -> str:
 @cache
 def compiler() -> tuple[str, str] | None:
     """(path, version) of the C compiler that CC names, or of cc, gcc or clang; None, and a line of log, without one."""
-    for name in [os.environ["CC"]] if "CC" in os.environ else ["cc", "gcc", "clang"]:
+    names = [os.environ["CC"]] if "CC" in os.environ else ["cc", "gcc", "clang"]
+    for name in names:
         path = shutil.which(name)
         if path is None:
             continue

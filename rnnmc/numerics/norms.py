@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnmc.numerics.compiler import compiled
-from rnnmc.numerics.spectral import spectral_norm
+from rnnmc.numerics.compiler import compiled, step_header
+from rnnmc.numerics.spectral import plain_norms_of
 
 HERE = Path(__file__).parent
 BY_REPLICATE_UP_TO = 32  # rows: measured on one thread, as the mean over the horizons of a chain
@@ -27,12 +27,12 @@ def norms_of(product: Tensor) -> tuple[Tensor, Tensor]:
 
     product: (R, d, d) float32 or float64 on the CPU, with any strides. The relative error of the spectral norm is at
     most 1e-12, of the other that of rounding in float64, at any scale. NaN where an entry is not finite, exactly zero
-    for a zero matrix, inf where the norm is beyond the floating-point range. Without a C compiler: by LAPACK.
+    for a zero matrix, inf where the norm is beyond the floating-point range. Without a C compiler: `plain_norms_of`.
     """
     replicates, rows, _ = product.shape
     run = kernel(rows <= BY_REPLICATE_UP_TO)
     if run is None:
-        return _plain(product.double())
+        return plain_norms_of(product)
     if rows > BY_REPLICATE_UP_TO:
         product = product.contiguous()
     spectral, rms = torch.empty(2, replicates, dtype=torch.float64)
@@ -55,13 +55,6 @@ def kernel(by_replicate: bool) -> Callable[..., None] | None:
 
 def source(by_replicate: bool) -> str:
     """C source. by_replicate: whether a vector holds replicates, or columns of one."""
-    names = ("step.h", "spectral.c") if by_replicate else ("step.h", "spectral.c", "lanczos.c")
+    names = ("spectral.c",) if by_replicate else ("spectral.c", "lanczos.c")
     defines = f"#define REAL_BITS 64\n#define BY_REPLICATE {int(by_replicate)}\n"
-    return "\n".join((defines, *((HERE / name).read_text(encoding="utf-8") for name in names)))
-
-
-def _plain(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """`norms_of` without a compiler."""
-    size = matrix.abs().amax(dim=(1, 2))
-    scaled = matrix / torch.where(size > 0, size, 1.0)[:, None, None]
-    return spectral_norm(matrix), scaled.square().mean(dim=2).sum(dim=1).sqrt() * size
+    return "\n".join((defines, step_header(), *((HERE / name).read_text(encoding="utf-8") for name in names)))

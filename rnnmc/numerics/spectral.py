@@ -1,4 +1,4 @@
-"""Spectral norms of a batch of matrices, with a proof where a shortcut is taken.
+"""Norms of a batch of matrices without compiled code, the spectral one with a proof where a shortcut is taken.
 
 A long chain is nearly of low rank, and then a few directions know its norm. Let G = M M^T and Q hold k orthonormal
 columns from subspace iteration; write A = Q^T G Q, with top eigenvalue a, B the part of G Q outside of Q, and
@@ -18,6 +18,17 @@ DIRECTIONS = 8
 PASSES = 3
 TOLERANCE = 1e-12  # relative, on the squared norm
 SHORTCUT_FROM = 3 * DIRECTIONS  # rows; below this LAPACK costs no more
+
+
+def plain_norms_of(product: Tensor) -> tuple[Tensor, Tensor]:
+    """As `rnnmc.numerics.norms.norms_of`, to rounding, without compiled code."""
+    matrices = product.double()
+    size = matrices.abs().amax(dim=(1, 2))
+    size = torch.where((size > 0) & size.isfinite(), size, 1.0).clamp(min=torch.finfo(size.dtype).tiny)
+    scale = torch.frexp(size).mantissa / size  # a power of two: scaling costs no accuracy
+    rms = ((matrices * scale[:, None, None]).square().sum(dim=(1, 2)) / matrices.shape[1]).sqrt() / scale  # I gives 1
+    spectral = spectral_norm(matrices)
+    return spectral, rms.where(~spectral.isnan(), torch.nan)
 
 
 def spectral_norm(matrix: Tensor) -> Tensor:

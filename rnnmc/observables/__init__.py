@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from rnnmc.common.registry import choose, offered, refuse
+from rnnmc.common.refusals import choose, refuse
+from rnnmc.common.registry import offered
 from rnnmc.observables.observable import Observable
 
 ALWAYS = "norms"  # what the samples hold; may be named, and need not be

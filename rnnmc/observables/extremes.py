@@ -14,7 +14,8 @@ from rnnmc.observables.observable import Observable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.chain.product import State, Step
+    from rnnmc.cells.cell import State
+    from rnnmc.chain.product import Step
     from rnnmc.numerics.layout import Layout
 
 
@@ -23,7 +24,7 @@ class Extremes(Observable):
 
     name = "extremes"
     formula = "max_{t <= T} max_i |s_t,i|, for each part of the state"
-    source = "physics.md section 7, claim A8"
+    source = "docs/physics.md section 7, claim A8"
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32(), "part": pa.string()}
     columns: ClassVar[Mapping[str, pa.DataType]] = {"largest": pa.float64()}
 

@@ -22,7 +22,8 @@ from rnnmc.observables.observable import Observable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.chain.product import State, Step
+    from rnnmc.cells.cell import State
+    from rnnmc.chain.product import Step
     from rnnmc.numerics.weights import Weights
     from rnnmc.observables.observable import Point
 
@@ -53,7 +54,7 @@ class Gradient(Observable):
 
     name = "gradient"
     formula = "|| sum_t v_t P_(t<-t-k) ds_(t-k)/dparameters ||, by lag k"
-    source = "physics.md sections 1 and 3.4, claims A13 and A14"
+    source = "docs/physics.md sections 1 and 3.4, claims A13 and A14"
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32(), "loss": pa.string(), "lag": pa.int32()}
     columns: ClassVar[Mapping[str, pa.DataType]] = {
         "log_contribution": pa.float64(),

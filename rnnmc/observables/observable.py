@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 import pyarrow as pa
 
-from rnnmc.common.registry import Described
+from rnnmc.common.described import Described
 
 if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
-    from rnnmc.cells.cell import Cell
-    from rnnmc.chain.product import State, Watch
+    from rnnmc.cells.cell import Cell, State
+    from rnnmc.chain.product import Watch
     from rnnmc.numerics.layout import Layout
 
 

@@ -23,23 +23,24 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
 from rnnmc.chain.norms import MEASURES
-from rnnmc.common.registry import refuse
+from rnnmc.common.arrays import Floats
+from rnnmc.common.refusals import refuse
 from rnnmc.observables.observable import Observable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.chain.product import State, Step
+    from rnnmc.cells.cell import State
+    from rnnmc.chain.product import Step
     from rnnmc.numerics.layout import Layout
 
-BELOW, ABOVE = DIRECTIONS = ("below", "above")
-SPECTRAL, RMS = range(len(MEASURES))
+BELOW, ABOVE = "below", "above"
+_SPECTRAL, _RMS = range(len(MEASURES))  # rows
 NEVER = -1
 ROUNDING = 1e-3  # nats, of bounds: more than float32 needs, for within it the norm is but looked at more closely
 GUESS_FROM = 16  # d; below it a Cholesky factor costs no more
 LEAST_MARGIN = 1e-2  # of a - delta, as a share of ||P||_F^2: below it rounding would count
 
-Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
@@ -70,7 +71,7 @@ class Passage(Observable):
 
     name, main, example = "passage", "vanish", "[0.1, 0.001]"
     formula = "min {t: ||P_t|| < threshold}, min {t: ||P_t|| > threshold}"
-    source = "physics.md section 3.6"
+    source = "docs/physics.md section 3.6"
     labels: ClassVar[Mapping[str, pa.DataType]] = {
         "measure": pa.string(),
         "threshold": pa.float64(),
@@ -115,7 +116,7 @@ class _Watch:
     def _look_again_beyond(self, which: Indices) -> None:
         down, up = self.down.next[:, which], self.up.next[:, which]
         self.floor[which] = down.max(axis=0) + self.to_rms + ROUNDING
-        self.ceiling[which] = np.minimum(up[SPECTRAL], up[RMS] + self.to_rms) - ROUNDING
+        self.ceiling[which] = np.minimum(up[_SPECTRAL], up[_RMS] + self.to_rms) - ROUNDING
 
     def see(self, step: Step) -> None:
         if not self._near(step):
@@ -136,7 +137,7 @@ class _Watch:
             unsure = (falling | rising).any(axis=0)
             if not unsure.any():
                 break
-            rung = np.where(falling, down, up)[SPECTRAL, unsure]
+            rung = np.where(falling, down, up)[_SPECTRAL, unsure]
             least, most = self._decided(step, which[unsure], rung)
             low[:, unsure], high[:, unsure] = np.maximum(low[:, unsure], least), np.minimum(high[:, unsure], most)
         self._look_again_beyond(which)
@@ -188,8 +189,8 @@ class _Watch:
             margin = 2 * a - total
             bound = np.minimum(a + np.maximum(of_image - a**2, 0) / margin, total)
             top = np.where(margin > LEAST_MARGIN * total, bound, total)
-            low[SPECTRAL] = np.fmax(low[SPECTRAL], (np.log(a) + scale) / 2 - ROUNDING)
-            high[SPECTRAL] = np.fmin(high[SPECTRAL], (np.log(top) + scale) / 2 + ROUNDING)
+            low[_SPECTRAL] = np.fmax(low[_SPECTRAL], (np.log(a) + scale) / 2 - ROUNDING)
+            high[_SPECTRAL] = np.fmin(high[_SPECTRAL], (np.log(top) + scale) / 2 + ROUNDING)
 
     def _decided(self, step: Step, which: Indices, rung: Floats) -> tuple[Floats, Floats]:
         """(low, high), each (measures, some) in nats: the RMS gain itself, and on which side of `rung` ||P_t||_2 is."""

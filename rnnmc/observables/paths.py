@@ -38,7 +38,7 @@ class Paths(Observable):
 
     name = "paths"
     formula = "norms of P_T, of its blocks, and of the products of diag(f) + K dh/dc, of the h -> h blocks, and of f"
-    source = "kexue.fm/archives/7888; physics.md sections 3 and 4"
+    source = "kexue.fm/archives/7888; docs/physics.md sections 3 and 4"
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32(), "path": pa.string()}
     columns: ClassVar[Mapping[str, pa.DataType]] = {measure: pa.float64() for measure in MEASURES}
 
@@ -123,12 +123,12 @@ class _Watch:
 
     def _norms(self, step: Step, product: Tensor, exponent: Tensor, known: Tensor) -> dict[str, np.ndarray]:
         """measure -> (paths, R), from (paths, R, rows, columns), the exponents, and (paths, R): which are known."""
-        from rnnmc.chain.norms import norms
+        from rnnmc.chain.norms import log_norms
         from rnnmc.chain.product import Moment
 
         finite = step.finite.flatten().expand(known.shape)
         moment = Moment(step.number, product.flatten(0, 1), exponent.flatten(), finite.flatten(), known.flatten(), ())
-        found = norms(moment)
+        found = log_norms(moment)
         missing = (finite & ~known).cpu().numpy()
         return {name: np.where(missing, math.nan, found[name].reshape(missing.shape)) for name in MEASURES}
 
@@ -161,7 +161,7 @@ class _Product:
         from rnnmc.chain.product import is_resolved, rescaled
 
         size = self.layout.size(rows)
-        self.resolved = self.resolved & ((size == 0) | is_resolved(size))
+        self.resolved = self.resolved & is_resolved(size, can_vanish=True)
         (self.rows,), self.exponent = rescaled((rows,), size, self.exponent)
 
     def now(self) -> tuple[Tensor, Tensor, Tensor]:

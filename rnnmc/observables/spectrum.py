@@ -54,7 +54,7 @@ class LyapunovSpectrum(Observable):
 
     name, main, example = "spectrum", "exponents", "16"
     formula = "A = Q R at rising times; lambda_i = sum log R_ii / T"
-    source = "Benettin et al. 1980; Engelken, Wolf, Abbott 2023; physics.md section 3"
+    source = "Benettin et al. 1980; Engelken, Wolf, Abbott 2023; docs/physics.md section 3"
     labels: ClassVar[Mapping[str, pa.DataType]] = {name: pa.int32() for name in ("horizon", "index", "state_size")}
     columns: ClassVar[Mapping[str, pa.DataType]] = {
         name: pa.float64() for name in ("exponent", "error_in_time", "error_of_sum", "exponent_whole_run")

@@ -15,8 +15,7 @@ from rnnmc.observables.paths import memory_terms, require_main_term
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rnnmc.cells.cell import Cell
-    from rnnmc.cells.cell import Terms as Anatomy
+    from rnnmc.cells.cell import Cell, Terms
     from rnnmc.chain.product import Step
 
 MAIN = "main"
@@ -26,7 +25,7 @@ BOTTOM = LOWEST - 1 / PER_NAT  # where the first would begin if it were as wide 
 AT_ONE = 1 - LOWEST * PER_NAT  # the bin of a ratio of 1
 
 
-class Terms(Observable):
+class TermSizes(Observable):
     """How often, in the steps since the horizon before, a term had which size relative to the main term of its unit.
 
     The size of a term at a unit is the 2-norm of the unit's row in the matrix of the term, in a cell with a state
@@ -42,7 +41,7 @@ class Terms(Observable):
 
     name = "terms"
     formula = "|row_i of K_k diag(dh/dc)| / f_i for each unit i and term k"
-    source = "kexue.fm/archives/7888; physics.md section 3"
+    source = "kexue.fm/archives/7888; docs/physics.md section 3"
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32(), "term": pa.string()}
     bytes_a_row: ClassVar[float] = 18.0
     columns: ClassVar[Mapping[str, pa.DataType]] = {
@@ -108,7 +107,7 @@ class _Watch:
                 self.found[name][:, self.place[step.number]] = tally.transpose(0, 1)
                 tally.zero_()
 
-    def _ratios(self, terms: Anatomy) -> Tensor:
+    def _ratios(self, terms: Terms) -> Tensor:
         """(terms, *vector): the size of each other term relative to the main one; zero where both are."""
         import torch
 
@@ -140,4 +139,4 @@ class _Watch:
         return {name: found.flatten(1, 2).numpy() for name, found in self.found.items()}
 
 
-OBSERVABLE = Terms
+OBSERVABLE = TermSizes

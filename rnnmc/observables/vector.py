@@ -24,7 +24,7 @@ class Vector(Observable):
 
     name = "vector"
     formula = "log ||P_T e_1||"
-    source = "Newman 1986; physics.md section 5"
+    source = "Newman 1986; docs/physics.md section 5"
     columns: ClassVar[Mapping[str, pa.DataType]] = {"log_vector": pa.float64()}
 
     def watch(self, point, layout, start, generators):
@@ -49,7 +49,7 @@ class _Watch:
 
         pushed = step.push(self.direction)
         size = size_of(self.layout, pushed)
-        self.resolved = self.resolved & ((size == 0) | is_resolved(size))
+        self.resolved = self.resolved & is_resolved(size, can_vanish=True)
         self.direction, self.exponent = rescaled(pushed, size, self.exponent)
         if step.number in self.horizons:
             rows = [self.layout.matrices(part).double() for part in self.direction]

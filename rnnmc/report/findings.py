@@ -11,7 +11,7 @@ from rnnmc.report.text import event_text, horizon_text, nats_text, probability_t
 from rnnmc.statistics.oracles import ALL, passed
 
 NEAR = 3  # standard errors within which a growth rate agrees with a law
-VERDICTS = {
+VERDICT_WORDS = {
     HOLDS: ("holds", "hold"),
     ONLY_WHEN: ("holds under some conditions alone", "hold under some conditions alone"),
     FAILS: ("fails", "fail"),
@@ -39,7 +39,7 @@ def of_claims(verdicts: pl.DataFrame) -> str:
     if verdicts.is_empty():
         return "This study has no bearing on any claim of the article."
     kinds = [
-        f"{own.height} {VERDICTS[kind][own.height > 1]} ({listed(own['claim'].unique(maintain_order=True).to_list())})"
+        f"{own.height} {VERDICT_WORDS[kind][own.height > 1]} ({listed(list(dict.fromkeys(own['claim'])))})"
         for (kind,), own in verdicts.group_by("verdict", maintain_order=True)
     ]
     total = verdicts.select(pl.col("holds", "fails", "undecided").sum()).row(0)
@@ -50,28 +50,30 @@ def of_claims(verdicts: pl.DataFrame) -> str:
     )
 
 
-class Verdict(NamedTuple):
+class Validation(NamedTuple):
     """Whether rnnmc has measured what exact laws say, and that in a sentence."""
 
     passed: bool
     sentence: str
 
 
-def verdict(coverage: pl.DataFrame) -> Verdict:
+def verdict(coverage: pl.DataFrame) -> Validation:
     """What rows of `rnnmc.statistics.oracles.coverage` come to."""
     every = coverage.row(by_predicate=pl.col("law") == ALL, named=True)
     if passed(coverage):
         certain = f"; of {every['certain']:,} that leave nothing to chance all are right" if every["certain"] else ""
-        return Verdict(
+        return Validation(
             True,
             f"Self-validation passed: of {every['cells']:,} measurements whose truth an exact law gives, "
             f"{every['held']:,} have it in their interval, where {every['expected']:,.0f} should and "
             f"{every['least']:,} to {every['most']:,} may{certain}.",
         )
     if not every["cells"] + every["certain"]:
-        return Verdict(False, "Self-validation FAILED: no design point has an exact law, so that nothing was checked.")
+        return Validation(
+            False, "Self-validation FAILED: no design point has an exact law, so that nothing was checked."
+        )
     where = "; ".join(_failure(row) for row in coverage.iter_rows(named=True) if not row["passed"])
-    return Verdict(
+    return Validation(
         False,
         f"Self-validation FAILED: rnnmc has not measured what exact laws give ({where}). Do not rely on the numbers on "
         "this page before this is explained.",

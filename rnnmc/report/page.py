@@ -23,7 +23,7 @@ from rnnmc.report.charts.parts import VL_VERSION, config
 from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
-from rnnmc.report.text import ROUNDING, interval_names, main_rows, study_points
+from rnnmc.report.text import GROWTH_ROUNDING, interval_names, main_rows, study_points
 from rnnmc.statistics.analyses import analyses
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
@@ -160,7 +160,7 @@ def _page(
         banded=rows["p_vanish_at_band_low"].is_not_null().any(),
         shared="weight_draws" in rows.columns and (rows["weight_draws"] < rows["replicates"]).any(),
         theory=rows["theory_growth_rate"].is_not_null().any() or rows["theory_law"].is_not_null().any(),
-        rounding=ROUNDING,
+        rounding=GROWTH_ROUNDING,
         wrong=WRONG,
         others=sorted(name for name in tables if name != "statistics"),
         outcomes=figures.OUTCOMES,

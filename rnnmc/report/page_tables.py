@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from rnnmc.claims import FACTORS, FAILS, HOLDS, UNDECIDED, verdict_text
+from rnnmc.claims import CONDITIONS, FAILS, HOLDS, UNDECIDED, verdict_text
 from rnnmc.report.charts.parts import OUTCOMES
 from rnnmc.report.text import (
     event_text,
@@ -57,7 +57,8 @@ def main_table(rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
         line += [_replicates(row), *(Entry(f"{row[end]:,}", row[end]) for end in ends)]
         line += [shares[event] for event in OUTCOMES]
         line += [Entry(log_norm_text(row), row["q50"]), Entry(rate_text(row), row["growth_rate"])]
-        line += [Entry(theory_text(row), row["theory_growth_rate"], _law(row["theory_growth_law"]))] if theory else []
+        if theory:
+            line.append(Entry(theory_text(row), row["theory_growth_rate"], _law(row["theory_growth_law"])))
         lines.append(line + [shares[event] for event in rare])
     return PageTable("main", [*headers, ("", True), *((text, False) for text in numbers)], lines)
 
@@ -153,7 +154,7 @@ def verdicts(table: pl.DataFrame) -> PageTable:
 
 def decisions(table: pl.DataFrame) -> PageTable:
     """One line a claim, part and condition, with the estimate, its interval, the rule, and the rows behind it."""
-    told = [name for name in FACTORS if table[name].n_unique() > 1]
+    told = [name for name in CONDITIONS if table[name].n_unique() > 1]
     headers = [
         ("claim", True),
         ("part", True),

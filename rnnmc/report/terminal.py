@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnmc.claims import verdict_text
+from rnnmc.common.checks import CheckResult
 from rnnmc.report.text import (
     MEASURE_NAMES,
     complete,
@@ -60,6 +61,15 @@ def described_table(
     table = plain_table(title, first, second)
     for name, (formula, source) in rows.items():
         table.add_row(name, Text(formula), Text(source))
+    return table
+
+
+def checks_table(results: Iterable[CheckResult]) -> Table:
+    """The results of the checks of one thing."""
+    table = plain_table("check", "result", "error", "allowed", "meaning")
+    for one in results:
+        verdict = "passed" if one.passed else "FAILED"
+        table.add_row(one.name, verdict, f"{one.worst_error:.1e}", f"{one.tolerance:.0e}", Text(one.meaning))
     return table
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from rnnmc.common.errors import UsageError
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
-FACTORS = {
+FACTOR_LABELS = {
     "init": "{}",
     "drive": "drive {}",
     "weights": "{}",
@@ -43,7 +43,7 @@ THEORY = {
     "theory_p_explode_at_most": pl.Float64,
     "theory_law": pl.String,
 }
-ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
+GROWTH_ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
 
 
 def study_points(points: pl.DataFrame) -> pl.DataFrame:
@@ -63,8 +63,8 @@ def complete(statistics: pl.DataFrame) -> pl.DataFrame:
 
 
 def varying_factors(points: pl.DataFrame) -> list[str]:
-    """Those of the `FACTORS` that take more than one value; init if none does."""
-    varying = [name for name in FACTORS if name in points.columns and points[name].n_unique() > 1]
+    """Those of the `FACTOR_LABELS` that take more than one value; init if none does."""
+    varying = [name for name in FACTOR_LABELS if name in points.columns and points[name].n_unique() > 1]
     return varying or ["init"]
 
 
@@ -78,7 +78,7 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     """
     factors = varying_factors(points)
     labels = [
-        re.sub(r"\S*/(?=\S)", "", "; ".join(FACTORS[name].format(row[name]) for name in factors))
+        re.sub(r"\S*/(?=\S)", "", "; ".join(FACTOR_LABELS[name].format(row[name]) for name in factors))
         for row in points.iter_rows(named=True)
     ]
     labelled = points.with_columns(
@@ -172,7 +172,7 @@ def rate_deviation(row: dict) -> float | None:
     rate, predicted = row["growth_rate"], row["theory_growth_rate"]
     if rate is None or predicted is None or not row["theory_growth_exact"] or row["growth_rate_error"] is None:
         return None
-    error = math.hypot(row["growth_rate_error"], row["theory_growth_rate_error"] or 0, ROUNDING)
+    error = math.hypot(row["growth_rate_error"], row["theory_growth_rate_error"] or 0, GROWTH_ROUNDING)
     return (rate - predicted) / error
 
 

@@ -18,10 +18,11 @@ from rnnmc.statistics.point import joined, point_statistics, rectangle
 from rnnmc.statistics.stopping import INTERVAL
 from rnnmc.statistics.summaries import Settings, summed_up
 from rnnmc.statistics.variance_split import variance_split
-from rnnmc.store.places import Place, places_and_points
+from rnnmc.store.plan import with_points
 from rnnmc.store.reading import as_frame, samples_of
 from rnnmc.store.shards import shard_tables
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory.beside import beside
 
 if TYPE_CHECKING:
@@ -42,12 +43,12 @@ def aggregate(
     """
     import polars as pl
 
-    def of_point(planned: tuple[Place, DesignPoint | None]) -> dict[str, pl.DataFrame]:
-        return _tables(directory, *planned, thresholds, interval, oracles)
+    def of_point(stored: StoredPoint) -> dict[str, pl.DataFrame]:
+        return _tables(directory, stored, thresholds, interval, oracles)
 
     parts: dict[str, list[pl.DataFrame]] = {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        for found in threads.map(of_point, places_and_points(directory)):
+        for found in threads.map(of_point, with_points(directory)):
             for name, table in found.items():
                 parts.setdefault(name, []).append(table)
     tables = {name: pl.concat(of, how="diagonal_relaxed") for name, of in parts.items()}
@@ -81,24 +82,25 @@ def _ours() -> set[str]:
 
 
 def _tables(
-    directory: Path, place: Place, point: DesignPoint | None, thresholds: Thresholds, interval: str, oracles: bool
+    directory: Path, stored: StoredPoint, thresholds: Thresholds, interval: str, oracles: bool
 ) -> dict[str, pl.DataFrame]:
     """name -> table, of one design point."""
-    if place.half_width is not None:
+    point = stored.point
+    if stored.half_width is not None:
         interval = INTERVAL
-    settings = Settings(thresholds.vanish, thresholds.explode, interval, group=place.group)
-    samples = joined((rectangle(as_frame(table)) for table in shard_tables(directory, place)), place.replicates)
-    statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, interval, group=place.group)
+    settings = Settings(thresholds.vanish, thresholds.explode, interval, group=stored.group)
+    samples = joined((rectangle(as_frame(table)) for table in shard_tables(directory, stored)), stored.replicates)
+    statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, interval, group=stored.group)
     found = {STATISTICS: statistics if point is None else beside(point, statistics)}
     if point is not None and point.nested.group > 1:
-        found["variance"] = variance_split(samples_of(directory, place), point.nested.drives, point.nested.states)
-    seen = {one.name: samples_of(directory, place, one) for one in place.observables}
-    for observable in place.observables:
+        found["variance"] = variance_split(samples_of(directory, stored), point.nested.drives, point.nested.states)
+    seen = {one.name: samples_of(directory, stored, one) for one in stored.observables}
+    for observable in stored.observables:
         found[f"{STATISTICS}-{observable.name}"] = summed_up(observable, seen[observable.name], settings, point)
     if oracles and point is not None:
-        judged = _measures(samples_of(directory, place), seen)
-        if place.half_width is not None:  # a number of replicates that was not chosen by looking: the first block
-            judged, interval = judged.filter(judged["replicate"] < place.block), "wilson"
+        judged = _measures(samples_of(directory, stored), seen)
+        if stored.half_width is not None:  # a number of replicates that was not chosen by looking: the first block
+            judged, interval = judged.filter(judged["replicate"] < stored.cut.block), "wilson"
         found[ORACLES] = checks(point, judged, interval)
     return found
 

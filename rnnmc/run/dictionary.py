@@ -18,8 +18,8 @@ WORDS = {
     "passed": "the norm has passed the threshold by the last horizon",
     "first": "the norm has passed this threshold before the opposite one",
 }
-MODES = {"at": "at this horizon", "by": "first, at or before this horizon", "": ""}
-INTERVAL = {"low": "lower bound of its interval", "high": "upper bound of its interval"}
+MODE_WORDS = {"at": "at this horizon", "by": "first, at or before this horizon", "": ""}
+END_WORDS = {"low": "lower bound of its interval", "high": "upper bound of its interval"}
 
 
 @cache
@@ -33,12 +33,12 @@ def meaning(column: str) -> tuple[str, str]:
     """(unit, meaning) of a column of any table or of samples. Raises KeyError for one that is not known."""
     counted = re.fullmatch(r"([a-z]+?)(?:_(at|by))?_count", column)
     if counted and counted[1] in WORDS:
-        return "replicates", f"how many of which {WORDS[counted[1]]} {MODES[counted[2] or '']}".strip()
+        return "replicates", f"how many of which {WORDS[counted[1]]} {MODE_WORDS[counted[2] or '']}".strip()
     likely = re.fullmatch(r"p_([a-z]+?)(?:_(at|by))?(?:_(band_)?(low|high))?", column)
     if likely and likely[1] in WORDS:
         event, mode, band, end = likely.groups()
-        said = f"probability that {WORDS[event]} {MODES[mode or '']}".strip()
-        bound = f"{INTERVAL[end]}{', of all horizons at once' if band else ''}: " if end else ""
+        said = f"probability that {WORDS[event]} {MODE_WORDS[mode or '']}".strip()
+        bound = f"{END_WORDS[end]}{', of all horizons at once' if band else ''}: " if end else ""
         return "probability", bound + said
     for pattern, unit, words in _columns():
         if found := re.fullmatch(pattern, column):

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +22,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.engine.block import SAMPLES, block_seconds, observe_block, partition
+from rnnmc.engine.block import SAMPLES, Partition, block_seconds, observe_block
+from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.run.cluster import NAMESPACE, Cluster
-from rnnmc.study.study import DesignPoint
+from rnnmc.store.marks import claimed
+from rnnmc.store.shards import DamagedShard, found_shard, write_shard
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.point import DesignPoint
 
 DISPATCHER = "dispatcher"
 TASK_SECONDS = 1.0  # nominal, of a task at least, where there are blocks enough: a task costs milliseconds
@@ -36,56 +40,72 @@ RETRIES = 3  # of a block whose worker died; an error in the block itself is not
 
 
 class Job(NamedTuple):
-    """One block to be sampled: the first `replicates` of block `block` of `point`; `of` blocks in all."""
+    """One block to be sampled: the first `replicates` of block `block` of a stored point."""
 
-    point: DesignPoint
+    stored: StoredPoint
     block: int
     replicates: int
-    of: int
+
+    @property
+    def name(self) -> str:
+        """The job for people."""
+        return _name(self.stored.label, self.block, self.stored.replicates, self.stored.cut.block)
 
 
 class Task(NamedTuple):
     """A job as plain values, to travel; whoever passes it on need not know the cell or the drive's file.
 
-    point: key, label, cell, width and what is `written` of the design point; one object for all its blocks.
+    point: key, label, cell, width, replicates in all (`most`), its partition `cut`, and what is `written` of the design
+    point and of its observables; one object for all its blocks.
     """
 
     point: dict[str, Any]
     block: int
     replicates: int
-    of: int
 
     @property
     def name(self) -> str:
         """The task for people, as the dashboard shows it."""
-        return f"{self.point['label']} | block {self.block + 1}/{self.of}"
+        return _name(self.point["label"], self.block, self.point["most"], self.point["cut"]["block"])
 
 
-def expected_seconds(point: DesignPoint, replicates: int) -> float:
+def _name(label: str, block: int, replicates: int, size: int) -> str:
+    return f"{label} | block {block + 1}/{-(-replicates // size)}"
+
+
+def expected_seconds(stored: StoredPoint, replicates: int) -> float:
     """Nominal seconds on one core to sample and store so many replicates, of which whole tiles are computed."""
-    cut = partition(point)
-    return block_seconds(point, -(-replicates // cut.tile) * cut.tile) + STORING_SECONDS * -(-replicates // cut.block)
+    cut = stored.cut
+    computed = -(-replicates // cut.tile) * cut.tile
+    return block_seconds(stored.design, computed, cut) + STORING_SECONDS * -(-replicates // cut.block)
 
 
-def batches(jobs: Sequence[Job], slots: int = 1) -> Iterator[list[Task]]:
-    """The jobs in their order, as many together as take TASK_SECONDS, or fewer where `slots` would else stand idle."""
-    tasks, seconds = [], []
-    for _, of_point in itertools.groupby(jobs, lambda job: id(job.point)):
+def batches(jobs: Sequence[Job], slots: int = 1) -> Iterator[slice]:
+    """Which jobs go together, in their order: as many as take TASK_SECONDS, fewer where `slots` would else be idle."""
+    seconds = []
+    for _, of_point in itertools.groupby(jobs, lambda job: id(job.stored)):
         first = next(of_point)
-        point = first.point
-        cost = cache(lambda replicates, point=point: expected_seconds(point, replicates))
-        said: dict[str, Any] = {"key": point.key, "label": point.label, "cell": point.cell, "width": str(point.width)}
-        said["written"] = point.written()
-        for job in (first, *of_point):
-            tasks.append(Task(said, *job[1:]))
-            seconds.append(cost(job.replicates))
+        cost = cache(lambda replicates, stored=first.stored: expected_seconds(stored, replicates))
+        seconds += [cost(job.replicates) for job in (first, *of_point)]
     enough = min(TASK_SECONDS, sum(seconds) / (slots * IN_FLIGHT_PER_SLOT))
     begin = together = 0
     for end, one in enumerate(seconds, 1):
         together += one
-        if together >= enough or end == len(tasks):
-            yield tasks[begin:end]
+        if together >= enough or end == len(jobs):
+            yield slice(begin, end)
             begin, together = end, 0
+
+
+def to_travel(jobs: Sequence[Job]) -> Iterator[Task]:
+    """The jobs as plain values."""
+    for _, of_point in itertools.groupby(jobs, lambda job: id(job.stored)):
+        first = next(of_point)
+        stored = first.stored
+        point = stored.design
+        said = {"key": stored.key, "label": stored.label, "cell": stored.cell, "width": str(point.width)}
+        said |= {"written": point.written(), "observables": [one.written() for one in stored.observables]}
+        said |= {"cut": asdict(stored.cut), "most": stored.replicates}
+        yield from (Task(said, job.block, job.replicates) for job in (first, *of_point))
 
 
 @dataclass(frozen=True)
@@ -104,24 +124,37 @@ class Done:
     wrong: bool = False
 
 
-def make_blocks(batch: Sequence[Task], directory: str, device: str, source: dict[str, Any]) -> Iterator[list[Done]]:
+def _arrived(said: dict[str, Any]) -> StoredPoint:
+    """The point of a task. Raises UsageError where its cell or its drive's file is not here."""
+    point, observables = DesignPoint(**said["written"]), read_observables(said["observables"])
+    cut, most = Partition(**said["cut"]), said["most"]
+    return StoredPoint(said["key"], point.cell, point.horizons, most, cut, said["label"], observables, point=point)
+
+
+def make_blocks(
+    batch: Sequence[Task | Job], directory: str, device: str, source: dict[str, Any]
+) -> Iterator[list[Done]]:
     """Sample blocks one after the other, and yield now and then those that are done. The work of one task.
 
-    Each shard is below `directory` as soon as its block is done; where that is "", the samples come back. No failure
-    stops another block.
+    In the process that planned them they are jobs, whose design points are at hand. Each shard is below `directory` as
+    soon as its block is done; where that is "", the samples come back. No failure stops another block.
     """
-    known: dict[str, DesignPoint] = {}
+    known: dict[str, StoredPoint] = {}
     every, last = [], time.perf_counter()
-    for task in batch:
-        begin, key = time.perf_counter(), task.point["key"]
+    for one in batch:
+        begin, key = time.perf_counter(), one.stored.key if isinstance(one, Job) else one.point["key"]
         try:
-            point = known.get(key) or known.setdefault(key, DesignPoint(**task.point["written"]))
-            tables = _make_block(point, task, directory, device, source)
+            if isinstance(one, Task):
+                stored = known.get(key) or known.setdefault(key, _arrived(one.point))
+                job = Job(stored, one.block, one.replicates)
+            else:
+                job = one
+            tables = _make_block(job, directory, device, source)
         except Exception as error:  # every failure of a block is reported
-            cause = _sentence(error, task.name)
-            every.append(Done(key, task.block, 0, 0.0, cause, wrong=isinstance(error, UsageError)))
+            cause = _sentence(error, one.name)
+            every.append(Done(key, one.block, 0, 0.0, cause, wrong=isinstance(error, UsageError)))
         else:
-            every.append(Done(key, task.block, task.replicates, time.perf_counter() - begin, tables=tables))
+            every.append(Done(key, one.block, one.replicates, time.perf_counter() - begin, tables=tables))
         if time.perf_counter() - last > WORD_SECONDS:
             yield every
             every, last = [], time.perf_counter()
@@ -129,33 +162,28 @@ def make_blocks(batch: Sequence[Task], directory: str, device: str, source: dict
         yield every
 
 
-def _make_block(
-    point: DesignPoint, task: Task, directory: str, device: str, source: dict[str, Any]
-) -> dict[str, pa.Table] | None:
+def _make_block(job: Job, directory: str, device: str, source: dict[str, Any]) -> dict[str, pa.Table] | None:
     """Sample one block and store what is not there yet, or return it where there is no directory."""
     from rnnmc.engine.run import made_by
-    from rnnmc.store.shards import claimed, kinds, write_shard
 
-    block, count = task.block, task.replicates
+    stored, block, count = job
+    point, observables, cut = stored.design, stored.observables, stored.cut
     if not directory:
-        return observe_block(point, block, count, device)
+        return observe_block(point, block, observables, count, device, cut)
     folder, begin = Path(directory), time.perf_counter()
-    lacking = [kind for kind in kinds(point) if not _is_there(folder, point, block, count, kind)]
+    lacking = [kind for kind in stored.kinds if not _is_there(folder, point, block, count, kind)]
     if not lacking:  # the task is tried again, for its worker died after this block
         return None
     with claimed(folder, point, block):
-        tables = observe_block(point, block, count, device)
-        cut, seconds = partition(point), round(time.perf_counter() - begin, 3)
-        made = {"device": _device_name(device), "kernel": made_by(point, device)}
-        made |= {"tile": cut.tile, "wall_seconds": seconds}
+        tables = observe_block(point, block, observables, count, device, cut)
+        made = {"device": _device_name(device), "kernel": made_by(point, device, cut.kernel)}
+        made |= {"tile": cut.tile, "wall_seconds": round(time.perf_counter() - begin, 3)}
         for kind in lacking:
             write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)
     return None
 
 
 def _is_there(folder: Path, point: DesignPoint, block: int, count: int, kind: Observable | None) -> bool:
-    from rnnmc.store.shards import DamagedShard, found_shard
-
     with suppress(DamagedShard):  # a damaged file gives way to a whole one
         return found_shard(folder, point, block, count, kind) is not None
     return False
@@ -171,8 +199,8 @@ def in_process(jobs: Sequence[Job], directory: Path | None, device: str = "auto"
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
     where = str(directory) if directory else ""
-    for batch in batches(jobs):
-        for done in itertools.chain.from_iterable(make_blocks(batch, where, device, source_facts())):
+    for together in batches(jobs):
+        for done in itertools.chain.from_iterable(make_blocks(jobs[together], where, device, source_facts())):
             if done.wrong:
                 raise UsageError(done.error)
             yield done
@@ -340,11 +368,10 @@ def fan_out(cluster: Cluster, jobs: Sequence[Job], directory: Path | None, devic
     if not jobs:
         return
     where = str(directory.resolve()) if directory else ""
-    stream = (
-        _dispatcher(cluster)
-        .sample.options(num_returns="streaming")
-        .remote(list(batches(jobs, cluster.cpus)), where, choose_device(device, cluster), source_facts())
-    )
+    tasks = list(to_travel(jobs))
+    every = [tasks[together] for together in batches(jobs, cluster.cpus)]
+    sampling = _dispatcher(cluster).sample.options(num_returns="streaming")
+    stream = sampling.remote(every, where, choose_device(device, cluster), source_facts())
     try:
         for reference in stream:
             yield from ray.get(reference)

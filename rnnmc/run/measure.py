@@ -10,15 +10,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rnnmc.common.errors import UsageError
-from rnnmc.engine.block import SAMPLES, block_seconds, partition
+from rnnmc.engine.block import SAMPLES, block_seconds
+from rnnmc.observables.observable import Observable
 from rnnmc.run.cluster import connected, own_cpus
-from rnnmc.run.pipeline import jobs_of, sample
-from rnnmc.run.progress import Report
+from rnnmc.run.progress import Tell
+from rnnmc.run.sampling import jobs_of, sample
 from rnnmc.statistics.intervals import KINDS
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.stopping import counts_of, half_widths, replicates_enough
 from rnnmc.store.reading import as_frame
-from rnnmc.study.study import DesignPoint, PlannedPoint, Thresholds
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import PlannedPoint, Thresholds
 from rnnmc.theory.beside import beside
 
 if TYPE_CHECKING:
@@ -28,40 +31,46 @@ RAY_FROM_SECONDS = 10.0  # of work on one core: below, starting Ray costs more t
 
 
 def measure_samples(
-    point: DesignPoint, replicates: int, device: str = "auto", address: str | None = None, report: Report | None = None
+    point: DesignPoint, replicates: int, device: str = "auto", address: str | None = None, tell: Tell | None = None
 ) -> pl.DataFrame:
     """Sample `replicates` replicates of `point`: columns as a shard has them. Nothing is left on disk.
 
     Small work runs in this process, larger work over a local Ray, or over the one at `address` or RAY_ADDRESS.
     Raises UsageError for a count below 1 or a device that is not there, RunError when a block failed.
     """
-    return measure_observed(point, replicates, device, address, report)[SAMPLES]
+    return measure_observed(point, (), replicates, device, address, tell)[SAMPLES]
 
 
 def measure_observed(
-    point: DesignPoint, replicates: int, device: str = "auto", address: str | None = None, report: Report | None = None
+    point: DesignPoint,
+    observables: tuple[Observable, ...],
+    replicates: int,
+    device: str = "auto",
+    address: str | None = None,
+    tell: Tell | None = None,
 ) -> dict[str, pl.DataFrame]:
-    """As `measure_samples`, the samples under "samples", and what each observable of the point saw under its name."""
+    """As `measure_samples`, the samples under "samples", and what each observable saw under its name."""
     if type(replicates) is not int or replicates < 1:
         raise UsageError(f"replicates: {replicates!r} is not possible; give a whole number of at least 1")
     group = point.nested.group
     if replicates % group:
         raise UsageError(f"replicates: {replicates} is no multiple of the {group} that share a weight draw; give one")
-    return _frames(_tables(point, replicates, set(), device, address, report))
+    stored = StoredPoint.of(PlannedPoint.checked(point=point, replicates=replicates, observables=observables))
+    return _frames(_tables(stored, set(), device, address, tell))
 
 
 def _tables(
-    point: DesignPoint, replicates: int, known: set[int], device: str, address: str | None, report: Report | None
+    stored: StoredPoint, known: set[int], device: str, address: str | None, tell: Tell | None
 ) -> dict[int, dict[str, pa.Table]]:
-    """block -> what was sampled, of the blocks that so many replicates need and that are not `known`."""
-    jobs = [job for job in jobs_of([PlannedPoint(point=point, replicates=replicates)]) if job.block not in known]
-    work = block_seconds(point, sum(job.replicates for job in jobs))
+    """block -> what was sampled, of the blocks that its replicates need and that are not `known`."""
+    jobs = [job for job in jobs_of([stored]) if job.block not in known]
+    work = block_seconds(stored.design, sum(job.replicates for job in jobs), stored.cut)
     address = address or os.environ.get("RAY_ADDRESS")
     if address is None and (work < RAY_FROM_SECONDS or len(jobs) == 1 or own_cpus() == 1):
-        every = sample(None, jobs, None, device, report)
+        every = sample(None, jobs, None, device, tell)
     else:
         with connected(address) as cluster:
-            every = sample(None, jobs, cluster, device, report)
+            every = sample(None, jobs, cluster, device, tell)
     return {done.block: done.tables for done in every if done.tables is not None}
 
 
@@ -93,11 +102,12 @@ def measure(
 
 def measure_until(
     point: DesignPoint,
+    observables: tuple[Observable, ...],
     half_width: float,
     thresholds: Thresholds,
     device: str = "auto",
     address: str | None = None,
-    report: Report | None = None,
+    tell: Tell | None = None,
     most: int = 1_000_000,
 ) -> dict[str, pl.DataFrame]:
     """What `measure_observed` gives, of as many replicates as know P(vanish) and P(explode) to +- half_width.
@@ -110,11 +120,12 @@ def measure_until(
         raise UsageError(f"target half-width: {half_width:g} is not possible; give a number between 0 and 0.5")
     import polars as pl
 
-    block = partition(point).block
+    stored = StoredPoint.of(PlannedPoint.checked(point=point, replicates=most, observables=observables))
+    block = stored.cut.block
     tables: dict[int, dict[str, pa.Table]] = {}
     replicates, enough = block, None
     while enough is None:
-        tables |= _tables(point, min(replicates, most), set(tables), device, address, report)
+        tables |= _tables(stored.first(min(replicates, most)), set(tables), device, address, tell)
         enough = replicates_enough(_last(_frames(tables)[SAMPLES]), block, most, half_width, thresholds)
         replicates *= 2
     return {kind: frame.filter(pl.col("replicate") < enough) for kind, frame in _frames(tables).items()}

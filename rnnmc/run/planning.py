@@ -9,8 +9,10 @@ from rich.table import Table
 
 from rnnmc.run.cluster import connected, own_cpus
 from rnnmc.run.forecast import costs
-from rnnmc.store.places import Place, places
-from rnnmc.store.shards import absent, running
+from rnnmc.store.marks import running
+from rnnmc.store.plan import cut_up, stored_points
+from rnnmc.store.shards import lacking_files
+from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
 LISTED = 200  # design points named one by one; of more, only the sum is told
@@ -22,15 +24,15 @@ def cost_tables(study: Study) -> list[Table | str]:
     if os.environ.get("RAY_ADDRESS"):
         with connected() as cluster:
             cpus = cluster.cpus
-    cost = costs(study.points)
+    points = cut_up(study)
+    cost = costs(points)
     table = Table(title=f"study {study.study}", box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("design point")
     for name in ("key", "replicates", "horizon", "blocks", "rows", "size", "core time"):
         table.add_column(name, justify="right")
-    for planned, one in list(zip(study.points, cost, strict=True))[:LISTED]:
-        point = planned.point
-        most = "up to " if planned.half_width else ""
-        numbers = (f"{most}{planned.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}", f"{one.rows:,}")
+    for point, one in list(zip(points, cost, strict=True))[:LISTED]:
+        most = "up to " if point.half_width else ""
+        numbers = (f"{most}{point.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}", f"{one.rows:,}")
         table.add_row(point.label, point.key, *numbers, _size(one.size), _time(one.seconds))
         for name, seconds in one.observables.items():
             table.add_row(f"  of which {name}", *[""] * 6, _time(seconds))
@@ -52,7 +54,7 @@ def status_table(directory: Path) -> Table:
     table.add_column("design point")
     for name in ("key", "done", "running", "missing", "of"):
         table.add_column(name, justify="right")
-    rows = [(place.label, place.key, *_counts(directory, place)) for place in places(directory)]
+    rows = [(one.label, one.key, *_counts(directory, one)) for one in stored_points(directory)]
     shown = rows if len(rows) <= LISTED else sorted(rows, key=lambda row: row[2] == row[5])[:LISTED]
     for label, key, *counts in shown:
         table.add_row(label, key, *map(str, counts))
@@ -62,10 +64,10 @@ def status_table(directory: Path) -> Table:
     return table
 
 
-def _counts(directory: Path, place: Place) -> tuple[int, int, int, int]:
-    """Blocks of a place: done, running, missing, of how many."""
-    lost, number = absent(directory, place), len(place.blocks())
-    busy = len(running(directory, place).intersection(lost)) if lost else 0
+def _counts(directory: Path, stored: StoredPoint) -> tuple[int, int, int, int]:
+    """Blocks of a point: done, running, missing, of how many."""
+    lost, number = lacking_files(directory, stored), len(stored.blocks())
+    busy = len(running(directory, stored).intersection(lost)) if lost else 0
     return number - len(lost), busy, len(lost) - busy, number
 
 

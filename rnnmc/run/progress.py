@@ -13,22 +13,22 @@ from rnnmc.run.fanout import Done
 if TYPE_CHECKING:
     from rich.console import Console
 
-Report = Callable[[Done], None]
+Tell = Callable[[Done], None]
 SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
-def progress(title: str, replicates: int | None) -> Iterator[Report]:
+def progress(title: str, replicates: int | None) -> Iterator[Tell]:
     """Yield what is to be called with each finished block. replicates: in all, or None where that is not known."""
     from rich.console import Console
 
     console = Console(stderr=True)
-    with _bar(console, title, replicates) if console.is_terminal else _lines(title, replicates) as report:
-        yield report
+    with _bar(console, title, replicates) if console.is_terminal else _lines(title, replicates) as tell:
+        yield tell
 
 
 @contextmanager
-def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Report]:
+def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Tell]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -48,22 +48,22 @@ def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Repor
     with Progress(*columns, console=console) as bar:
         task, begin = bar.add_task(title, total=replicates, rate=""), time.monotonic()
 
-        def report(done: Done) -> None:
+        def tell(done: Done) -> None:
             completed = bar.tasks[0].completed + done.replicates
             rate = completed / max(time.monotonic() - begin, 1e-9)
             bar.update(task, completed=completed, rate=f"{rate:,.0f} a second")
             if done.error:
                 bar.console.print(done.error, style="red")
 
-        yield report
+        yield tell
 
 
 @contextmanager
-def _lines(title: str, replicates: int | None) -> Iterator[Report]:
+def _lines(title: str, replicates: int | None) -> Iterator[Tell]:
     begin = last = time.monotonic()
     completed = 0
 
-    def report(done: Done) -> None:
+    def tell(done: Done) -> None:
         nonlocal last, completed
         completed += done.replicates
         now = time.monotonic()
@@ -75,4 +75,4 @@ def _lines(title: str, replicates: int | None) -> Iterator[Report]:
             said = done.error or f"{completed:,}{of} replicates, {rate:,.0f} a second{left}"
             print(f"{title}: {said}", file=sys.stderr, flush=True)
 
-    yield report
+    yield tell

@@ -15,11 +15,12 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.dictionary import meaning
-from rnnmc.store.places import places
+from rnnmc.store.plan import stored_points
 from rnnmc.store.shards import shard_tables
+from rnnmc.store.stored_point import StoredPoint
 
 LARGEST = 200_000_000  # bytes of the whole, so that it can be attached to a release
-KEYS = ("point", "replicate", "horizon")
+ROW_KEYS = ("point", "replicate", "horizon")
 LICENCE = """\
 The data in this folder are offered under the Creative Commons Attribution 4.0 International licence (CC BY 4.0):
 you may share and adapt them for any purpose if you give credit, say what you changed, and link to the licence,
@@ -92,8 +93,8 @@ def _samples(directory: Path, path: Path) -> None:
     writer = None
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        for place in places(directory):
-            for table in _of_point(directory, place):
+        for stored in stored_points(directory):
+            for table in _of_point(directory, stored):
                 if writer is None:
                     floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
                     writer = pq.ParquetWriter(
@@ -109,12 +110,12 @@ def _samples(directory: Path, path: Path) -> None:
             writer.close()
 
 
-def _of_point(directory: Path, place: Any) -> Iterator[Any]:
+def _of_point(directory: Path, stored: StoredPoint) -> Iterator[Any]:
     """The samples of one point as one table, without columns that say nothing about it."""
     import pyarrow as pa
 
-    table = pa.concat_tables(shard_tables(directory, place))
-    kept = [*KEYS, "log_spectral", "log_rms", "status"]
+    table = pa.concat_tables(shard_tables(directory, stored))
+    kept = [*ROW_KEYS, "log_spectral", "log_rms", "status"]
     table = table.select(kept)
     for name in ("point", "status"):
         table = table.set_column(kept.index(name), name, table[name].cast(pa.string()))

@@ -2,7 +2,7 @@
 
 A replicate has done whichever its norm did first. All are followed to the last horizon, so that nothing is
 censored and the cumulative incidence is the plain share of all replicates, as Aalen and Johansen's estimator gives it;
-1 - Kaplan-Meier of one risk alone would be too high. physics.md sections 3.6 and 8.
+1 - Kaplan-Meier of one risk alone would be too high. docs/physics.md sections 3.6 and 8.
 """
 
 from collections.abc import Sequence

@@ -2,16 +2,16 @@
 
 All bounds are pointwise over horizons. Those of a confidence sequence hold at every number of replicates at
 once, also where sampling stopped because an interval had become narrow; the others hold for a number fixed
-beforehand, and are too narrow after such a stop. physics.md section 8.
+beforehand, and are too narrow after such a stop. docs/physics.md section 8.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv, betaln, ndtri, xlog1py, xlogy
 
-Floats = NDArray[np.float64]
+from rnnmc.common.arrays import Floats
 
 
 def binomial_interval(
@@ -27,7 +27,7 @@ def binomial_interval(
 
     With no event the lower bound is exactly 0, with nothing but events the upper one exactly 1, and of no
     replicate at all nothing is known: 0 and 1. Clopper-Pearson without an event in N reaches 1 - 0.025^(1/N)
-    at level 0.95, for both tails are paid for; the one-sided 95 % bound 1 - 0.05^(1/N) of physics.md
+    at level 0.95, for both tails are paid for; the one-sided 95 % bound 1 - 0.05^(1/N) of docs/physics.md
     section 8 is its upper bound at level 0.90.
 
     Raises ValueError for counts that are negative, fractional or above their total, for a level outside

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from scipy.stats import binom, chi2
 
+from rnnmc.chain.norms import MEASURES
 from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.point import point_statistics
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
 from rnnmc.theory.law import LogNorm
 
-MEASURES = ("log_spectral", "log_rms", "log_vector", "log_memory")
+JUDGED_MEASURES = (*MEASURES, "log_vector", "log_memory")
 LADDER = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99, 0.997, 0.999)
 MEANS = 2  # turns of a mean after each round of the ladder
 FEWEST = 3  # events, and replicates without, that a probability must let expect
@@ -97,22 +98,24 @@ def checks(point: DesignPoint, samples: pl.DataFrame, interval: str = "wilson", 
         own = samples.filter(pl.col("horizon") == horizon).sort("block", "replicate").gather_every(len(cells), i)
         if (
             own.height < 2
-            or (judged := _judged(norm, horizon, _of(own, measure), turn + i, interval, level, point)) is None
+            or (found := judged(norm, horizon, of_measure(own, measure), turn + i, interval, level, point)) is None
         ):
             continue
         keys = {"point": point.key, "cell": point.cell, "width": point.width, "law": law}
-        rows.append(keys | {"horizon": horizon, "measure": measure, "replicates": own.height} | judged)
+        rows.append(keys | {"horizon": horizon, "measure": measure, "replicates": own.height} | found)
     return pl.DataFrame(rows, schema=CHECKS, orient="row")
 
 
 def _laws(point: DesignPoint, columns: list[str]) -> dict[str, tuple[str, LogNorm]]:
     """Measure -> (name of its exact law, the law), for every measure that was sampled."""
     found = [(law.name, prediction.log_norm) for law, prediction in predictions(point) if law.exact]
-    known = {measure: [(name, norms[measure]) for name, norms in found if measure in norms] for measure in MEASURES}  # pyright: ignore[reportArgumentType]
+    known = {
+        measure: [(name, norms[measure]) for name, norms in found if measure in norms] for measure in JUDGED_MEASURES
+    }  # pyright: ignore[reportArgumentType]
     return {measure: laws[0] for measure, laws in known.items() if laws and measure in columns}
 
 
-def _of(own: pl.DataFrame, measure: str) -> pl.DataFrame:
+def of_measure(own: pl.DataFrame, measure: str) -> pl.DataFrame:
     """The samples of one measure, in the columns that statistics are made of."""
     if measure in ("log_spectral", "log_rms"):
         return own.with_columns(pl.col(measure).alias("log_spectral"), pl.col(measure).alias("log_rms"))
@@ -123,7 +126,7 @@ def _of(own: pl.DataFrame, measure: str) -> pl.DataFrame:
     )
 
 
-def _judged(
+def judged(
     norm: LogNorm, horizon: int, own: pl.DataFrame, turn: int, interval: str, level: float, point: DesignPoint
 ) -> dict[str, Any] | None:
     """What one cell says; None where none of its quantities can be judged on so few replicates."""

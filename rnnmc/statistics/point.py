@@ -4,7 +4,7 @@ Log-norms are natural logarithms (nats), horizons numbers of steps. Infinities a
 chain has log-norm -inf and has vanished, an overflown one +inf and has exploded; both count in every
 probability and quantile. The dead have no finite log-norm to average: means leave them out and are conditional
 on survival. The overflown have one that is not known: means over the others would leave out the fastest, and
-are null. Nothing is NaN: what is undefined or not known is null. physics.md sections 3.6, 4 and 8.
+are null. Nothing is NaN: what is undefined or not known is null. docs/physics.md sections 3.6, 4 and 8.
 """
 
 from collections.abc import Iterable
@@ -14,20 +14,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rnnmc.chain.norms import MEASURES
+from rnnmc.common.arrays import Flags, Floats
 from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.resampling import share_bands, share_intervals, shares, sums_by_draw
 
-MEASURES = ("log_spectral", "log_rms")
 EVENTS = ("vanish", "stable", "explode", "dead", "overflow")
 BANDED = EVENTS[:3]  # those with a simultaneous band
 MODES = ("at", "by")
 PERCENTS = (5, 25, 50, 75, 95)
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
-
-class Replicates(NamedTuple):
+class SampleRectangle(NamedTuple):
     """The samples of one design point as a rectangle: rows are replicates, columns horizons.
 
     In memory a horizon lies in one piece, for that is what statistics are made of.
@@ -42,7 +40,7 @@ class Replicates(NamedTuple):
 
 
 def point_statistics(
-    samples: pl.DataFrame | Replicates,
+    samples: pl.DataFrame | SampleRectangle,
     vanish: float,
     explode: float,
     interval: str = "wilson",
@@ -86,7 +84,7 @@ def point_statistics(
     0 < vanish < explode, an unknown interval, an impossible level and a group below 1.
     """
     refuse_impossible(vanish, explode, interval, level, group)
-    replicates = samples if isinstance(samples, Replicates) else rectangle(samples)
+    replicates = samples if isinstance(samples, SampleRectangle) else rectangle(samples)
     ok_count = np.count_nonzero(~(replicates.dead | replicates.overflow), axis=0)
     of_measures = []
     for name, log_norm in replicates.log_norms.items():
@@ -118,7 +116,7 @@ def refuse_impossible(vanish: float, explode: float, interval: str, level: float
         raise ValueError(f"group: {group} replicates cannot share a weight draw; give a whole number from 1 up")
 
 
-def rectangle(samples: pl.DataFrame) -> Replicates:
+def rectangle(samples: pl.DataFrame) -> SampleRectangle:
     """The samples of one point sorted by (block, replicate, horizon) and cut into rows, one a replicate.
 
     Raises ValueError, naming the point, unless every replicate has the same horizons, once each, with log-
@@ -152,10 +150,10 @@ def rectangle(samples: pl.DataFrame) -> Replicates:
                 "ok goes with a finite number, dead with -inf, overflow with +inf, and nothing is null or NaN"
             )
     errors = {name: _largest(samples, f"{name}_error", len(horizons)) for name in MEASURES}
-    return Replicates(point, horizons, log_norms, dead, overflow, errors)
+    return SampleRectangle(point, horizons, log_norms, dead, overflow, errors)
 
 
-def joined(parts: Iterable[Replicates], replicates: int) -> Replicates:
+def joined(parts: Iterable[SampleRectangle], replicates: int) -> SampleRectangle:
     """The rectangle of blocks that follow each other, each a rectangle already, with so many replicates in all.
 
     No more than one of them need be in memory. Raises ValueError, naming the point, where they are not of one point
@@ -167,7 +165,7 @@ def joined(parts: Iterable[Replicates], replicates: int) -> Replicates:
         if whole is None:
             log_norms = {name: np.empty(shape).T for name in MEASURES}
             dead, overflow = np.empty(shape, bool).T, np.empty(shape, bool).T
-            whole = Replicates(part.point, part.horizons, log_norms, dead, overflow, dict(part.errors))
+            whole = SampleRectangle(part.point, part.horizons, log_norms, dead, overflow, dict(part.errors))
         if part.point != whole.point or not np.array_equal(part.horizons, whole.horizons):
             raise ValueError(
                 f"point {whole.point}: its blocks are of other points or horizons (rnnmc verify names them)"
@@ -183,7 +181,7 @@ def joined(parts: Iterable[Replicates], replicates: int) -> Replicates:
     return whole
 
 
-def _arrays(replicates: Replicates) -> list[NDArray]:
+def _arrays(replicates: SampleRectangle) -> list[NDArray]:
     return [*replicates.log_norms.values(), replicates.dead, replicates.overflow]
 
 
@@ -225,7 +223,7 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64], group: int = 1) -
     weighted by how many take part, and undefined with fewer than two. Only replicates with finite norms at both ends
     take part: with dead ones about, the rate is conditional on survival. Once one has overflowed (+inf), both are
     undefined: the fastest would be left out. With all replicates alive, an estimate of the top Lyapunov exponent.
-    physics.md section 1.
+    docs/physics.md section 1.
     """
     unknown = _overflowed(log_norm)
     rate = np.full(len(horizons), np.nan)
@@ -268,7 +266,7 @@ def _ever(flags: Flags) -> Flags:
     return ever
 
 
-def _events(log_norm: Floats, vanish: float, explode: float, replicates: Replicates) -> dict[str, Flags]:
+def _events(log_norm: Floats, vanish: float, explode: float, replicates: SampleRectangle) -> dict[str, Flags]:
     """`<event>_<mode>` -> (replicates, horizons), those of `BANDED` first."""
     below, above = log_norm < np.log(vanish), log_norm > np.log(explode)
     vanished, exploded = first_excursions(log_norm, vanish, explode)

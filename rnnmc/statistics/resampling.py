@@ -1,7 +1,8 @@
 """Errors of shares where replicates share weight draws: a weight draw is what is resampled, never a row.
 
 Replicate r belongs to weight draw r // group. Weight draws are independent of each other; of replicates within one,
-and of the horizons of one replicate, nothing is assumed. A band holds over all horizons at once. physics.md section 8.
+and of the horizons of one replicate, nothing is assumed. A band holds over all horizons at once. docs/physics.md
+section 8.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
 
+from rnnmc.common.arrays import Flags, Floats
 from rnnmc.statistics.intervals import effective_interval
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 DRAWS = 20_000  # of the largest deviation over horizons: at level 0.95 a critical value is known to about 0.01
 AT_ONCE = 400  # of these draws: what is made of them stays in the cache, and BLAS on one thread

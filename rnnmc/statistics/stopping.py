@@ -1,7 +1,7 @@
 """When replicates are enough: decided on the blocks from the first on, so that neither timing nor workers have a say.
 
 Confidence sequences hold at every number of replicates at once, so that one may look after each block and stop when
-they are narrow; intervals for a fixed number of replicates would then be too narrow. physics.md section 8.
+they are narrow; intervals for a fixed number of replicates would then be too narrow. docs/physics.md section 8.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmc.common.arrays import Floats
 from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.study.study import Thresholds
 
@@ -16,7 +17,6 @@ INTERVAL = "confidence-sequence"  # the kind that holds for a number of replicat
 
 
 Whole = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 def half_widths(vanished: Whole, exploded: Whole, replicates: Whole) -> Floats:

@@ -2,25 +2,24 @@
 
 Replicate r has weight draw r // (drives * states) and drive r // states, and an initial state of its own; the drives
 of a weight draw are its own too. The law of total variance splits in this order: weights, Var E[l|W]; drive,
-E Var(E[l|W, D]|W); state, E Var(l|W, D). physics.md section 8.
+E Var(E[l|W, D]|W); state, E Var(l|W, D). docs/physics.md section 8.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from rnnmc.chain.norms import MEASURES
+from rnnmc.common.arrays import Floats
 from rnnmc.statistics.intervals import binomial_interval
-from rnnmc.statistics.point import MEASURES, rectangle
+from rnnmc.statistics.point import rectangle
+from rnnmc.statistics.resampling import SEED
 
-SOURCES = ("weights", "drive", "state")
-COLUMNS = ("component", "share", "share_low", "share_high")
+VARIANCE_SOURCES = ("weights", "drive", "state")
+SHARE_COLUMNS = ("component", "share", "share_low", "share_high")
 RESAMPLES = 2000
-SEED = 7888
 AT_ONCE = 4_000_000  # picks of a weight draw that are in memory together
-
-Floats = NDArray[np.float64]
 
 
 def variance_split(samples: pl.DataFrame, drives: int, states: int, level: float = 0.95) -> pl.DataFrame:
@@ -69,25 +68,32 @@ def variance_split(samples: pl.DataFrame, drives: int, states: int, level: float
         log_norm = replicates.log_norms[measure][:whole]
         finite = np.isfinite(log_norm).sum(axis=0)
         known = finite == whole
-        values = np.full((len(COLUMNS), len(SOURCES), horizons), np.nan)
+        values = np.full((len(SHARE_COLUMNS), len(VARIANCE_SOURCES), horizons), np.nan)
         values[:, :, known] = _split(log_norm[:, known].reshape(draws, drives, states, -1), level)
         frames += [
             pl.DataFrame(
                 {"horizon": pl.Series(replicates.horizons, dtype=pl.Int32)}
-                | {name: pl.Series(column, nan_to_null=True) for name, column in zip(COLUMNS, of_source, strict=True)}
+                | {
+                    name: pl.Series(column, nan_to_null=True)
+                    for name, column in zip(SHARE_COLUMNS, of_source, strict=True)
+                }
                 | {"finite": pl.Series(finite, dtype=pl.Int64)}
-            ).with_columns(measure=pl.lit(measure, pl.Enum(MEASURES)), source=pl.lit(source).cast(pl.Enum(SOURCES)))
-            for source, of_source in zip(SOURCES, values.swapaxes(0, 1), strict=True)
+            ).with_columns(
+                measure=pl.lit(measure, pl.Enum(MEASURES)), source=pl.lit(source).cast(pl.Enum(VARIANCE_SOURCES))
+            )
+            for source, of_source in zip(VARIANCE_SOURCES, values.swapaxes(0, 1), strict=True)
         ]
     return (
         pl.concat(frames)
-        .with_columns(pl.when(~pl.col("source").is_in(together)).then(pl.col(name)).alias(name) for name in COLUMNS)
+        .with_columns(
+            pl.when(~pl.col("source").is_in(together)).then(pl.col(name)).alias(name) for name in SHARE_COLUMNS
+        )
         .select(
             pl.lit(replicates.point).alias("point"),
             "horizon",
             "measure",
             "source",
-            *COLUMNS,
+            *SHARE_COLUMNS,
             pl.lit(draws, pl.Int64).alias("weight_draws"),
             pl.lit(whole, pl.Int64).alias("replicates"),
             "finite",
@@ -97,7 +103,7 @@ def variance_split(samples: pl.DataFrame, drives: int, states: int, level: float
 
 
 def _split(nested: Floats, level: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """`COLUMNS`, each (sources, horizons), NaN where undefined.
+    """`SHARE_COLUMNS`, each (sources, horizons), NaN where undefined.
 
     nested: (weight draws, drives, states, horizons) in nats.
     """
@@ -120,7 +126,7 @@ def _split(nested: Floats, level: float) -> tuple[Floats, Floats, Floats, Floats
         component, ratio, error = _ratios(linear, parts.mean(axis=0), products.mean(axis=0), draws)
         component[0] = component[0] if draws > 1 else np.nan
         share = np.maximum(component, 0) / np.maximum(component, 0).sum(axis=0)
-        studentised = np.empty((RESAMPLES, len(SOURCES), horizons))
+        studentised = np.empty((RESAMPLES, len(VARIANCE_SOURCES), horizons))
         done = 0
         for picked in _resamples(draws):
             means = (np.tensordot(picked, moment, axes=1) / draws for moment in (parts, products))

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from rnnmc.chain.norms import STATUS
 from rnnmc.common.errors import UsageError
 from rnnmc.observables.observable import Observable
-from rnnmc.store.places import Place, places, point_folder
+from rnnmc.store.folder import point_folder
+from rnnmc.store.plan import stored_points
 from rnnmc.store.shards import facts_of, shard_tables
+from rnnmc.store.stored_point import StoredPoint
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,14 +31,14 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
 
     directory = Path(directory)
     found, shards = [], []
-    for place in places(directory):
-        kind = next((one for one in place.observables if one.name == observable), None)
+    for stored in stored_points(directory):
+        kind = next((one for one in stored.observables if one.name == observable), None)
         if kind is None and observable is not None:
             continue
-        wanted = sorted(point_folder(directory, place, kind).glob("*.parquet"))
+        wanted = sorted(point_folder(directory, stored, kind).glob("*.parquet"))
         if kind is not None:  # not what it saw with other parameters
             wanted = [path for path in wanted if facts_of(path).get("observable") == kind.written()]
-        found += [place] if wanted else []
+        found += [stored] if wanted else []
         shards += wanted
     if not found:
         what = f"saw nothing of {observable}" if observable else "has no samples yet"
@@ -58,14 +60,14 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     )
 
 
-def samples_of(directory: Path, place: Place, observable: Observable | None = None) -> pl.DataFrame:
-    """All samples of one place, or all that an observable saw, proved whole.
+def samples_of(directory: Path, stored: StoredPoint, observable: Observable | None = None) -> pl.DataFrame:
+    """All samples of one stored point, or all that an observable saw, proved whole.
 
     Raises DamagedShard, or RunError where blocks are missing.
     """
     import pyarrow as pa
 
-    return as_frame(pa.concat_tables(shard_tables(directory, place, observable)))
+    return as_frame(pa.concat_tables(shard_tables(directory, stored, observable)))
 
 
 def as_frame(table: pa.Table) -> pl.DataFrame:

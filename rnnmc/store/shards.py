@@ -6,14 +6,10 @@ the checksum itself set to zero, so that a change of any byte, data or metadata,
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
-import math
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,14 +22,14 @@ from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SCHEMA
 from rnnmc.observables.observable import Observable
-from rnnmc.store.places import Keyed, Place, manifest, point_folder, wanted
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.store.folder import Keyed, names, point_folder, shard_name, shard_path
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.point import DesignPoint
 
 UNSIGNED = b"0" * 64
 BEFORE_ERRORS = pa.schema(
     [field for field in SCHEMA if not field.name.endswith("_error")]
 )  # of samples, as once stored
-MARK = ".running"  # beside the shard that is being computed
 
 
 class DamagedShard(RunError):
@@ -91,78 +87,6 @@ def serves(facts: dict[str, Any], count: int, observable: Observable | None) -> 
     """Whether a shard holds what `Shard.serves` says; not where it says nothing of itself."""
     asked = observable is None or facts.get("observable") == observable.written()
     return bool(facts) and asked and replicates_of(facts) >= count
-
-
-def shard_path(directory: Path, point: Keyed, block: int, observable: Observable | None = None) -> Path:
-    """Where one shard lies: of the samples, or of an observable."""
-    return point_folder(directory, point, observable) / shard_name(block)
-
-
-def shard_name(block: int) -> str:
-    """The name of its file."""
-    return f"{block:06d}.parquet"
-
-
-def block_of(name: str) -> float:
-    """The number of the block whose shard has this name, infinite where no shard has."""
-    number = name.partition(".")[0]
-    return int(number) if number.isdigit() and name == shard_name(int(number)) else math.inf
-
-
-def names(folder: Path) -> set[str]:
-    """What lies in a folder; nothing where there is none. One call, however many shards it holds."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-
-
-def absent(directory: Path, place: Place) -> list[int]:
-    """The blocks of which something is not there. Looks at names, reads no shard."""
-    folders = [names(point_folder(directory, place, kind)) for kind in kinds(place)]
-    wanted_names = ((block, shard_name(block)) for block, _ in place.blocks())
-    return [block for block, name in wanted_names if not all(name in there for there in folders)]
-
-
-def complete(directory: Path, place: Place, thresholds: Thresholds) -> bool:
-    """Whether the manifest of a place says all that is wanted, and what it names is there. Reads no shard."""
-    said = manifest(directory, place)
-    return said.get("wanted") == wanted(place, thresholds) and not absent(directory, place.first(said["replicates"]))
-
-
-@contextmanager
-def claimed(directory: Path, point: Keyed, block: int) -> Iterator[None]:
-    """Let others see which process computes this block; the kernel takes the lock back if that process dies."""
-    path = shard_path(directory, point, block).with_suffix(MARK)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as mark:
-        with suppress(OSError):  # a file system without locks: the mark is a courtesy, not a lock
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        mark.write(f"{os.getpid()}\n")
-        mark.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def running(directory: Path, point: Keyed) -> set[int]:
-    """The blocks that living processes have claimed."""
-    folder = point_folder(directory, point)
-    marked = {name.removesuffix(MARK): folder / name for name in names(folder) if name.endswith(MARK)}
-    return {int(block) for block, path in marked.items() if block.isdigit() and _is_claimed(path)}
-
-
-def _is_claimed(path: Path) -> bool:
-    try:
-        with path.open("r") as mark:
-            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def samples_digest(table: pa.Table) -> str:
@@ -265,40 +189,42 @@ def found_shard(
 
 
 def shards(
-    directory: Path, place: Place, observable: Observable | None = None
+    directory: Path, stored: StoredPoint, observable: Observable | None = None
 ) -> Iterator[tuple[int, int, Shard | None]]:
-    """Yield (block, replicates wanted of it, the shard if it is there) for each block of a place: see `found_shard`."""
-    folder = point_folder(directory, place, observable)
+    """Yield (block, replicates wanted of it, the shard if it is there) for each block: see `found_shard`."""
+    folder = point_folder(directory, stored, observable)
     there = names(folder)
-    for block, count in place.blocks():
+    for block, count in stored.blocks():
         path = folder / shard_name(block) if shard_name(block) in there else None
-        shard = read_shard(path, place.key, observable) if path else None
+        shard = read_shard(path, stored.key, observable) if path else None
         yield block, count, shard if shard is not None and shard.serves(count, observable) else None
 
 
-def missing(directory: Path, place: Place) -> list[tuple[int, int]]:
+def lacking_files(directory: Path, stored: StoredPoint) -> list[int]:
+    """The blocks of which a file is not there. Looks at names, reads no shard."""
+    folders = [names(point_folder(directory, stored, kind)) for kind in stored.kinds]
+    wanted = ((block, shard_name(block)) for block, _ in stored.blocks())
+    return [block for block, name in wanted if not all(name in there for there in folders)]
+
+
+def lacking(directory: Path, stored: StoredPoint) -> list[tuple[int, int]]:
     """(block, replicates wanted of it) of every block of which something is not there. Raises DamagedShard."""
     lost = {
         (block, count)
-        for kind in kinds(place)
-        for block, count, shard in shards(directory, place, kind)
+        for kind in stored.kinds
+        for block, count, shard in shards(directory, stored, kind)
         if shard is None
     }
     return sorted(lost)
 
 
-def kinds(point: Keyed) -> tuple[Observable | None, ...]:
-    """What is stored of a design point: None for the samples, and each of its observables."""
-    return (None, *point.observables)
-
-
-def shard_tables(directory: Path, place: Place, observable: Observable | None = None) -> Iterator[pa.Table]:
-    """The samples of one place block by block, or what an observable saw, proved whole.
+def shard_tables(directory: Path, stored: StoredPoint, observable: Observable | None = None) -> Iterator[pa.Table]:
+    """The samples of one stored point block by block, or what an observable saw, proved whole.
 
     Raises DamagedShard, or RunError where blocks are missing.
     """
-    for block, count, shard in shards(directory, place, observable):
+    for block, count, shard in shards(directory, stored, observable):
         if shard is None:
-            path = shard_path(directory, place, block, observable)
+            path = shard_path(directory, stored, block, observable)
             raise RunError(f"{path}: is not there; run the study again to fill it in")
         yield shard.first(count)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rnnmc.common.names import offered_by
 
 _PLACES = {
-    "DesignPoint": "study",
-    "ENGINE": "study",
+    "DesignPoint": "point",
+    "ENGINE": "point",
     "PlannedPoint": "study",
     "Study": "study",
     "Thresholds": "study",
-    "horizons_up_to": "study",
+    "horizons_up_to": "point",
     "load_study": "study",
     "read_study": "study",
 }

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnmc.cells.cell import Cell
-from rnnmc.common.registry import choose, refuse
+from rnnmc.common.refusals import choose, refuse
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
-from rnnmc.initialisers.law import MODIFIERS, Law
+from rnnmc.initialisers.law import MODIFIERS, WeightLaw
 
 ROLES = ("recurrent", "input", "bias")
 EVERY = "every"  # the key under which the law of all gates that are not named stands
 
-Role = Mapping[str, Law]  # gate or EVERY -> law
-Assignment = tuple[tuple[str, ...], Law]  # matrices drawn together, and their law
+LawsByGate = Mapping[str, WeightLaw]  # gate or EVERY -> law
+Assignment = tuple[tuple[str, ...], WeightLaw]  # matrices drawn together, and their law
 
-UNSAID: Mapping[str, Role] = {"input": {EVERY: Gaussian(gain=1.0)}, "bias": {EVERY: Constant(value=0.0)}}
+UNSAID: Mapping[str, LawsByGate] = {"input": {EVERY: Gaussian(gain=1.0)}, "bias": {EVERY: Constant(value=0.0)}}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Initialisation:
     """
 
     preset: str | None
-    roles: Mapping[str, Role]
+    roles: Mapping[str, LawsByGate]
 
     @classmethod
     def read(cls, value: Any) -> Initialisation:
@@ -60,12 +60,12 @@ class Initialisation:
             return roles
         return {"preset": self.preset} | roles if roles else self.preset
 
-    def laws(self, cell: Cell, width: int, inputs: int) -> dict[str, dict[str, Law]]:
+    def laws(self, cell: Cell, width: int, inputs: int) -> dict[str, dict[str, WeightLaw]]:
         """role -> gate -> law, with the preset written out and every gate filled in.
 
         Raises a refusal where a gate or role does not exist in the cell or has no law.
         """
-        base: dict[str, Role] = {}
+        base: dict[str, LawsByGate] = {}
         if self.preset is not None:
             if cell.diagonal:
                 raise refuse("", self.preset, f"has no law for {cell.name}; give init: {{recurrent: {{ring: 1.0}}}}")
@@ -88,7 +88,8 @@ class Initialisation:
                     role, "nothing", f"is said for {missing[0]} of {cell.name}; give a law, such as gaussian: 1"
                 )
             filled[role] = {gate: law_of.get(gate, law_of.get(EVERY)) for gate in names}
-        for law in filled["recurrent"].values() if cell.diagonal else ():
+        vectors = filled["recurrent"].values() if cell.diagonal else ()
+        for law in vectors:
             if law.spectral_radius is not None:
                 raise refuse(
                     "recurrent.spectral_radius",
@@ -134,7 +135,8 @@ class Initialisation:
             unsaid = {} if self.preset else UNSAID.get(role, {})
             told = {gate: law for gate, law in law_of.items() if unsaid.get(gate) != law}
             said = ", ".join(f"{law}" if gate == EVERY else f"{gate} {law}" for gate, law in told.items())
-            words += [said if role == "recurrent" else f"{role} {said}"] if told else []
+            if told:
+                words.append(said if role == "recurrent" else f"{role} {said}")
         return ", ".join(words).replace("constant ", "")
 
 
@@ -145,7 +147,7 @@ def names_of(cell: Cell, role: str) -> tuple[str, ...]:
     return cell.gates if role == "input" else (*cell.gates, *cell.inner_biases)
 
 
-def read_role(value: Any, path: str) -> Role:
+def read_role(value: Any, path: str) -> LawsByGate:
     """A law for every gate, laws by gate, or both: `{gaussian: 1, clip: 2, forget: {orthogonal: 1}}`."""
     if not isinstance(value, dict):
         return {EVERY: _read_constant(value, path)}
@@ -158,7 +160,7 @@ def read_role(value: Any, path: str) -> Role:
     return dict(sorted(role.items()))
 
 
-def _read_constant(value: Any, path: str) -> Law:
+def _read_constant(value: Any, path: str) -> WeightLaw:
     if isinstance(value, str):
         if value not in laws():
             raise refuse(path, value, f"is neither a law nor a number; {choose(value, laws())}")
@@ -167,7 +169,7 @@ def _read_constant(value: Any, path: str) -> Law:
     return _read_law({"constant": value}, path)
 
 
-def _read_law(value: dict[str, Any], path: str) -> Law:
+def _read_law(value: dict[str, Any], path: str) -> WeightLaw:
     names = [key for key in value if key in laws()]
     unknown = [key for key in value if key not in laws() and key not in MODIFIERS]
     if unknown:
@@ -178,14 +180,14 @@ def _read_law(value: dict[str, Any], path: str) -> Law:
         raise refuse(path, value, f"does not name one law; give one of {', '.join(laws())}")
     modifiers = {key: value[key] for key in value if key in MODIFIERS}
     law = laws()[names[0]].read(value[names[0]], f"{path}.{names[0]}", **modifiers)
-    if not isinstance(law, Law):
+    if not isinstance(law, WeightLaw):
         raise TypeError(f"{names[0]} is not a law")
     if law.spectral_radius is not None and not path.startswith("recurrent"):
         raise refuse(f"{path}.spectral_radius", law.spectral_radius, "scales square matrices; give it under recurrent")
     return law
 
 
-def _written_role(role: Role) -> dict[str, Any]:
+def _written_role(role: LawsByGate) -> dict[str, Any]:
     return (
         {} | (role[EVERY].written() if EVERY in role else {}) | {g: v.written() for g, v in role.items() if g != EVERY}
     )

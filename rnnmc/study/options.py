@@ -10,6 +10,8 @@ from rnnmc.common.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
+    from rnnmc.cells.cell import Cell
+
 
 def parsed(text: str) -> Any:
     """An option's value, in YAML as in a study file: a plain word or number, or a mapping."""
@@ -28,6 +30,16 @@ def known_device(value: str) -> str:
     if value not in ("auto", "cpu", "cuda"):
         raise UsageError(f"--device: {value} is not a device; give auto, cpu or cuda")
     return value
+
+
+def known_cell(name: str) -> Cell:
+    """The cell of this name, or one's own by module:attribute. Raises UsageError."""
+    from rnnmc.cells import cell
+
+    try:
+        return cell(name)
+    except ValueError as error:
+        raise UsageError(f"{name} {error}") from None
 
 
 def initialisation(init: str, gain: float | None, input_std: float | None, bias: list[str]) -> Any:

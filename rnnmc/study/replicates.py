@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rnnmc.common.registry import explain, refuse
+from rnnmc.common.refusals import explain, refuse
 
 MOST = 2**31 - 1  # horizons and replicates are stored as int32
 MOST_SHARING = 4096  # replicates of one weight draw: they run together

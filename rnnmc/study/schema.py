@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import create_model
 
-from rnnmc.study.study import HEAD, DesignPoint, Study, Thresholds
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import HEAD, Study, Thresholds
 
 
 def study_schema() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from rnnmc.common.registry import usage_error
+from rnnmc.common.refusals import usage_error
 
 DEEPEST = 50  # levels of mappings and lists
 LONGEST = 1_000_000  # mappings and lists that anchors may add to what the file says itself

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from rnnmc.common.registry import offered
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.law import Law, Prediction
 
 

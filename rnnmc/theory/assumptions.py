@@ -9,45 +9,31 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from rnnmc.common.arrays import Floats
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
-from rnnmc.initialisers.law import Law
+from rnnmc.initialisers.law import WeightLaw
 from rnnmc.initialisers.orthogonal import Orthogonal
 from rnnmc.initialisers.truncated_gaussian import TruncatedGaussian
 from rnnmc.initialisers.uniform import Uniform
-from rnnmc.study.study import DesignPoint
-
-Floats = NDArray[np.float64]
-
-# biases without which, and without input, a state of zero stays zero
-SOURCES = {
-    "tanh": ("hidden",),
-    "linear": ("hidden",),
-    "lstm": ("candidate",),
-    "gru": ("candidate",),
-    "gru_tied": ("candidate",),
-    "gru_reset_after": ("candidate", "candidate_recurrent"),
-    "gru_output_gated": ("candidate",),
-    "minimal_rnn": ("candidate",),
-}
+from rnnmc.study.point import DesignPoint
 
 
-def law_of(point: DesignPoint, role: str, gate: str) -> Law:
+def law_of(point: DesignPoint, role: str, gate: str) -> WeightLaw:
     """The law of one weight matrix or bias, presets written out; chrono leaves gates that remember nothing at zero."""
     law = point.init.laws(point.cell_object, point.width, point.drive.dimension)[role][gate]
     return Constant(value=0.0) if isinstance(law, Chrono) and gate not in point.cell_object.memory else law
 
 
-def unmodified(law: Law) -> bool:
+def unmodified(law: WeightLaw) -> bool:
     """Neither clipped nor rescaled."""
     return law.clip is None and law.spectral_radius is None
 
 
-def quantile(law: Law, u: Floats) -> Floats | None:
+def quantile(law: WeightLaw, u: Floats) -> Floats | None:
     """Values of the law of one bias at the shares u in (0, 1), rising with u; None for laws without a closed form.
 
     Of chrono, those of a gate with sign +1.
@@ -134,8 +120,8 @@ def autonomous(point: DesignPoint) -> bool:
 
 def stays_zero(point: DesignPoint) -> bool:
     """The state starts at zero, and neither input nor bias ever moves it."""
-    sources = SOURCES.get(point.cell)
-    return sources is not None and autonomous(point) and point.state_std == 0 and no_bias(point, *sources)
+    at = point.cell_object.at_zero
+    return at is not None and autonomous(point) and point.state_std == 0 and no_bias(point, *at.sources)
 
 
 def field_variances(point: DesignPoint) -> dict[str, float] | None:
@@ -149,9 +135,12 @@ def field_variances(point: DesignPoint) -> dict[str, float] | None:
     return None if None in deviations else {g: float(s or 0) ** 2 for g, s in zip(gates, deviations, strict=True)}
 
 
-def chain_of_weights(point: DesignPoint) -> bool:
-    """The Jacobian of every step is the weight matrix itself: linear cell, or tanh at the zero state."""
-    return point.cell == "linear" or (point.cell == "tanh" and stays_zero(point))
+def chain_of_weights(point: DesignPoint) -> str | None:
+    """The recurrent matrix that the Jacobian of every step is: of the linear cell, or of a zero state with J = U."""
+    cell = point.cell_object
+    if cell.at_zero is None or cell.at_zero.gates or cell.slopes() != (0, 1):
+        return None
+    return cell.at_zero.matrix if point.cell == "linear" or stays_zero(point) else None
 
 
 def cannot_overflow(point: DesignPoint, rate: float, deviation: float) -> bool:

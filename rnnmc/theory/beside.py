@@ -8,12 +8,13 @@ from contextlib import suppress
 
 import polars as pl
 
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.chain.norms import MEASURES
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory import predictions
 from rnnmc.theory.law import Law, Prediction
 
-NORMS = ("log_spectral", "log_rms")  # the measures that grow as the top Lyapunov exponent says, whatever the law
-EVENTS = ("vanish", "stable", "explode", "dead")
+FORETOLD = ("vanish", "stable", "explode", "dead")
 COLUMNS: dict[str, type[pl.DataType]] = {
     "theory_growth_rate": pl.Float64,
     "theory_growth_rate_error": pl.Float64,
@@ -23,7 +24,7 @@ COLUMNS: dict[str, type[pl.DataType]] = {
     "theory_onset_gain_error": pl.Float64,
     "theory_mean": pl.Float64,
     "theory_deviation": pl.Float64,
-    **{f"theory_p_{event}_at": pl.Float64 for event in EVENTS},
+    **{f"theory_p_{event}_at": pl.Float64 for event in FORETOLD},
     "theory_p_explode_at_most": pl.Float64,
     "theory_law": pl.String,
 }
@@ -52,7 +53,7 @@ def _row(
     found: list[tuple[Law, Prediction]], horizon: int, measure: str, thresholds: Thresholds
 ) -> dict[str, float | str | bool | None]:
     row: dict[str, float | str | bool | None] = dict.fromkeys(COLUMNS)
-    if measure in NORMS:
+    if measure in MEASURES:  # these grow as the top Lyapunov exponent says, whatever the law
         if growth := _first(found, lambda prediction: prediction.growth_rate is not None):
             law, prediction = growth
             row["theory_growth_rate"], row["theory_growth_rate_error"] = prediction.growth_rate, prediction.growth_error
@@ -74,7 +75,7 @@ def _of_norm(
     row: dict[str, float | str | bool | None] = {"theory_law": law.name}
     if (moments := prediction.moments(horizon, measure)) is not None:  # pyright: ignore[reportArgumentType]
         row["theory_mean"], row["theory_deviation"] = moments[0], math.sqrt(max(moments[1], 0.0))
-    for event in EVENTS:
+    for event in FORETOLD:
         row[f"theory_p_{event}_at"] = prediction.probability(event, horizon, thresholds, measure)  # pyright: ignore
     return row
 

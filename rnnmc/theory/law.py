@@ -12,11 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory.spectrum import Spectrum
 
+Known = TypeVar("Known")
 Measure = Literal["log_spectral", "log_rms", "log_vector", "log_memory", "log_entry"]
 Event = Literal["vanish", "stable", "explode", "dead"]
 
@@ -50,9 +52,7 @@ class Prediction:
     """What a law says about one design point; None where it says nothing.
 
     growth_rate: top Lyapunov exponent, lim l_T / T, the mean over replicates among the living, in nats a step.
-    growth_deviation: sqrt(lim Var(l_T) / T), in nats; None where Var(l_T) grows as T^2, as with tied weights.
     growth_error: standard error of growth_rate where it comes from sampling, nats a step; 0 where from quadrature.
-    growth_at_most: a bound that growth_rate keeps in every replicate, nats a step.
     onset_gain: the gain g at which growth_rate would be zero, with everything else as in the point.
     onset_error: standard error of onset_gain where it comes from sampling; 0 where from quadrature.
     spectrum: all Lyapunov exponents.
@@ -61,9 +61,7 @@ class Prediction:
     """
 
     growth_rate: float | None = None
-    growth_deviation: float | None = None
     growth_error: float = 0.0
-    growth_at_most: float | None = None
     onset_gain: float | None = None
     onset_error: float = 0.0
     spectrum: Spectrum | None = None
@@ -99,12 +97,15 @@ class Law:
 
     exact: whether it holds for every width and horizon (up to rounding), or only in the limit of large width.
     applies: True only where every assumption of the law is met. predict: meaningful only there.
+    examples: design points where it holds, as a study file would say them, for `rnnmc check law`, which tries many
+    points of every cell beside.
     """
 
     name: ClassVar[str]
     exact: ClassVar[bool]
     formula: ClassVar[str]
     source: ClassVar[str]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ()
 
     def applies(self, point: DesignPoint) -> bool:
         """Whether this design point meets every assumption of the law."""
@@ -121,3 +122,10 @@ class Law:
 
     def __repr__(self) -> str:
         return f"<law {self.name} ({self.validity}): {self.formula}>"
+
+
+def required(known: Known | None) -> Known:
+    """What `applies` has found to be known. Raises ValueError where it is not."""
+    if known is None:
+        raise ValueError("the law does not apply; ask applies first")
+    return known

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-Floats = NDArray[np.float64]
+from rnnmc.common.arrays import Floats
 
 REACH = 9.0  # deviations: the normal density beyond is below 1e-18
 FINEST = 2_000_001  # nodes: enough up to deviations of 10^4

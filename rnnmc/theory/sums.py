@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import loggamma, polygamma, psi
 from scipy.stats import binom, poisson
 
+from rnnmc.common.arrays import Floats
 from rnnmc.theory.law import LogNorm
 
-Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from rnnmc.common.arrays import Floats
 from rnnmc.theory.law import LogNorm
-
-Floats = NDArray[np.float64]
 
 POINTS = 8001  # of the grid over z, from -9 to 9: what lies beyond has a probability of 1e-19
 

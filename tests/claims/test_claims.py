@@ -12,11 +12,14 @@ from scipy.stats import binom, norm
 from synthetic import EXPLODE, VANISH, point_row, samples_of
 
 from rnnmc import claims
-from rnnmc.claims import FAILS, HOLDS, UNDECIDED, decide, verdict_text, verdicts
+from rnnmc.claims import FAILS, HOLDS, UNDECIDED, decide, decided, verdict_text, verdicts
+from rnnmc.claims.claim import Claim, Evidence, Part, Question
 from rnnmc.claims.estimate import Gap, Mean, Share, Size, Spread
+from rnnmc.common.errors import UsageError
 from rnnmc.statistics.point import point_statistics
 
 HORIZONS = [1, 10, 100, 1000]
+PART = Part("p", "seeds matter", "P(explode)", "above", 0.5)
 
 
 def made(*wanted: dict[str, Any], replicates: int = 4000) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
@@ -101,7 +104,7 @@ def test_relu_is_held_against_tanh_at_equal_weights_alone():
     assert of(decided, "A2", "more") == [HOLDS, FAILS]
     assert of(decided, "A2", "bounded") == of(decided, "A2", "unbounded") == [HOLDS]
     bounded = decided.filter(claim="A2", part="bounded").row(0, named=True)
-    assert bounded["value"] == pytest.approx(0.44774, abs=1e-5)  # the maximum of y sech^2 y: physics.md section 5
+    assert bounded["value"] == pytest.approx(0.44774, abs=1e-5)  # the maximum of y sech^2 y: docs/physics.md section 5
     assert bounded["false_alarm"] == 0
 
 
@@ -257,3 +260,15 @@ def test_a_study_without_any_bearing_has_no_verdicts():
     decided = decide(points, tables)
     assert decided.is_empty()
     assert verdicts(decided).is_empty()
+
+
+def test_a_condition_that_no_factor_knows_is_refused_by_name():
+    class Seeded(Claim):
+        name, states, parts = "A99", "Seeds matter.", (PART,)
+
+        def questions(self, evidence):
+            for point in evidence.points():
+                yield Question(PART, {"width": point.width, "sede": 3}, Share(1, 10), ("formula",))
+
+    with pytest.raises(UsageError, match="claim A99, p: sede is no factor of a condition; there are cell, width"):
+        decided([Seeded()], Evidence(*made({"cell": "tanh"})))

@@ -43,3 +43,8 @@ def test_answers_without_order_are_not_given_one():
 def test_a_factor_that_some_questions_do_not_have_is_named_too():
     answers = [({"path": path}, path is None) for path in (None, "c_path", "main_term")] * 2
     assert conditions(answers) == ("only with path none", 0)
+
+
+def test_a_factor_that_is_not_said_of_every_question_is_refused_and_not_lost():
+    with pytest.raises(ValueError, match="path is not said of every question"):
+        conditions([({"width": 1}, True), ({"width": 2, "path": "c_path"}, False)])

@@ -1,4 +1,4 @@
-"""Every drive: unit variance, correlation, pieces that change no value, files of every kind, and refusals.
+"""Laws of the drives' sequences, files of every kind, and refusals; test_check_drive has what every drive promises.
 
 Statistical assertions: ALPHA = 1e-9 each (or a normal score of 6.1), about twenty: a false alarm below 1e-7.
 """
@@ -13,9 +13,9 @@ from reference import measured
 from scipy import stats
 
 from rnnmc.common.errors import UsageError
-from rnnmc.drives import drives, read_drive
+from rnnmc.drives import read_drive
 from rnnmc.drives.file import FileDrive
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 DATA = Path(__file__).parents[2] / "config/data"
@@ -77,45 +77,11 @@ def test_constant_and_none_are_what_they_say():
     assert read_drive("none").dimension == 0
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        "white",
-        {"white": 3},
-        "ar1",
-        "field",
-        {"constant": 1.0},
-        {"file": SUNSPOTS},
-        {"file": {"path": TEXT, "tokens": "word"}},
-    ],
-)
-def test_how_long_a_piece_is_changes_no_value(said):
-    whole = sequence(said, 130, 5, piece=130)
-    for piece in (1, 7, 64):
-        assert np.array_equal(sequence(said, 130, 5, piece=piece), whole)
-
-
 def test_piece_length_changes_no_sample_either(monkeypatch):
     design = DesignPoint(cell="tanh", width=3, drive={"ar1": 0.5}, horizons=(50,), dtype="float64")
     before = measured(design, 5)[0]
     monkeypatch.setattr("rnnmc.engine.draws.PIECE_ENTRIES", 3 * 4096)
     assert np.array_equal(measured(design, 5)[0], before)
-
-
-def test_replicates_have_sequences_of_their_own():
-    x = sequence("white", 50, 100)[:, :, 0]
-    assert len(np.unique(x)) == x.size
-
-
-def test_every_drive_says_where_it_comes_from_and_writes_what_it_reads():
-    for drive in drives().values():
-        assert drive.formula
-        assert drive.source
-    coloured = {"ar1": {"correlation": 0.5, "dimension": 2}}
-    for said in ("none", "white", {"white": 4}, "field", "ar1", coloured, {"constant": -1.5}, {"file": SUNSPOTS}):
-        drive = read_drive(said)
-        assert read_drive(drive.written()) == drive
-        assert str(drive)
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -12,22 +12,23 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from looking import seen
 from scipy import stats
 from studies import command
 
 import rnnmc
 from rnnmc.cells import cells
-from rnnmc.chain.norms import norms
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
 from rnnmc.engine import run
-from rnnmc.engine.block import observe_block, partition, run_block
+from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.choice import KERNELS, kernel_of, step_seconds
 from rnnmc.engine.compiled import emit, trace
 from rnnmc.engine.compiled import follow as compiled
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics import compiler
 from rnnmc.numerics.layout import Columns, Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 HORIZONS = (1, 3, 7, 20)  # so short that no chaos can make rounding grow
 REPLICATES = 37  # no whole number of lanes
@@ -55,7 +56,7 @@ def both(design: DesignPoint, layout, replicates: int = REPLICATES) -> list[list
             draws = Draws(design, [(0, 0)], replicates, layout, "cpu")
             plain = (draws.cell, layout, draws.steps(), draws.state(), design.horizons)
             chain = compiled.follow_compiled(function, draws, design.horizons) if is_compiled else follow(*plain)
-            found.append([norms(moment) for moment in chain])
+            found.append([log_norms(moment) for moment in chain])
     return found
 
 
@@ -204,14 +205,10 @@ def test_the_length_of_a_segment_changes_no_bit(monkeypatch):
 def test_observables_look_at_the_compiled_chain_and_change_no_bit_of_its_samples(width):
     design = point("lstm", width, "float32", horizons=(10, 400))
     assert kernel_of(design).startswith("compiled")
-    looked = observe_block(design.model_copy(update={"observables": watched().observables}), 0, 9)
+    looked = seen(design, 9, "paths", "passage")
     assert looked["samples"].equals(run_block(design, 0, 9))
     joint = looked["paths"].to_pandas().query("path == 'joint'")["log_spectral"].to_numpy()
     np.testing.assert_allclose(joint, looked["samples"]["log_spectral"].to_numpy(), atol=2e-3)
-
-
-def watched() -> DesignPoint:
-    return DesignPoint(cell="lstm", width=3, observables=["paths", "passage"])
 
 
 @pytest.mark.parametrize("width", [2, 12])
@@ -235,7 +232,7 @@ def test_without_a_compiler_the_plain_engine_runs_says_so_once_and_agrees_to_rou
         "p = rnnmc.DesignPoint(cell='lstm', width=2, horizons=[10, 1000], dtype='float64');"
         "t = rnnmc.run_block(p, 0, 50); rnnmc.run_block(p, 1, 50);"
         "np.save('found.npy', t.filter(t['horizon'].to_numpy() == 10)['log_rms'].to_numpy());"
-        "print(partition(p).kernel, '|', run.made_by(p, 'cpu'))"
+        "print(partition(p).kernel, '|', run.made_by(p, 'cpu', partition(p).kernel))"
     )
     said = {}
     for name, compiler_path in (("with", ""), ("without", "no-such-compiler")):
@@ -275,13 +272,22 @@ class Strange(rnnmc.Cell):
         return ((drive["hidden"] + at_h + state[0].erf()).tanh(),)
 
 
+class StrangeTangent(Strange):
+    """The same in a tangent by hand."""
+
+    def linearise(self, weights, drive, state):
+        return (state[0].erf(),), lambda directions: directions
+
+
 CELL = Strange()
 
 
 def test_a_cell_without_a_trace_runs_on_the_plain_engine():
-    with pytest.raises(trace.Untraceable):
+    with pytest.raises(trace.Untraceable, match="no linearise"):
         trace.traced(CELL)
-    design = DesignPoint(cell="tests.kernels.test_compiled:CELL", width=2, init={"recurrent": {"gaussian": 1.0}})
+    with pytest.raises(trace.Untraceable, match="erf has no symbol"):
+        trace.traced(StrangeTangent())
+    design = DesignPoint(cell="tests.engine.test_compiled:CELL", width=2, init={"recurrent": {"gaussian": 1.0}})
     assert kernel_of(design) == "columns"
     assert run_block(design, 0, 4).num_rows == 4 * len(design.horizons)
 
@@ -301,6 +307,6 @@ def test_the_choice_rests_on_the_point_alone_and_short_work_is_not_compiled():
 def test_every_part_of_the_plan_names_the_kernel_that_makes_it():
     design = DesignPoint(cell="lstm", width=4)
     assert partition(design).kernel == kernel_of(design) == "compiled columns"
-    assert run.made_by(design, "cpu") == "compiled columns"
-    assert run.made_by(design, "cuda") == "columns"
+    assert run.made_by(design, "cpu", kernel_of(design)) == "compiled columns"
+    assert run.made_by(design, "cuda", kernel_of(design)) == "columns"
     assert run.layout_of("compiled columns").name == "columns"

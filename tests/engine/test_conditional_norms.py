@@ -5,18 +5,19 @@ import math
 import numpy as np
 import pytest
 import torch
+from looking import seen
 from scipy.special import polygamma
 from scipy.stats import chi2, ks_2samp, kstest, norm
 
-from rnnmc.engine.block import observe_block, run_block
+from rnnmc.engine.block import run_block
 from rnnmc.engine.conditional import chain as conditional_chain
 from rnnmc.engine.conditional import norms as conditional_norms
 from rnnmc.engine.conditional.chain import applies, follow
 from rnnmc.engine.conditional.draws import ConditionalGaussian, ConditionalMatrices
-from rnnmc.engine.conditional.norms import untied_growth, untied_norms
+from rnnmc.engine.conditional.norms import untied_norms
 from rnnmc.engine.conditional.spectral import TOLERANCE
+from rnnmc.study.point import DesignPoint
 from rnnmc.study.replicates import Nested
-from rnnmc.study.study import DesignPoint
 from rnnmc.theory.exact.linear_untied import exponents as newman
 from rnnmc.theory.large_width.untied_tanh import LAW as UNTIED_TANH
 
@@ -40,6 +41,16 @@ def point(cell="tanh", width=8, gain=1.5, horizons=(2, 12), recurrent=None, **ch
 def in_full(design, replicates, column="log_rms"):
     """(R, H) from weights that are drawn in full."""
     return run_block(design, 0, replicates)[column].to_numpy().reshape(replicates, -1)
+
+
+def growth(design, replicates, directions):
+    """(R, H, k) log-growth of the first directions, in nats: the first i add up to the log-volume that they span."""
+    found = []
+    for one in follow(design, FIRST_TILE, replicates, directions=directions).logged:
+        rows = torch.cat([one.images, one.tests], dim=1).double()
+        lengths = torch.linalg.qr(rows.mT).R.diagonal(dim1=1, dim2=2).abs()
+        found.append(lengths.log() + one.exponent[:, 0] * math.log(2))
+    return torch.stack(found, dim=1).numpy()
 
 
 def alarm(found, expected, tests):
@@ -97,9 +108,9 @@ def test_both_norms_have_the_law_of_weights_drawn_in_full_for_every_cell(cell):
 
 @pytest.mark.parametrize(("width", "cell"), [(8, "tanh"), (32, "tanh"), (16, "lstm")])
 def test_first_exponents_have_the_law_of_weights_drawn_in_full(width, cell):
-    design = point(cell, width, horizons=(40,), observables=[{"spectrum": 3}])
-    found = untied_growth(design, FIRST_TILE, 500, directions=3)[:, 0] / 40
-    spectrum = observe_block(design, 0, 500)["spectrum"]["exponent_whole_run"].to_numpy().reshape(500, 3)
+    design = point(cell, width, horizons=(40,))
+    found = growth(design, 500, directions=3)[:, 0] / 40
+    spectrum = seen(design, 500, {"spectrum": 3})["spectrum"]["exponent_whole_run"].to_numpy().reshape(500, 3)
     assert alarm(found, spectrum, 3) < 1
     sums = [np.stack([one[:, 0] + one[:, 1], one[:, 0] - one[:, 2]], axis=1) for one in (found, spectrum)]
     assert alarm(*sums, 3) < 1
@@ -137,7 +148,7 @@ def test_growth_of_a_linear_chain_has_newmans_law_at_width_2000():
     # R_ii^2 n / g^2 is a chi-square with n - i + 1 degrees of freedom at every step, whatever came before.
     n, gain = 2000, 1.3
     design = point("linear", n, gain, tuple(range(1, 11)), drive="none", dtype="float32")
-    logs = untied_growth(design, FIRST_TILE, 20, directions=3)
+    logs = growth(design, 20, directions=3)
     steps = np.diff(logs, axis=1, prepend=0.0).reshape(200, 3)
     degrees = n - np.arange(3)
     away = (steps.mean(axis=0) - newman(n, gain)[:3]) / np.sqrt(polygamma(1, degrees / 2) / 4 / 200)
@@ -158,7 +169,7 @@ def test_the_square_of_the_rms_norm_is_without_bias():
 
 def test_a_wide_chain_grows_as_the_law_of_large_widths_says():
     design = point("tanh", 20_000, 2.0, (20, 60), dtype="float32", drive="none", init={"recurrent": {"gaussian": 2.0}})
-    logs = untied_growth(design, FIRST_TILE, 1, directions=1)[0, :, 0]
+    logs = growth(design, 1, directions=1)[0, :, 0]
     assert (logs[1] - logs[0]) / 40 == pytest.approx(UNTIED_TANH.predict(design).growth_rate, abs=5e-3)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rnnmc
-from rnnmc.chain.norms import norms
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
 from rnnmc.engine import block
@@ -43,7 +43,7 @@ def test_rescaling_without_asking_first_as_on_a_gpu_gives_the_same_numbers(monke
     monkeypatch.setattr(block, "kernel_of", plain_kernel)
     point = POINTS[0]
     asked = block._run_tiles(point, [(0, 0)], 7, "cpu", ())["samples"]
-    monkeypatch.setattr(chain, "_all_safe", lambda size: False)
+    monkeypatch.setattr(chain, "all_safe", lambda size: False)
     unasked = block._run_tiles(point, [(0, 0)], 7, "cpu", ())["samples"]
     for name in asked:
         np.testing.assert_allclose(unasked[name], asked[name], rtol=1e-6)
@@ -75,5 +75,5 @@ def test_steps_recorded_for_a_gpu_give_the_plain_engines_numbers(point: rnnmc.De
         draws = Draws(tied, [(0, 0)], 9, Columns(), "cpu")
         plain = list(follow(draws.cell, draws.layout, draws.steps(), draws.state(), tied.horizons))
     for one, other in zip(recorded, plain, strict=True):
-        for name, values in norms(one).items():
-            np.testing.assert_array_equal(values, norms(other)[name])
+        for name, values in log_norms(one).items():
+            np.testing.assert_array_equal(values, log_norms(other)[name])

@@ -32,7 +32,7 @@ from rnnmc.engine.block import SCHEMA, blocks, partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.spectral import spectral_norm
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 HORIZONS = (1, 2, 3, 10, 50, 200)
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
@@ -144,7 +144,7 @@ def test_blocks_and_tiles_draw_different_weights_and_tied_ones_stay():
     assert len(set(seen.values())) == 3
 
 
-# --- planted mistakes of published tools (physics.md section 4) -----------------------------------
+# --- planted mistakes of published tools (docs/physics.md section 4) -----------------------------------
 
 
 def test_the_wrong_time_order_is_told_apart():

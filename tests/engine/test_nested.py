@@ -11,9 +11,10 @@ from studies import sample_here, study_of
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
-from rnnmc.run import pipeline
 from rnnmc.run.aggregate import aggregate
-from rnnmc.study.study import DesignPoint
+from rnnmc.run.sampling import sample_all
+from rnnmc.store.plan import cut_up
+from rnnmc.study.point import DesignPoint
 
 NESTED = {"drives": 3, "states": 2}
 
@@ -68,7 +69,7 @@ def test_a_nested_study_splits_its_variance_and_counts_weight_draws(tmp_path):
     study = study_of({"study": "nested", "horizons": [1, 10, 40], "points": [entry]})
     assert [planned.replicates for planned in study.points] == [300, 300]
     sample_here(study, tmp_path)
-    pipeline.sample_all(tmp_path, study.points, study.thresholds, None, "cpu")
+    sample_all(tmp_path, cut_up(study), study.thresholds, None, "cpu")
     statistics = aggregate(tmp_path, study.thresholds, study.interval)
     assert statistics["weight_draws"].unique().to_list() == [50]
     assert statistics["replicates"].unique().to_list() == [300]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rnnmc.cells import cells
-from rnnmc.chain.norms import norms
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.few_directions import dense as wide_dense
@@ -22,7 +22,7 @@ from rnnmc.engine.few_directions.path import Path, Replay
 from rnnmc.engine.few_directions.subspace import Subspace
 from rnnmc.engine.few_directions.sweeps import Image
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 torch.set_num_threads(1)  # as blocks run; threads that share such small arrays only wait for one another
 WIDTH = 40
@@ -46,7 +46,7 @@ def point(cell="tanh", width=WIDTH, dtype="float64", horizons=HORIZONS, **more):
 def plain(design, replicates=1, tiles=TILE, dtype=""):
     """What the plain chain gives, as `wide_norms` gives it."""
     draws = Draws(design, tiles, replicates, Rows(), "cpu", dtype)
-    measured = [norms(one) for one in follow(draws.cell, Rows(), draws.steps(), draws.state(), design.horizons)]
+    measured = [log_norms(one) for one in follow(draws.cell, Rows(), draws.steps(), draws.state(), design.horizons)]
     return {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
 
 

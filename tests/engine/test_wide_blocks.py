@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from looking import looking
 
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import ERRORS, partition, run_block
 from rnnmc.engine.choice import CONDITIONAL_BYTES, seen_bytes
 from rnnmc.statistics.point import point_statistics
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 GAUSSIAN = {"recurrent": {"gaussian": 1.5}, "input": {"gaussian": 1.0}}
 
@@ -44,9 +45,9 @@ def test_untied_gaussian_matrices_of_great_width_are_drawn_as_far_as_they_are_se
 
 
 def test_what_needs_whole_matrices_is_refused_where_there_are_none():
-    seen = point(width=20_000, weights="untied", horizons=[3], observables=["terms"], cell="lstm")
+    seen = point(width=20_000, weights="untied", horizons=[3], cell="lstm")
     with pytest.raises(UsageError, match="never formed; leave it out, or give a width below"):
-        partition(seen)
+        partition(seen, looking(seen, "terms"))
 
 
 def test_a_tile_of_untied_matrices_keeps_no_more_than_one_replicate_may():

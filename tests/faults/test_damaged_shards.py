@@ -12,9 +12,11 @@ from studies import ROOT, command, first_shard, sample_here, samples_digest, sma
 
 import rnnmc
 from rnnmc.common.errors import RunError
-from rnnmc.run import pipeline
 from rnnmc.run.aggregate import aggregate
-from rnnmc.store.shards import DamagedShard, read_shard, shard_path
+from rnnmc.run.sampling import jobs_missing
+from rnnmc.store.folder import shard_path
+from rnnmc.store.plan import cut_up
+from rnnmc.store.shards import DamagedShard, read_shard
 from rnnmc.study.study import Thresholds
 
 STUDY = study_of(small())
@@ -54,7 +56,7 @@ def test_a_truncated_shard_is_found_before_anything_is_aggregated(folder: Path, 
     with pytest.raises(DamagedShard, match="rnnmc verify --repair"):
         aggregate(folder, Thresholds(), "wilson")
     with pytest.raises(DamagedShard):
-        pipeline.jobs_missing(folder, STUDY.points)
+        jobs_missing(folder, cut_up(STUDY))
     assert not (folder / "statistics.parquet").exists()
 
 
@@ -97,7 +99,7 @@ def test_a_missing_shard_is_named_and_not_passed_over(folder: Path) -> None:
     first_shard(folder, STUDY).unlink()
     with pytest.raises(RunError, match="is not there; run the study again"):
         aggregate(folder, Thresholds(), "wilson")
-    assert [job.block for job in pipeline.jobs_missing(folder, STUDY.points)] == [0]
+    assert [job.block for job in jobs_missing(folder, cut_up(STUDY))] == [0]
 
 
 @pytest.mark.process
@@ -105,17 +107,16 @@ def test_a_full_disk_fails_in_one_sentence_and_leaves_no_half_file(tmp_path: Pat
     script = """
 import resource, sys
 from pathlib import Path
-from rnnmc.run import pipeline
 from rnnmc.run.aggregate import aggregate
 from rnnmc.common.errors import RunError
 from studies import small, study_of
 STUDY = study_of(small())
 directory = Path(sys.argv[1])
-pipeline.plan(STUDY, directory)
-jobs = pipeline.jobs_missing(directory, STUDY.points)
+plan(STUDY, directory)
+jobs = jobs_missing(directory, cut_up(STUDY))
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # as full as a disk can be made without one
 try:
-    pipeline.sample(directory, jobs, None, "cpu")
+    sample(directory, jobs, None, "cpu")
 except RunError as error:
     sys.exit(f"refused: {error}")
 """

@@ -28,9 +28,12 @@ from studies import (
 )
 
 from rnnmc.common.errors import RunError
-from rnnmc.run import fanout, pipeline
+from rnnmc.run import fanout
 from rnnmc.run.cluster import connected
 from rnnmc.run.fanout import Done
+from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import jobs_missing, sample
+from rnnmc.store.plan import cut_up
 
 STUDY = study_of(long())
 
@@ -59,8 +62,8 @@ def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_sample
     task_seconds: float, tmp_path: Path, undisturbed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_tasks_of(task_seconds, monkeypatch)
-    pipeline.plan(STUDY, tmp_path)
-    jobs = pipeline.jobs_missing(tmp_path, STUDY.points)
+    plan(STUDY, tmp_path)
+    jobs = jobs_missing(tmp_path, cut_up(STUDY))
     assert len(jobs) >= 6
     killed: list[int] = []
     finished: dict[Path, int] = {}
@@ -78,7 +81,7 @@ def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_sample
                     return
 
     with connected(cpus=2) as cluster:
-        pipeline.sample(tmp_path, jobs, cluster, "cpu", kill_one_worker)
+        sample(tmp_path, jobs, cluster, "cpu", kill_one_worker)
     assert killed
     assert finished
     after = shard_files(tmp_path)
@@ -99,9 +102,9 @@ def test_a_block_that_kills_every_worker_is_named_and_stops_no_other_of_its_task
     monkeypatch.chdir(tmp_path)
     entry = {"cell": ["tanh", "deadly:c", "relu"], "width": 2, "init": "pytorch"}
     study = study_of(small(points=[entry]))
-    pipeline.plan(study, tmp_path)
+    plan(study, tmp_path)
     with connected(cpus=1) as cluster, pytest.raises(RunError, match="its worker died 4 times") as told:
-        pipeline.sample(tmp_path, pipeline.jobs_missing(tmp_path, study.points), cluster, "cpu")
+        sample(tmp_path, jobs_missing(tmp_path, cut_up(study)), cluster, "cpu")
     assert str(told.value).startswith("deadly:c n=2")
     assert "more)" not in str(told.value)
     assert {path.parent.parent.name for path in shard_files(tmp_path)} == {"cell=tanh", "cell=relu"}

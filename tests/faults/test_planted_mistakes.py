@@ -22,7 +22,7 @@ from rnnmc.engine.choice import plain_kernel
 from rnnmc.numerics.layout import Layout, Rows
 from rnnmc.statistics.oracles import FALSE_ALARM, checks, coverage, passed
 from rnnmc.study.oracle_points import STANDARD
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 Parts = tuple[Tensor, ...]
 Push = Callable[[Parts], Parts]
@@ -30,7 +30,7 @@ Push = Callable[[Parts], Parts]
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plain engine, into which they are planted; that the kernels agree with it is shown in tests/kernels."""
+    """The plain engine, into which they are planted; that the kernels agree with it is shown in tests/engine."""
     monkeypatch.setattr(block, "kernel_of", plain_kernel)
 
 
@@ -142,7 +142,7 @@ def test_a_bias_of_the_wrong_sign_is_found(monkeypatch, name, gate, law):
 
 
 def test_float32_without_rescaling_is_found_by_what_it_loses(monkeypatch):
-    monkeypatch.setattr(chain, "_all_safe", lambda size: True)
+    monkeypatch.setattr(chain, "all_safe", lambda size: True)
     assert catchers(verdict()) >= {"linear_untied"}
 
 

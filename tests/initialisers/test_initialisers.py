@@ -13,11 +13,10 @@ from scipy import stats
 from rnnmc.cells import cells
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.draws import Draws
-from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.initialisation import Initialisation, names_of, read_role
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 
@@ -330,12 +329,6 @@ def test_gates_and_replicates_are_drawn_independently():
     assert np.abs(correlation).max() < SIGMAS / np.sqrt(len(matrices[0]))
     first = ours.recurrent["forget"]
     assert abs(np.corrcoef(first[:-1].ravel(), first[1:].ravel())[0, 1]) < SIGMAS / np.sqrt(first.size)
-
-
-def test_every_law_and_preset_says_where_it_comes_from():
-    for thing in [*laws().values(), *presets().values()]:
-        assert thing.formula
-        assert thing.source
 
 
 @pytest.mark.parametrize("cell", list(cells()))

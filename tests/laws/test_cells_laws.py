@@ -1,5 +1,5 @@
 # pyright: reportAttributeAccessIssue=false
-"""Exact laws and large-width theory of the nonlinear cells (physics.md sections 5 and 6).
+"""Exact laws and large-width theory of the nonlinear cells (docs/physics.md sections 5 and 6).
 
 ALPHA = 1e-9 a test (or a normal score of 6.1), about forty tests: a false alarm below 1e-7. Seeds are fixed.
 Bounds and identities hold for every sample, up to rounding; tolerances of large-width theory are stated beside it.
@@ -16,10 +16,10 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import expit, polygamma, psi
 
-from rnnmc.chain.norms import norms as norms_of
+from rnnmc.chain.norms import log_norms
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 
@@ -52,7 +52,7 @@ def test_irnn_with_a_positive_state_and_no_input_keeps_every_norm_exactly(dtype)
     )
     positive = np.random.default_rng(0).uniform(0.1, 3, (8, 6))
     for moment in chain_of(point, 8, state=(positive,)):
-        norms = norms_of(moment)
+        norms = log_norms(moment)
         assert not norms["log_rms"].any()
         assert not norms["log_spectral"].any()
         state = layout_of(point).matrices(moment.state[0])[:, 0].numpy()
@@ -130,7 +130,7 @@ def test_tanh_of_one_unit_never_explodes_and_decays_at_the_rate_of_its_fixed_poi
     point = gaussian("tanh", 1, gain, horizons, state_std=1.0)
     count = 500
     moments = list(chain_of(point, count))
-    spectral = np.stack([norms_of(moment)["log_spectral"] for moment in moments], axis=1)
+    spectral = np.stack([log_norms(moment)["log_spectral"] for moment in moments], axis=1)
     states = np.stack([moment.state[0].flatten().numpy() for moment in moments], axis=1)
     u, starts = (array.flatten() for array in drawn(point, count))
     seen = np.abs(states) > 1e-300  # a state that has died away bounds nothing more
@@ -186,7 +186,7 @@ def test_without_recurrent_weights_the_memory_is_its_gate_to_the_power_t(cell, w
         log = diagonal.log() + moment.exponent[:, None].double() * math.log(2)
         assert log.numpy() == pytest.approx(np.full(log.shape, wanted), rel=1e-12)
         if len(point.cell_object.parts) == 1:
-            norms = norms_of(moment)
+            norms = log_norms(moment)
             assert norms["log_spectral"] == pytest.approx([wanted] * 4, rel=1e-12)
             assert norms["log_rms"] == pytest.approx([wanted] * 4, rel=1e-12)
 
@@ -269,7 +269,7 @@ def test_all_exponents_by_qr_add_up_to_the_log_determinants(n):
 
 def growth(point, replicates):
     """Mean growth rate between the two horizons, in nats a step, by the RMS norm."""
-    early, late = (norms_of(moment)["log_rms"] for moment in chain_of(point, replicates))
+    early, late = (log_norms(moment)["log_rms"] for moment in chain_of(point, replicates))
     return float((late - early).mean() / (point.horizons[1] - point.horizons[0]))
 
 

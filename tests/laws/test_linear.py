@@ -1,5 +1,5 @@
 # pyright: reportAttributeAccessIssue=false
-"""Exact laws of the linear RNN and the LRU (physics.md section 5), sampled through run_block.
+"""Exact laws of the linear RNN and the LRU (docs/physics.md section 5), sampled through run_block.
 
 ALPHA = 1e-9 a test (or a normal score of 6.1), about forty tests: a false alarm below 1e-7. Seeds are fixed.
 """
@@ -10,8 +10,8 @@ from reference import chain_of, first_direction, inputs, measured
 from scipy import stats
 from scipy.special import polygamma, psi
 
-from rnnmc.chain.norms import norms as norms_of
-from rnnmc.study.study import DesignPoint
+from rnnmc.chain.norms import log_norms
+from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
 
@@ -125,7 +125,7 @@ def test_tied_the_norm_lies_between_the_spectral_radius_and_the_condition_of_the
 def test_haar_orthogonal_chains_keep_norm_one_for_ten_thousand_steps(width, dtype, epsilon):
     """Every entry of U is rounded, so sigma(U) is within n epsilon of one, and n more for the sums of a product."""
     horizons = (1, 10, 100, 1000, 10000)
-    norms = [norms_of(moment) for moment in chain_of(linear(width, {"orthogonal": 1.0}, horizons, dtype), 16)]
+    norms = [log_norms(moment) for moment in chain_of(linear(width, {"orthogonal": 1.0}, horizons, dtype), 16)]
     for name in ("log_spectral", "log_rms"):
         log = np.stack([moment[name] for moment in norms], axis=1)
         assert (np.abs(log) <= 2 * width * epsilon * np.array(horizons) + 8 * epsilon).all()

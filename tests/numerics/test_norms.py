@@ -16,7 +16,7 @@ from rnnmc.numerics import norms as spectral
 from rnnmc.numerics.compiler import compiled
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.norms import BY_REPLICATE_UP_TO, norms_of
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 torch.set_num_threads(1)  # as in run_block
 

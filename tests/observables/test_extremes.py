@@ -5,14 +5,14 @@ import polars as pl
 import pytest
 import reference
 import torch
+from looking import seen
 from scipy.stats import binomtest
 
 from rnnmc.engine import block
-from rnnmc.engine.block import observe_block
 from rnnmc.observables import extremes
 from rnnmc.statistics.summaries.extremes import ROUNDING, SUMMARY
 from rnnmc.statistics.summaries.summary import Settings
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 HORIZONS = (1, 3, 10, 40)
 SATURATED = {"recurrent": {"gaussian": 30.0}, "bias": {"gaussian": 3.0}}
@@ -25,11 +25,11 @@ def _small_tiles(monkeypatch):
 
 def point_of(cell, width, **changes):
     settings = {"horizons": HORIZONS, "dtype": "float64", "state_std": 0.5} | changes
-    return DesignPoint(cell=cell, width=width, observables=["extremes"], **settings)
+    return DesignPoint(cell=cell, width=width, **settings)
 
 
 def table_of(point, replicates):
-    return pl.from_arrow(observe_block(point, 0, replicates)["extremes"])
+    return pl.from_arrow(seen(point, replicates, "extremes")["extremes"])
 
 
 def observed(point, replicates):
@@ -72,7 +72,7 @@ def test_a_state_that_overflows_is_infinite_from_its_step_on_and_never_nan():
     assert np.isfinite(found[:, 0]).all()
     assert np.isposinf(found[:, 2]).all()
     assert table_of(point, 8)["largest"].null_count() == 0
-    row = SUMMARY.summarise(point.observables[0], table_of(point, 8), Settings(1e-3, 1e3)).row(2, named=True)
+    row = SUMMARY.summarise(extremes.OBSERVABLE(), table_of(point, 8), Settings(1e-3, 1e3)).row(2, named=True)
     assert (row["finite"], row["mean"], row["q05"], row["above_count"]) == (0, None, np.inf, 8)
 
 
@@ -83,7 +83,7 @@ def test_no_gru_ever_leaves_one_though_rounding_may(cell, dtype):
     point = point_of(cell, 4, dtype=dtype, init=SATURATED, horizons=(10, 500), state_std=0.0, drive={"white": 16})
     largest = observed(point, 256)
     assert largest.max() < 1 + ROUNDING / 10
-    summary = SUMMARY.summarise(point.observables[0], table_of(point, 256), Settings(1e-3, 1e3))
+    summary = SUMMARY.summarise(extremes.OBSERVABLE(), table_of(point, 256), Settings(1e-3, 1e3))
     assert summary["above_count"].to_list() == [0] * summary.height
 
 
@@ -108,7 +108,7 @@ def test_an_lstm_with_open_gates_counts_up_as_far_as_there_are_steps():
 def test_the_summary_is_that_of_numpy_and_scipy():
     point = point_of("lstm", 4, init={"recurrent": {"gaussian": 1.0}, "bias": {"forget": {"constant": 3.0}}})
     values = observed(point, 200)
-    summary = SUMMARY.summarise(point.observables[0], table_of(point, 200), Settings(1e-3, 1e3))
+    summary = SUMMARY.summarise(extremes.OBSERVABLE(), table_of(point, 200), Settings(1e-3, 1e3))
     assert summary["part"].to_list() == ["h", "c"] * len(HORIZONS)
     for row, column in zip(summary.iter_rows(named=True), values.reshape(200, -1).T, strict=True):
         above = int((column > 1 + ROUNDING).sum())

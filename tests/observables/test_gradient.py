@@ -8,18 +8,20 @@ import polars as pl
 import pytest
 import reference
 import torch
-from reference import STEPS
+from looking import looking, seen
+from reference import STEPS, step_of
 
+from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.common.errors import UsageError
 from rnnmc.engine import block
-from rnnmc.engine.block import observe_block, partition, run_block
+from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.draws import stream
 from rnnmc.observables import gradient
 from rnnmc.observables.gradient import LONGEST, LOSSES
 from rnnmc.statistics.summaries.gradient import SHARE, SUMMARY
 from rnnmc.statistics.summaries.summary import Settings
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 TILE = 16  # replicates that run together, in place of the thousands of a narrow cell
 HORIZONS = (1, 2, 5, 9)
@@ -34,12 +36,12 @@ def _small_tiles(monkeypatch):
 def point_of(cell="tanh", width=3, **changes):
     init = {"recurrent": {"ring": 1.0}} if cell == "lru" else "pytorch"
     settings = {"init": init, "horizons": HORIZONS, "dtype": "float64", "state_std": 0.5} | changes
-    return DesignPoint(cell=cell, width=width, observables=["gradient"], **settings)
+    return DesignPoint(cell=cell, width=width, **settings)
 
 
 def observed(point, replicates):
     """(replicates, losses, rows, columns)."""
-    table = pl.from_arrow(observe_block(point, 0, replicates)["gradient"])
+    table = pl.from_arrow(seen(point, replicates, "gradient")["gradient"])
     assert table["loss"].head(1 + len(point.horizons)).unique().item() == LOSSES[0]
     return table.select(COLUMNS).to_numpy().reshape(replicates, 2, -1, 3)
 
@@ -64,7 +66,7 @@ def truncated(point, replicates, lengths):
 
 
 def _truncated(point, r, steps, v, start, lengths):
-    cell = STEPS[point.cell]
+    cell = step_of(point.cell)
     u, _, inner = ({name: one[r].clone().requires_grad_() for name, one in part.items()} for part in steps[0])
     shift = {gate: torch.zeros_like(one[r], requires_grad=True) for gate, one in steps[0][1].items()}
     leaves = [*u.values(), *shift.values(), *inner.values()]
@@ -96,7 +98,7 @@ def by_truncation(point, replicates):
 
 
 @pytest.mark.parametrize("width", [1, 3, 10], ids=["one unit", "columns", "rows"])
-@pytest.mark.parametrize("cell", STEPS)
+@pytest.mark.parametrize("cell", cells())
 def test_every_norm_is_that_of_truncated_back_propagation_by_autograd(cell, width):
     point = point_of(cell, width)
     # Differences of gradients of size 1 to 10 in float64: 1e-13 is what cancellation leaves at the least.
@@ -206,7 +208,7 @@ def _last_lags(point, r, first_lag):
     states = [reference.initial_state(point, r + 1)[r : r + 1]]
     for step in steps:
         states.append(advance(*step, states[-1]))
-    cell, log = STEPS[point.cell], 0.0
+    cell, log = step_of(point.cell), 0.0
     row = np.zeros(point.state_size)
     row[: point.width] = losses_of(point, r + 1)[-1, r]
     total, scale = 0.0, None
@@ -271,7 +273,7 @@ def test_with_one_step_the_two_losses_are_one():
 
 def test_looking_changes_no_sample():
     point = point_of("lstm", 10, dtype="float32")
-    tables = observe_block(point, 0, 8)
+    tables = seen(point, 8, "gradient")
     assert tables["samples"].equals(run_block(point, 0, 8))
 
 
@@ -318,17 +320,17 @@ def test_a_planted_mistake_changes_the_norms(mistake, monkeypatch):
 
 def test_untied_weights_and_a_trajectory_too_long_to_keep_are_refused():
     with pytest.raises(UsageError, match="gradient needs one set of parameters for all steps"):
-        point_of(weights="untied")
+        looking(point_of(weights="untied"), "gradient")
     with pytest.raises(UsageError, match=f"give a last horizon of at most {LONGEST} steps"):
-        point_of(horizons=(LONGEST + 1,))
+        looking(point_of(horizons=(LONGEST + 1,)), "gradient")
 
 
 # --- the summary ----------------------------------------------------------------------------------
 
 
 def summary_of(point, replicates, **settings):
-    table = pl.from_arrow(observe_block(point, 0, replicates)["gradient"])
-    return SUMMARY.summarise(point.observables[0], table, Settings(1e-3, 1e3, **settings))
+    table = pl.from_arrow(seen(point, replicates, "gradient")["gradient"])
+    return SUMMARY.summarise(gradient.OBSERVABLE(), table, Settings(1e-3, 1e3, **settings))
 
 
 def test_the_summary_of_the_share_is_that_of_numpy():

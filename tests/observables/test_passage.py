@@ -5,11 +5,12 @@ import math
 import numpy as np
 import polars as pl
 import pytest
+from looking import looking, seen
 from studies import small, study_of
 
 from rnnmc.common.errors import UsageError
 from rnnmc.engine import block
-from rnnmc.engine.block import observe_block, partition
+from rnnmc.engine.block import partition, run_block
 from rnnmc.observables import passage
 from rnnmc.observables.passage import NEVER, Passage
 from rnnmc.report.pictures import picture_of
@@ -19,8 +20,8 @@ from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.summaries import summary_of as summary_named
 from rnnmc.statistics.summaries.passage import SUMMARY
 from rnnmc.statistics.summaries.summary import Settings
-from rnnmc.store.places import describe_points
-from rnnmc.study.study import DesignPoint
+from rnnmc.store.plan import cut_up, describe_points
+from rnnmc.study.point import DesignPoint
 
 LADDERS = {"vanish": [0.9, 0.5, 0.1, 1e-3, 1e-6], "explode": [1.1, 2.0, 10.0, 1e3, 1e6]}
 NEAR_STABLE = {"recurrent": {"gaussian": 0.577}, "bias": {"forget": {"constant": 3.0}}}
@@ -48,13 +49,13 @@ def _small_tiles(monkeypatch):
     monkeypatch.setattr(block, "LARGEST_TILE", 128)
 
 
-def firsts(point, replicates):
+def firsts(point, replicates, ladders=LADDERS):
     """(observed, by brute force, distance), each (replicates, rows): first passages from every step's log-norm.
 
     distance: how near any log-norm, of those up to the later of the two passages, comes to the threshold's logarithm.
     """
-    tables = observe_block(point, 0, replicates)
-    rows = len(point.observables[0].index(point)["threshold"])
+    tables = seen(point, replicates, {"passage": ladders})
+    rows = len(looking(point, {"passage": ladders})[0].index(point)["threshold"])
     table = pl.from_arrow(tables["passage"])
     observed = table["first"].fill_null(NEVER).to_numpy().reshape(replicates, rows)
     samples, brute, distance = pl.from_arrow(tables["samples"]), [], []
@@ -69,7 +70,7 @@ def firsts(point, replicates):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", POINTS)
 def test_first_passages_are_those_of_a_chain_whose_every_step_is_stored(name, dtype):
-    point = DesignPoint(**POINTS[name], horizons=range_to(150), dtype=dtype, observables=[{"passage": LADDERS}])
+    point = DesignPoint(**POINTS[name], horizons=range_to(150), dtype=dtype)
     observed, brute, distance = firsts(point, min(100, partition(point).block))
     differ = observed != brute
     # Stored log-norms of a float32 chain are rounded to 24 bits, |log| <= 14: only a tie may come out differently.
@@ -84,17 +85,17 @@ def range_to(last):
 
 def test_a_dead_chain_has_passed_below_and_an_overflow_above_every_threshold():
     ladders = {"vanish": [1e-300], "explode": [1e300]}
-    dies = DesignPoint(**POINTS["relu that dies"], horizons=range_to(60), observables=[{"passage": ladders}])
-    observed, _, _ = firsts(dies, 100)
-    samples = pl.from_arrow(observe_block(dies, 0, 100)["samples"])
+    dies = DesignPoint(**POINTS["relu that dies"], horizons=range_to(60))
+    observed, _, _ = firsts(dies, 100, ladders)
+    samples = pl.from_arrow(run_block(dies, 0, 100))
     dead = (samples["status"].cast(pl.String) == "dead").to_numpy().reshape(100, -1)
     first = np.where(dead.any(axis=1), dead.argmax(axis=1) + 1, NEVER)
     assert (first != NEVER).sum() > 20
     np.testing.assert_array_equal(observed[:, 0], first)
 
-    flows = DesignPoint(**POINTS["relu that overflows"], horizons=range_to(120), observables=[{"passage": ladders}])
-    observed, _, _ = firsts(flows, 50)
-    samples = pl.from_arrow(observe_block(flows, 0, 50)["samples"])
+    flows = DesignPoint(**POINTS["relu that overflows"], horizons=range_to(120))
+    observed, _, _ = firsts(flows, 50, ladders)
+    samples = pl.from_arrow(run_block(flows, 0, 50))
     over = (samples["status"].cast(pl.String) == "overflow").to_numpy().reshape(50, -1)
     first = np.where(over.any(axis=1), over.argmax(axis=1) + 1, NEVER)
     assert (first != NEVER).mean() > 0.9
@@ -110,9 +111,8 @@ def test_a_linear_chain_of_one_unit_passes_when_its_power_does():
         drive="none",
         horizons=[1, 400],
         dtype="float64",
-        observables=[{"passage": LADDERS}],
     )
-    tables = observe_block(point, 0, 500)
+    tables = seen(point, 500, {"passage": LADDERS})
     rate = pl.from_arrow(tables["samples"]).filter(pl.col("horizon") == 1)["log_spectral"].to_numpy()
     passages = pl.from_arrow(tables["passage"]).filter(pl.col("measure") == "log_spectral")
     for (threshold, direction), of_rung in passages.group_by("threshold", "direction"):
@@ -124,19 +124,17 @@ def test_a_linear_chain_of_one_unit_passes_when_its_power_does():
 
 def test_an_orthogonal_chain_passes_nothing_in_many_steps():
     init = {"recurrent": {"orthogonal": 1.0}}
-    point = DesignPoint(cell="linear", width=9, init=init, drive="none", horizons=[5000], observables=["passage"])
-    assert pl.from_arrow(observe_block(point, 0, 20)["passage"])["first"].null_count() == 20 * 16
+    point = DesignPoint(cell="linear", width=9, init=init, drive="none", horizons=[5000])
+    assert pl.from_arrow(seen(point, 20, "passage")["passage"])["first"].null_count() == 20 * 16
 
 
-def test_a_horizon_more_or_less_changes_no_first_passage():
-    some = DesignPoint(**POINTS["critical tanh"], horizons=[100], observables=["passage"])
-    more = DesignPoint(**POINTS["critical tanh"], horizons=[100], observables=["passage", "extremes"])
-    every = DesignPoint(**POINTS["critical tanh"], horizons=range_to(100), observables=["passage"])
-    assert observe_block(some, 0, 30)["passage"].equals(observe_block(more, 0, 30)["passage"])
-    # Another ladder of horizons is another point with other draws; looking changes no sample of either.
-    for point in (some, every):
-        plain = DesignPoint(**{**POINTS["critical tanh"], "horizons": point.horizons})
-        assert observe_block(point, 0, 30)["samples"].equals(observe_block(plain, 0, 30)["samples"])
+def test_looking_for_more_changes_neither_first_passages_nor_samples():
+    for horizons in ([100], range_to(100)):
+        point = DesignPoint(**POINTS["critical tanh"], horizons=horizons)
+        some, more = seen(point, 30, "passage"), seen(point, 30, "passage", "extremes")
+        assert some["passage"].equals(more["passage"])
+        assert some["samples"].equals(more["samples"])
+        assert some["samples"].equals(run_block(point, 0, 30))
 
 
 @pytest.mark.parametrize("name", ["near-stable lstm", "critical tanh"])
@@ -149,7 +147,7 @@ def test_a_bound_that_claims_too_much_is_caught(name, monkeypatch):
         high[0] = low[0] + 2 * passage.ROUNDING
 
     monkeypatch.setattr(passage._Watch, "_draw_closer", wrong)
-    point = DesignPoint(**POINTS[name], horizons=range_to(150), dtype="float64", observables=[{"passage": LADDERS}])
+    point = DesignPoint(**POINTS[name], horizons=range_to(150), dtype="float64")
     observed, brute, _ = firsts(point, min(100, partition(point).block))
     assert (observed != brute).any()
 
@@ -167,14 +165,14 @@ def test_a_bound_that_claims_too_much_is_caught(name, monkeypatch):
 )
 def test_a_ladder_that_cannot_be_is_refused_by_name(parameters, place):
     with pytest.raises(UsageError, match=f"observables.{place}: .* is not a ladder of thresholds on the norm; give "):
-        DesignPoint(cell="tanh", width=2, observables=[{"passage": parameters}])
+        looking(DesignPoint(cell="tanh", width=2), {"passage": parameters})
 
 
 def test_a_ladder_is_kept_sorted_away_from_one_and_written_as_it_reads():
     said = Passage.read({"vanish": [1e-6, 0.1], "explode": 100}, "")
     assert said.vanish == (0.1, 1e-6)
     assert said.explode == (100.0,)
-    (again,) = DesignPoint(cell="tanh", width=2, observables=[said.written()]).observables
+    (again,) = looking(DesignPoint(cell="tanh", width=2), said.written())
     assert again == said
 
 
@@ -255,11 +253,11 @@ def test_competing_risks_are_counted_and_not_one_minus_kaplan_meier():
 
 
 def test_where_every_step_is_stored_the_shares_are_those_of_the_statistics():
-    point = DesignPoint(**POINTS["two units"], horizons=range_to(150), dtype="float64", observables=["passage"])
-    tables = observe_block(point, 0, 300)
+    point = DesignPoint(**POINTS["two units"], horizons=range_to(150), dtype="float64")
+    tables = seen(point, 300, "passage")
     known = point_statistics(pl.from_arrow(tables["samples"]), 1e-3, 1e3).filter(pl.col("horizon") == 150)
     settings = Settings(1e-3, 1e3)
-    rows = SUMMARY.summarise(point.observables[0], pl.from_arrow(tables["passage"]), settings)
+    rows = SUMMARY.summarise(Passage(), pl.from_arrow(tables["passage"]), settings)
     for of_measure in known.iter_rows(named=True):
         for threshold, event in ((1e-3, "vanish"), (1e3, "explode")):
             row = rows.row(
@@ -293,11 +291,12 @@ def test_a_picture_has_one_chart_a_cell_and_renders(name):
     entry = {"cell": ["tanh", "lstm"], "width": [2, 3], "observables": [name]}
     study = study_of(small(points=[entry], horizons=[1, 4, 12], replicates=20))
     summaries = []
-    for planned in study.points:
-        (observable,) = planned.point.observables
-        table = pl.from_arrow(observe_block(planned.point, 0, 20)[name])
+    points = cut_up(study)
+    for stored in points:
+        (observable,) = stored.observables
+        table = pl.from_arrow(seen(stored.design, 20, name)[name])
         summaries.append(summary_named(name).summarise(observable, table, Settings(1e-3, 1e3)))
-    charts = picture_of(name).charts(pl.concat(summaries), pl.from_arrow(describe_points(study)))
+    charts = picture_of(name).charts(pl.concat(summaries), pl.from_arrow(describe_points(study.points, points)))
     assert list(charts) == [f"{name}-tanh", f"{name}-lstm"]
     assert all(len(content) > 5000 for content in rendered(charts).values())
 

@@ -7,19 +7,20 @@ import polars as pl
 import pytest
 import reference
 import torch
+from looking import looking, seen
 from scipy.stats import binomtest
 
 from rnnmc.chain.norms import MEASURES
 from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
-from rnnmc.engine.block import observe_block, run_block
+from rnnmc.engine.block import run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.observables.paths import BLOCKS, C_PATH, H_ONLY, JOINT, MAIN_TERM, Paths, paths_of
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.pictures.paths import MISTAKE
 from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings, summary_of
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 TWO_PARTS = ["lstm", "gru_output_gated"]
 ONE_PART = ["gru", "gru_tied", "gru_reset_after", "minimal_rnn", "min_gru"]
@@ -27,11 +28,11 @@ BUSY = {"recurrent": {"gaussian": 2}, "input": {"gaussian": 1}, "bias": {"gaussi
 
 
 def point_of(cell="lstm", width=4, **factors):
-    return DesignPoint(cell=cell, width=width, observables=["paths"], **{"init": BUSY, "state_std": 0.7, **factors})
+    return DesignPoint(cell=cell, width=width, **{"init": BUSY, "state_std": 0.7, **factors})
 
 
 def table_of(point, replicates):
-    return pl.from_arrow(observe_block(point, 0, replicates)["paths"])
+    return pl.from_arrow(seen(point, replicates, "paths")["paths"])
 
 
 def observed(point, replicates):
@@ -147,7 +148,7 @@ def test_the_blocks_make_up_the_joint_chain_at_every_horizon(width):
 
 def test_looking_on_changes_no_bit_of_the_samples_and_the_joint_path_is_theirs():
     point = point_of(width=12, horizons=[1, 10, 100])
-    tables = observe_block(point, 0, 20)
+    tables = seen(point, 20, "paths")
     assert tables["samples"].equals(run_block(point, 0, 20))
     joint = pl.from_arrow(tables["paths"]).filter(pl.col("path") == JOINT)
     for measure in MEASURES:
@@ -265,7 +266,7 @@ def test_an_overflow_of_the_state_is_infinite_and_no_path_becomes_nan(width):
 
 def test_a_cell_without_a_main_term_is_refused_with_those_that_have_one():
     with pytest.raises(UsageError, match="paths needs a cell with a main term, and tanh has none; give one of gru, "):
-        DesignPoint(cell="tanh", width=4, observables=["paths"])
+        looking(DesignPoint(cell="tanh", width=4), "paths")
 
 
 # --- summary and figure ---------------------------------------------------------------------------
@@ -282,7 +283,7 @@ def test_every_number_of_the_summary_is_numpy_s(three_gains):
     points, tables = three_gains
     settings = Settings(vanish=0.1, explode=2.0)
     for point, table in zip(points, tables, strict=True):
-        summary = summary_of("paths").summarise(point.observables[0], table, settings)
+        summary = summary_of("paths").summarise(Paths(), table, settings)
         for row in summary.iter_rows(named=True):
             of_path = table.filter(pl.col("path") == row["path"])
             logs = {h: of_path.filter(pl.col("horizon") == h)[row["measure"]].to_numpy() for h in point.horizons}
@@ -318,7 +319,7 @@ def test_every_number_of_the_summary_is_numpy_s(three_gains):
 def test_three_gains_give_four_curves_each_with_the_published_mistake_marked(three_gains):
     points, tables = three_gains
     frames = [
-        summary_of("paths").summarise(point.observables[0], table, Settings(1e-3, 1e3))
+        summary_of("paths").summarise(Paths(), table, Settings(1e-3, 1e3))
         for point, table in zip(points, tables, strict=True)
     ]
     rows = pl.DataFrame(

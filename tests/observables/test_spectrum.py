@@ -1,24 +1,26 @@
 """The Lyapunov spectrum against exact laws, NumPy's QR at every step, and 700 digits."""
 
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from looking import looking, seen
 from scipy.special import polygamma
 from scipy.stats import norm
 
 from rnnmc.common.errors import UsageError
-from rnnmc.engine.block import observe_block, run_block
+from rnnmc.engine.block import run_block
 from rnnmc.engine.draws import stream
 from rnnmc.observables import spectrum
 from rnnmc.report.pictures.spectrum import PICTURE
 from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings
 from rnnmc.statistics.summaries.spectrum import SUMMARY, derived
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.exact.linear_untied import exponents as newman
 from rnnmc.theory.large_width import tanh_field
 from rnnmc.theory.spectrum import Spectrum
@@ -29,7 +31,7 @@ SETTINGS = Settings(1e-3, 1e3)
 
 
 def point(cell="tanh", width=5, gain=1.5, horizons=(100,), **changes):
-    rest = {"drive": "white", "state_std": 1.0, "dtype": "float64", "observables": ["spectrum"]}
+    rest = {"drive": "white", "state_std": 1.0, "dtype": "float64"}
     return DesignPoint(cell=cell, width=width, horizons=horizons, **({"init": gaussian(gain)} | rest | changes))
 
 
@@ -37,13 +39,13 @@ def gaussian(gain):
     return {"recurrent": {"gaussian": gain}}
 
 
-def measured(design: DesignPoint, replicates: int) -> dict[str, np.ndarray]:
+def measured(design: DesignPoint, replicates: int, said: Any = "spectrum") -> dict[str, np.ndarray]:
     """column -> (R, k)."""
-    return columns(table(design, replicates), replicates)
+    return columns(table(design, replicates, said), replicates)
 
 
-def table(design: DesignPoint, replicates: int) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(observe_block(design, 0, replicates)["spectrum"]))
+def table(design: DesignPoint, replicates: int, said: Any = "spectrum") -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(seen(design, replicates, said)["spectrum"]))
 
 
 def columns(samples: pl.DataFrame, replicates: int) -> dict[str, np.ndarray]:
@@ -234,7 +236,7 @@ def growth_in_many_digits(first: np.ndarray, factors: list[np.ndarray]) -> list[
 @pytest.mark.parametrize("width", [5, 12])
 def test_the_first_exponents_are_the_first_of_all(width):
     design = point("gru", width, 2.0)
-    some = measured(design.model_copy(update={"observables": point(observables=[{"spectrum": 3}]).observables}), 3)
+    some = measured(design, 3, {"spectrum": 3})
     for name, values in measured(design, 3).items():
         np.testing.assert_allclose(some[name], values[:, :3], rtol=1e-6, atol=1e-9, err_msg=name)
 
@@ -257,7 +259,7 @@ def test_an_overflowed_state_gives_null_and_leaves_no_mean_of_survivors():
     overflowed = np.array(run_block(design, 0, 40)["status"].to_pylist()) == "overflow"
     assert 0 < overflowed.sum() < 40
     assert (np.isnan(columns(samples, 40)["exponent"]) == overflowed[:, None]).all()
-    summary = SUMMARY.summarise(design.observables[0], samples, SETTINGS)
+    summary = SUMMARY.summarise(spectrum.OBSERVABLE(), samples, SETTINGS)
     assert summary["finite"].to_list() == [40 - overflowed.sum()] * 6
     assert summary.select("mean", "error_in_time", "q50").null_count().row(0) == (6, 6, 6)
 
@@ -269,10 +271,10 @@ def test_replicates_do_not_depend_on_how_many_are_asked_for():
 
 def test_more_exponents_than_the_state_has_are_refused_in_one_sentence():
     with pytest.raises(UsageError, match="spectrum has 40 exponents, but the state of lstm at width 16 has length 32"):
-        point("lstm", 16, observables=[{"spectrum": {"exponents": 40}}])
-    design = point("lstm", 16, observables=[{"spectrum": 32}])
-    assert design.written()["observables"] == [{"spectrum": 32}]
-    assert DesignPoint(**point().written()).observables == point().observables
+        looking(point("lstm", 16), {"spectrum": {"exponents": 40}})
+    (some,), (every,) = looking(point("lstm", 16), {"spectrum": 32}), looking(point(), "spectrum")
+    assert some.written() == {"spectrum": 32}
+    assert looking(point(), every.written()) == (every,)
 
 
 # ------------------------------------------------------------------------------------------------------ the summary
@@ -282,7 +284,7 @@ def test_the_summary_is_what_theory_says_of_each_replicates_own_spectrum():
     design = point("tanh", 24, 3.0, (200,), drive="none")
     samples = table(design, 6)
     found = columns(samples, 6)
-    summary = SUMMARY.summarise(design.observables[0], samples, Settings(1e-3, 1e3, group=2))
+    summary = SUMMARY.summarise(spectrum.OBSERVABLE(), samples, Settings(1e-3, 1e3, group=2))
     rows = {row["quantity"]: row for row in summary.iter_rows(named=True)}
     spectra = [Spectrum((np.arange(24) + 0.5) / 24, own, listed=True) for own in found["exponent"]]
     for name in ("share_positive", "kaplan_yorke", "entropy"):
@@ -313,7 +315,7 @@ def test_what_the_known_exponents_do_not_decide_is_null():
 def test_tanh_at_width_100_lies_near_its_curve_and_the_picture_shows_both():
     # Finite width takes a few percent away (1 / n); 2 % at n = 1024 is what config/spectrum.yaml shows.
     design = point("tanh", 100, 3.0, (200,), drive="none")
-    summary = SUMMARY.summarise(design.observables[0], table(design, 8), SETTINGS)
+    summary = SUMMARY.summarise(spectrum.OBSERVABLE(), table(design, 8), SETTINGS)
     beside = SUMMARY.beside(design, summary)
     curve = tanh_field.spectrum(3.0, tanh_field.variance(3.0, 0.0))
     for row in beside.tail(3).iter_rows(named=True):

@@ -9,17 +9,21 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from looking import looking, seen
 from studies import command, sample_here, snakemake, study_of, write
 
 import rnnmc
 from rnnmc.common.errors import UsageError
-from rnnmc.engine.block import observe_block, run_block
-from rnnmc.run import pipeline
+from rnnmc.engine.block import run_block
 from rnnmc.run.aggregate import aggregate
+from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import jobs_missing, repair, sample_all
 from rnnmc.statistics.summaries.summary import moments, quantiles
-from rnnmc.store.places import Place
-from rnnmc.store.shards import DamagedShard, shard_path
-from rnnmc.study.study import DesignPoint
+from rnnmc.store.folder import shard_path
+from rnnmc.store.plan import cut_up
+from rnnmc.store.shards import DamagedShard
+from rnnmc.store.verify import verify
+from rnnmc.study.point import DesignPoint
 
 KEYS = ["point", "block", "replicate", "horizon"]
 
@@ -35,14 +39,12 @@ def times_written(folder):
 
 
 @pytest.mark.parametrize("width", [2, 12])
-def test_observables_change_no_bit_of_the_samples_and_no_key(width):
-    plain = DesignPoint(cell="lstm", width=width, horizons=[1, 10, 50])
-    looking = DesignPoint(cell="lstm", width=width, horizons=[1, 10, 50], observables=["vector", "extremes"])
-    assert looking.key == plain.key
-    tables = observe_block(looking, 0, 100)
+def test_observables_change_no_bit_of_the_samples(width):
+    point = DesignPoint(cell="lstm", width=width, horizons=[1, 10, 50])
+    tables = seen(point, 100, "vector", "extremes")
     assert set(tables) == {"samples", "vector", "extremes"}
-    assert tables["samples"].equals(run_block(plain, 0, 100))
-    assert all(tables[one.name].schema == one.schema() for one in looking.observables)
+    assert tables["samples"].equals(run_block(point, 0, 100))
+    assert all(tables[one.name].schema == one.schema() for one in looking(point, "vector", "extremes"))
 
 
 def test_a_study_stores_what_each_observable_saw_with_the_keys_of_the_samples(tmp_path):
@@ -61,18 +63,18 @@ def test_a_study_stores_what_each_observable_saw_with_the_keys_of_the_samples(tm
 def test_what_every_observable_stores_is_found_again(name, tmp_path):
     study = study_of(content(name, replicates=8, width=2))
     sample_here(study, tmp_path)  # which verifies
-    assert not pipeline.jobs_missing(tmp_path, study.points)
+    assert not jobs_missing(tmp_path, cut_up(study))
 
 
 def test_an_observable_that_is_asked_for_later_leaves_the_samples_untouched(tmp_path):
     first, later = study_of(content()), study_of(content("vector"))
     digest = sample_here(first, tmp_path)
     before = times_written(tmp_path)
-    pipeline.plan(later, tmp_path)
-    assert len(pipeline.jobs_missing(tmp_path, later.points)) == 2
+    plan(later, tmp_path)
+    assert len(jobs_missing(tmp_path, cut_up(later))) == 2
     assert sample_here(later, tmp_path) != digest  # it covers what the observable saw too
     assert times_written(tmp_path) == before
-    assert not pipeline.jobs_missing(tmp_path, later.points)
+    assert not jobs_missing(tmp_path, cut_up(later))
     assert sample_here(first, tmp_path) == digest
     assert times_written(tmp_path) == before
 
@@ -81,26 +83,25 @@ def test_more_replicates_extend_both(tmp_path):
     sample_here(study_of(content("vector")), tmp_path)
     study = study_of(content("vector", replicates=300))
     sample_here(study, tmp_path)
-    pipeline.sample_all(tmp_path, study.points, study.thresholds, None, "cpu")
+    sample_all(tmp_path, cut_up(study), study.thresholds, None, "cpu")
     assert rnnmc.scan(tmp_path, "vector").collect().height == 2 * 300 * 3
 
 
 def test_a_damaged_shard_of_an_observable_is_found_named_and_repaired(tmp_path):
     study = study_of(content("vector"))
     digest = sample_here(study, tmp_path)
-    point = study.points[0].point
-    path = shard_path(tmp_path, point, 0, point.observables[0])
+    stored = cut_up(study)[0]
+    path = shard_path(tmp_path, stored, 0, stored.observables[0])
     whole = path.read_bytes()
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    verdict = pipeline.verify(tmp_path)
-    assert [error.path for error in verdict.damaged] == [path]
+    proof = verify(tmp_path)
+    assert [error.path for error in proof.damaged] == [path]
     with pytest.raises(DamagedShard, match="vector"):
-        pipeline.jobs_missing(tmp_path, study.points)
-    pipeline.repair(tmp_path, verdict)
-    assert pipeline.verify(tmp_path).digest == digest
+        jobs_missing(tmp_path, cut_up(study))
+    repair(tmp_path, proof)
+    assert verify(tmp_path).digest == digest
     path.unlink()
-    assert [(place.key, block) for place, block in pipeline.verify(tmp_path).missing] == [(point.key, 0)]
-    assert Place.of(study.points[0]).key == point.key
+    assert [(lost.key, block) for lost, block in verify(tmp_path).missing] == [(stored.key, 0)]
 
 
 @pytest.mark.process
@@ -119,7 +120,7 @@ def test_the_workflow_sums_up_observables_and_runs_again_when_one_is_added(tmp_p
 def test_the_usual_summary_agrees_with_numpy(tmp_path):
     study = study_of(content("vector"))
     sample_here(study, tmp_path)
-    pipeline.sample_all(tmp_path, study.points, study.thresholds, None, "cpu")
+    sample_all(tmp_path, cut_up(study), study.thresholds, None, "cpu")
     aggregate(tmp_path, study.thresholds, study.interval)
     table = pl.read_parquet(tmp_path / "statistics-vector.parquet")
     seen = rnnmc.scan(tmp_path, "vector").collect()

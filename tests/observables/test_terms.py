@@ -5,16 +5,17 @@ import polars as pl
 import pytest
 import reference
 import torch
+from looking import looking, seen
 from scipy.stats import chi2, chisquare
 
 from rnnmc.common.errors import UsageError
-from rnnmc.engine.block import observe_block, run_block
-from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, terms_of
+from rnnmc.engine.block import run_block
+from rnnmc.observables.terms import AT_ONE, BINS, HIGHEST, LOWEST, MAIN, PER_NAT, TermSizes, terms_of
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings, summary_of
 from rnnmc.statistics.summaries.terms import quantile
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 EDGES = np.concatenate([[-np.inf], np.linspace(LOWEST, HIGHEST, BINS - 1), [np.inf]])
 BUSY = {"recurrent": {"gaussian": 2}, "input": {"gaussian": 1}, "bias": {"gaussian": 0.5}}
@@ -22,11 +23,11 @@ SETTINGS = Settings(vanish=1e-3, explode=1e3)
 
 
 def point_of(cell="lstm", width=4, **factors):
-    return DesignPoint(cell=cell, width=width, observables=["terms"], **{"init": BUSY, "state_std": 0.7, **factors})
+    return DesignPoint(cell=cell, width=width, **{"init": BUSY, "state_std": 0.7, **factors})
 
 
 def table_of(point, replicates):
-    return pl.from_arrow(observe_block(point, 0, replicates)["terms"])
+    return pl.from_arrow(seen(point, replicates, "terms")["terms"])
 
 
 def observed(point, replicates):
@@ -42,7 +43,7 @@ def observed(point, replicates):
 def sizes(point, replicates, steps):
     """term -> (R, steps, n) sizes, from derivatives in the pre-activations by autograd."""
     n = point.width
-    step, (_, jacobian) = reference.STEPS[point.cell], reference.stepper(point)
+    step, (_, jacobian) = reference.step_of(point.cell), reference.stepper(point)
     state, exposed = reference.initial_state(point, replicates), 0.0
     found = {name: [] for name in terms_of(point.cell_object)}
     for (u, a, inner), _ in zip(reference.inputs(point, replicates), range(steps), strict=False):
@@ -132,7 +133,7 @@ def test_pooled_histograms_are_the_histogram_of_what_was_pooled(width):
 
 def test_looking_on_changes_no_bit_of_the_samples():
     point = point_of(width=12, horizons=[1, 10, 100])
-    assert observe_block(point, 0, 20)["samples"].equals(run_block(point, 0, 20))
+    assert seen(point, 20, "terms")["samples"].equals(run_block(point, 0, 20))
 
 
 def test_the_size_of_the_candidate_at_the_zero_state_has_its_exact_law():
@@ -163,7 +164,7 @@ def test_a_main_term_that_underflows_is_counted_as_exceeded_without_bound(width)
     assert np.isfinite(found["log_ratio_sum"]).all()
     assert (found["largest"][:, 1, 0] == 0).all()
     assert (found["largest"][:, 0, 0] == width).all()
-    candidate = summary_of("terms").summarise(point.observables[0], table_of(point, 4), SETTINGS).row(-1, named=True)
+    candidate = summary_of("terms").summarise(TermSizes(), table_of(point, 4), SETTINGS).row(-1, named=True)
     assert (candidate["q50"], candidate["q50_error"], candidate["share_above"]) == (np.inf, None, 1.0)
 
 
@@ -180,7 +181,7 @@ def test_every_step_of_a_long_run_is_counted():
 )
 def test_a_cell_with_nothing_to_compare_is_refused(cell, said):
     with pytest.raises(UsageError, match=said):
-        DesignPoint(cell=cell, width=4, observables=["terms"])
+        looking(DesignPoint(cell=cell, width=4), "terms")
 
 
 # --- summary and figure ---------------------------------------------------------------------------
@@ -225,7 +226,7 @@ def numbers(counts, largest, log_sum):
 def test_every_number_and_every_error_of_the_summary_is_numpy_s(group):
     point, replicates = point_of(width=9, horizons=[5, 60], state_std=0.5), 22
     table = table_of(point, replicates)
-    summary = summary_of("terms").summarise(point.observables[0], table, Settings(1e-3, 1e3, group=group))
+    summary = summary_of("terms").summarise(TermSizes(), table, Settings(1e-3, 1e3, group=group))
     found = observed(point, replicates)
     draws = [slice(first, first + group) for first in range(0, replicates, group)]
     rows = summary.rows(named=True)
@@ -257,10 +258,7 @@ def test_the_errors_are_as_large_as_numbers_scatter_from_study_to_study():
     table = table_of(point, 60 * 64)
     cut = [table.slice(i * 64 * 8, 64 * 8) for i in range(60)]
     summaries = pl.concat(
-        [
-            summary_of("terms").summarise(point.observables[0], one, SETTINGS).filter(pl.col("horizon") == 10)
-            for one in cut
-        ]
+        [summary_of("terms").summarise(TermSizes(), one, SETTINGS).filter(pl.col("horizon") == 10) for one in cut]
     )
     for term in ("forget", "input", "candidate"):
         of_term = summaries.filter(pl.col("term") == term)
@@ -273,7 +271,7 @@ def test_the_errors_are_as_large_as_numbers_scatter_from_study_to_study():
 @pytest.mark.process
 def test_the_figure_says_how_often_each_term_is_the_largest():
     points = [point_of(width=w, horizons=[2, 20]) for w in (3, 9)]
-    summary = pl.concat(summary_of("terms").summarise(p.observables[0], table_of(p, 20), SETTINGS) for p in points)
+    summary = pl.concat(summary_of("terms").summarise(TermSizes(), table_of(p, 20), SETTINGS) for p in points)
     rows = pl.DataFrame(
         {"point": p.key, "cell": p.cell, "width": p.width, "init": str(p.init), "drive": "white"} for p in points
     )

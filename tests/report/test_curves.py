@@ -10,7 +10,7 @@ from charts import data_of
 from synthetic import EXPLODE, VANISH, of_an_earlier_release, point_row, samples_of, self_validation, walks
 
 from rnnmc.report.charts import overview as figures
-from rnnmc.report.charts.curves import QUESTIONS, SOURCES
+from rnnmc.report.charts.curves import QUESTIONS, SOURCE_COLOURS
 from rnnmc.report.charts.parts import config
 from rnnmc.report.findings import findings, verdict
 from rnnmc.report.rendering import rendered
@@ -128,7 +128,7 @@ def test_theory_looks_the_same_wherever_it_is_drawn():
 def test_shares_of_the_variance_are_stacked_to_one_with_the_intervals_of_the_table(study, drawn):
     points, tables = study
     pieces = data_of(drawn["variance-gru"]).drop_nulls("source")
-    assert set(pieces["source"]) == set(SOURCES)
+    assert set(pieces["source"]) == set(SOURCE_COLOURS)
     sums = pieces.group_by("panel", "series", "horizon").agg((pl.col("to") - pl.col("from")).sum())
     np.testing.assert_allclose(sums["to"], 1, atol=1e-4)
     point = points.filter(pl.col("cell") == "gru", pl.col("width") == 4, pl.col("init") == "keras")["point"][0]

@@ -19,8 +19,8 @@ from rnnmc.statistics.oracles import (
     CHECKS,
     COVERAGE,
     FALSE_ALARM,
+    JUDGED_MEASURES,
     LADDER,
-    MEASURES,
     checks,
     coins,
     coverage,
@@ -29,7 +29,8 @@ from rnnmc.statistics.oracles import (
     passed,
 )
 from rnnmc.study.oracle_points import STANDARD
-from rnnmc.study.study import DesignPoint, load_study
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import load_study
 from rnnmc.theory import predictions
 
 ALPHA, SIGMAS = 1e-9, 6.1
@@ -250,7 +251,7 @@ def offered(entry_point, columns):
 def test_the_oracle_study_has_hundreds_of_cells_of_every_cell_and_width():
     study, random, certain = load_study(ROOT / "config/oracle.yaml"), [], 0
     for planned in study.points:
-        at, named = planned.point, {one.name for one in planned.point.observables}
+        at, named = planned.point, {one.name for one in planned.observables}
         assert "paths" not in named or len(at.cell_object.parts) == 2
         further = {"vector": "log_vector", "paths": "log_memory"}
         columns = {"log_spectral", "log_rms"} | {further[name] for name in named}
@@ -279,4 +280,4 @@ def test_standard_points_have_exact_laws_for_norms_alone_and_are_cheap():
         work += at.state_size**2 * at.width * at.horizons[-1] * entry["replicates"]
     assert work < 3e9  # multiplications: seconds
     assert FALSE_ALARM <= 1e-6
-    assert set(MEASURES[:2]) == {"log_spectral", "log_rms"}
+    assert set(JUDGED_MEASURES[:2]) == {"log_spectral", "log_rms"}

@@ -10,12 +10,16 @@ import pytest
 from studies import command, snakemake, study_of, write
 
 import rnnmc
-from rnnmc.run import pipeline
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.measure import measure_until
+from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.stopping import counts_of, half_widths, replicates_enough
-from rnnmc.store.places import Place, manifest_path, places
+from rnnmc.store.folder import manifest_path
+from rnnmc.store.plan import cut_up, stored_points
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.verify import verify
 from rnnmc.study.study import Thresholds
 
 THRESHOLDS = Thresholds()
@@ -94,24 +98,24 @@ def test_a_study_stops_at_the_same_replicates_however_many_blocks_run_at_a_time(
     used = []
     for slots in (1, 5):
         folder = tmp_path / str(slots)
-        pipeline.plan(study, folder)
-        while jobs := pipeline.jobs_missing(folder, study.points, study.thresholds, slots):
-            pipeline.sample(folder, jobs, None, "cpu")
-        pipeline.sample_all(folder, study.points, study.thresholds, None, "cpu")
-        used.append([place.replicates for place in places(folder)])
+        plan(study, folder)
+        while jobs := jobs_missing(folder, cut_up(study), study.thresholds, slots):
+            sample(folder, jobs, None, "cpu")
+        sample_all(folder, cut_up(study), study.thresholds, None, "cpu")
+        used.append([stored.replicates for stored in stored_points(folder)])
         statistics = aggregate(folder, study.thresholds, study.interval)
         row = statistics.filter(pl.col("replicates") == used[-1][0]).row(-1, named=True)
         assert row["interval"] == "confidence-sequence"
         assert (row["p_vanish_at_high"] - row["p_vanish_at_low"]) / 2 <= 0.004
         assert rnnmc.scan(folder).collect().height == sum(used[-1]) * 2
-        verdict = pipeline.verify(folder)
-        assert not verdict.unplanned
-        assert not verdict.missing
+        proof = verify(folder)
+        assert not proof.unplanned
+        assert not proof.missing
     assert used[0] == used[1]
     assert used[0][0] < 400_000
     assert used[0][1] == 500
     point = study.points[0].point
-    here = measure_until(point, 0.004, study.thresholds, most=400_000)["samples"]
+    here = measure_until(point, (), 0.004, study.thresholds, most=400_000)["samples"]
     assert here.height == used[0][0] * 2
 
 
@@ -120,28 +124,28 @@ def test_a_narrower_target_goes_on_from_what_is_there(tmp_path):
         study_of(CONTENT | {"points": [POINT | {"replicates": {"half_width": h, "max": 400_000}}]})
         for h in (0.02, 0.004)
     )
-    pipeline.plan(wide, tmp_path)
-    pipeline.sample_all(tmp_path, wide.points, wide.thresholds, None, "cpu")
+    plan(wide, tmp_path)
+    sample_all(tmp_path, cut_up(wide), wide.thresholds, None, "cpu")
     first = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("samples/**/*.parquet")}
-    (few,) = places(tmp_path)
-    pipeline.plan(narrow, tmp_path)
-    (undecided,) = places(tmp_path)
+    (few,) = stored_points(tmp_path)
+    plan(narrow, tmp_path)
+    (undecided,) = stored_points(tmp_path)
     assert undecided.replicates == 400_000
-    pipeline.sample_all(tmp_path, narrow.points, narrow.thresholds, None, "cpu")
-    (many,) = places(tmp_path)
+    sample_all(tmp_path, cut_up(narrow), narrow.thresholds, None, "cpu")
+    (many,) = stored_points(tmp_path)
     assert few.replicates < many.replicates < 400_000
     assert all(path.stat().st_mtime_ns == when for path, when in first.items())
-    manifest = json.loads(manifest_path(tmp_path, Place.of(narrow.points[0])).read_bytes())
+    manifest = json.loads(manifest_path(tmp_path, StoredPoint.of(narrow.points[0])).read_bytes())
     assert manifest["replicates"] == many.replicates
 
 
 @pytest.mark.process
 def test_the_workflow_stops_at_the_same_replicates_as_this_process(tmp_path):
     study = study_of(CONTENT)
-    pipeline.plan(study, tmp_path / "here")
-    pipeline.sample_all(tmp_path / "here", study.points, study.thresholds, None, "cpu")
+    plan(study, tmp_path / "here")
+    sample_all(tmp_path / "here", cut_up(study), study.thresholds, None, "cpu")
     done = command(*snakemake(write(tmp_path, CONTENT)), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    used, here = (places(folder) for folder in (tmp_path / "results/adaptive", tmp_path / "here"))
+    used, here = (stored_points(folder) for folder in (tmp_path / "results/adaptive", tmp_path / "here"))
     assert [place.replicates for place in used] == [place.replicates for place in here]
-    assert pipeline.verify(tmp_path / "results/adaptive").digest == pipeline.verify(tmp_path / "here").digest
+    assert verify(tmp_path / "results/adaptive").digest == verify(tmp_path / "here").digest

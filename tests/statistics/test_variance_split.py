@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 from synthetic import samples_of
 
-from rnnmc.statistics.variance_split import RESAMPLES, SEED, SOURCES, variance_split
+from rnnmc.statistics.resampling import SEED
+from rnnmc.statistics.variance_split import RESAMPLES, VARIANCE_SOURCES, variance_split
 
 FALSE_ALARM = 1e-6
 INF = math.inf
@@ -59,7 +60,7 @@ def plain_components(values: np.ndarray) -> list[float]:
 def test_components_are_those_of_the_mean_squares(draws, drives, states):
     log_norm = nested(draws, drives, states, 4, seed=draws) + 1000
     rows = split(log_norm, drives, states)
-    assert rows["source"].to_list() == list(SOURCES) * 4
+    assert rows["source"].to_list() == list(VARIANCE_SOURCES) * 4
     for j in range(4):
         want = plain_components(log_norm[:, j].reshape(draws, drives, states))
         got = rows.filter(pl.col("horizon") == j + 1)
@@ -94,7 +95,7 @@ def test_components_and_shares_of_a_gaussian_model_are_the_known_ones():
     variances = [2 * square**2 / degree for square, degree in zip(mean_squares, degrees, strict=True)]
     errors = [(variances[2] + variances[1]) / 36, (variances[1] + variances[0]) / 4, variances[0]]
     sigmas_away = stats.norm.isf(FALSE_ALARM / 2)
-    for source, truth, error in zip(SOURCES, (weights, drive, state), errors, strict=True):
+    for source, truth, error in zip(VARIANCE_SOURCES, (weights, drive, state), errors, strict=True):
         # The horizons are independent here: the mean over them is Gaussian, with the error of mean squares.
         assert of(rows, source, "component").mean() == pytest.approx(
             truth, abs=sigmas_away * math.sqrt(error / horizons)
@@ -159,7 +160,7 @@ def test_the_interval_covers_the_true_share(weights, sigmas, drives, states):
     # Each horizon is a study of its own. They share the picks, which moves the coverage by less than its error.
     draws, studies = 200, 400
     rows = split(nested(draws, drives, states, studies, sigmas, seed=6, weights=weights), drives, states)
-    truth = dict(zip(SOURCES, np.array(sigmas) ** 2 / np.sum(np.array(sigmas) ** 2), strict=True))
+    truth = dict(zip(VARIANCE_SOURCES, np.array(sigmas) ** 2 / np.sum(np.array(sigmas) ** 2), strict=True))
     if states == 1:
         truth = {"weights": truth["weights"], "drive": truth["drive"] + truth["state"]}
     # A skewed effect of the weights costs about one per cent with 200 weight draws.
@@ -220,7 +221,7 @@ def test_both_measures_come_out_with_their_columns():
         (horizon, measure, source)
         for horizon in (1, 10)
         for measure in ("log_spectral", "log_rms")
-        for source in SOURCES
+        for source in VARIANCE_SOURCES
     ]
 
 

@@ -11,20 +11,16 @@ import pytest
 from studies import sample_here, shard_files, small, study_of
 
 from rnnmc.engine.block import run_block
-from rnnmc.run import pipeline
 from rnnmc.run.aggregate import aggregate
+from rnnmc.run.pipeline import plan
 from rnnmc.run.planning import status_table
-from rnnmc.store.places import Place, manifest, manifest_path
-from rnnmc.store.shards import (
-    BEFORE_ERRORS,
-    DamagedShard,
-    absent,
-    complete,
-    read_shard,
-    samples_digest,
-    shard_path,
-    write_shard,
-)
+from rnnmc.run.sampling import jobs_missing, sample_all
+from rnnmc.store.folder import manifest_path, shard_path
+from rnnmc.store.manifest import is_complete, manifest
+from rnnmc.store.plan import cut_up
+from rnnmc.store.shards import BEFORE_ERRORS, DamagedShard, lacking_files, read_shard, samples_digest, write_shard
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.verify import verify
 from rnnmc.study.study import Thresholds
 
 STUDY = study_of(small(points=[{"cell": "relu", "width": [1, 2]}]))
@@ -48,15 +44,15 @@ def test_a_study_of_fewer_replicates_has_the_digest_of_these_however_many_lie_th
     few = study_of(small(points=[{"cell": "relu", "width": [1, 2]}], replicates=100))
     digest = sample_here(few, tmp_path / "few")
     sample_here(STUDY, tmp_path / "many")
-    pipeline.plan(few, tmp_path / "many")
-    assert pipeline.verify(tmp_path / "many").digest == digest
+    plan(few, tmp_path / "many")
+    assert verify(tmp_path / "many").digest == digest
 
 
 def test_proving_a_shard_decodes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = sample_here(STUDY, tmp_path)
     monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("decoded"))
-    assert pipeline.verify(tmp_path).digest == digest
-    assert not pipeline.jobs_missing(tmp_path, STUDY.points)
+    assert verify(tmp_path).digest == digest
+    assert not jobs_missing(tmp_path, cut_up(STUDY))
 
 
 def test_status_asks_for_no_shard_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,34 +65,34 @@ def test_status_asks_for_no_shard_by_its_name(tmp_path: Path, monkeypatch: pytes
     assert (columns["done"], columns["missing"]) == (["0", "1", "1"], ["1", "0", "1"])
 
 
-def test_a_point_is_complete_while_its_manifest_says_what_is_wanted_and_its_shards_are_there(tmp_path: Path) -> None:
-    pipeline.plan(STUDY, tmp_path)
-    place, thresholds = Place.of(STUDY.points[0]), Thresholds()
-    assert not complete(tmp_path, place, thresholds)
-    pipeline.sample_all(tmp_path, STUDY.points, thresholds, None, "cpu")
-    assert complete(tmp_path, place, thresholds)
-    assert complete(tmp_path, place, Thresholds(vanish=0.1)), "thresholds decide nothing without a half-width"
-    more = Place.of(study_of(small(points=[{"cell": "relu", "width": 1}], replicates=301)).points[0])
-    assert not complete(tmp_path, more, thresholds)
-    path = manifest_path(tmp_path, place)
+def test_a_point_is_complete_while_its_manifest_says_what_is_promised_and_its_shards_are_there(tmp_path: Path) -> None:
+    plan(STUDY, tmp_path)
+    stored, thresholds = StoredPoint.of(STUDY.points[0]), Thresholds()
+    assert not is_complete(tmp_path, stored, thresholds)
+    sample_all(tmp_path, cut_up(STUDY), thresholds, None, "cpu")
+    assert is_complete(tmp_path, stored, thresholds)
+    assert is_complete(tmp_path, stored, Thresholds(vanish=0.1)), "thresholds decide nothing without a half-width"
+    more = StoredPoint.of(study_of(small(points=[{"cell": "relu", "width": 1}], replicates=301)).points[0])
+    assert not is_complete(tmp_path, more, thresholds)
+    path = manifest_path(tmp_path, stored)
     said = path.read_text()
-    for text in ("", "{}", "[]", json.dumps(manifest(tmp_path, place) | {"wanted": None})):
+    for text in ("", "{}", "[]", json.dumps(manifest(tmp_path, stored) | {"wanted": None})):
         path.write_text(text)
-        assert not complete(tmp_path, place, thresholds)
+        assert not is_complete(tmp_path, stored, thresholds)
     path.write_text(said)
     shard_path(tmp_path, POINT, 0).unlink()
-    assert absent(tmp_path, place) == [0]
-    assert not complete(tmp_path, place, thresholds)
+    assert lacking_files(tmp_path, stored) == [0]
+    assert not is_complete(tmp_path, stored, thresholds)
 
 
 def test_a_shard_that_was_damaged_after_its_point_was_complete_is_found_when_it_is_aggregated(tmp_path: Path) -> None:
-    pipeline.plan(STUDY, tmp_path)
-    pipeline.sample_all(tmp_path, STUDY.points, Thresholds(), None, "cpu")
+    plan(STUDY, tmp_path)
+    sample_all(tmp_path, cut_up(STUDY), Thresholds(), None, "cpu")
     path = next(iter(shard_files(tmp_path)))
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    assert not pipeline.jobs_missing(tmp_path, STUDY.points), "a complete point is not read before it is aggregated"
+    assert not jobs_missing(tmp_path, cut_up(STUDY)), "a complete point is not read before it is aggregated"
     with pytest.raises(DamagedShard, match=path.name):
         aggregate(tmp_path, Thresholds(), "wilson")
 

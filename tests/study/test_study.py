@@ -16,7 +16,8 @@ from reference import measured
 from studies import study_of
 
 from rnnmc.common.errors import UsageError
-from rnnmc.study.study import DesignPoint, Study, Thresholds, horizons_up_to, load_study, read_study
+from rnnmc.study.point import DesignPoint, horizons_up_to
+from rnnmc.study.study import Study, Thresholds, load_study, read_study
 
 ROOT = Path(__file__).parents[2]
 SUNSPOTS = str(ROOT / "config/data/sunspots.csv")

@@ -9,7 +9,8 @@ from scipy.special import ndtr
 from synthetic import samples_of, walks
 
 from rnnmc.statistics.point import point_statistics
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory import predictions
 from rnnmc.theory.beside import COLUMNS, beside
 

@@ -14,14 +14,14 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.special import expit, log_expit, ndtr
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
 from rnnmc.theory.assumptions import quantile
 from rnnmc.theory.exact.independent_units import LAW as INDEPENDENT
 from rnnmc.theory.exact.min_gru import LargestEntry, LogKept
 from rnnmc.theory.exact.white_gates import MixedSum
 from rnnmc.theory.large_width import untied_lstm
-from rnnmc.theory.large_width.untied import Settings
+from rnnmc.theory.large_width.untied import UntiedSettings
 from rnnmc.theory.sums import ChiSteps, FirstAndRest
 from rnnmc.theory.units import Units
 
@@ -227,11 +227,11 @@ def test_growth_is_what_a_long_chain_has(name):
 
 def test_the_lstm_s_onset_is_where_its_growth_is_zero_and_knows_its_error():
     gates = ("forget", "input", "output", "candidate")
-    driven = Settings(dict.fromkeys(gates, 2.0), dict.fromkeys(gates, 1 / 3), dict.fromkeys(gates, 0.0), 0.0)
+    driven = UntiedSettings(dict.fromkeys(gates, 2.0), dict.fromkeys(gates, 1 / 3), dict.fromkeys(gates, 0.0), 0.0)
     onset, error = untied_lstm.LAW.onset(driven)
     assert 0 < error < 0.01
     rate, of_rate = untied_lstm.growth(driven.scaled(onset), sites=8192, steps=1000, seed=5)
     slope = (untied_lstm.growth(driven.scaled(1.05 * onset))[0] - rate) / (0.05 * onset)
     assert abs(rate) < SIGMAS * (of_rate + slope * error) + 5 / 4096
-    still = Settings(driven.gain, dict.fromkeys(gates, 0.0), driven.bias, 0.0)
+    still = UntiedSettings(driven.gain, dict.fromkeys(gates, 0.0), driven.bias, 0.0)
     assert untied_lstm.LAW.onset(still)[0] == pytest.approx(math.sqrt(12), rel=1e-6)

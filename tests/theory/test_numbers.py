@@ -13,13 +13,13 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import chdtr, expit, log_expit, ndtr, polygamma, psi
 
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory import laws, predictions
 from rnnmc.theory.exact import lru, min_gru, tanh_one_unit
 from rnnmc.theory.exact.linear_untied import exponents
-from rnnmc.theory.exact.relu_untied import he_large_width
 from rnnmc.theory.large_width import frozen_edge, tanh_field, untied_lstm
-from rnnmc.theory.large_width.untied import Settings
+from rnnmc.theory.large_width.untied import UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, normal_mean, settled, tanh_moments
 from rnnmc.theory.sums import ChiSteps, lattice
 
@@ -131,10 +131,8 @@ def test_all_exponents_add_up_to_the_mean_log_determinant():
 def test_he_relu_has_mean_minus_5_over_4n_and_variance_5_over_4n_up_to_the_next_order(n):
     """The next order is within 5/n of the first."""
     mean, variance = ChiSteps(n, 2**0.5, halved=True).step
-    wanted_mean, wanted_variance = he_large_width(n)
-    assert (wanted_mean, wanted_variance) == (-5 / (4 * n), 5 / (4 * n))
-    assert mean == pytest.approx(wanted_mean, rel=5 / n)
-    assert variance == pytest.approx(wanted_variance, rel=5 / n)
+    assert mean == pytest.approx(-5 / (4 * n), rel=5 / n)
+    assert variance == pytest.approx(5 / (4 * n), rel=5 / n)
 
 
 # --- quadrature -----------------------------------------------------------------------------------
@@ -322,11 +320,11 @@ def test_one_tanh_unit_s_mean_rate_is_that_of_its_fixed_points(gain):
 def test_the_bound_in_u_is_the_maximum_of_y_sech_squared():
     y = np.linspace(0, 5, 2_000_001)
     pull = y / np.cosh(y) ** 2
-    assert pull.max() == pytest.approx(tanh_one_unit.LARGEST_PULL, abs=5e-6)
-    assert y[pull.argmax()] == pytest.approx(tanh_one_unit.MAXIMUM_AT, abs=5e-5)
+    assert pull.max() == pytest.approx(0.44774, abs=5e-6)
+    assert y[pull.argmax()] == pytest.approx(0.7717, abs=5e-5)
     assert ((1 - np.tanh(y) ** 2) * y).max() == pytest.approx(0.44774, abs=5e-6)
     u = np.linspace(-40, 40, 400001)
-    assert np.abs(u / np.cosh(u * 0.3) ** 2).max() == pytest.approx(tanh_one_unit.slope_bound(0.3), rel=1e-4)
+    assert np.abs(u / np.cosh(u * 0.3) ** 2).max() == pytest.approx(0.44774 / 0.3, rel=1e-4)
 
 
 @pytest.mark.parametrize("n", [1, 7])
@@ -374,7 +372,7 @@ def test_untied_gated_cells_at_the_zero_state_turn_at_the_root_of_twelve(cell):
 
 def test_the_lstm_s_population_knows_its_own_error():
     gates = ("forget", "input", "output", "candidate")
-    settings = Settings(dict.fromkeys(gates, 3.0), dict.fromkeys(gates, 1 / 3), dict.fromkeys(gates, 0.0), 0.0)
+    settings = UntiedSettings(dict.fromkeys(gates, 3.0), dict.fromkeys(gates, 1 / 3), dict.fromkeys(gates, 0.0), 0.0)
     runs = [untied_lstm.growth(settings, sites=2048, steps=400, seed=seed) for seed in range(8)]
     rates, errors = np.array(runs).T
     assert 0.3 < rates.std(ddof=1) / errors.mean() < 3

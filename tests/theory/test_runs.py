@@ -13,7 +13,8 @@ import torch
 from reference import chain_of, first_direction, measured
 from scipy import stats
 
-from rnnmc.study.study import DesignPoint, Thresholds
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import Thresholds
 from rnnmc.theory import laws, predictions
 from rnnmc.theory.large_width.untied import settings_of
 from rnnmc.theory.quadrature import gate_moments, normal_mean, sech2, settled, tanh_moments

@@ -105,7 +105,8 @@ class _Step:
             ]
         for part, node in enumerate(self.program.pushed):
             place = f"(pushed + {part} * K * NJ)"
-            lines += [] if self.kept.get(node) == place else [self._copied(node, place)]
+            if self.kept.get(node) != place:
+                lines.append(self._copied(node, place))
         lines += ["    UNROLL for (int64_t j = 0; j < NJ; j++) {"]
         lines += [f"        const lane next{i} = {self._at(node, 'j')};" for i, node in enumerate(self.program.state)]
         lines += [f"        s[{i} * NJ + j] = next{i};" for i in range(len(self.program.state))]

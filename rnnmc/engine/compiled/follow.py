@@ -90,7 +90,8 @@ def follow_compiled(
         before = tuple(chain.state.clone()) if watches else ()
         chain.advance(recurrent, x, steps)
         done += steps
-        for step in [_seen(chain, given, recurrent, x, before, done)] if watches else []:
+        if watches:
+            step = _seen(chain, given, recurrent, x, before, done)
             for watch in watches:
                 watch.see(step)
         if done in horizons:

@@ -46,6 +46,8 @@ class Program:
 
 def traced(cell: Cell) -> Program:
     """The graph of one step of this cell. Raises Untraceable."""
+    if type(cell).linearise is Cell.linearise:
+        raise Untraceable("it has no linearise of its own")
     vectors = "vector" if cell.diagonal else MATRIX
     recurrent = {name: Symbol(Node("input", vectors, name=("recurrent", name))) for name in cell.recurrent}
     bias = {name: _given("bias", name) for name in cell.inner_biases}

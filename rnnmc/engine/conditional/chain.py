@@ -9,21 +9,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
-from rnnmc.chain.product import State, judged, size_of
+from rnnmc.chain.product import judged, size_of
 from rnnmc.engine.conditional.draws import ConditionalMatrices, normals
-from rnnmc.engine.conditional.sweeps import Carried, factorised
+from rnnmc.engine.conditional.sweeps import OrthonormalRows, factorised
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.few_directions.factored import Factors, Linearised
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
+
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import State
 
 DIRECTIONS = 8
 MEMORY = 2 << 30  # bytes that the matrices of a tile may keep; beyond it they forget
@@ -35,8 +39,7 @@ class Logged:
 
     horizon: steps since the start. exponent: (R, 1, 1) int64. images: (R, j, d) P_T times each found direction, divided
     by 2^exponent. tests: (R, m, d) the same of the test directions. finite, resolved: (R,)
-    bool, as in `rnnmc.chain.product.Moment`. log_volume: (R, k) float64 nats, see `Carried`, of found and test
-    directions.
+    bool, as in `rnnmc.chain.product.Moment`.
     """
 
     horizon: int
@@ -45,7 +48,6 @@ class Logged:
     tests: Tensor
     finite: Tensor
     resolved: Tensor
-    log_volume: Tensor
 
 
 @dataclass
@@ -101,18 +103,17 @@ def follow(
     replicates: int,
     device: str = "cpu",
     dtype: str = "",
-    keep: bool = True,
     directions: int = DIRECTIONS,
 ) -> Followed:
     """Follow state and directions of some tiles to the last horizon; arguments as in `Draws`. The point `applies`.
 
-    keep: keep the matrices, for further sweeps, if they fit in MEMORY.
+    Matrices are kept for further sweeps if they fit in MEMORY.
     """
     draws = _InputsOnly(point, tiles, replicates, Rows(), device, dtype)
     state, generators, deviation = draws.state(), draws.streams("conditional"), _deviation(draws)
     start = _start(draws, directions, state[0])
     found = start.shape[1] if start.shape[1] == start.shape[2] else 1
-    chain, carried = Followed(len(state), start[:, :found], start[:, found:]), Carried(start, len(state))
+    chain, carried = Followed(len(state), start[:, :found], start[:, found:]), OrthonormalRows(start, len(state))
     sound, linearised = _Soundness(draws, carried.size), Linearised(draws.cell)
     for step, (weights, drive) in enumerate(draws.steps(), 1):
         matrices = ConditionalMatrices(point.width, deviation, state[0], generators, point.nested.group)
@@ -123,12 +124,11 @@ def follow(
         if step == 1:
             chain.bytes_a_row = matrices.bytes_a_row
             chain.left = MEMORY - point.horizons[-1] * ((start.shape[1] + 1) * matrices.bytes_a_row + link.nbytes)
-            keep = keep and chain.left >= 0
-        if keep:
+        if chain.left >= 0:
             chain.links.append(link)
         if step in point.horizons:
             image = carried.image(carried.exponent)
-            marks = sound.finite.flatten(), sound.resolved.flatten(), carried.log_volume
+            marks = sound.finite.flatten(), sound.resolved.flatten()
             chain.logged.append(Logged(step, carried.exponent, image[:, :found], image[:, found:], *marks))
         if step == point.horizons[-1]:
             break
@@ -155,13 +155,13 @@ class _Soundness:
         self.cell, self.layout = draws.cell, draws.layout
         self.finite = self.resolved = torch.ones_like(like, dtype=torch.bool)
 
-    def see_state(self, state: State, before: Carried) -> None:
+    def see_state(self, state: State, before: OrthonormalRows) -> None:
         """After a step of the state, before the directions follow."""
         if not self.cell.bounded:
             size = size_of(self.layout, state)
             self.finite, self.resolved = judged(self.cell, size, before.size == 0, self.finite, self.resolved)
 
-    def see_rows(self, carried: Carried) -> None:
+    def see_rows(self, carried: OrthonormalRows) -> None:
         """After a step of the directions."""
         self.resolved = self.resolved & carried.resolved(self.cell.can_die)
         self.finite = self.finite & carried.size.isfinite()

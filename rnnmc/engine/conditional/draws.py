@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.chain.product import SAFE
+from rnnmc.chain.product import all_safe
 
 ENOUGH = 0.5  # of its length left: a row is then orthogonal to rounding ("twice is enough", Kahan and Parlett)
 ACCEPTED = 0.1  # of its length left: a row less long waits for another round, so that its rounding spoils no other
@@ -177,12 +177,6 @@ def near_one(rows: Tensor) -> tuple[Tensor, Tensor | None]:
     size = torch.where(finite & (size > 0), size, 1.0).clamp(min=torch.finfo(size.dtype).tiny)
     mantissa = 2 * torch.frexp(size).mantissa  # over the size it is a power of two, and so the other way round
     return rows.where(finite, 0.0) * (mantissa / size), (size / mantissa).where(finite, math.nan)
-
-
-def all_safe(lengths: Tensor) -> bool:
-    """Whether rows of these lengths are far from the limits of their dtype, as is what a step makes of them."""
-    low, high = torch.aminmax(lengths)
-    return 1 / SAFE < float(low) and float(high) < SAFE
 
 
 def beyond(rows: Tensor, met: Sequence[Tensor], overlaps: Sequence[Tensor]) -> Tensor | None:

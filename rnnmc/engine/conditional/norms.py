@@ -1,10 +1,8 @@
 """The norms of chains with untied Gaussian weights at any width, with the error of each.
 
 log_spectral is that of `rnnmc.engine.conditional.spectral`. As to log_rms: E ||P e||^2 = ||P||_F^2 / d for a random
-unit direction e. What P does to the directions V found on the way to log_spectral is known; of what is left,
-P (I - V V^T), random test directions that V does not depend on tell the square without bias, as in Hutch++ (Meyer et
-al. 2021). log_rms_error is four standard errors, which follow from tr (Q^T Q)^2, Q being what is left, and that from
-how much the tests' images overlap.
+unit direction e. What P does to the directions found on the way to log_spectral is known, and random test directions
+tell the rest (`rnnmc.numerics.frobenius`).
 """
 
 from __future__ import annotations
@@ -15,12 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.engine.conditional.chain import DIRECTIONS, Followed, Logged, follow
+from rnnmc.engine.conditional.chain import Followed, Logged, follow
 from rnnmc.engine.conditional.spectral import Krylov, squared
-from rnnmc.study.study import DesignPoint
-
-DEVIATIONS = 4
-TINY = 1e-300
+from rnnmc.numerics.frobenius import square_and_error
+from rnnmc.study.point import DesignPoint
 
 
 def untied_norms(
@@ -43,24 +39,6 @@ def untied_norms(
     falling = [_norms(chain, here) for here in reversed(chain.logged)]  # the last horizon is the first to get memory
     columns = falling[::-1]
     return {name: np.stack([column[name].cpu().numpy() for column in columns], axis=1) for name in columns[0]}
-
-
-def untied_growth(
-    point: DesignPoint,
-    tiles: list[tuple[int, int]],
-    replicates: int,
-    device: str = "cpu",
-    dtype: str = "",
-    directions: int = DIRECTIONS,
-) -> np.ndarray:
-    """(R, H, k) log-growth of the k = min(directions, d) orthonormal directions to each horizon, nats, float64.
-
-    The first i add up to the log-volume that the first i directions span; over the horizon they are the first
-    Lyapunov exponents. NaN where the state has left the floating-point range. Nothing is kept of a step.
-    """
-    logged = follow(point, tiles, replicates, device, dtype, keep=False, directions=directions).logged
-    growth = torch.stack([one.log_volume.where(one.finite[:, None], math.nan) for one in logged], dim=1)
-    return growth.cpu().numpy()
 
 
 def _norms(chain: Followed, here: Logged) -> dict[str, Tensor]:
@@ -89,16 +67,11 @@ def _norms(chain: Followed, here: Logged) -> dict[str, Tensor]:
 def _rms(chain: Followed, here: Logged, krylov: Krylov) -> tuple[Tensor, Tensor]:
     """((R,) log of ||P||_F / sqrt d over 2^exponent, (R,) its error), in nats."""
     found, images = torch.cat(krylov.found, dim=1), torch.cat(krylov.images, dim=1)
-    size, count = found.shape[2], chain.tests.shape[1]
+    size = found.shape[2]
     known = images.double().square().sum((1, 2))
-    if not count:
+    if not chain.tests.shape[1]:
         return (known / size).log() / 2, torch.zeros_like(known)
     rest = here.tests - (chain.tests @ found.mT) @ images
     gram = (rest.double() @ rest.double().mT) * (size - 1)  # tests lie beyond the first direction
-    squares = gram.diagonal(dim1=1, dim2=2)
-    left = squares.mean(1)
-    overlap = (gram.square().sum((1, 2)) - squares.square().sum(1)).clamp(min=0) / (count * max(1, count - 1))
-    deviation = (2 / count * overlap).sqrt() / left.clamp(min=TINY)
-    total = known + left
-    error = torch.log1p(left / total.clamp(min=TINY) * torch.expm1(DEVIATIONS * deviation)) / 2
+    total, error = square_and_error(known, gram)
     return (total / size).log() / 2, error

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from rnnmc.engine.conditional.chain import Followed, Logged
 from rnnmc.engine.conditional.draws import beyond
-from rnnmc.engine.conditional.sweeps import Carried
+from rnnmc.engine.conditional.sweeps import OrthonormalRows
 
 TOLERANCE = 1e-3  # nats: error of the norm at which no further direction is looked for
 DOUBT = 1e-2  # share of replicates in which the bound may fail
@@ -71,7 +71,7 @@ class Krylov:
     def _back(self) -> Tensor:
         """From the newest image to a new direction, (R, 1, d) unit or zero."""
         left, alpha = _orthonormal(self.images[-1], self._left)
-        carried = Carried(left, self.chain.parts)
+        carried = OrthonormalRows(left, self.chain.parts)
         for link in reversed(self.chain.links[: self.here.horizon]):
             carried.through(link.times_transposed)
         pulled = carried.image(self.here.exponent)
@@ -83,7 +83,7 @@ class Krylov:
         return new
 
     def _forth(self, new: Tensor) -> None:
-        carried = Carried(new, self.chain.parts)
+        carried = OrthonormalRows(new, self.chain.parts)
         for link in self.chain.links[: self.here.horizon]:
             carried.through(link.times)
         self.found.append(new)

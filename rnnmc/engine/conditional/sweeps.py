@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from rnnmc.chain.product import is_resolved, rescaled
-from rnnmc.engine.conditional.draws import all_safe
+from rnnmc.chain.product import all_safe, is_resolved, rescaled
 
 Map = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]  # directions (R, k, n) of each part to others
 
 
-class Carried:
+class OrthonormalRows:
     """What k rows have become after some maps, in each replicate: 2^exponent factor @ rows.
 
     rows: (R, k, d) orthonormal, in the chain's dtype. factor: (R, k, k) float64, its largest entry near one, or zero.
-    exponent: (R, 1, 1) int64. log_volume: (R, k) float64, whose first i entries add up to the log-volume that the first
-    i rows span, in nats; -inf from where it is zero to rounding. size: (R, 1, 1) largest entry that the last map left,
-    or the length of it all where that is far from the limits of the dtype.
+    exponent: (R, 1, 1) int64. size: (R, 1, 1) largest entry that the last map left, or the length of it all where that
+    is far from the limits of the dtype.
     """
 
     def __init__(self, rows: Tensor, parts: int = 1):
         self.rows, self.parts = rows, parts
         self.factor = torch.eye(rows.shape[1], dtype=torch.float64, device=rows.device).expand(len(rows), -1, -1)
         self.exponent = torch.zeros_like(self.factor[:, :1, :1], dtype=torch.int64)
-        self.log_volume = torch.zeros_like(self.factor[:, :, 0])
         self.size = torch.ones_like(rows[:, :1, :1])
 
     def through(self, push: Map) -> None:
@@ -42,10 +38,6 @@ class Carried:
             (pushed,), shift = rescaled((pushed,), self.size, torch.zeros_like(self.exponent))
             pushed = pushed.where(self.size.isfinite(), 0.0)
         self.rows, lower = factorised(pushed)
-        diagonal = lower.diagonal(dim1=1, dim2=2).abs()
-        least = 32 * torch.finfo(pushed.dtype).eps
-        growth = diagonal.where(diagonal > least, 0.0).log() + shift[:, 0].double() * math.log(2)
-        self.log_volume = self.log_volume + growth
         factor = self.factor @ lower
         (self.factor,), self.exponent = rescaled((factor,), factor.abs().amax((1, 2), keepdim=True), self.exponent)
         self.exponent = self.exponent + shift
@@ -57,7 +49,7 @@ class Carried:
 
     def resolved(self, can_die: bool) -> Tensor:
         """(R, 1, 1) whether the last map left enough for all digits to be there, or exactly nothing if it may."""
-        return is_resolved(self.size) | (can_die & (self.size == 0))
+        return is_resolved(self.size, can_die)
 
 
 def factorised(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 A Jacobian is made of recurrent matrices, vectors that scale them, and sums. A cell's own `linearise` is run with
 matrices that remember what is done to them, and its push with directions that do the same; the record then acts on a
 few rows at n^2 a row, where forming the Jacobian alone costs n^2 or n^3. Run backwards, it is the transposed Jacobian.
-The matrices may be dense, or whatever answers as `Matrix` does. A cell that does more with a matrix than has a record
+The matrices may be dense, or whatever answers as `Matrices` do. A cell that does more with a matrix than has a record
 keeps its own push, and autodiff transposes it.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from rnnmc.engine.few_directions.dense import Dense, Packed
 from rnnmc.engine.few_directions.record import (
     Directions,
     Expression,
-    Identity,
+    IdentityMatrix,
     NotRecorded,
     Operation,
     Product,
@@ -32,20 +32,10 @@ from rnnmc.engine.few_directions.record import (
 from rnnmc.numerics.layout import Layout
 from rnnmc.numerics.weights import Weights
 
-State = tuple[Tensor, ...]
-Drive = Mapping[str, Tensor]
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import State
 
-
-class Matrix(Protocol):
-    """A matrix (in x out) of each of R replicates, known by what it does to rows."""
-
-    def times(self, rows: Tensor, /) -> Tensor:
-        """(R, k, out): rows (R, k, in) times the matrix."""
-        ...
-
-    def times_transposed(self, rows: Tensor, /) -> Tensor:
-        """(R, k, in): rows (R, k, out) times the transposed matrix."""
-        ...
+ByGate = Mapping[str, Tensor]
 
 
 class Matrices(Protocol):
@@ -78,22 +68,6 @@ class Factors(Protocol):
 
 
 @dataclass(frozen=True)
-class Separate:
-    """`Matrices` that know nothing of each other."""
-
-    matrices: Mapping[str, Matrix]
-
-    def times(self, rows: Tensor, names: Sequence[str]) -> list[Tensor]:
-        """See `Matrices`."""
-        return [self.matrices[name].times(rows) for name in names]
-
-    def times_transposed(self, rows: Sequence[Tensor], names: Sequence[str]) -> Tensor:
-        """See `Matrices`."""
-        first, *rest = (self.matrices[name].times_transposed(some) for name, some in zip(names, rows, strict=True))
-        return sum(rest, start=first)
-
-
-@dataclass(frozen=True)
 class FactoredWeights:
     """What `linearise` asks of `Weights`, with matrices that are never formed; `names` are theirs."""
 
@@ -108,9 +82,9 @@ class FactoredWeights:
         return {name: Recurrent(name) for name in self.names}
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> IdentityMatrix:
         """The identity matrix."""
-        return Identity()
+        return IdentityMatrix()
 
     def apply(self, h: Tensor, *gates: str) -> dict[str, Tensor]:
         """U_k h for each named gate."""
@@ -214,7 +188,7 @@ class _Plain:
 
     cell: Cell
     weights: Weights
-    drive: Drive
+    drive: ByGate
     state: State
     nbytes: int
 
@@ -243,7 +217,7 @@ class Linearised:
         self._programs: dict[Any, _Program] = {}
         self._matrices: Dense | None = None
 
-    def step(self, weights: Weights, drive: Drive, state: State) -> tuple[State, Factors]:
+    def step(self, weights: Weights, drive: ByGate, state: State) -> tuple[State, Factors]:
         """(next state, Factors of J), the state as `linearise` gives it, bit by bit. Weights in the layout `Rows`."""
         if self.recorded:
             try:
@@ -265,7 +239,7 @@ class Linearised:
             self._matrices = Packed(weights)
         return self._matrices
 
-    def step_of(self, matrices: Matrices, weights: Weights, drive: Drive, state: State) -> tuple[State, Factors]:
+    def step_of(self, matrices: Matrices, weights: Weights, drive: ByGate, state: State) -> tuple[State, Factors]:
         """(next state, Factors of J) with any matrices; of `weights` the biases, and all in a diagonal cell.
 
         Raises whatever the cell does where it has no record.

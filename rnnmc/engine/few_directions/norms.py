@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.chain.norms import norms
+from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import Moment, follow, judged
 from rnnmc.engine.few_directions.path import Path
 from rnnmc.engine.few_directions.subspace import LOG_TWO, Subspace
-from rnnmc.engine.few_directions.sweeps import Carried, Image, backward, forward
+from rnnmc.engine.few_directions.sweeps import Image, ScaledRows, backward, forward
 from rnnmc.numerics.spectral import spectral_norm
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 DIRECTIONS = 8  # taken at a time
 TOLERANCE = 1e-3  # nats of log_spectral that may remain, by an estimate that is mostly far above what does
@@ -30,7 +30,7 @@ RMS_WANTED = 0.02  # nats of log_rms, for so many rounds as
 ROUNDS_FOR_RMS = 3
 LEAST_ROUNDS_OF_ALL = 4  # that may be taken before the full product is; more in wider cells, where it costs more
 ROUNDS_OF_PRODUCT = 24  # on a product that is there, where a round is two small multiplies
-LONG = 64  # steps: where fewer are left to walk, to ask for an error takes longer than half a round more
+LONG_WALK = 64  # steps: where fewer are left to walk, to ask for an error takes longer than half a round more
 PROBES, MOST_PROBES = 8, 256
 FULL_SHARE = 0.02  # of the expected work of the sweeps, for the full product at short horizons
 ROWS_A_STEP = 50.0  # that the sweeps multiply in all
@@ -50,8 +50,8 @@ def wide_norms(
 ) -> Numbers:
     """The norms of some tiles at every logged horizon, (R, horizons) each, R = replicates * len(tiles).
 
-    log_spectral, log_rms, status, resolved: as `rnnmc.chain.norms.norms` gives them for the plain chain, of the same
-    weights and drives. log_spectral_error, log_rms_error: nats by which they may be off beside rounding, NaN where
+    log_spectral, log_rms, status, resolved: as `rnnmc.chain.norms.log_norms` gives them for the plain chain, of the
+    same weights and drives. log_spectral_error, log_rms_error: nats by which they may be off beside rounding, NaN where
     nothing was estimated: ten times the estimate of what is missing, and four standard errors
     (`rnnmc.engine.few_directions.subspace`). full_up_to: take the full product up to this horizon; unless said, as far
     as it costs little.
@@ -92,7 +92,7 @@ def _by_sweeps(path: Path, horizons: list[int]) -> dict[int, Numbers]:
         images = (backward if of_left else forward)(path, list(asked), list(asked.values())) if asked else []
         for (horizon, rows), image in zip(asked.items(), images, strict=True):
             known[horizon].take(of_left, rows, image)
-        certain = half_rounds > 1 and (not of_left or max(asked, default=0) >= LONG)
+        certain = half_rounds > 1 and (not of_left or max(asked, default=0) >= LONG_WALK)
         active = [horizon for horizon in asked if not (certain and _enough(known[horizon], half_rounds))]
     return {horizon: _numbers(one) for horizon, one in known.items() if _error_of_living(one) <= TOLERANCE}
 
@@ -102,7 +102,7 @@ def _first_sweep(path: Path, horizons: Sequence[int]) -> dict[int, Subspace]:
     counts = [_probes(horizon, horizons[-1]) for horizon in horizons]
     rows = _random_rows(path, DIRECTIONS + counts[0])
     start, probes = rows[:, :DIRECTIONS], rows[:, DIRECTIONS:]
-    carried = Carried(path)
+    carried = ScaledRows(path)
     carried.join(rows)
     finite = resolved = torch.ones(len(rows), 1, 1, dtype=torch.bool, device=rows.device)
     known: dict[int, Subspace] = {}
@@ -159,7 +159,7 @@ def _numbers(subspace: Subspace) -> Numbers:
 
 
 def _with_status(spectral: Tensor, rms: Tensor, finite: Tensor, resolved: Tensor) -> Numbers:
-    """Log-norms, (R,) each, with what `rnnmc.chain.norms.norms` says of them."""
+    """Log-norms, (R,) each, with what `rnnmc.chain.norms.log_norms` says of them."""
     status = torch.where(~finite, 2, torch.where(rms.isneginf(), 1, 0)).to(torch.int8)
     logs = {"log_spectral": spectral, "log_rms": rms}
     numbers = {name: torch.where(finite, log, math.inf).cpu().numpy() for name, log in logs.items()}
@@ -170,7 +170,7 @@ def _of_product(moment: Moment, path: Path) -> Numbers:
     """What `wide_norms` gives at one horizon from the product itself: its spectral norm from a few directions too."""
     unknown = np.full(len(moment.product), math.nan)
     if moment.product.shape[1] < BY_SUBSPACE_FROM:
-        return norms(moment) | {"log_spectral_error": unknown, "log_rms_error": unknown}
+        return log_norms(moment) | {"log_spectral_error": unknown, "log_rms_error": unknown}
     finite = moment.finite & moment.product.isfinite().all(2).all(1)
     product = torch.where(finite[:, None, None], moment.product, 0.0)
     rms = torch.linalg.vector_norm(product, dim=(1, 2), dtype=torch.float64).log() - 0.5 * math.log(product.shape[1])

@@ -16,13 +16,13 @@ from rnnmc.engine.draws import Draws
 from rnnmc.engine.few_directions.factored import Factors, Linearised
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 MEMORY = 1 << 29  # bytes of factors kept at a time
 SEGMENTS = 4  # that they are kept in: between checkpoints
 
 
-class Step(NamedTuple):
+class FactoredStep(NamedTuple):
     """One step of the trajectory. state_size: (R, 1, 1) largest entry of the state after it, where it may overflow."""
 
     number: int
@@ -96,10 +96,10 @@ class Path:
         self.memory = MEMORY if memory is None else memory
         self.start = self.draws.state()
         self.checkpoints = {0: self.start}  # segment -> the state before its first step
-        self.kept: dict[int, list[Step]] = {}  # segment -> its steps, the one used last at the end
+        self.kept: dict[int, list[FactoredStep]] = {}  # segment -> its steps, the one used last at the end
         self._going = 0, self.replay.steps_after(0)  # how many steps have been taken from which draws
 
-    def forward(self, last: int) -> Iterator[Step]:
+    def forward(self, last: int) -> Iterator[FactoredStep]:
         """The steps from 1 to `last`, in order."""
         segment = 0
         while True:
@@ -109,14 +109,14 @@ class Path:
                     return
             segment += 1
 
-    def backward(self, first: int) -> Iterator[Step]:
+    def backward(self, first: int) -> Iterator[FactoredStep]:
         """The steps from `first` down to 1. The path must have been walked so far before."""
         for segment in range((first - 1) // self.length, -1, -1):
             for step in reversed(self._steps(segment)):
                 if step.number <= first:
                     yield step
 
-    def _steps(self, segment: int) -> list[Step]:
+    def _steps(self, segment: int) -> list[FactoredStep]:
         steps = self.kept.pop(segment, None)
         if steps is None:
             while len(self.kept) >= SEGMENTS:
@@ -125,17 +125,17 @@ class Path:
         self.kept[segment] = steps
         return steps
 
-    def _made(self, segment: int) -> list[Step]:
+    def _made(self, segment: int) -> list[FactoredStep]:
         """The steps of a segment, from its checkpoint; and the checkpoint of the next one."""
         state, before, nbytes = self.checkpoints[segment], segment * self.length, 0
-        made: list[Step] = []
+        made: list[FactoredStep] = []
         going, steps = self._going
         if going != before:
             steps = self.replay.steps_after(before)
         for weights, drive in steps:
             state, factors = self.linearised.step(weights, drive, state)
             size = None if self.cell.bounded else size_of(self.draws.layout, state)
-            made.append(Step(before + len(made) + 1, factors, size))
+            made.append(FactoredStep(before + len(made) + 1, factors, size))
             nbytes += factors.nbytes
             if self.untied and weights.stacked is not None:
                 nbytes += weights.stacked.nbytes

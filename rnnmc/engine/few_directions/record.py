@@ -146,7 +146,7 @@ class Recurrent(Expression):
         return rows.times(self.name)
 
 
-class Identity(Expression):
+class IdentityMatrix(Expression):
     """The identity."""
 
     def after(self, rows: Directions) -> Directions:

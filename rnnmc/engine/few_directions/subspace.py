@@ -14,9 +14,8 @@ theta_1 misses, as does what the other side, half a step further, has gained on 
 c / theta_1 of what is missing, c being the largest eigenvalue beyond the directions that were followed: its share of
 theta_1 is seen in the images of the random start. SAFETY covers what is estimated.
 
-Frobenius norm (Hutch++, Meyer et al. 2021): ||P V||_F^2 exactly, and the rest from random probes that V does not depend
-on, projected off V and brought to the length that they have in the mean: without bias on ||P||_F^2. The spread of the
-probes' images says how far off it may be.
+Frobenius norm: ||P V||_F^2 exactly, and the rest from random probes, projected off V and brought to the length that
+they have in the mean (`rnnmc.numerics.frobenius`).
 """
 
 from __future__ import annotations
@@ -27,13 +26,12 @@ import torch
 from torch import Tensor
 
 from rnnmc.engine.few_directions.sweeps import Image
+from rnnmc.numerics.frobenius import TINY, square_and_error
 
 WEAK = 0.1  # of the largest singular value: directions below it wait until stronger ones have been followed
 MARGIN = 4  # by which an eigenvalue that was not looked for may exceed its estimate
 SAFETY = 10  # on the error of the spectral norm: in tests it was up to 4 times its estimate after one round
-DEVIATIONS = 4  # standard errors of the Frobenius norm, in its logarithm
 LOG_TWO = math.log(2)
-TINY = 1e-300
 
 
 class _Side:
@@ -121,10 +119,12 @@ class Subspace:
         return self._spectral
 
     def _log_spectral(self) -> tuple[Tensor, Tensor]:
-        sides = [(self.right, self.left), (self.left, self.right)] if self.left.count else [(self.right, self.left)]
-        theta = torch.stack([side.theta[:, 0] for side, _ in sides]).amax(0)
+        theta = self.right.theta[:, 0]
         missing = torch.full_like(theta, math.inf)
-        for side, other in sides if self.left.count else ():
+        sides = [(self.right, self.left), (self.left, self.right)] if self.left.count else []
+        if sides:
+            theta = theta.maximum(self.left.theta[:, 0])
+        for side, other in sides:
             gained = theta - side.theta[:, 0]
             left = self._missing(side, other).maximum(gained)
             missing = missing.minimum(torch.where(gained > 0, left * self._half_step(side), left))
@@ -173,18 +173,13 @@ class Subspace:
 
     def log_frobenius(self) -> tuple[Tensor, Tensor]:
         """(R,) log ||P||_F, and (R,) how far it may be off, in nats."""
-        side, count = self.right, self.probes.shape[1]
+        side = self.right
         captured, beyond = side.theta.sum(1), side.rows.shape[2] - (side.rows != 0).any(2).sum(1)
         inside = self.probes @ side.rows.mT
         length = (self.probes - inside @ side.rows).square().sum(2)
         images = (self.probed - inside @ side.images) * (beyond[:, None] / length.clamp(min=TINY)).sqrt()[:, :, None]
-        gram = images @ images.mT
-        rest = gram.diagonal(dim1=1, dim2=2).mean(1)
-        off = gram.square().sum((1, 2)) - gram.diagonal(dim1=1, dim2=2).square().sum(1)
-        deviation = (2 / count * off.clamp(min=0) / (count * (count - 1))).sqrt() / rest.clamp(min=TINY)
-        total = captured + rest
-        more = rest / total.clamp(min=TINY) * torch.expm1(DEVIATIONS * deviation)
-        return 0.5 * total.log() + self.exponent.double() * LOG_TWO, 0.5 * torch.log1p(more)
+        total, error = square_and_error(captured, images @ images.mT)
+        return 0.5 * total.log() + self.exponent.double() * LOG_TWO, error
 
 
 def orthonormal(rows: Tensor, against: Tensor, least: float) -> Tensor:

@@ -7,13 +7,16 @@ rows of any horizon, however far apart in size, go through a step in one multipl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rnnmc.chain.product import SAFE, State, is_resolved, rescaled
+from rnnmc.chain.product import all_safe, is_resolved, rescaled
 from rnnmc.engine.few_directions.path import Path
+
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import State
 
 FULL = 8  # rows: a multiply of a few less takes longer, unless the matrices are packed
 
@@ -29,7 +32,7 @@ class Image(NamedTuple):
     resolved: Tensor
 
 
-class Carried:
+class ScaledRows:
     """Rows on their way; those that joined last leave first, and the rest is filled up for the multiply."""
 
     def __init__(self, path: Path):
@@ -74,20 +77,19 @@ class Carried:
     def through(self, step: Callable[[State], State]) -> None:
         """Carry every row through one more step."""
         self.parts = step(self.parts)
-        if self.parts[0].device.type != "cpu" or not self._all_safe():
+        if self.parts[0].device.type != "cpu" or not all_safe(self._lengths()):
             size = self.parts[0].abs().amax(2, keepdim=True)
             for part in self.parts[1:]:
                 size = torch.maximum(size, part.abs().amax(2, keepdim=True))
-            self.resolved = self.resolved & (is_resolved(size) | ((size == 0) & (self.empty | self.can_die)))
+            self.resolved = self.resolved & is_resolved(size, self.empty | self.can_die)
             self.parts, self.exponent = rescaled(self.parts, size, self.exponent)
 
-    def _all_safe(self) -> bool:
-        """Whether every row has a length far from the limits of its dtype; cheaper than its largest entry."""
+    def _lengths(self) -> Tensor:
+        """(R, k) of the rows, each of the part that is longest; cheaper than the largest entry."""
         length = torch.linalg.vector_norm(self.parts[0], dim=2)
         for part in self.parts[1:]:
             length = torch.maximum(length, torch.linalg.vector_norm(part, dim=2))
-        low, high = torch.aminmax(length)
-        return 1 / SAFE < float(low) and float(high) < SAFE
+        return length
 
     def _cut(self, count: int) -> None:
         self.parts = tuple(part[:, :count] for part in self.parts)
@@ -109,7 +111,7 @@ def _repeated(rows: Tensor, times: int) -> Tensor:
 
 def forward(path: Path, horizons: Sequence[int], rows: Sequence[Tensor]) -> list[Image]:
     """P of each horizon times the (R, k, d) rows that belong to it. horizons: falling."""
-    carried = Carried(path)
+    carried = ScaledRows(path)
     for some in rows:
         carried.join(some)
     images, left = [], list(zip(horizons, rows, strict=True))
@@ -122,7 +124,7 @@ def forward(path: Path, horizons: Sequence[int], rows: Sequence[Tensor]) -> list
 
 def backward(path: Path, horizons: Sequence[int], rows: Sequence[Tensor]) -> list[Image]:
     """The transposed P of each horizon times the (R, k, d) rows that belong to it. horizons: falling."""
-    carried = Carried(path)
+    carried = ScaledRows(path)
     waiting = list(zip(horizons, rows, strict=True))[::-1]
     for step in path.backward(horizons[0]):
         while waiting and waiting[-1][0] == step.number:

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.claims import FACTORS, FAILS, HOLDS, UNDECIDED
+from rnnmc.claims import CONDITIONS, FAILS, HOLDS, UNDECIDED
 from rnnmc.report.charts.parts import OUTCOMES, ROW_WIDTH, inline, title, tooltip
 
 COLOURS = {HOLDS: "#159A78", FAILS: OUTCOMES["explode"], UNDECIDED: OUTCOMES["stable"]}
@@ -31,7 +31,7 @@ def _part(part: pl.DataFrame, present: list[str]) -> ChartType:
     first = part.row(0, named=True)
     places = [name for name in ("cell", "width", "term", "path") if part[name].n_unique() > 1] or ["width"]
     words = [pl.format("width {}", name) if name == "width" else pl.col(name) for name in places]
-    told = [name for name in FACTORS if part[name].is_not_null().any()]
+    told = [name for name in CONDITIONS if part[name].is_not_null().any()]
     # An interval may reach to infinity, and one wide one should not hide where the others lie.
     ends = sorted([*part["value"].to_list(), first["bound"]])
     reach = max(ends[-1] - ends[0], 1e-3)

@@ -34,7 +34,7 @@ QUESTIONS = {
 }
 MARKS = 12  # intervals in one panel, at most
 # Sources of variance; none can be taken for an outcome.
-SOURCES = {"weights": "#2E7D74", "drive": "#E3B341", "state": "#B58BC6"}
+SOURCE_COLOURS = {"weights": "#2E7D74", "drive": "#E3B341", "state": "#B58BC6"}
 
 
 def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
@@ -90,9 +90,12 @@ def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType
         ),
     ]
     remarks = [f"Darker bands: pointwise {interval_text(curves)}s"]
-    remarks += ["lighter: bands that hold over all horizons at once"] if banded else []
-    remarks += ["dashed: exact law"] if exact else []
-    remarks += ["dotted: upper bound by theory"] if bounded else []
+    if banded:
+        remarks.append("lighter: bands that hold over all horizons at once")
+    if exact:
+        remarks.append("dashed: exact law")
+    if bounded:
+        remarks.append("dotted: upper bound by theory")
     return (
         alt.layer(*layers, data=inline(long))
         .properties(width=ROW_WIDTH // len(QUESTIONS), height=130)
@@ -231,7 +234,7 @@ def variance(split: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
     intervals, the dark marks; where nothing can be split the panel is empty.
     """
     present = [name for name in series if name in set(split["series"])]
-    sources = [name for name in SOURCES if name in set(split.drop_nulls("share")["source"].cast(pl.String))]
+    sources = [name for name in SOURCE_COLOURS if name in set(split.drop_nulls("share")["source"].cast(pl.String))]
     known = split.drop_nulls("share").with_columns(pl.col("source").cast(pl.String))
     horizons = known["horizon"].unique().sort()
     marked = set(horizons.gather_every(-(-len(horizons) // MARKS)).to_list())
@@ -260,7 +263,7 @@ def variance(split: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
     }
     hue = alt.Color(
         "source:N",
-        scale=alt.Scale(domain=list(SOURCES), range=list(SOURCES.values())),
+        scale=alt.Scale(domain=list(SOURCE_COLOURS), range=list(SOURCE_COLOURS.values())),
         legend=alt.Legend(title=None, orient="top", symbolType="square", symbolStrokeWidth=0, values=sources),
     )
     told = tooltip("series", "panel", "source", horizon="horizon (steps)", text="share")

@@ -35,7 +35,7 @@ from rnnmc.report.text import (
     with_series,
 )
 
-ALL, SURVIVORS, UNKNOWN = "all", "survivors", "unknown"
+EVERY_REPLICATE, SURVIVORS, UNKNOWN = "all", "survivors", "unknown"
 REMARKS = {
     SURVIVORS: "open: of the survivors only, as some died",
     UNKNOWN: "triangles: not known, as replicates overflowed",
@@ -150,7 +150,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         .then(pl.lit(UNKNOWN))
         .when(survivors)
         .then(pl.lit(SURVIVORS))
-        .otherwise(pl.lit(ALL))
+        .otherwise(pl.lit(EVERY_REPLICATE))
         .alias("kind")
     )
     cells = rates["cell"].unique(maintain_order=True).to_list()
@@ -193,14 +193,15 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
     present = set(rates["kind"].to_list())
     # A layer without rows would have no extent.
     kinds = {
-        ALL: dot.transform_filter(f"datum.kind == '{ALL}'").mark_point(filled=True, size=34),
+        EVERY_REPLICATE: dot.transform_filter(f"datum.kind == '{EVERY_REPLICATE}'").mark_point(filled=True, size=34),
         SURVIVORS: dot.transform_filter(f"datum.kind == '{SURVIVORS}'").mark_point(size=34, strokeWidth=1.4),
         UNKNOWN: base.transform_filter(f"datum.kind == '{UNKNOWN}'")
         .mark_point(filled=True, size=34, shape="triangle-up")
         .encode(y=alt.value(5)),
     }
     remarks = [remark for kind, remark in REMARKS.items() if kind in present]
-    remarks += ["diamonds: theory, filled where exact, open for large width"] if predicted else []
+    if predicted:
+        remarks += ["diamonds: theory, filled where exact, open for large width"]
     # In one row as far as it goes: beneath a row that is not full Vega-Lite draws an axis without a panel.
     columns = len(cells) if len(cells) <= 8 else 4
     return (

@@ -15,6 +15,7 @@ VIRIDIS = [0.2, 0.9]  # the part of the scheme that shows on white and on black
 SUBTITLE_WIDTH = 165  # characters of a line, about as wide as a row of panels
 VL_VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 INK = "#22262b"  # of figures that stand by themselves
+PANELS_A_ROW = 3
 ROW_WIDTH = 780  # of a row of panels, in pixels; with axes and legend about 1,000
 
 

@@ -17,6 +17,8 @@ class FiniteWidthPicture:
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`finite-width`, in rates less the limit, so that all lie on one scale."""
+        if summary.is_empty():
+            return {}
         labels = with_series(points).select("point", "series")
         rows = summary.join(labels, on="point", how="left", maintain_order="left")
         rates = rows.explode("widths", "rates", "errors").with_columns(

@@ -6,12 +6,11 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import ROW_WIDTH, SERIES, inline, title, tooltip
+from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, SERIES, inline, title, tooltip
 from rnnmc.report.text import with_series
 
-COLUMNS = 3
 FLOOR = 1e-6  # of a share that is shown
-LOSSES = {"last": "loss on the last state", "every": "loss on every state"}
+LOSS_NAMES = {"last": "loss on the last state", "every": "loss on every state"}
 
 
 class GradientPicture:
@@ -26,7 +25,7 @@ class GradientPicture:
             summary.filter((pl.col("quantity") == "share_further") & (pl.col("lag") > 0))
             .filter((pl.col("lag") < pl.col("horizon")) & pl.col("q50").is_not_null())
             .drop("horizon")
-            .with_columns(pl.col("point").cast(pl.String), pl.col("loss").replace(LOSSES))
+            .with_columns(pl.col("point").cast(pl.String), pl.col("loss").replace(LOSS_NAMES))
             .join(points.select("point", "cell", "width", "series"), on="point")
             .with_columns(pl.col("q05", "q50", "q95").clip(FLOOR), panel=pl.format("width {}, {}", "width", "series"))
             .sort("width", "series", maintain_order=True)
@@ -38,7 +37,7 @@ class GradientPicture:
 
 def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
     panels = curves["panel"].unique(maintain_order=True).to_list()
-    columns, losses = min(COLUMNS, len(panels)), list(LOSSES.values())
+    columns, losses = min(PANELS_A_ROW, len(panels)), list(LOSS_NAMES.values())
     y = {
         "scale": alt.Scale(type="log", domain=[FLOOR, max(1.0, *curves["q95"].to_list())], nice=False),
         "title": "share of the gradient from further back",
@@ -54,7 +53,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
         ),
         color=alt.Color(
             "loss:N",
-            scale=alt.Scale(domain=losses, range=SERIES[: len(LOSSES)]),
+            scale=alt.Scale(domain=losses, range=SERIES[: len(LOSS_NAMES)]),
             legend=legend,
         ),
     )

@@ -6,10 +6,9 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import OUTCOMES, ROW_WIDTH, inline, title, tooltip
+from rnnmc.report.charts.parts import OUTCOMES, PANELS_A_ROW, ROW_WIDTH, inline, title, tooltip
 from rnnmc.report.text import with_series
 
-COLUMNS = 3
 SHARES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 PALEST = 0.65  # share of white in the colour of the farthest threshold
 
@@ -63,7 +62,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
             tooltip=tooltip("panel", "label", "step", share="share that has passed"),
         )
     )
-    columns = min(COLUMNS, len(panels))
+    columns = min(PANELS_A_ROW, len(panels))
     return (
         chart.properties(width=ROW_WIDTH // columns, height=150)
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)

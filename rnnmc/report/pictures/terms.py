@@ -9,8 +9,8 @@ from altair.typing import ChartType
 from rnnmc.observables.terms import MAIN
 from rnnmc.report.charts.parts import SERIES, tooltip
 from rnnmc.report.pictures.paths import by_cell, in_panels
+from rnnmc.statistics.summaries.terms import QUANTILES
 
-QUANTILES = ("q05", "q25", "q50", "q75", "q95")
 SMALLEST, LARGEST = 1e-4, 100.0  # ratios shown; what lies beyond sits at the edge
 
 

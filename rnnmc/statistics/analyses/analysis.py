@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-SPECTRAL = "log_spectral"
+from rnnmc.chain.norms import SPECTRAL
+
 MIDDLE = 1.959963984540054  # normal deviate of a two-sided 95 % interval
 
 

@@ -32,7 +32,7 @@ class Decay(Analysis):
         "How steeply the share of networks falls whose norm is between the thresholds at T, or has been up to T: "
         "an exponent that stays is a power law (1/2 for a random walk at T), one that grows with T an exponential"
     )
-    source = "physics.md sections 3.6 and 7, claim A1"
+    source = "docs/physics.md sections 3.6 and 7, claim A1"
 
     def table(self, points, statistics):
         """One row a (point, mode, decade) between stored powers of ten.

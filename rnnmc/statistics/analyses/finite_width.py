@@ -36,7 +36,7 @@ class FiniteWidth(Analysis):
 
     name = "finite-width"
     says = "The growth rate against the width: lambda(n) = limit + slope / n, from the widths that a line fits"
-    source = "physics.md section 6"
+    source = "docs/physics.md section 6"
 
     def table(self, points, statistics):
         """One row a set of points of at least three widths with a growth rate each (nats a step, last horizon).

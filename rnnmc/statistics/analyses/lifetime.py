@@ -7,7 +7,7 @@ import polars as pl
 from rnnmc.statistics.analyses.analysis import Analysis, spectral_rows
 from rnnmc.statistics.first_passage import first_reached
 
-PERCENTS = (50, 99)
+LIFETIME_PERCENTS = (50, 99)
 
 
 class Lifetime(Analysis):
@@ -15,7 +15,7 @@ class Lifetime(Analysis):
 
     name = "lifetime"
     says = "After how many steps half of the networks, and 99 of 100, have lost the gradient or blown it up"
-    source = "physics.md section 3.6"
+    source = "docs/physics.md section 3.6"
 
     def table(self, points, statistics):
         """One row a (point, percent): the columns of `rnnmc.statistics.first_passage` for the event "left", and
@@ -31,7 +31,9 @@ class Lifetime(Analysis):
         gone = pl.col("vanish_by_count").last() + pl.col("explode_by_count").last()
         vanished = pl.when(gone > 0).then(pl.col("vanish_by_count").last() / gone).alias("vanished")
         curves = left.group_by("point", maintain_order=True)
-        frames = [curves.agg(*first_reached("left", percent), vanished).with_row_index() for percent in PERCENTS]
+        frames = [
+            curves.agg(*first_reached("left", percent), vanished).with_row_index() for percent in LIFETIME_PERCENTS
+        ]
         return pl.concat(frames).sort("index", maintain_order=True).drop("index")
 
     def found(self, table):

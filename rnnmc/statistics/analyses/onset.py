@@ -39,7 +39,7 @@ class Onset(Analysis):
     says = (
         "The gain at which the growth rate turns positive, by cell and width, and what theory of large width predicts"
     )
-    source = "physics.md section 6"
+    source = "docs/physics.md section 6"
 
     def table(self, points, statistics):
         """One row a set of at least three points that differ in the recurrent gain alone.

@@ -27,7 +27,7 @@ class Phase(Analysis):
 
     name = "phase"
     says = "Growth rate and outcome over the recurrent gain and the deviation of the input"
-    source = "physics.md section 6"
+    source = "docs/physics.md section 6"
 
     def table(self, points, statistics):
         """One row a point, of sets with at least three gains and three fields, by gain and field.

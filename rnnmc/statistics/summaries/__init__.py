@@ -7,7 +7,7 @@ import polars as pl
 from rnnmc.common.registry import offered
 from rnnmc.observables.observable import Observable
 from rnnmc.statistics.summaries.summary import Settings, Summary
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 
 
 def summary_of(observable: str) -> Summary:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from rnnmc.common.arrays import Floats
 from rnnmc.statistics.point import growth_rate
-from rnnmc.statistics.summaries.summary import Floats, Settings, Summary, probability, rectangle, rows_a_replicate
+from rnnmc.statistics.summaries.summary import Settings, Summary, probability, rectangle, rows_a_replicate
 
 
 class PathsSummary(Summary):

@@ -21,7 +21,7 @@ from rnnmc.theory import predictions
 
 if TYPE_CHECKING:
     from rnnmc.observables.observable import Observable
-    from rnnmc.study.study import DesignPoint
+    from rnnmc.study.point import DesignPoint
     from rnnmc.theory.spectrum import Spectrum
 
 DERIVED = ("share_positive", "kaplan_yorke", "entropy")

@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rnnmc.common.arrays import Floats
 from rnnmc.observables.observable import Observable
 from rnnmc.statistics.point import PERCENTS
 from rnnmc.statistics.resampling import share_intervals, shares, sums_by_draw
-from rnnmc.study.study import DesignPoint
-
-Floats = NDArray[np.float64]
+from rnnmc.study.point import DesignPoint
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from rnnmc.common.arrays import Floats
 from rnnmc.observables.terms import AT_ONE, BOTTOM, MAIN, PER_NAT
 from rnnmc.statistics.resampling import sums_by_draw
-from rnnmc.statistics.summaries.summary import PERCENTS, Floats, Summary, rows_a_replicate
+from rnnmc.statistics.summaries.summary import PERCENTS, Summary, rows_a_replicate
 
 QUANTILES = {f"q{percent:02d}": percent for percent in PERCENTS}
 

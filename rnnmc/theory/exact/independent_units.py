@@ -9,26 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, ndtr, xlogy
 
+from rnnmc.common.arrays import Floats
 from rnnmc.drives.constant import ConstantDrive
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.identity import Identity
-from rnnmc.initialisers.law import Law as WeightLaw
-from rnnmc.study.study import DesignPoint
+from rnnmc.initialisers.law import WeightLaw
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, gaussian_gain, law_of, quantile, stays_zero, unmodified
-from rnnmc.theory.exact.zero_weights import MEMORY, OUTPUT, uncoupled
-from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
+from rnnmc.theory.exact.zero_weights import memory_gate, uncoupled
+from rnnmc.theory.law import Law, LogNorm, Measure, Prediction, required
 from rnnmc.theory.quadrature import root, sech2
 from rnnmc.theory.sums import ChiSteps
-from rnnmc.theory.units import Floats, Units
-
-OTHERS = {  # cell -> the gates that admit the candidate, and through which a unit acts on itself; MEMORY has the first
-    "lstm": ("input", "output"),
-    "gru": ("update", "reset"),
-    "gru_tied": ("update", "update"),
-    "gru_reset_after": ("update", "reset"),
-    "gru_output_gated": ("update", "output"),
-}
+from rnnmc.theory.units import Units
 
 
 @dataclass(frozen=True)
@@ -72,9 +65,10 @@ def _weight(point: DesignPoint) -> Source | None:
     """phi of candidate weights phi I, zero included; for one unit with one weight for ever, its law."""
     if uncoupled(point):
         return _fixed(0.0)
-    if not stays_zero(point) or point.cell not in OTHERS:
+    at, gating = point.cell_object.at_zero, point.cell_object.gating
+    if at is None or not stays_zero(point) or not (gating and gating.admit and gating.show):
         return None
-    law = law_of(point, "recurrent", "candidate")
+    law = law_of(point, "recurrent", at.matrix)
     if isinstance(law, Identity) and unmodified(law) and not law.stacked and law.factor > 0:
         return _fixed(float(law.factor))
     return _drawn(law, "weight") if point.width == 1 and point.weights == "tied" else None
@@ -84,19 +78,20 @@ class Unit:
     """One unit of a point: what it is made of, and its log-norms as functions of z and T. None: not known."""
 
     def __init__(self, point: DesignPoint):
-        memory, self.sign = MEMORY[point.cell]
+        gating, (memory, self.sign) = required(point.cell_object.gating), memory_gate(point)
         self.keep, self.weight = _gate(point, memory), _weight(point)
-        self.admit, self.show = (_gate(point, gate) for gate in OTHERS.get(point.cell, (memory, memory)))
+        self.admit, self.show = (_gate(point, gate or memory) for gate in (gating.admit, gating.show))
         self.coupled = not uncoupled(point)
-        self.moves = point.cell == "lstm" and not stays_zero(point)
-        self.candidate = _gate(point, "candidate")
+        self.moves = gating.squashed and not stays_zero(point)
+        self.candidate = _gate(point, "candidate") if self.moves else None
         self.start = Source("state", lambda z: point.state_std * z) if point.state_std else _fixed(0.0)
 
     def decided(self, joint: bool = False) -> bool:
         """One random number decides its memory, or the joint norm of a cell with two parts: each with known law."""
         used = [self.keep, self.weight]
         used += [self.admit, self.show] if self.coupled else [self.show] if joint else []
-        used += [self.admit, self.candidate, self.start] if joint and self.moves else []
+        if joint and self.moves:
+            used += [self.admit, self.candidate, self.start]
         return None not in used and len({source.key for source in used if source and source.key}) == 1
 
     def _opening(self, source: Source | None, z: Floats) -> Floats:
@@ -154,16 +149,16 @@ class IndependentUnits(Law):
         "l_T = max over units of T log|f + i o phi|; joint (T-1) log|f + i o phi| + log(f^2 + i^2 phi^2)/2 "
         "+ log(1 + o^2 sech^4 c_T)/2, c_T = f^T c_0 + i g (1-f^T)/(1-f)"
     )
-    source = "physics.md sections 5 and 6"
+    source = "docs/physics.md sections 5 and 6"
 
     def applies(self, point: DesignPoint) -> bool:
         still = autonomous(point) or (isinstance(point.drive, ConstantDrive) and point.drive.value != 0)
-        return point.cell in MEMORY and still and bool(self._laws(point))
+        return point.cell_object.gating is not None and still and bool(self._laws(point))
 
     def predict(self, point: DesignPoint) -> Prediction:
         laws, unit = self._laws(point), Unit(point)
         if unit.weight and unit.weight.key:  # log|a + b u| is singular: known in closed form
-            gain, (f, b) = gaussian_gain(point, "candidate"), _slopes(unit)
+            gain, (f, b) = gaussian_gain(point, required(point.cell_object.at_zero).matrix), _slopes(unit)
             rate = None if gain is None else ChiSteps(1, b * gain, centre=f).step[0]
         else:
             rate, _ = Units(lambda z, _: unit.powers(z, 1), point.width).moments(1) or (None, None)
@@ -174,7 +169,7 @@ class IndependentUnits(Law):
         random = unit.weight is not None and bool(unit.weight.key)
         breaks = _breaks(unit) if random and unit.decided() else ()
         laws: dict[Measure, LogNorm] = {}
-        if point.cell not in OUTPUT:
+        if len(point.cell_object.parts) == 1:
             if unit.decided():
                 laws["log_vector"] = Units(unit.powers, 1, breaks)
                 laws["log_spectral"] = laws["log_memory"] = Units(unit.powers, n, breaks)

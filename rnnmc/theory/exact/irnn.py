@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scipy.stats import binom
 
 from rnnmc.initialisers.identity import Identity
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, law_of, no_bias, unmodified
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 
@@ -48,7 +48,7 @@ class IRNN(Law):
     name = "irnn"
     exact = True
     formula = "U = I, b = 0, no input: l_T = 0 (spectral), log(K/n)/2 (rms), K ~ Bin(n, 1/2), dead if K = 0"
-    source = "Le, Jaitly, Hinton 2015; physics.md section 5"
+    source = "Le, Jaitly, Hinton 2015; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "relu" or not autonomous(point) or point.state_std == 0:
@@ -60,7 +60,7 @@ class IRNN(Law):
     def predict(self, point: DesignPoint) -> Prediction:
         laws: dict[Measure, LogNorm] = {}
         laws["log_spectral"], laws["log_rms"] = Survivors(point.width, rms=False), Survivors(point.width, rms=True)
-        return Prediction(growth_rate=0.0, growth_deviation=0.0, log_norm=laws)
+        return Prediction(growth_rate=0.0, log_norm=laws)
 
 
 LAW = IRNN()

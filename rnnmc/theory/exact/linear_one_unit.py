@@ -9,8 +9,8 @@ from scipy.special import erf, erfc, polygamma, psi
 
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.uniform import Uniform
-from rnnmc.study.study import DesignPoint
-from rnnmc.theory.assumptions import law_of, stays_zero, unmodified
+from rnnmc.study.point import DesignPoint
+from rnnmc.theory.assumptions import chain_of_weights, law_of, stays_zero, unmodified
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.sums import Power
 
@@ -41,17 +41,18 @@ class LinearOneUnit(Law):
     name = "linear_one_unit"
     exact = True
     formula = "n = 1: l_T = T log|u|"
-    source = "physics.md section 5"
+    source = "docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
-        if not (point.cell in ("linear", "tanh") and stays_zero(point) and point.weights == "tied"):
+        matrix = chain_of_weights(point)
+        if matrix is None or not stays_zero(point) or point.weights != "tied":
             return False
-        law = law_of(point, "recurrent", "hidden")
+        law = law_of(point, "recurrent", matrix)
         simple = isinstance(law, Gaussian) or (isinstance(law, Uniform) and law.terms == 1)
         return point.width == 1 and simple and unmodified(law)
 
     def predict(self, point: DesignPoint) -> Prediction:
-        law = law_of(point, "recurrent", "hidden")
+        law = law_of(point, "recurrent", chain_of_weights(point) or "")
         if isinstance(law, Gaussian):
             norm = absolute_normal(law.gain)
         elif isinstance(law, Uniform):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import chain_of_weights, haar_gain, stays_zero
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.sums import Certain
@@ -16,18 +16,17 @@ class LinearOrthogonal(Law):
     name = "linear_orthogonal"
     exact = True
     formula = "U = gain Q, Q orthogonal: l_T = T log gain"
-    source = "Saxe et al. 2014; physics.md section 5"
+    source = "Saxe et al. 2014; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
-        gain = haar_gain(point, "hidden") if chain_of_weights(point) else None
+        matrix = chain_of_weights(point)
+        gain = haar_gain(point, matrix) if matrix else None
         return gain is not None and (gain <= 1 or stays_zero(point))
 
     def predict(self, point: DesignPoint) -> Prediction:
-        norm = Certain(math.log(haar_gain(point, "hidden") or 1.0))
+        norm = Certain(math.log(haar_gain(point, chain_of_weights(point) or "") or 1.0))
         measures = ("log_spectral", "log_rms", "log_vector")
-        return Prediction(
-            growth_rate=norm.rate, growth_deviation=0.0, onset_gain=1.0, log_norm=dict.fromkeys(measures, norm)
-        )
+        return Prediction(growth_rate=norm.rate, onset_gain=1.0, log_norm=dict.fromkeys(measures, norm))
 
 
 LAW = LinearOrthogonal()

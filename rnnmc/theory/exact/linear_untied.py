@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import psi
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, chain_of_weights, gaussian_gain
 from rnnmc.theory.law import Law, Measure, Prediction
 from rnnmc.theory.spectrum import Spectrum
@@ -26,24 +26,22 @@ class LinearUntied(Law):
     name = "linear_untied"
     exact = True
     formula = "lambda_i = log g + (log(2/n) + psi((n-i+1)/2)) / 2; fixed vector: l_T = T log g + sum log(chi2_n/n) / 2"
-    source = "Newman 1986; physics.md section 5"
+    source = "Newman 1986; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
-        if not (chain_of_weights(point) and point.weights == "untied"):
-            return False
-        gain = gaussian_gain(point, "hidden")
+        matrix = chain_of_weights(point)
+        gain = gaussian_gain(point, matrix) if matrix and point.weights == "untied" else None
         if gain is None:
             return False
         mean, variance = ChiSteps(point.width, gain).step
         return cannot_overflow(point, mean, math.sqrt(variance))
 
     def predict(self, point: DesignPoint) -> Prediction:
-        n, gain = point.width, gaussian_gain(point, "hidden") or 0.0
+        n, gain = point.width, gaussian_gain(point, chain_of_weights(point) or "") or 0.0
         law, found = ChiSteps(n, gain), exponents(n, gain)
         measures: tuple[Measure, ...] = ("log_vector", "log_spectral", "log_rms")[: 3 if n == 1 else 1]
         return Prediction(
             growth_rate=float(found[0]),
-            growth_deviation=math.sqrt(law.step[1]),
             onset_gain=gain * math.exp(-float(found[0])),
             spectrum=Spectrum((np.arange(n) + 0.5) / n, found, listed=True),
             log_norm=dict.fromkeys(measures, law),

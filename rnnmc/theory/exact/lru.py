@@ -7,7 +7,7 @@ import math
 from scipy.integrate import quad
 
 from rnnmc.initialisers.ring import Ring
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, law_of, unmodified
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.sums import Certain, Power
@@ -37,13 +37,13 @@ def largest_on_ring(n: int, outer: float, inner: float) -> Power | Certain:
     return Power(cumulative, survival, mean, moment(2, mean))
 
 
-class LRU(Law):
+class LRULaw(Law):
     """The spectral norm is the largest modulus to the power T, whatever the phases."""
 
     name = "lru"
     exact = True
     formula = "P(l_T < x) = ((e^(2x/T) - r0^2) / (r1^2 - r0^2))^n on the ring r0 < |lambda| < r1"
-    source = "Orvieto et al. 2023; physics.md section 5"
+    source = "Orvieto et al. 2023; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "lru" or point.weights != "tied":
@@ -66,4 +66,4 @@ class LRU(Law):
         return Prediction(growth_rate=norm.moments(1)[0], log_norm=laws)
 
 
-LAW = LRU()
+LAW = LRULaw()

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, ndtr
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.common.arrays import Floats
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import constant, field_variances
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 from rnnmc.theory.quadrature import nodes, normal_mean
-from rnnmc.theory.sums import Floats, lattice
+from rnnmc.theory.sums import lattice
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class MinGRULaw(Law):
     name = "min_gru"
     exact = True
     formula = "log-entry = sum log(1-z_t), z = sg(b + s N); P(spectral < x) = F(x)^n"
-    source = "Feng et al. 2024; physics.md section 5"
+    source = "Feng et al. 2024; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         fields = field_variances(point) if point.cell == "min_gru" else None
@@ -98,12 +99,12 @@ class MinGRULaw(Law):
     def predict(self, point: DesignPoint) -> Prediction:
         fields = field_variances(point) or {}
         step = LogKept(constant(point, "update") or 0.0, math.sqrt(fields["update"]))
-        mean, variance = step.moments()
+        mean, _ = step.moments()
         entry, norm = LargestEntry(step, 1), LargestEntry(step, point.width)
         laws: dict[Measure, LogNorm] = {"log_entry": entry, "log_vector": entry, "log_spectral": norm}
         if point.width == 1:
             laws["log_rms"] = entry
-        return Prediction(growth_rate=mean, growth_deviation=math.sqrt(variance), log_norm=laws)
+        return Prediction(growth_rate=mean, log_norm=laws)
 
 
 LAW = MinGRULaw()

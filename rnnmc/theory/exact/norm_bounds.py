@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, haar_gain
 from rnnmc.theory.law import Law, Prediction
 
@@ -15,7 +15,7 @@ class NormBounds(Law):
     name = "norm_bounds"
     exact = True
     formula = "||P_T||_2 <= prod sigma_max(J_t) <= sigma_max(U)^T; U = gain Q: l_T <= T log gain"
-    source = "Pascanu, Mikolov, Bengio 2013; physics.md section 5"
+    source = "Pascanu, Mikolov, Bengio 2013; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell not in ("tanh", "relu"):
@@ -27,7 +27,6 @@ class NormBounds(Law):
         rate = math.log(haar_gain(point, "hidden") or 1.0)
         slack = 1e-12 if point.dtype == "float64" else 1e-5  # rounding of one step, relative
         return Prediction(
-            growth_at_most=rate,
             explode_at_most=lambda level, horizon: float(horizon * (rate + slack * point.width) > level),
         )
 

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow, field_variances, gaussian_gain, no_bias
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.sums import ChiSteps
-
-
-def he_large_width(n: int) -> tuple[float, float]:
-    """(mean, variance) a step of the log-norm of a fixed vector at gain sqrt 2, to first order in 1/n, nats."""
-    return -5 / (4 * n), 5 / (4 * n)
 
 
 class ReLUUntied(Law):
@@ -26,7 +21,7 @@ class ReLUUntied(Law):
     name = "relu_untied"
     exact = True
     formula = "fixed vector: l_T = sum log(g^2/n chi2_K) / 2, K ~ Bin(n, 1/2); dead with probability 2^-n a step"
-    source = "Hanin and Nica 2018; physics.md section 5"
+    source = "Hanin and Nica 2018; docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "relu" or point.weights != "untied" or not no_bias(point, "hidden"):
@@ -41,11 +36,10 @@ class ReLUUntied(Law):
 
     def predict(self, point: DesignPoint) -> Prediction:
         law = ChiSteps(point.width, gaussian_gain(point, "hidden") or 0.0, halved=True)
-        mean, variance = law.step
+        mean, _ = law.step
         measures = ("log_vector", "log_spectral", "log_rms")[: 3 if point.width == 1 else 1]
         return Prediction(
             growth_rate=mean,
-            growth_deviation=math.sqrt(variance),
             onset_gain=law.gain * math.exp(-mean),
             log_norm=dict.fromkeys(measures, law),
         )

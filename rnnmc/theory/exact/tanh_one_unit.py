@@ -9,17 +9,9 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import erf
 
-from rnnmc.study.study import DesignPoint
-from rnnmc.theory.assumptions import autonomous, constant_biases, gaussian_gain, no_bias
+from rnnmc.study.point import DesignPoint
+from rnnmc.theory.assumptions import autonomous, gaussian_gain, no_bias
 from rnnmc.theory.law import Law, Prediction
-
-MAXIMUM_AT = 0.7717  # of y sech^2 y
-LARGEST_PULL = 0.44774  # max of y sech^2 y, and of (1 - tanh^2 c) c
-
-
-def slope_bound(previous: float) -> float:
-    """sup over U of |(1 - h_t^2) U| without input, given h_{t-1} = previous."""
-    return LARGEST_PULL / abs(previous)
 
 
 def fixed_point_rate(a: float) -> float:
@@ -44,32 +36,24 @@ def mean_rate(gain: float) -> float:
 
 
 class TanhOneUnit(Law):
-    """Without input the iterates are odd and concave above zero, so |P_T| <= |h_T| / |h_0| < 1 / |h_0|.
-
-    With input that is independent from step to step the maps are monotone, and lambda_1 <= 0.
-    """
+    """Without input the iterates are odd and concave above zero, so |P_T| <= |h_T| / |h_0| < 1 / |h_0|."""
 
     name = "tanh_one_unit"
     exact = True
     formula = "|u| < 1: lambda = log|u|; |u| > 1: log(|u|(1-h*^2)) < 0; P(l_T > x) <= P(|h_0| < e^-x)"
-    source = "physics.md section 5"
+    source = "docs/physics.md section 5"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "tanh" or point.width != 1 or point.weights != "tied":
             return False
-        if gaussian_gain(point, "hidden") is None or not constant_biases(point, "hidden"):
+        if gaussian_gain(point, "hidden") is None or not autonomous(point):
             return False
-        if autonomous(point):
-            return point.state_std > 0 and no_bias(point, "hidden")
-        return point.drive.name in ("white", "field")
+        return point.state_std > 0 and no_bias(point, "hidden")
 
     def predict(self, point: DesignPoint) -> Prediction:
-        if not autonomous(point):
-            return Prediction(growth_at_most=0.0)
         start = point.state_std
         return Prediction(
             growth_rate=mean_rate(gaussian_gain(point, "hidden") or 0.0),
-            growth_at_most=0.0,
             explode_at_most=lambda level, horizon: float(erf(math.exp(-level) / start / math.sqrt(2))),
         )
 

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.special import gammaln
 
 from rnnmc.drives.white import White
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import constant, gaussian_gain
 from rnnmc.theory.exact.min_gru import LogKept
-from rnnmc.theory.exact.zero_weights import MEMORY, OUTPUT, uncoupled
+from rnnmc.theory.exact.zero_weights import memory_gate, uncoupled
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
 
 NODES = 60  # of Gauss and Legendre over the length of a unit's input weights
@@ -60,23 +60,23 @@ class WhiteGates(Law):
     name = "white_gates"
     exact = True
     formula = "U = 0, white x_t: E log-entry = T E log sg(+-(b + s sqrt(chi2_m/m) N))"
-    source = "physics.md section 5, derived as that of min_gru"
+    source = "docs/physics.md section 5, derived as that of min_gru"
 
     def applies(self, point: DesignPoint) -> bool:
-        if point.cell not in MEMORY or not isinstance(point.drive, White) or not uncoupled(point):
+        if point.cell_object.gating is None or not isinstance(point.drive, White) or not uncoupled(point):
             return False
-        gate, _ = MEMORY[point.cell]
+        gate, _ = memory_gate(point)
         known = constant(point, gate) is not None and gaussian_gain(point, gate, "input") is not None
-        return known and (point.width == 1 or point.cell not in OUTPUT)
+        return known and (point.width == 1 or len(point.cell_object.parts) == 1)
 
     def predict(self, point: DesignPoint) -> Prediction:
-        gate, sign = MEMORY[point.cell]
+        gate, sign = memory_gate(point)
         bias, gain = -sign * (constant(point, gate) or 0.0), gaussian_gain(point, gate, "input") or 0.0
         one = MixedSum(bias, gain, point.drive.dimension)
         if point.width > 1:
             return Prediction(log_norm={"log_vector": one})
         measures: tuple[Measure, ...] = ("log_memory",)
-        if point.cell not in OUTPUT:
+        if len(point.cell_object.parts) == 1:
             measures = ("log_memory", "log_vector", "log_spectral", "log_rms")
         return Prediction(growth_rate=one.moments(1)[0], log_norm=dict.fromkeys(measures, one))
 

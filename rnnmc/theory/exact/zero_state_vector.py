@@ -1,4 +1,4 @@
-"""One fixed vector in a gated cell at its zero state, with fresh Gaussian weights at every step."""
+"""One fixed vector in a cell with a memory at its zero state, with fresh Gaussian weights at every step."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 
 from scipy.special import expit
 
-from rnnmc.study.study import DesignPoint
-from rnnmc.theory.assumptions import constant, gaussian_gain, stays_zero
-from rnnmc.theory.large_width.zero_state import GATES, slopes
-from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
+from rnnmc.study.point import DesignPoint
+from rnnmc.theory.assumptions import chain_of_weights, constant, gaussian_gain
+from rnnmc.theory.large_width.zero_state import rest_of
+from rnnmc.theory.law import Law, LogNorm, Measure, Prediction, required
 from rnnmc.theory.sums import ChiSteps, FirstAndRest
 
 
@@ -26,29 +26,27 @@ class ZeroStateVector(Law):
         "J = a I + b U: l_T = sum log(b^2 g^2/n chi2_n(a^2 n/(b g)^2)) / 2; of two parts the first step is "
         "log(i g chi_n/sqrt n), and log(1 + o^2)/2 is added"
     )
-    source = "Newman 1986, in the same manner; physics.md section 6"
+    source = "Newman 1986, in the same manner; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
-        if point.cell not in GATES or point.weights != "untied" or not stays_zero(point):
+        rest = rest_of(point) if point.weights == "untied" else None
+        if rest is None or rest.b == 0 or chain_of_weights(point):  # of which `linear_untied` says more
             return False
-        matrix, gates = GATES[point.cell]
-        known = matrix == "candidate" and gaussian_gain(point, matrix) is not None
-        return known and all(constant(point, gate) is not None for gate in gates)
+        shown = len(point.cell_object.parts) == 1 or point.cell_object.gating is not None
+        return shown and gaussian_gain(point, rest.matrix) is not None
 
     def predict(self, point: DesignPoint) -> Prediction:
-        matrix, gates = GATES[point.cell]
-        n, gain = point.width, gaussian_gain(point, matrix) or 0.0
-        openings = [float(expit(constant(point, gate) or 0.0)) for gate in gates]
-        a, b = slopes(point.cell, *openings)
-        steps = ChiSteps(n, b * gain, centre=a)
+        rest, cell = required(rest_of(point)), point.cell_object
+        n, gain = point.width, gaussian_gain(point, rest.matrix) or 0.0
+        steps = ChiSteps(n, rest.b * gain, centre=rest.a)
         laws: dict[Measure, LogNorm] = {"log_vector": steps}
-        if len(point.cell_object.parts) == 2:
-            output = openings[-1]
-            laws = {"log_vector": FirstAndRest(ChiSteps(n, b / output * gain), steps, math.log1p(output**2) / 2)}
+        if len(cell.parts) == 2:
+            output = float(expit(constant(point, required(cell.gating).show) or 0.0))
+            first = ChiSteps(n, rest.b / output * gain)
+            laws = {"log_vector": FirstAndRest(first, steps, math.log1p(output**2) / 2)}
         elif n == 1:
             laws |= {"log_spectral": steps, "log_rms": steps}
-        mean, variance = steps.step
-        return Prediction(growth_rate=mean, growth_deviation=math.sqrt(variance), log_norm=laws)
+        return Prediction(growth_rate=steps.step[0], log_norm=laws)
 
 
 LAW = ZeroStateVector()

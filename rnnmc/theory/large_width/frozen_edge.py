@@ -6,18 +6,16 @@ import math
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
+from rnnmc.common.arrays import Floats
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import law_of, quantile, spread_gain, stays_zero
-from rnnmc.theory.large_width.zero_state import GATES, slopes
-from rnnmc.theory.law import Law, Prediction
+from rnnmc.theory.law import Law, Prediction, required
 from rnnmc.theory.quadrature import root
 
-Floats = NDArray[np.float64]
 NODES = 400  # Gauss-Legendre points for each independent bias
 
 
@@ -53,32 +51,38 @@ class FrozenEdge(Law):
     name = "frozen_edge"
     exact = False
     formula = "J = D0 + D1 U: E[g^2 d1^2 / (z - d0)^2] = 1, lambda_1 = log z"
-    source = "Can, Krishnamurthy, Schwab 2020; Ahmadian, Fumarola, Miller 2015; physics.md section 6"
+    source = "Can, Krishnamurthy, Schwab 2020; Ahmadian, Fumarola, Miller 2015; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
-        if point.weights != "tied" or point.cell not in GATES or not stays_zero(point):
+        at = point.cell_object.at_zero
+        if at is None or point.weights != "tied" or not stays_zero(point) or spread_gain(point, at.matrix) is None:
             return False
-        matrix, gates = GATES[point.cell]
-        laws = [law_of(point, "bias", gate) for gate in gates]
-        random = any(not isinstance(law, Constant) for law in laws)
-        coupled = point.cell != "minimal_rnn" and spread_gain(point, matrix) is not None
-        return random and coupled and self._openings(point) is not None
+        random = any(not isinstance(law_of(point, "bias", gate), Constant) for gate in at.gates)
+        found = self._slopes(point) if random else None
+        return found is not None and bool((found[0] >= 0).all() and found[1].any())
 
     def predict(self, point: DesignPoint) -> Prediction:
-        found = self._openings(point)
-        if found is None:
-            raise ValueError(f"{point.label}: {self.name} does not apply; ask applies first")
-        openings, weight = found
-        a, b = _vectorised(point.cell, openings)
-        gain = spread_gain(point, GATES[point.cell][0]) or 0.0
+        a, b, weight = required(self._slopes(point))
+        gain = spread_gain(point, required(point.cell_object.at_zero).matrix) or 0.0
         pull = float(weight @ (b**2 / (1 - a) ** 2))
         onset = None if pull == 0 else pull**-0.5
         return Prediction(growth_rate=math.log(edge(a, b, weight, gain)), onset_gain=onset)
 
+    def _slopes(self, point: DesignPoint) -> tuple[Floats, Floats, Floats] | None:
+        """(a, b, probabilities), each (k,), over the independent biases of a unit: J = diag(a) + diag(b) U."""
+        found = self._openings(point)
+        if found is None:
+            return None
+        openings, weight = found
+        a, b = (
+            np.broadcast_to(np.asarray(slope, float), weight.shape) for slope in point.cell_object.slopes(*openings)
+        )
+        return a, b, weight
+
     @staticmethod
     def _openings(point: DesignPoint) -> tuple[list[Floats], Floats] | None:
-        """(openings of each gate of GATES, probabilities), each (k,), over the independent biases of a unit."""
-        gates, memory = GATES[point.cell][1], point.cell_object.memory
+        """(openings of the gates of `Cell.at_zero`, probabilities), each (k,), over a unit's independent biases."""
+        gates, memory = required(point.cell_object.at_zero).gates, point.cell_object.memory
         laws = {gate: law_of(point, "bias", gate) for gate in gates}
         # what one random number decides: a gate's bias, or under chrono the biases of all gates that remember
         sources = {gate: str(law) if isinstance(law, Chrono) else gate for gate, law in laws.items()}
@@ -96,12 +100,6 @@ class FrozenEdge(Law):
                 return None
             openings.append(expit(memory[gate] * bias if isinstance(laws[gate], Chrono) else bias))
         return openings, weight
-
-
-def _vectorised(cell: str, openings: list[Floats]) -> tuple[Floats, Floats]:
-    """(a, b) of each unit: the slopes of `zero_state`, for arrays of openings."""
-    a, b = slopes(cell, *openings)  # pyright: ignore[reportArgumentType]
-    return np.asarray(a, float), np.asarray(b, float)
 
 
 LAW = FrozenEdge()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, no_bias, spread_gain
 from rnnmc.theory.large_width import tanh_field
 from rnnmc.theory.law import Law, Prediction
@@ -18,7 +18,7 @@ class TanhAutonomous(Law):
     name = "tanh_autonomous"
     exact = False
     formula = "q = g^2 E tanh^2(sqrt(q) z), lambda_1 = log g + log E sech^4(sqrt(q) z) / 2; spectrum parametric"
-    source = "Molgedey, Schuchhardt, Schuster 1992; physics.md section 6"
+    source = "Molgedey, Schuchhardt, Schuster 1992; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
         moving = point.cell == "tanh" and autonomous(point) and point.state_std > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import field_variances, no_bias, spread_gain
 from rnnmc.theory.large_width import tanh_field
 from rnnmc.theory.law import Law, Prediction
@@ -14,7 +14,7 @@ class TanhDriven(Law):
     name = "tanh_driven"
     exact = False
     formula = "q = g^2 E tanh^2(sqrt(q) z) + nu^2, lambda_1 = log g + log E sech^4(sqrt(q) z) / 2; spectrum parametric"
-    source = "Molgedey, Schuchhardt, Schuster 1992; Schuecker, Goedeke, Helias 2018; physics.md section 6"
+    source = "Molgedey, Schuchhardt, Schuster 1992; Schuecker, Goedeke, Helias 2018; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell != "tanh" or point.width == 1 or not no_bias(point, "hidden"):

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-from rnnmc.study.study import DesignPoint
-from rnnmc.theory.assumptions import SOURCES, constant, constant_biases, field_variances, no_bias, spread_gain
+from rnnmc.study.point import DesignPoint
+from rnnmc.theory.assumptions import constant, constant_biases, field_variances, no_bias, spread_gain
 from rnnmc.theory.law import Law, Prediction
 from rnnmc.theory.quadrature import root
 
 
 @dataclass(frozen=True)
-class Settings:
+class UntiedSettings:
     """What chi depends on.
 
     gain: recurrent matrix -> g. noise: gate -> variance of its field. bias: gate -> its bias. start: state_std^2.
@@ -34,15 +34,15 @@ class Settings:
         """What a growth factor or onset that was computed once is found by."""
         return hash((*(tuple(sorted(m.items())) for m in (self.gain, self.noise, self.bias)), self.start))
 
-    def scaled(self, gain: float) -> Settings:
+    def scaled(self, gain: float) -> UntiedSettings:
         """The same with every recurrent gain equal to `gain`."""
-        return Settings(dict.fromkeys(self.gain, gain), self.noise, self.bias, self.start)
+        return UntiedSettings(dict.fromkeys(self.gain, gain), self.noise, self.bias, self.start)
 
 
-def settings_of(point: DesignPoint) -> Settings | None:
+def settings_of(point: DesignPoint) -> UntiedSettings | None:
     """None unless weights are untied, independent and centred, input a field or none, and biases constants."""
-    sources = SOURCES.get(point.cell, ("hidden",))
     cell, noise = point.cell_object, field_variances(point)
+    sources = cell.at_zero.sources if cell.at_zero else cell.gates
     if point.weights != "untied" or noise is None or cell.diagonal or not no_bias(point, *sources):
         return None
     if not constant_biases(point, *cell.gates):
@@ -51,7 +51,7 @@ def settings_of(point: DesignPoint) -> Settings | None:
     if point.width == 1 or None in gains.values():
         return None
     bias = {gate: constant(point, gate) or 0.0 for gate in cell.gates}
-    return Settings({name: gain or 0.0 for name, gain in gains.items()}, noise, bias, point.state_std**2)
+    return UntiedSettings({name: gain or 0.0 for name, gain in gains.items()}, noise, bias, point.state_std**2)
 
 
 class UntiedLaw(Law):
@@ -60,7 +60,7 @@ class UntiedLaw(Law):
     exact = False
     cell: ClassVar[str]
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         """Growth of the mean square length of a perturbation per step."""
         raise NotImplementedError
 
@@ -74,12 +74,12 @@ class UntiedLaw(Law):
         onset, error = self.onset(settings.scaled(1.0)) if len(set(settings.gain.values())) == 1 else (None, 0.0)
         return self.at(settings, onset, error)
 
-    def at(self, settings: Settings, onset: float | None, onset_error: float) -> Prediction:
+    def at(self, settings: UntiedSettings, onset: float | None, onset_error: float) -> Prediction:
         """The growth rate at these settings beside the onset gain."""
         return Prediction(growth_rate=math.log(self.chi(settings)) / 2, onset_gain=onset, onset_error=onset_error)
 
     @lru_cache(maxsize=256)  # noqa: B019  a law lives as long as the process; all gains of a study share this
-    def onset(self, settings: Settings) -> tuple[float | None, float]:
+    def onset(self, settings: UntiedSettings) -> tuple[float | None, float]:
         """The smallest gain up to 100, one for all matrices, at which chi crosses 1 or jumps over it (two stationary
         states, as of the GRU from a large initial state), None if there is none; and its standard error.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, settled, tanh_moments
 
 
@@ -17,9 +17,9 @@ class UntiedGRU(UntiedLaw):
         "chi = E(1-z)^2 + g_z^2 (Q+R) E(z(1-z))^2 + g_h^2 E z^2 E(1-y^2)^2 (E r^2 + g_r^2 Q E(r(1-r))^2), "
         "Q = E z^2 R / (1 - E(1-z)^2)"
     )
-    source = "Chen, Pennington, Schoenholz 2018, in the same manner; physics.md section 6"
+    source = "Chen, Pennington, Schoenholz 2018, in the same manner; docs/physics.md section 6"
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain, settings.noise, settings.bias
 
         def of_gate(gate: str, q: float) -> tuple[float, float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, settled, tanh_moments
 
 
@@ -19,9 +19,9 @@ class UntiedGRUOutputGated(UntiedLaw):
         "A' = E(1-z)^2 A + [g_z^2 (Qc + E y^2) E(z(1-z))^2 + g_h^2 E z^2 E(1-y^2)^2] B, "
         "B' = E r^2 A' + g_r^2 Qc E(r(1-r))^2 B; chi its top eigenvalue"
     )
-    source = "physics.md section 6"
+    source = "docs/physics.md section 6"
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain, settings.noise, settings.bias
 
         def of_gate(gate: str, h: float) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, nodes, sech2, settled
 
 
@@ -20,9 +20,9 @@ class UntiedGRUResetAfter(UntiedLaw):
         "chi = E(1-z)^2 + g_z^2 (Q+R) E(z(1-z))^2 + E z^2 E[sech^4(a) (g_h^2 r^2 + g_r^2 (r(1-r))^2 v^2)], "
         "a = x + r v, Q = E z^2 R / (1 - E(1-z)^2), R = E tanh^2 a"
     )
-    source = "derived as that of the GRU in physics.md section 6"
+    source = "derived as that of the GRU in docs/physics.md section 6"
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain, settings.noise, settings.bias
 
         def of_update(q: float) -> tuple[float, float, float]:
@@ -38,7 +38,7 @@ class UntiedGRUResetAfter(UntiedLaw):
         return kept + g["update"] ** 2 * (q + r) * z_slope + admitted * through
 
 
-def _candidate(settings: Settings, q: float) -> tuple[float, float]:
+def _candidate(settings: UntiedSettings, q: float) -> tuple[float, float]:
     """(E tanh^2 a, E[sech^4(a) (g_h^2 r^2 + g_r^2 (r(1-r))^2 v^2)]) at the variance q of the state."""
     g, noise, squared = settings.gain, settings.noise["candidate"], settings.gain["candidate"] ** 2
     gate = float(np.sqrt(g["reset"] ** 2 * q + settings.noise["reset"]))

@@ -14,7 +14,7 @@ class UntiedGRUTied(UntiedGRU):
 
     name, cell, reset = "untied_gru_tied", "gru_tied", "update"
     formula = "chi of the GRU with r = z"
-    source = "derived as that of the GRU in physics.md section 6"
+    source = "derived as that of the GRU in docs/physics.md section 6"
 
 
 LAW = UntiedGRUTied()

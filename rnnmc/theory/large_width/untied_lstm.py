@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import expit
 
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.law import Prediction
 from rnnmc.theory.quadrature import root, sech2
 
@@ -18,7 +18,7 @@ GATES = ("forget", "input", "output", "candidate")
 
 
 @lru_cache(maxsize=256)
-def growth(settings: Settings, sites: int = SITES, steps: int = STEPS, seed: int = 0) -> tuple[float, float]:
+def growth(settings: UntiedSettings, sites: int = SITES, steps: int = STEPS, seed: int = 0) -> tuple[float, float]:
     """(growth rate, its standard error), nats a step: (log chi)/2 at large width.
 
     Each of `sites` sites carries c and a = E dc^2 given its own history; the length B = E dh^2 and Q = E h^2 are
@@ -67,14 +67,14 @@ class UntiedLSTM(UntiedLaw):
         "A' = E f^2 A + B [g_f^2 E c^2 E(f(1-f))^2 + g_i^2 E g^2 E(i(1-i))^2 + g_c^2 E i^2 E(1-g^2)^2], "
         "B' = E o^2 E[sech^4(c') dc'^2] + g_o^2 B E tanh^2(c') E(o(1-o))^2"
     )
-    source = "physics.md section 6; Gilboa et al. 2019 close it for normal c"
+    source = "docs/physics.md section 6; Gilboa et al. 2019 close it for normal c"
 
-    def at(self, settings: Settings, onset: float | None, onset_error: float) -> Prediction:
+    def at(self, settings: UntiedSettings, onset: float | None, onset_error: float) -> Prediction:
         rate, error = growth(settings)
         return Prediction(growth_rate=rate, growth_error=error, onset_gain=onset, onset_error=onset_error)
 
     @lru_cache(maxsize=256)  # noqa: B019  as of the base
-    def onset(self, settings: Settings) -> tuple[float | None, float]:
+    def onset(self, settings: UntiedSettings) -> tuple[float | None, float]:
         def rough(gain: float) -> float:
             return growth(settings.scaled(gain), *ROUGH)[0]
 
@@ -90,7 +90,7 @@ class UntiedLSTM(UntiedLaw):
         slope = (rough(1.01 * near) - rough(0.99 * near)) / (0.02 * near)
         return near - rate / slope, error / slope
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         return math.exp(2 * growth(settings)[0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, settled, tanh_moments
 
 
@@ -11,9 +11,9 @@ class UntiedMinimalRNN(UntiedLaw):
 
     name, cell = "untied_minimal_rnn", "minimal_rnn"
     formula = "chi = E u^2 + g^2 (Q + R) E (u(1-u))^2"
-    source = "Chen, Pennington, Schoenholz 2018; physics.md section 6"
+    source = "Chen, Pennington, Schoenholz 2018; docs/physics.md section 6"
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         g, noise, bias = settings.gain["update"], settings.noise["update"], settings.bias["update"]
         r = tanh_moments(settings.noise["candidate"])[0]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from rnnmc.study.study import DesignPoint
+from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw, settings_of
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings, settings_of
 
 
 class UntiedReLU(UntiedLaw):
@@ -14,7 +14,7 @@ class UntiedReLU(UntiedLaw):
 
     name, cell = "untied_relu", "relu"
     formula = "chi = g^2 / 2"
-    source = "He et al. 2015; physics.md section 6"
+    source = "He et al. 2015; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
         settings = settings_of(point) if point.cell == self.cell else None
@@ -23,7 +23,7 @@ class UntiedReLU(UntiedLaw):
         rate, spread = math.log(self.chi(settings)) / 2, math.sqrt(5 / (4 * point.width))
         return cannot_overflow(point, rate, spread) and cannot_underflow(point, rate, spread)
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         return settings.gain["hidden"] ** 2 / 2
 
 

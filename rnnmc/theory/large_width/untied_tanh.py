@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.theory.large_width.untied import Settings, UntiedLaw
+from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.quadrature import settled, tanh_moments
 
 
@@ -11,9 +11,9 @@ class UntiedTanh(UntiedLaw):
 
     name, cell = "untied_tanh", "tanh"
     formula = "chi = g^2 E sech^4(sqrt(q) z), q = g^2 Q + nu^2, Q = E tanh^2(sqrt(q) z)"
-    source = "Schoenholz et al. 2017; physics.md section 6"
+    source = "Schoenholz et al. 2017; docs/physics.md section 6"
 
-    def chi(self, settings: Settings) -> float:
+    def chi(self, settings: UntiedSettings) -> float:
         g, noise = settings.gain["hidden"], settings.noise["hidden"]
         q = settled(lambda q: g**2 * tanh_moments(q)[0] + noise, g**2 * settings.start + noise)
         return g**2 * tanh_moments(q)[1]

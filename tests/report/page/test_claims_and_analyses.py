@@ -8,8 +8,8 @@ import pytest
 from pages import browse, entries, needs_browser, search, words
 from studies import sample_here, study_of
 
-from rnnmc.run import pipeline
 from rnnmc.run.aggregate import aggregate
+from rnnmc.run.pipeline import report
 from rnnmc.statistics.analyses import analyses
 from rnnmc.study.study import Thresholds
 
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("results") / "decided"
     sample_here(study_of(CONTENT), directory)
     aggregate(directory, Thresholds(), "wilson", claims=True)
-    pipeline.report(directory)
+    report(directory)
     return directory
 
 
@@ -81,6 +81,6 @@ def test_a_study_that_asks_for_no_claims_shows_none(folder: Path, tmp_path: Path
     directory = tmp_path / "plain"
     sample_here(study_of(CONTENT | {"points": CONTENT["points"][1:2]}), directory)
     aggregate(directory, Thresholds(), "wilson")
-    page = pipeline.report(directory).read_text(encoding="utf-8")
+    page = report(directory).read_text(encoding="utf-8")
     assert 'id="verdicts"' not in page
     assert not (directory / "claims.parquet").exists()

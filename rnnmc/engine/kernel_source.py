@@ -1,0 +1,32 @@
+"""The C that is made for a cell, for people to read; docs/design.md walks through one."""
+
+from __future__ import annotations
+
+from rnnmc.common.errors import UsageError
+from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, compiled_kernel
+from rnnmc.engine.compiled.emit import source
+from rnnmc.engine.compiled.trace import Untraceable, traced
+from rnnmc.study.options import known_cell
+from rnnmc.study.point import DesignPoint
+
+
+def kernel_source(name: str, width: int, dtype: str) -> str:
+    """What the compiler is given for this cell: the layout that is cheaper at this width and dtype, then the C.
+
+    Raises UsageError for a cell, width or dtype that there is not, or that has no compiled kernel.
+    """
+    cell = known_cell(name)
+    init = {"recurrent": {"ring": 1.0}} if cell.diagonal else "pytorch"  # whichever: the code does not depend on it
+    point = DesignPoint(cell=name, width=width, dtype=dtype, init=init)
+    try:
+        program = traced(cell)
+    except Untraceable as error:
+        raise UsageError(f"{name}: no kernel is made ({error}); write linearise with what has a symbol") from None
+    kernel = compiled_kernel(point)
+    if kernel is None:
+        raise UsageError(
+            f"width: {width} has no compiled kernel, as wider ones outgrow the caches; give at most "
+            f"{COMPILED_ROWS_UP_TO_WIDTH}"
+        )
+    code = source(program, width, 32 if dtype == "float32" else 64, kernel.endswith("columns"))
+    return f"/* {name}, width {width}, {dtype}: {kernel} */\n{code}"

@@ -1,0 +1,82 @@
+"""What one design point answers, now: measured, summed up, and told as a table, as JSON or in files."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from rich.table import Table
+
+from rnnmc.common.files import write_whole
+from rnnmc.engine.block import SAMPLES
+from rnnmc.report.terminal import frame_table, horizon_table
+from rnnmc.run.measure import known_within, measure_observed, measure_until
+from rnnmc.run.progress import progress
+from rnnmc.statistics.point import point_statistics
+from rnnmc.statistics.stopping import INTERVAL
+from rnnmc.statistics.summaries import Settings, summed_up
+from rnnmc.study.options import in_rows
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import PlannedPoint, Thresholds
+from rnnmc.theory.beside import beside
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one design point.
+
+    seen: the samples under "samples", and what each observable saw under its name. statistics: with theory beside
+    them. summaries: of each observable. short_of: the half-width that the most replicates have reached, where it is
+    wider than the one asked for.
+    """
+
+    point: DesignPoint
+    seen: dict[str, pl.DataFrame]
+    statistics: pl.DataFrame
+    summaries: dict[str, pl.DataFrame]
+    short_of: float | None
+
+    def write(self, out: Path) -> None:
+        """Leave the samples in `out`, and what an observable saw in a file of its name beside it. Raises RunError."""
+        for kind, frame in self.seen.items():
+            content = io.BytesIO()
+            frame.write_parquet(content, metadata={"rnnmc": json.dumps(self.point.written())})
+            write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
+
+    def as_json(self) -> str:
+        """The design point and the rows of every table."""
+        said = {name: in_rows(frame) for name, frame in ({"statistics": self.statistics} | self.summaries).items()}
+        return json.dumps({"point": self.point.written()} | said, allow_nan=False)
+
+    def tables(self) -> Iterator[Table]:
+        """For the terminal."""
+        yield horizon_table(self.statistics, self.point.label)
+        yield from (frame_table(frame, name) for name, frame in self.summaries.items())
+
+
+def answered(
+    wanted: PlannedPoint,
+    replicates: int,
+    half_width: float | None,
+    thresholds: Thresholds,
+    device: str,
+    address: str | None,
+) -> Answer:
+    """Measure a design point and what it looks at, with a bar of progress; raises as `rnnmc.run.measure` does."""
+    point, observables = wanted.point, wanted.observables
+    with progress(point.label, replicates if half_width is None else None) as tell:
+        if half_width is None:
+            seen = measure_observed(point, observables, replicates, device, address, tell)
+        else:
+            seen = measure_until(point, observables, half_width, thresholds, device, address, tell)
+    interval = "wilson" if half_width is None else INTERVAL
+    statistics = point_statistics(seen[SAMPLES], thresholds.vanish, thresholds.explode, interval)
+    settings = Settings(thresholds.vanish, thresholds.explode, interval)
+    summaries = {one.name: summed_up(one, seen[one.name], settings, point) for one in observables}
+    reached = None if half_width is None else known_within(seen[SAMPLES], thresholds)
+    short_of = reached if reached is not None and half_width is not None and reached > half_width else None
+    return Answer(point, seen, beside(point, statistics), summaries, short_of)

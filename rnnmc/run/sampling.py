@@ -1,0 +1,126 @@
+"""What is missing of a study is sampled, over Ray or in this process, until nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnnmc.common.errors import RunError
+from rnnmc.run.cluster import Cluster
+from rnnmc.run.fanout import Done, Job, fan_out, in_process
+from rnnmc.run.progress import Tell
+from rnnmc.statistics.stopping import replicates_enough
+from rnnmc.store.manifest import is_complete, write_manifest
+from rnnmc.store.plan import planned
+from rnnmc.store.shards import found_shard, lacking
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.verify import Proof
+from rnnmc.study.study import Thresholds
+
+
+def jobs_of(points: Sequence[StoredPoint]) -> list[Job]:
+    """Every block of the points, in plan order."""
+    return [Job(stored, block, count) for stored in points for block, count in stored.blocks()]
+
+
+def jobs_missing(
+    directory: Path, points: Sequence[StoredPoint], thresholds: Thresholds | None = None, slots: int = 1
+) -> list[Job]:
+    """The blocks that are to be sampled next, in plan order. Raises DamagedShard for what is there but not whole.
+
+    None of a point whose manifest says that it is complete, and whose shards are there: those are proved when they are
+    aggregated. Of a point with a half-width, as many blocks as there are again, and no fewer than `slots`, which keep a
+    cluster busy; none once the `thresholds` of the study say that it has enough. Of any other, all that are missing.
+    """
+    jobs, counted = [], thresholds or Thresholds()
+    for stored in points:
+        if is_complete(directory, stored, counted):
+            continue
+        lost = lacking(directory, stored)
+        if lost and stored.half_width is not None:
+            known = lost[0][0]
+            enough = enough_seen(directory, stored, counted) is not None
+            lost = [] if enough else [one for one in lost if one[0] < known + max(known, slots)]
+        jobs += [Job(stored, block, count) for block, count in lost]
+    return jobs
+
+
+def replicates_of(jobs: Sequence[Job], points: Sequence[StoredPoint]) -> int | None:
+    """Replicates of these jobs, the next of these points; None where a half-width decides whether more will follow."""
+    return None if any(stored.half_width for stored in points) else sum(job.replicates for job in jobs)
+
+
+def enough_seen(directory: Path, stored: StoredPoint, thresholds: Thresholds) -> int | None:
+    """How many replicates of a point are enough, or None while that is not known. Without a half-width, all of them.
+
+    Looks at the contiguous run of blocks from the first on: see `rnnmc.statistics.stopping`.
+    """
+    import numpy as np
+
+    if stored.half_width is None:
+        return stored.replicates
+    last = []
+    for block, count in stored.first(stored.most).blocks():
+        every = [found_shard(directory, stored, block, count, kind) for kind in stored.kinds]
+        if every[0] is None or None in every:
+            break
+        logged = len(stored.horizons)
+        last.append(every[0].first(count)["log_spectral"].to_numpy()[logged - 1 :: logged])
+    if not last:
+        return None
+    return replicates_enough(np.concatenate(last), stored.cut.block, stored.most, stored.half_width, thresholds)
+
+
+def sample_all(
+    directory: Path,
+    points: Sequence[StoredPoint],
+    thresholds: Thresholds,
+    cluster: Cluster | None,
+    device: str,
+    tell: Tell | None = None,
+    jobs: Sequence[Job] | None = None,
+) -> None:
+    """Sample what is missing of the planned points until nothing is; leave the manifest of each. Raises RunError.
+
+    jobs: what `jobs_missing` gave, where it was asked already.
+    """
+    if jobs is None:
+        jobs = jobs_missing(directory, points, thresholds)
+    undecided = [stored for stored in points if stored.half_width is not None]
+    while jobs:
+        sample(directory, jobs, cluster, device, tell)
+        jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)
+    for stored in points:
+        if not is_complete(directory, stored, thresholds):
+            enough = enough_seen(directory, stored, thresholds)
+            write_manifest(directory, stored.first(stored.replicates if enough is None else enough), thresholds)
+
+
+def sample(
+    directory: Path | None, jobs: Sequence[Job], cluster: Cluster | None, device: str, tell: Tell | None = None
+) -> list[Done]:
+    """Sample `jobs` over Ray, or in this process where `cluster` is None; what came of them, in no order.
+
+    The samples go to shards below `directory`, or come back where it is None. A failure of one block stops no other,
+    and all finished blocks are kept. Raises RunError naming what failed.
+    """
+    every, failed = [], []
+    for done in fan_out(cluster, jobs, directory, device) if cluster else in_process(jobs, directory, device):
+        every.append(done)
+        if done.error:
+            failed.append(done.error)
+        if tell:
+            tell(done)
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        kept = "; finished blocks are kept: run again to go on" if directory else ""
+        raise RunError(f"{failed[0]}{more}{kept}")
+    return every
+
+
+def repair(directory: Path, proof: Proof) -> None:
+    """Compute damaged and missing blocks again, in this process; a damaged file gives way to a whole one only."""
+    lost = {(error.path.parent.name, int(error.path.stem)) for error in proof.damaged}
+    lost |= {(stored.key, block) for stored, block in proof.missing}
+    points = planned(directory, {key for key, _ in lost})
+    sample(directory, [job for job in jobs_of(points) if (job.stored.key, job.block) in lost], None, "cpu")

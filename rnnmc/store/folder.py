@@ -1,0 +1,49 @@
+"""Where things lie in the folder of a study."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from rnnmc.observables.observable import Observable
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.point import DesignPoint
+
+Keyed = DesignPoint | StoredPoint  # what has a place in the folder
+
+
+def point_folder(directory: Path, point: Keyed, observable: Observable | None = None) -> Path:
+    """Where the shards of a design point lie: its samples, or what an observable saw."""
+    kind = directory / "observables" / observable.name if observable else directory / "samples"
+    return kind / f"cell={point.cell}" / point.key
+
+
+def manifest_path(directory: Path, point: Keyed) -> Path:
+    """Where the manifest of a point lies; readers of Parquet folders pass over such a name."""
+    return point_folder(directory, point) / "_manifest.json"
+
+
+def shard_path(directory: Path, point: Keyed, block: int, observable: Observable | None = None) -> Path:
+    """Where one shard lies: of the samples, or of an observable."""
+    return point_folder(directory, point, observable) / shard_name(block)
+
+
+def shard_name(block: int) -> str:
+    """The name of its file."""
+    return f"{block:06d}.parquet"
+
+
+def block_of(name: str) -> float:
+    """The number of the block whose shard has this name, infinite where no shard has."""
+    number = name.partition(".")[0]
+    return int(number) if number.isdigit() and name == shard_name(int(number)) else math.inf
+
+
+def names(folder: Path) -> set[str]:
+    """What lies in a folder; nothing where there is none. One call, however many shards it holds."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()

@@ -1,0 +1,47 @@
+"""Which process computes which block, for others to see."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rnnmc.store.folder import Keyed, names, point_folder, shard_path
+
+MARK = ".running"  # beside the shard that is being computed
+
+
+@contextmanager
+def claimed(directory: Path, point: Keyed, block: int) -> Iterator[None]:
+    """Let others see which process computes this block; the kernel takes the lock back if that process dies."""
+    path = shard_path(directory, point, block).with_suffix(MARK)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as mark:
+        with suppress(OSError):  # a file system without locks: the mark is a courtesy, not a lock
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mark.write(f"{os.getpid()}\n")
+        mark.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def running(directory: Path, point: Keyed) -> set[int]:
+    """The blocks that living processes have claimed."""
+    folder = point_folder(directory, point)
+    marked = {name.removesuffix(MARK): folder / name for name in names(folder) if name.endswith(MARK)}
+    return {int(block) for block, path in marked.items() if block.isdigit() and _is_claimed(path)}
+
+
+def _is_claimed(path: Path) -> bool:
+    try:
+        with path.open("r") as mark:
+            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,192 @@
+"""A design point: everything that determines the numbers, and the key that is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from rnnmc.cells import cell as cell_named
+from rnnmc.cells import source_digest
+from rnnmc.cells.cell import Cell
+from rnnmc.common.refusals import refuse, sentence
+from rnnmc.drives import read_drive
+from rnnmc.drives.drive import Drive
+from rnnmc.drives.white import White
+from rnnmc.initialisers.gaussian import Gaussian
+from rnnmc.initialisers.law import NonNegative
+from rnnmc.study.initialisation import Initialisation
+from rnnmc.study.replicates import MOST, Nested
+from rnnmc.study.yaml_file import check_nesting
+
+ENGINE = 2  # raised whenever the same design point would give other numbers; part of every key
+
+LOGGED_TO = 1000
+PER_DECADE = 8
+
+MOST_HORIZONS = 100_000
+MOST_PER_DECADE = 10_000
+
+
+def horizons_up_to(last: int, per_decade: int = PER_DECADE) -> tuple[int, ...]:
+    """Horizons (steps) evenly spaced in the logarithm from 1 to `last`, `last` included."""
+    count = int(per_decade * len(str(last))) + 1
+    grid = {round(10 ** (i / per_decade)) for i in range(count)}
+    return (*sorted(h for h in grid if h < last), last)
+
+
+def _read_horizons(value: Any) -> Any:
+    if isinstance(value, dict):
+        unknown = [key for key in value if key not in ("to", "per_decade")]
+        if unknown or "to" not in value:
+            raise refuse(
+                str(unknown[0]) if unknown else "", value, "is not {to: steps, per_decade: number} nor a list of steps"
+            )
+        for key in value:
+            most = MOST if key == "to" else MOST_PER_DECADE
+            if type(value[key]) is not int or not 1 <= value[key] <= most:
+                raise refuse(key, value[key], f"is not possible; give a whole number of at least 1 and at most {most}")
+        value = horizons_up_to(value["to"], value.get("per_decade", PER_DECADE))
+    if not isinstance(value, (list, tuple)) or not value:
+        raise refuse("", value, "is not a list of steps; give for example [10, 100, 1000] or {to: 1000, per_decade: 8}")
+    if len(value) > MOST_HORIZONS:
+        raise refuse("", len(value), f"horizons are too many; give at most {MOST_HORIZONS}")
+    for i, step in enumerate(value):
+        if type(step) is not int or not 1 <= step <= MOST:
+            problem = f"is not a horizon; give a whole number of steps, at least 1 and at most {MOST}"
+            raise refuse(f"[{i}]", step, problem)
+        if i and step <= value[i - 1]:
+            problem = "is repeated" if step == value[i - 1] else "is smaller than the one before it"
+            raise refuse(f"[{i}]", step, f"{problem}; give each horizon once, in rising order")
+    return tuple(value)
+
+
+Horizons = Annotated[tuple[int, ...], BeforeValidator(_read_horizons)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Model(BaseModel):
+    """What a study file says is read strictly, and is the same ever after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class DesignPoint(Model):
+    """Everything that determines the numbers of one design point, and nothing else.
+
+    cell: name or module:attribute. width: n. init: see `rnnmc.study.initialisation`. drive: see `rnnmc.drives`.
+    weights: tied (one draw for all steps) or untied (recurrent weights fresh at every step, the rest drawn once).
+    state_std: of the initial state.
+    horizons: steps at which the norms are stored. dtype: of the chain. seed: of the study.
+    nested: how many drives share a weight draw, and how many initial states a drive.
+    Raises UsageError when anything is wrong, naming the key.
+    """
+
+    cell: str
+    width: Annotated[int, Field(ge=1, le=100_000)]
+    init: Annotated[Initialisation, BeforeValidator(Initialisation.read)] = Field(
+        default="pytorch", validate_default=True
+    )
+    drive: Annotated[Drive, BeforeValidator(read_drive)] = White()
+    weights: Literal["tied", "untied"] = "tied"
+    state_std: NonNegative = 0.0
+    horizons: Horizons = horizons_up_to(LOGGED_TO)
+    dtype: Literal["float32", "float64"] = "float32"
+    seed: Seed = 7888
+    nested: Nested = Nested()
+
+    def __init__(self, **values: Any) -> None:
+        check_nesting(values, "")
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise sentence(error, "") from None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DesignPoint:
+        try:
+            cell = self.cell_object
+        except ValueError as error:
+            raise refuse("cell", self.cell, str(error)) from None
+        try:
+            laws = self.init.laws(cell, self.width, self.drive.dimension)
+            self.init.assignments(cell, self.width, self.drive.dimension)
+        except PydanticCustomError as error:
+            context = error.context or {}
+            raise refuse(f"init.{context['path']}".strip("."), context["value"], context["problem"]) from None
+        fields = laws["input"].values() if self.drive.is_field else ()
+        for law in fields:
+            if not isinstance(law, Gaussian):
+                raise refuse("drive", self.drive.name, "needs its deviation; give init: {input: {gaussian: s}}")
+            if law.modifiers():
+                names = ", ".join(law.modifiers())
+                raise refuse("drive", self.drive.name, f"has no input weights; remove {names} under init.input")
+        try:
+            self.drive.check(self.horizons[-1])
+        except ValueError as error:
+            raise refuse("drive", self.drive.name, str(error)) from None
+        if self.nested.drives > 1 and not self.drive.is_random:
+            raise refuse("drive", self.drive.name, "is the same in every draw; nest only a drive that is random")
+        if self.nested.states > 1 and not self.state_std:
+            raise refuse("state_std", self.state_std, "is one and the same state; nest states with state_std above 0")
+        return self
+
+    @cached_property
+    def cell_object(self) -> Cell:
+        """The cell that `cell` names."""
+        return cell_named(self.cell)
+
+    @property
+    def state_size(self) -> int:
+        """d, the length of the joint state."""
+        return self.width * len(self.cell_object.parts)
+
+    def written(self) -> dict[str, Any]:
+        """The design point as an entry of a study file would say it, every default written out."""
+        return {
+            "cell": self.cell,
+            "width": self.width,
+            "init": self.init.written(),
+            "drive": self.drive.written(),
+            "weights": self.weights,
+            "state_std": self.state_std,
+            "dtype": self.dtype,
+            "horizons": list(self.horizons),
+            "seed": self.seed,
+            "nested": self.nested.model_dump(),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """12 hexadecimal digits that name what determines the numbers, however it was said.
+
+        Laws count as filled in for each gate, a file by content and not by path, a user's own cell by its source.
+        """
+        laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
+        said = self.written() | {"engine": ENGINE, "init": laws}
+        if self.nested.group == 1:
+            said.pop("nested")  # keys of before nested designs stay
+        if digest := source_digest(self.cell):
+            said["cell_source"] = digest
+        if isinstance(said["drive"], dict):
+            said["drive"] = {
+                name: {k: v for k, v in value.items() if k != "path"} if isinstance(value, dict) else value
+                for name, value in said["drive"].items()
+            }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def label(self) -> str:
+        """The design point for people: `lstm n=64 pytorch white`."""
+        extra = []
+        if self.weights != "tied":
+            extra.append(self.weights)
+        if self.state_std > 0:
+            extra.append(f"state {self.state_std:g}")
+        if self.nested.group > 1:
+            extra.append(f"nested {self.nested.drives} x {self.nested.states}")
+        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive}", *extra])
