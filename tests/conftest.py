@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import filled
 import pytest
-import threads
+import threads  # noqa: F401 - before anything imports NumPy
 
 from rnnmc.run.fanout import source_facts
 

@@ -2,7 +2,7 @@
 
 pytest rewrites the assertions of a test file as it imports it. Before it does, `Filled` puts into the hands of `over`
 what a loop with an assertion goes over, and every loop of a test function; and, inside assertions, what `all`, `any`
-and `not [...]` go over, and into those of `sized` the arrays of `.all()`, `.any()`, `array_equal` and `assert_allclose`.
+and `not [...]` go over, and into those of `sized` the arrays of `.all()`, `.any()`, `array_equal`, `assert_allclose`.
 What stayed empty through a whole test is told at its end. Where a loop may be empty its line says `# may be empty`.
 """
 
