@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from studies import environment
 
 ROOT = Path(__file__).parents[1]
