@@ -114,7 +114,8 @@ class Results:
     def at_rest(self, study: str, point: str) -> float | None:
         """The growth rate that theory gives the same network without input, from the zero state (docs/theory.md)."""
         said = json.loads(self.row(study, "points", point=point)["json"])
-        quiet = DesignPoint.model_validate(said | {"drive": "none", "state_std": 0.0, "observables": []})
+        said.pop("observables")
+        quiet = DesignPoint.model_validate(said | {"drive": "none", "state_std": 0.0})
         rates = [predicted.growth_rate for _, predicted in predictions(quiet)]
         return next((rate for rate in rates if rate is not None), None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -12,6 +11,7 @@ import polars as pl
 
 from rnnmc.statistics.point import point_statistics
 from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import PlannedPoint
 from rnnmc.theory.beside import COLUMNS
 
 HORIZONS = (1, 10, 100, 1000)
@@ -20,28 +20,14 @@ VANISH, EXPLODE = 1e-3, 1e3
 Tables = tuple[pl.DataFrame, pl.DataFrame]  # rows of points.parquet, of statistics.parquet
 
 
-def rows_of_points(points: Iterable[DesignPoint], replicates: int = REPLICATES, oracle: bool = False) -> pl.DataFrame:
+def planned(point: DesignPoint) -> PlannedPoint:
+    """The design point with as many replicates as a study that is made up has of it."""
+    return PlannedPoint(point=point, replicates=REPLICATES)
+
+
+def rows_of_points(points: Iterable[PlannedPoint]) -> pl.DataFrame:
     """Rows of points.parquet, but for how the work was cut up."""
-    rows = [
-        {
-            "point": point.key,
-            "cell": point.cell,
-            "width": point.width,
-            "init": str(point.init),
-            "drive": str(point.drive),
-            "weights": point.weights,
-            "state_std": float(point.state_std),
-            "dtype": point.dtype,
-            "seed": point.seed,
-            "horizon": point.horizons[-1],
-            "replicates": replicates,
-            "half_width": None,
-            "oracle": oracle,
-            "nested": 1,
-            "json": json.dumps(point.written()),
-        }
-        for point in points
-    ]
+    rows = [one.row() for one in points]
     return pl.DataFrame(rows, schema_overrides={"half_width": pl.Float64}, infer_schema_length=None)
 
 
@@ -61,13 +47,13 @@ def samples_of(log_norm: np.ndarray, horizons: Sequence[int], key: str) -> pl.Da
     )
 
 
-def study_of(points: Sequence[DesignPoint], rate: Callable[[DesignPoint], float], spread: float = 0.2) -> Tables:
+def study_of(points: Sequence[PlannedPoint], rate: Callable[[DesignPoint], float], spread: float = 0.2) -> Tables:
     """Points, and statistics of walks: `rate(point)` nats a step, spread nats a root step.
 
     Theory says of each its rate, and the onset 1.5.
     """
     tables, rng = [], np.random.default_rng(0)
-    for point in points:
+    for point in (one.point for one in points):
         steps, drift = np.array(point.horizons, float), rate(point)
         noise = rng.standard_normal((REPLICATES, len(steps))) * np.sqrt(np.diff(steps, prepend=0.0))
         walk = drift * steps + spread * noise.cumsum(axis=1)
@@ -101,7 +87,7 @@ def varied() -> Tables:
         gain = float(getattr(law, "gain", 1.0))
         return 0.02 * np.log(gain / 1.5) + 0.01 / point.width
 
-    return study_of(points, rate)
+    return study_of([planned(point) for point in points], rate)
 
 
 def without_rows(tables: Tables) -> Tables:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,33 +31,8 @@ def cut_up(study: Study) -> list[StoredPoint]:
 
 
 def describe_points(points: Sequence[PlannedPoint], stored: Sequence[StoredPoint]) -> pa.Table:
-    """One row a design point: its key, every factor as text or number, and the whole of it as JSON."""
-    rows = []
-    for planned, one in zip(points, stored, strict=True):
-        point, cut = planned.point, one.cut
-        rows.append(
-            {
-                "point": point.key,
-                "cell": point.cell,
-                "width": point.width,
-                "init": str(point.init),
-                "drive": str(point.drive),
-                "weights": point.weights,
-                "state_std": float(point.state_std),
-                "dtype": point.dtype,
-                "seed": point.seed,
-                "horizon": point.horizons[-1],
-                "replicates": planned.replicates,
-                "half_width": planned.half_width,
-                "oracle": planned.oracle,
-                "nested": point.nested.group,
-                "block": cut.block,
-                "tile": cut.tile,
-                "kernel": cut.kernel,
-                "json": json.dumps(point.written()),
-                "observables": json.dumps([one.written() for one in planned.observables]),
-            }
-        )
+    """One row a design point: what is planned, and how it is cut up."""
+    rows = [planned.row() | asdict(one.cut) for planned, one in zip(points, stored, strict=True)]
     table = pa.Table.from_pylist(rows)
     half_width = table["half_width"].cast("double")  # where no point has one, its type would be null
     return table.set_column(table.schema.get_field_index("half_width"), "half_width", half_width)
@@ -107,16 +82,14 @@ def with_points(directory: Path) -> Iterator[StoredPoint]:
 def _design(row: dict[str, Any]) -> tuple[DesignPoint | None, UsageError | None]:
     """(the design point of a row, or what is wrong with it)."""
     said = json.loads(row["json"])
-    said.pop("observables", None)  # once they stood there
     try:
-        return DesignPoint(**said), None
+        return DesignPoint(**{name: value for name, value in said.items() if name != "observables"}), None
     except UsageError as error:
         return None, error
 
 
 def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
     said = json.loads(row["json"])
-    seen = json.loads(row["observables"]) if row.get("observables") else said.get("observables", [])
     stored = StoredPoint(
         row["point"],
         row["cell"],
@@ -124,7 +97,7 @@ def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
         row["replicates"],
         Partition(row["tile"], row["block"], row["kernel"]),
         f"{row['cell']} n={row['width']} {row['init']}, drive {row['drive']}",
-        _observables(seen, directory / "points.parquet"),
+        _observables(said["observables"], directory / "points.parquet"),
         row.get("half_width"),
         row["replicates"],
         row.get("nested", 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,27 @@ class PlannedPoint(Model):
             except ValueError as error:
                 raise refuse("observables", one.name, str(error)) from None
         return self
+
+    def row(self) -> dict[str, Any]:
+        """As a row of a table: the key, every factor as text or number, what is wanted; and as an entry, in JSON."""
+        point = self.point
+        return {
+            "point": point.key,
+            "cell": point.cell,
+            "width": point.width,
+            "init": str(point.init),
+            "drive": str(point.drive),
+            "weights": point.weights,
+            "state_std": float(point.state_std),
+            "dtype": point.dtype,
+            "seed": point.seed,
+            "horizon": point.horizons[-1],
+            "replicates": self.replicates,
+            "half_width": self.half_width,
+            "oracle": self.oracle,
+            "nested": point.nested.group,
+            "json": json.dumps(point.written() | {"observables": [one.written() for one in self.observables]}),
+        }
 
     @classmethod
     def checked(cls, **values: Any) -> PlannedPoint:

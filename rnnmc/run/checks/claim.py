@@ -17,9 +17,10 @@ from rnnmc.common.checks import CheckResult, checked, hold
 from rnnmc.common.errors import UsageError
 from rnnmc.observables import observables
 from rnnmc.run.checks.observable import looked
-from rnnmc.statistics.made_up import EXPLODE, HORIZONS, VANISH, study_of
+from rnnmc.statistics.made_up import EXPLODE, HORIZONS, VANISH, planned, study_of
 from rnnmc.statistics.summaries import Settings, summed_up
 from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import PlannedPoint
 
 INITS: tuple[Any, ...] = (
     "pytorch",
@@ -30,7 +31,7 @@ INITS: tuple[Any, ...] = (
     *({"preset": "pytorch", "bias": {"forget": bias}} for bias in (0.0, 1.0, 3.0)),
 )
 DRIFTS = ((-0.1, 0.2), (0.1, 0.2), (0.0, 0.2), (0.0, 0.02))  # nats a step, and a root step: vanishes, explodes, stays
-STUDIES = 7  # made up: all points alike, and each with an outcome that is drawn
+STUDIES = 20  # made up: all points alike, and each with an outcome that is drawn
 MANY = 100_000  # replicates, so that every interval is short
 LOOKED = {"width": 24, "init": INITS[2], "drive": "white", "horizons": (1, 10, 12, 100, 120)}  # that wide, for a
 # tile of narrower networks has thousands of them
@@ -121,8 +122,10 @@ def studies() -> tuple[Evidence, ...]:
     rows, found = made[0][0].with_columns(replicates=pl.lit(MANY)), []
     for number in range(STUDIES):
         rng = np.random.default_rng(number)
-        outcome = rng.integers(len(DRIFTS), size=len(points)) if number >= len(DRIFTS) else [number] * len(points)
-        own = pl.DataFrame({"point": rows["point"], "outcome": list(outcome)})
+        drawn = number >= len(DRIFTS)
+        own = pl.DataFrame(
+            {"point": rows["point"], "outcome": [_drawn(number, key) if drawn else number for key in rows["point"]]}
+        )
         parts = [
             statistics.with_columns(pl.col("point").cast(pl.String)).join(
                 own.filter(outcome=i).select("point"), on="point", maintain_order="left"
@@ -134,14 +137,19 @@ def studies() -> tuple[Evidence, ...]:
     return tuple(found)
 
 
-def _points() -> Iterator[DesignPoint]:
+def _drawn(number: int, key: str) -> int:
+    """The outcome of a point in one of the studies: its own draw, so that another cell changes it for none."""
+    return int(np.random.default_rng([number, int(key, 16)]).integers(len(DRIFTS)))
+
+
+def _points() -> Iterator[PlannedPoint]:
     for cell in cells():
         for init in INITS:
             with suppress(UsageError):  # a cell without such gates
-                yield DesignPoint(cell=cell, width=8, init=init, horizons=HORIZONS)
+                yield planned(DesignPoint(cell=cell, width=8, init=init, horizons=HORIZONS))
 
 
-def _seen() -> tuple[list[DesignPoint], dict[str, pl.DataFrame]]:
+def _seen() -> tuple[list[PlannedPoint], dict[str, pl.DataFrame]]:
     """Points on which observables looked, and the summaries of what they saw."""
     points, frames = [], {}
     for cell in ("lstm", "gru", "tanh"):
@@ -153,12 +161,12 @@ def _seen() -> tuple[list[DesignPoint], dict[str, pl.DataFrame]]:
             except ValueError:
                 continue
             fit.append(one)
-        point, tables = looked(LOOKED | {"cell": cell}, tuple(fit), 4)
-        points.append(point)
+        one_planned, tables = looked(LOOKED | {"cell": cell}, tuple(fit), 4)
+        points.append(one_planned)
         for one in fit:
             samples = pl.DataFrame(pl.from_arrow(tables[one.name]))
             frames.setdefault(f"statistics-{one.name}", []).append(
-                summed_up(one, samples, Settings(VANISH, EXPLODE), point)
+                summed_up(one, samples, Settings(VANISH, EXPLODE), one_planned.point)
             )
     return points, {name: pl.concat(of, how="diagonal_relaxed") for name, of in frames.items()}
 

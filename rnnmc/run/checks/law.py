@@ -170,7 +170,7 @@ def _measured(point: DesignPoint, replicates: int, seed: int) -> pl.DataFrame:
     from rnnmc.observables import read_observables
     from rnnmc.run.checks.observable import looked
 
-    said = {name: getattr(point, name) for name in DesignPoint.model_fields if name != "observables"} | {"seed": seed}
+    said = {name: getattr(point, name) for name in DesignPoint.model_fields} | {"seed": seed}
     _, tables = looked(said, read_observables("vector"), min(replicates, partition(point).block))
     samples, seen = (pl.DataFrame(pl.from_arrow(tables[name])) for name in ("samples", "vector"))
     return samples.hstack(seen.select("log_vector"))

@@ -66,16 +66,15 @@ def check_observable(observable: Observable, points: tuple[dict[str, Any], ...] 
 
 def looked(
     said: Mapping[str, Any], observables: tuple[Observable, ...], replicates: int = REPLICATES
-) -> tuple[DesignPoint, dict[str, pa.Table]]:
-    """(the design point that a study file would say so, what these observables see there and its samples).
+) -> tuple[PlannedPoint, dict[str, pa.Table]]:
+    """(the planned point that a study file would say so, what these observables see there and its samples).
 
     Raises UsageError where one of them refuses the point.
     """
     from rnnmc.engine.block import observe_block
 
-    point = DesignPoint(**said)
-    wanted = PlannedPoint.checked(point=point, replicates=replicates, observables=observables)
-    return point, observe_block(point, 0, wanted.observables, replicates)
+    planned = PlannedPoint.checked(point=DesignPoint(**said), replicates=replicates, observables=observables)
+    return planned, observe_block(planned.point, 0, planned.observables, replicates)
 
 
 def _looking(observable: Observable, said: dict[str, Any]) -> DesignPoint | None:

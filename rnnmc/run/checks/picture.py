@@ -60,12 +60,13 @@ def _tables(name: str) -> Tables:
     points, frames = [], []
     for said in EXAMPLES:
         try:
-            point, seen = looked(said, (observable,), REPLICATES)
+            planned, seen = looked(said, (observable,), REPLICATES)
         except ValueError:  # a cell that has no such thing
             continue
-        points.append(point)
-        frames.append(summed_up(observable, pl.DataFrame(pl.from_arrow(seen[name])), Settings(1e-3, 1e3), point))
-    return pl.concat(frames, how="diagonal_relaxed"), rows_of_points(points, REPLICATES)
+        points.append(planned)
+        samples = pl.DataFrame(pl.from_arrow(seen[name]))
+        frames.append(summed_up(observable, samples, Settings(1e-3, 1e3), planned.point))
+    return pl.concat(frames, how="diagonal_relaxed"), rows_of_points(points)
 
 
 def _charts(picture: Picture, table: pl.DataFrame, points: pl.DataFrame) -> Mapping[str, ChartType]:
