@@ -144,7 +144,7 @@ def test_the_workflow_stops_at_the_same_replicates_as_this_process(tmp_path):
     study = study_of(CONTENT)
     plan(study, tmp_path / "here")
     sample_all(tmp_path / "here", cut_up(study), study.thresholds, None, "cpu")
-    done = command(*snakemake(write(tmp_path, CONTENT)), cwd=tmp_path)
+    done = command(*snakemake(write(tmp_path, CONTENT), "--until", "aggregate"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     used, here = (stored_points(folder) for folder in (tmp_path / "results/adaptive", tmp_path / "here"))
     assert [place.replicates for place in used] == [place.replicates for place in here]
