@@ -4,12 +4,11 @@ import re
 import sys
 
 import pytest
-from studies import ROOT, entry
+from studies import entry
 
 from rnnmc.common.errors import UsageError
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import load_study
-
 
 # --- bad input: file, key path, value and remedy --------------------------------------------------
 
