@@ -138,6 +138,7 @@ def test_it_is_measured_beside_the_laws_that_it_states(told):
     assert abs(late["growth_rate"] - late["theory_growth_rate"]) < 0.08
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_tests_over_all_cells_hold_it_to_what_they_hold_ours(house):
     general = "most_cells or every_cell_with_gates or no_law_of"  # which must not mind it either

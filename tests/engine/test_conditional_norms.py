@@ -159,6 +159,7 @@ def test_growth_of_a_linear_chain_has_newmans_law_at_width_2000():
         assert abs(steps[:, i].var() / (polygamma(1, degrees[i] / 2) / 4) - 1) < norm.isf(FALSE_ALARM / 18) / 10
 
 
+@pytest.mark.slow
 def test_the_square_of_the_rms_norm_is_without_bias():
     # E ||P_T||_F^2 / d = g^(2 T) in a linear chain; of 24 directions one is found and seven are tests
     design = point("linear", 24, 1.2, (1, 4), drive="none")
@@ -194,6 +195,7 @@ def product_of(design, replicates):
     return numbers, torch.stack(spectral, dim=1), torch.stack(rms, dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 def test_norms_are_those_of_the_matrices_as_they_turn_out(cell):
     found, spectral, rms = product_of(point(cell, 40, horizons=(1, 5, 30)), 6)
@@ -205,6 +207,7 @@ def test_norms_are_those_of_the_matrices_as_they_turn_out(cell):
     assert (found["log_rms_error"] < 0.5).all()
 
 
+@pytest.mark.slow
 def test_transposed_answers_that_ignore_memory_are_found_out(monkeypatch):
     monkeypatch.setattr("rnnmc.engine.conditional.draws.ConditionalGaussian", Forgetful)
     found, spectral, _ = product_of(point("tanh", 40, horizons=(1, 5, 30)), 6)

@@ -80,6 +80,7 @@ def test_reading_a_shard_leaves_no_thread_behind_that_could_abort_the_process_as
     assert found.stdout.strip() == "0", found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_verify_lists_what_is_damaged_and_repairs_it_to_the_same_samples(folder: Path, finished: Path) -> None:
     path = first_shard(folder, STUDY)
@@ -128,6 +129,7 @@ except RunError as error:
     assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_verify_names_what_is_missing_and_what_is_no_part_of_the_study(folder: Path, finished: Path) -> None:
     lost, stray = first_shard(folder, STUDY), folder / "samples" / "cell=tanh" / "stray.parquet"
@@ -145,6 +147,7 @@ def test_verify_names_what_is_missing_and_what_is_no_part_of_the_study(folder: P
     assert command("rnnmc", "verify", folder, cwd=folder).returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_folder_can_be_verified_and_read_where_its_cells_and_drive_files_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

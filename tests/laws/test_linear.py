@@ -120,6 +120,7 @@ def test_tied_the_norm_lies_between_the_spectral_radius_and_the_condition_of_the
 # --- drift of the arithmetic ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "epsilon"), [("float64", 2.0**-53), ("float32", 2.0**-24)])
 @pytest.mark.parametrize("width", [1, 3, 16])
 def test_haar_orthogonal_chains_keep_norm_one_for_ten_thousand_steps(width, dtype, epsilon):

@@ -161,6 +161,7 @@ def test_what_is_put_by_for_some_steps_is_no_other_sum(monkeypatch):
 # --- closed forms and long chains -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_linear_unit_has_the_gradient_of_its_closed_form_down_to_ten_to_the_minus_thousands():
     # h_t = u h_(t-1), h_0 given: lag k of the last loss is v_T u^k (h_(T-k-1), 1) = v_T (u^(T-1) h_0, u^k).
     horizons = (10, 1900, 2000)
@@ -187,6 +188,7 @@ def test_a_linear_unit_has_the_gradient_of_its_closed_form_down_to_ten_to_the_mi
     assert deepest < -2000
 
 
+@pytest.mark.slow
 def test_a_vanishing_lstm_is_followed_to_eight_hundred_nats(monkeypatch):
     monkeypatch.setattr(block, "LARGEST_TILE", 2)
     horizons = (10, 1996, 2000)

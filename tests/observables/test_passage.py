@@ -252,6 +252,7 @@ def test_competing_risks_are_counted_and_not_one_minus_kaplan_meier():
     assert alone > row["p_first_high"]  # Kaplan and Meier's, with the other risk as censoring, answers another question
 
 
+@pytest.mark.slow
 def test_where_every_step_is_stored_the_shares_are_those_of_the_statistics():
     point = DesignPoint(**POINTS["two units"], horizons=range_to(150), dtype="float64")
     tables = seen(point, 300, "passage")

@@ -104,6 +104,7 @@ def test_a_damaged_shard_of_an_observable_is_found_named_and_repaired(tmp_path):
     assert [(lost.key, block) for lost, block in verify(tmp_path).missing] == [(stored.key, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_workflow_sums_up_observables_and_runs_again_when_one_is_added(tmp_path):
     path = write(tmp_path, content("vector", width=2))

@@ -31,6 +31,7 @@ def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sample_here(STUDY, tmp_path_factory.mktemp("one"))
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_number_of_workers_and_the_order_of_blocks_change_no_byte_of_the_samples(

@@ -32,6 +32,7 @@ def log_norms(p_vanish: float, p_explode: float, count: int, rng: np.random.Gene
     return np.where(at < p_vanish, -20.0, np.where(at > 1 - p_explode, 20.0, 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p_vanish", [0.02, 0.3])
 def test_ten_thousand_stopped_runs_miss_no_more_often_than_the_level_allows(p_vanish):
     rng = np.random.default_rng(1)
@@ -93,6 +94,7 @@ CONTENT = {
 }
 
 
+@pytest.mark.slow
 def test_a_study_stops_at_the_same_replicates_however_many_blocks_run_at_a_time(tmp_path):
     study = study_of(CONTENT)
     used = []
@@ -139,6 +141,7 @@ def test_a_narrower_target_goes_on_from_what_is_there(tmp_path):
     assert manifest["replicates"] == many.replicates
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_workflow_stops_at_the_same_replicates_as_this_process(tmp_path):
     study = study_of(CONTENT)

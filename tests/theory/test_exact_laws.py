@@ -213,6 +213,7 @@ def test_the_lstm_s_joint_law_would_not_forgive_the_first_cell_state_for_the_las
     assert stats.binomtest(2000, 4000, joint.below(level, 30)).pvalue < ALPHA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["lstm chrono", "lstm coupled", "gru coupled", "gru fresh", "lstm fresh", "lstm one unit"]
 )

@@ -159,6 +159,7 @@ def growth(point, replicates):
     return float((rms[:, -1] - rms[:, -2]).mean() / (point.horizons[-1] - point.horizons[-2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", UNTIED_CELLS)
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 def test_untied_growth_is_half_the_log_of_chi(cell, gain):
