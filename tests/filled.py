@@ -33,7 +33,7 @@ def sized(value: Any, place: str) -> Any:
     import numpy as np  # not before `threads`
 
     number = value.numel() if hasattr(value, "numel") else value.len() if hasattr(value, "len") else np.size(value)
-    ELEMENTS[place] = ELEMENTS.get(place, 0) + number
+    ELEMENTS[place] = ELEMENTS.get(place, 0) + (number if isinstance(number, int) else 1)  # an expression of polars: 1
     return value
 
 

@@ -120,21 +120,21 @@ def layout_of(point: DesignPoint):
     return run.layout_of(partition(point).kernel)
 
 
-def inputs(point: DesignPoint, replicates: int, block: int = 0):
+def inputs(point: DesignPoint, replicates: int, block: int = 0, tile: int | None = None):
     """Yield (U, pre-activations, inner biases) of the first `replicates` of a block, step by step, in float64.
 
     U: name -> (R, out, in). The others: name -> (R, n).
     """
-    draws = Draws(point, [(block, 0)], partition(point).tile, Rows(), "cpu")
+    draws = Draws(point, [(block, 0)], tile or partition(point).tile, Rows(), "cpu")
     for weights, drive in draws.steps():
         u = {name: matrix[:replicates].double().mT for name, matrix in weights.recurrent.items()}
         a = {gate: vector[:replicates, 0].double() for gate, vector in drive.items()}
         yield u, a, {name: vector[:replicates, 0].double() for name, vector in weights.bias.items()}
 
 
-def initial_state(point: DesignPoint, replicates: int, block: int = 0) -> torch.Tensor:
+def initial_state(point: DesignPoint, replicates: int, block: int = 0, tile: int | None = None) -> torch.Tensor:
     """(R, d) in float64."""
-    draws = Draws(point, [(block, 0)], partition(point).tile, Rows(), "cpu")
+    draws = Draws(point, [(block, 0)], tile or partition(point).tile, Rows(), "cpu")
     return torch.cat([part[:replicates, 0] for part in draws.state()], dim=1).double()
 
 
@@ -207,12 +207,14 @@ def measured(point: DesignPoint, replicates: int, block: int = 0):
     return column("log_spectral"), column("log_rms"), column("status")
 
 
-def trajectory(point: DesignPoint, replicates: int, horizon: int, block: int = 0) -> list[torch.Tensor]:
+def trajectory(
+    point: DesignPoint, replicates: int, horizon: int, block: int = 0, tile: int | None = None
+) -> list[torch.Tensor]:
     """The engine's own states s_0 ... s_horizon, (R, d) float64 each."""
     layout = layout_of(point)
-    draws = Draws(point, [(block, 0)], partition(point).tile, layout, "cpu")
+    draws = Draws(point, [(block, 0)], tile or partition(point).tile, layout, "cpu")
     moments = run.moments(partition(point).kernel, draws, tuple(range(1, horizon + 1)))
-    states = [initial_state(point, replicates, block)]
+    states = [initial_state(point, replicates, block, tile)]
     for moment in moments:
         parts = [layout.matrices(part)[:replicates, 0].double() for part in moment.state]
         states.append(torch.cat(parts, dim=1))

@@ -11,7 +11,8 @@ from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
 from rnnmc.engine import block
-from rnnmc.engine.choice import plain_kernel
+from rnnmc.engine.block import Partition
+from rnnmc.engine.choice import kernel_of, plain_kernel
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.graphed import follow_graphed
 from rnnmc.numerics.layout import Columns
@@ -30,8 +31,9 @@ POINTS = [
 def test_tiles_that_run_together_have_the_draws_of_tiles_that_run_alone(point: rnnmc.DesignPoint) -> None:
     """A GPU carries all tiles of a block at once; weights and drives are those of the CPU, the results to rounding."""
     tiles = [(0, 0), (0, 1), (3, 0)]
-    together = block._run_tiles(point, tiles, 5, "cpu", ())["samples"]
-    alone = [block._run_tiles(point, [tile], 5, "cpu", ())["samples"] for tile in tiles]
+    cut = Partition(tile=5, block=5, kernel=kernel_of(point))
+    together = block._run_tiles(point, tiles, cut, "cpu", ())["samples"]
+    alone = [block._run_tiles(point, [tile], cut, "cpu", ())["samples"] for tile in tiles]
     for name in ("log_spectral", "log_rms"):
         np.testing.assert_allclose(together[name], np.concatenate([part[name] for part in alone]), atol=1e-4, rtol=1e-5)
     assert (together["status"] == np.concatenate([part["status"] for part in alone])).all()
@@ -40,13 +42,14 @@ def test_tiles_that_run_together_have_the_draws_of_tiles_that_run_alone(point: r
 def test_rescaling_without_asking_first_as_on_a_gpu_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnnmc.chain import product as chain
 
-    monkeypatch.setattr(block, "kernel_of", plain_kernel)
     point = POINTS[0]
-    asked = block._run_tiles(point, [(0, 0)], 7, "cpu", ())["samples"]
+    cut = Partition(tile=7, block=7, kernel=plain_kernel(point))
+    asked = rnnmc.run_block(point, 0, cut=cut)
     monkeypatch.setattr(chain, "all_safe", lambda size: False)
-    unasked = block._run_tiles(point, [(0, 0)], 7, "cpu", ())["samples"]
-    for name in asked:
+    unasked = rnnmc.run_block(point, 0, cut=cut)
+    for name in ("log_spectral", "log_rms"):
         np.testing.assert_allclose(unasked[name], asked[name], rtol=1e-6)
+    assert unasked["status"].equals(asked["status"])
 
 
 def test_a_device_that_is_not_there_is_refused_with_a_remedy() -> None:

@@ -7,6 +7,7 @@ mistake. Each test names the laws that catch its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,6 @@ from torch import Tensor
 
 from rnnmc.cells import cells
 from rnnmc.chain import product as chain
-from rnnmc.engine import block
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.choice import plain_kernel
 from rnnmc.numerics.layout import Layout, Rows
@@ -28,19 +28,17 @@ Parts = tuple[Tensor, ...]
 Push = Callable[[Parts], Parts]
 
 
-@pytest.fixture(autouse=True)
-def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plain engine, into which they are planted; that the kernels agree with it is shown in tests/engine."""
-    monkeypatch.setattr(block, "kernel_of", plain_kernel)
-
-
 def sampled(entry: dict[str, Any]) -> tuple[DesignPoint, pl.DataFrame]:
-    """A standard point and its samples, block by block, as a study would have them."""
+    """A standard point and its samples, block by block, as a study would have them.
+
+    On the plain engine, into which mistakes are planted; that the kernels agree with it is shown in tests/engine.
+    """
     left, number, frames = entry["replicates"], 0, []
     point = DesignPoint(**{key: value for key, value in entry.items() if key != "replicates"})
+    cut = replace(partition(point), kernel=plain_kernel(point))
     while left > 0:
-        count = min(left, partition(point).block)
-        frames.append(pl.DataFrame(pl.from_arrow(run_block(point, number, count))))
+        count = min(left, cut.block)
+        frames.append(pl.DataFrame(pl.from_arrow(run_block(point, number, count, cut=cut))))
         left, number = left - count, number + 1
     return point, pl.concat(frames)
 

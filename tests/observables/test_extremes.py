@@ -8,19 +8,14 @@ import torch
 from looking import seen
 from scipy.stats import binomtest
 
-from rnnmc.engine import block
 from rnnmc.observables import extremes
 from rnnmc.statistics.summaries.extremes import ROUNDING, SUMMARY
 from rnnmc.statistics.summaries.summary import Settings
 from rnnmc.study.point import DesignPoint
 
 HORIZONS = (1, 3, 10, 40)
+TILE = 256  # replicates that run together, in place of the thousands of a narrow cell
 SATURATED = {"recurrent": {"gaussian": 30.0}, "bias": {"gaussian": 3.0}}
-
-
-@pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch):
-    monkeypatch.setattr(block, "LARGEST_TILE", 256)
 
 
 def point_of(cell, width, **changes):
@@ -29,7 +24,7 @@ def point_of(cell, width, **changes):
 
 
 def table_of(point, replicates):
-    return pl.from_arrow(seen(point, replicates, "extremes")["extremes"])
+    return pl.from_arrow(seen(point, replicates, "extremes", tile=TILE)["extremes"])
 
 
 def observed(point, replicates):
@@ -40,8 +35,8 @@ def observed(point, replicates):
 def maxima(point, replicates):
     """The same from the reference's own cell, states 0 to T one after another."""
     advance, _ = reference.stepper(point)
-    states = [reference.initial_state(point, replicates)]
-    for _, step in zip(range(point.horizons[-1]), reference.inputs(point, replicates), strict=False):
+    states = [reference.initial_state(point, replicates, tile=TILE)]
+    for _, step in zip(range(point.horizons[-1]), reference.inputs(point, replicates, tile=TILE), strict=False):
         states.append(advance(*step, states[-1]))
     sizes = torch.stack(states).unflatten(2, (-1, point.width)).abs().amax(3)
     return sizes.cummax(0).values.numpy().transpose(1, 0, 2)[:, list(point.horizons)]
@@ -62,7 +57,7 @@ def test_parts_stand_under_their_names_in_the_cell_s_order():
 
 def test_an_initial_state_that_is_never_exceeded_stays_the_maximum():
     point = point_of("linear", 4, drive="none", init={"recurrent": {"constant": 0.0}}, state_std=1.0)
-    start = reference.initial_state(point, 20).abs().amax(1).numpy()
+    start = reference.initial_state(point, 20, tile=TILE).abs().amax(1).numpy()
     np.testing.assert_array_equal(observed(point, 20)[:, :, 0], np.repeat(start[:, None], len(HORIZONS), axis=1))
 
 

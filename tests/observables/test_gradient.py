@@ -8,14 +8,13 @@ import polars as pl
 import pytest
 import reference
 import torch
-from looking import looking, seen
+from looking import looking, seen, tiled
 from reference import STEPS, step_of
 
 from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.common.errors import UsageError
-from rnnmc.engine import block
-from rnnmc.engine.block import partition, run_block
+from rnnmc.engine.block import run_block
 from rnnmc.engine.draws import stream
 from rnnmc.observables import gradient
 from rnnmc.observables.gradient import LONGEST, LOSSES
@@ -28,28 +27,23 @@ HORIZONS = (1, 2, 5, 9)
 COLUMNS = ["log_contribution", "log_further", "log_total"]
 
 
-@pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch):
-    monkeypatch.setattr(block, "LARGEST_TILE", TILE)
-
-
 def point_of(cell="tanh", width=3, **changes):
     init = {"recurrent": {"ring": 1.0}} if cell == "lru" else "pytorch"
     settings = {"init": init, "horizons": HORIZONS, "dtype": "float64", "state_std": 0.5} | changes
     return DesignPoint(cell=cell, width=width, **settings)
 
 
-def observed(point, replicates):
+def observed(point, replicates, tile=TILE):
     """(replicates, losses, rows, columns)."""
-    table = pl.from_arrow(seen(point, replicates, "gradient")["gradient"])
+    table = pl.from_arrow(seen(point, replicates, "gradient", tile=tile)["gradient"])
     assert table["loss"].head(1 + len(point.horizons)).unique().item() == LOSSES[0]
     return table.select(COLUMNS).to_numpy().reshape(replicates, 2, -1, 3)
 
 
-def losses_of(point, replicates):
+def losses_of(point, replicates, tile=TILE):
     """(steps, replicates, n): the loss gradient on h_t for each t, drawn as the observable draws it."""
     rng = stream(point.key, 0, 0, "gradient", point.dtype)
-    shape = (point.horizons[-1], partition(point).tile, point.width)
+    shape = (point.horizons[-1], tile, point.width)
     return rng.standard_normal(shape)[:, :replicates] / np.sqrt(point.width)
 
 
@@ -59,9 +53,11 @@ def truncated(point, replicates, lengths):
     The parameters are leaves that all steps share, and the state before the first step of a window is cut off from
     them, as truncated back-propagation through time does it.
     """
-    steps = [step for _, step in zip(range(point.horizons[-1]), reference.inputs(point, replicates), strict=False)]
+    steps = [
+        step for _, step in zip(range(point.horizons[-1]), reference.inputs(point, replicates, tile=TILE), strict=False)
+    ]
     v = torch.from_numpy(losses_of(point, replicates))
-    starts = reference.initial_state(point, replicates)
+    starts = reference.initial_state(point, replicates, tile=TILE)
     return np.array([_truncated(point, r, steps, v[:, r], starts[r], lengths) for r in range(replicates)])
 
 
@@ -167,8 +163,10 @@ def test_a_linear_unit_has_the_gradient_of_its_closed_form_down_to_ten_to_the_mi
     horizons = (10, 1900, 2000)
     point = point_of("linear", 1, drive="none", init={"recurrent": {"gaussian": 0.4}}, horizons=horizons)
     found = observed(point, TILE)[:, 0]
-    u, v = (one.ravel() for one in (next(reference.inputs(point, TILE))[0]["hidden"], losses_of(point, TILE)[-1]))
-    h = reference.initial_state(point, TILE).ravel().tolist()
+    u, v = (
+        one.ravel() for one in (next(reference.inputs(point, TILE, tile=TILE))[0]["hidden"], losses_of(point, TILE)[-1])
+    )
+    h = reference.initial_state(point, TILE, tile=TILE).ravel().tolist()
     deepest = 0.0
     for r in range(TILE):
         power, start, loss = mpmath.mpf(float(u[r])), mpmath.mpf(h[r]), mpmath.mpf(float(v[r]))
@@ -189,11 +187,10 @@ def test_a_linear_unit_has_the_gradient_of_its_closed_form_down_to_ten_to_the_mi
 
 
 @pytest.mark.slow
-def test_a_vanishing_lstm_is_followed_to_eight_hundred_nats(monkeypatch):
-    monkeypatch.setattr(block, "LARGEST_TILE", 2)
+def test_a_vanishing_lstm_is_followed_to_eight_hundred_nats():
     horizons = (10, 1996, 2000)
     point = point_of("lstm", 10, horizons=horizons)
-    found = observed(point, 2)[:, 0, -1, 0]
+    found = observed(point, 2, tile=2)[:, 0, -1, 0]
     for r in range(2):
         assert found[r] == pytest.approx(_last_lags(point, r, 1997), rel=1e-9)
         assert found[r] < -750
@@ -204,15 +201,15 @@ def _last_lags(point, r, first_lag):
     last = point.horizons[-1]
     steps = [
         tuple({name: one[r : r + 1] for name, one in part.items()} for part in step)
-        for _, step in zip(range(last), reference.inputs(point, r + 1), strict=False)
+        for _, step in zip(range(last), reference.inputs(point, r + 1, tile=2), strict=False)
     ]
     advance, jacobian = reference.stepper(point)
-    states = [reference.initial_state(point, r + 1)[r : r + 1]]
+    states = [reference.initial_state(point, r + 1, tile=2)[r : r + 1]]
     for step in steps:
         states.append(advance(*step, states[-1]))
     cell, log = step_of(point.cell), 0.0
     row = np.zeros(point.state_size)
-    row[: point.width] = losses_of(point, r + 1)[-1, r]
+    row[: point.width] = losses_of(point, r + 1, tile=2)[-1, r]
     total, scale = 0.0, None
     for t in range(last, 0, -1):
         if last - t >= first_lag:
@@ -238,8 +235,10 @@ def test_an_exploding_chain_keeps_the_digits_of_its_near_lags():
     point = point_of("tanh", 20, init=init, horizons=(1, 5, 500))
     found = observed(point, 3)[:, 0]
     assert (found[:, 2, 1] > found[:, 2, 0] + 60).all()
-    u, v = next(reference.inputs(point, 3))[0]["hidden"].numpy(), losses_of(point, 3)[-1]
-    states = [state.numpy() for state in reference.trajectory(point, 3, 500)]  # the engine's own, for this is chaos
+    u, v = next(reference.inputs(point, 3, tile=TILE))[0]["hidden"].numpy(), losses_of(point, 3)[-1]
+    states = [
+        state.numpy() for state in reference.trajectory(point, 3, 500, tile=TILE)
+    ]  # the engine's own, for this is chaos
     for r in range(3):
         row, by_u, by_b = v[r], 0.0, 0.0
         for t in range(500, 494, -1):
@@ -259,7 +258,8 @@ def test_a_state_that_has_died_leaves_the_last_loss_without_any_gradient():
     # Without input and bias h_T = P_T h_0, so that a dead chain has a state of zeros, where ReLU has slope zero.
     init = {"recurrent": {"gaussian": 1.0}}
     point = point_of("relu", 2, init=init, drive="none", horizons=(1, 20, 40), state_std=1.0)
-    found, status = observed(point, 200), reference.measured(point, 200)[2]
+    seen_here = seen(point, 200, "gradient", tile=TILE)
+    found, status = observed(point, 200), seen_here["samples"]["status"].to_numpy().reshape(200, -1)
     dead = status[:, -1] == "dead"
     assert 20 < dead.sum() < 180
     assert np.isneginf(found[dead, 0]).all()
@@ -275,8 +275,8 @@ def test_with_one_step_the_two_losses_are_one():
 
 def test_looking_changes_no_sample():
     point = point_of("lstm", 10, dtype="float32")
-    tables = seen(point, 8, "gradient")
-    assert tables["samples"].equals(run_block(point, 0, 8))
+    tables = seen(point, 8, "gradient", tile=TILE)
+    assert tables["samples"].equals(run_block(point, 0, 8, cut=tiled(point, TILE)))
 
 
 # --- planted mistakes -----------------------------------------------------------------------------
@@ -331,7 +331,7 @@ def test_untied_weights_and_a_trajectory_too_long_to_keep_are_refused():
 
 
 def summary_of(point, replicates, **settings):
-    table = pl.from_arrow(seen(point, replicates, "gradient")["gradient"])
+    table = pl.from_arrow(seen(point, replicates, "gradient", tile=TILE)["gradient"])
     return SUMMARY.summarise(gradient.OBSERVABLE(), table, Settings(1e-3, 1e3, **settings))
 
 

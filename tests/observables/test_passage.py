@@ -5,12 +5,11 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from looking import looking, seen
+from looking import looking, seen, tiled
 from studies import small, study_of
 
 from rnnmc.common.errors import UsageError
-from rnnmc.engine import block
-from rnnmc.engine.block import partition, run_block
+from rnnmc.engine.block import run_block
 from rnnmc.observables import passage
 from rnnmc.observables.passage import NEVER, Passage
 from rnnmc.report.pictures import picture_of
@@ -24,6 +23,7 @@ from rnnmc.store.plan import cut_up, describe_points
 from rnnmc.study.point import DesignPoint
 
 LADDERS = {"vanish": [0.9, 0.5, 0.1, 1e-3, 1e-6], "explode": [1.1, 2.0, 10.0, 1e3, 1e6]}
+TILE = 128  # replicates that run together, in place of the thousands of a narrow cell
 NEAR_STABLE = {"recurrent": {"gaussian": 0.577}, "bias": {"forget": {"constant": 3.0}}}
 POINTS = {
     "vanishing lstm": {"cell": "lstm", "width": 12},
@@ -44,17 +44,12 @@ POINTS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch):
-    monkeypatch.setattr(block, "LARGEST_TILE", 128)
-
-
 def firsts(point, replicates, ladders=LADDERS):
     """(observed, by brute force, distance), each (replicates, rows): first passages from every step's log-norm.
 
     distance: how near any log-norm, of those up to the later of the two passages, comes to the threshold's logarithm.
     """
-    tables = seen(point, replicates, {"passage": ladders})
+    tables = seen(point, replicates, {"passage": ladders}, tile=TILE)
     rows = len(looking(point, {"passage": ladders})[0].index(point)["threshold"])
     table = pl.from_arrow(tables["passage"])
     observed = table["first"].fill_null(NEVER).to_numpy().reshape(replicates, rows)
@@ -71,7 +66,7 @@ def firsts(point, replicates, ladders=LADDERS):
 @pytest.mark.parametrize("name", POINTS)
 def test_first_passages_are_those_of_a_chain_whose_every_step_is_stored(name, dtype):
     point = DesignPoint(**POINTS[name], horizons=range_to(150), dtype=dtype)
-    observed, brute, distance = firsts(point, min(100, partition(point).block))
+    observed, brute, distance = firsts(point, min(100, tiled(point, TILE).block))
     differ = observed != brute
     # Stored log-norms of a float32 chain are rounded to 24 bits, |log| <= 14: only a tie may come out differently.
     assert distance[differ].max(initial=0) < (1e-6 if dtype == "float32" else 1e-13)
@@ -87,7 +82,7 @@ def test_a_dead_chain_has_passed_below_and_an_overflow_above_every_threshold():
     ladders = {"vanish": [1e-300], "explode": [1e300]}
     dies = DesignPoint(**POINTS["relu that dies"], horizons=range_to(60))
     observed, _, _ = firsts(dies, 100, ladders)
-    samples = pl.from_arrow(run_block(dies, 0, 100))
+    samples = pl.from_arrow(run_block(dies, 0, 100, cut=tiled(dies, TILE)))
     dead = (samples["status"].cast(pl.String) == "dead").to_numpy().reshape(100, -1)
     first = np.where(dead.any(axis=1), dead.argmax(axis=1) + 1, NEVER)
     assert (first != NEVER).sum() > 20
@@ -95,7 +90,7 @@ def test_a_dead_chain_has_passed_below_and_an_overflow_above_every_threshold():
 
     flows = DesignPoint(**POINTS["relu that overflows"], horizons=range_to(120))
     observed, _, _ = firsts(flows, 50, ladders)
-    samples = pl.from_arrow(run_block(flows, 0, 50))
+    samples = pl.from_arrow(run_block(flows, 0, 50, cut=tiled(flows, TILE)))
     over = (samples["status"].cast(pl.String) == "overflow").to_numpy().reshape(50, -1)
     first = np.where(over.any(axis=1), over.argmax(axis=1) + 1, NEVER)
     assert (first != NEVER).mean() > 0.9
@@ -148,7 +143,7 @@ def test_a_bound_that_claims_too_much_is_caught(name, monkeypatch):
 
     monkeypatch.setattr(passage._Watch, "_draw_closer", wrong)
     point = DesignPoint(**POINTS[name], horizons=range_to(150), dtype="float64")
-    observed, brute, _ = firsts(point, min(100, partition(point).block))
+    observed, brute, _ = firsts(point, min(100, tiled(point, TILE).block))
     assert (observed != brute).any()
 
 

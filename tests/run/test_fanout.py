@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import pickle
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
-from studies import sample_here, samples_digest, small, study_of
+from studies import ROOT, sample_here, samples_digest, small, study_of
 
+import rnnmc
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import partition
 from rnnmc.run import fanout
 from rnnmc.run.cluster import connected
-from rnnmc.run.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds, to_travel
+from rnnmc.run.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds, source_facts, to_travel
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, jobs_of, sample
 from rnnmc.store.plan import cut_up
@@ -101,3 +103,16 @@ def test_asking_for_more_replicates_reuses_what_is_there_and_gives_the_same_firs
             first = samples_of(tmp_path, StoredPoint.of(few.points[0]))
     more = samples_of(tmp_path, StoredPoint.of(many.points[0]))
     assert more.head(first.height).drop("point").equals(first.drop("point"))
+
+
+@pytest.mark.process
+def test_a_shard_carries_the_commit_of_the_checkout_that_made_it_and_the_versions() -> None:
+    try:
+        top = subprocess.run(
+            ["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    facts = source_facts()
+    assert facts["commit"].removesuffix("-dirty") == top.strip()
+    assert facts["versions"]["rnnmc"] == rnnmc.__version__
