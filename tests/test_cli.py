@@ -141,6 +141,7 @@ leaky, wrong = Leaky(), Wrong()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"),
     [

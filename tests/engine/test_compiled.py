@@ -118,6 +118,7 @@ def test_dead_overflowing_and_unresolved_replicates_are_marked_as_the_plain_engi
     assert {(0, True), (1, True), (2, True), (1, False)} <= seen
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_hundred_thousand_steps_neither_overflows_nor_underflows():
     design = point("lstm", 1, "float32", horizons=(100_000,))
     function = compiled.kernel(design.cell, 1, torch.float32, True)
@@ -203,6 +204,7 @@ def test_the_length_of_a_segment_changes_no_bit(monkeypatch):
         monkeypatch.undo()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [3, 20])
 def test_observables_look_at_the_compiled_chain_and_change_no_bit_of_its_samples(width):
     design = point("lstm", width, "float32", horizons=(10, 400))
@@ -285,6 +287,7 @@ class StrangeTangent(Strange):
 CELL = Strange()
 
 
+@pytest.mark.slow
 def test_a_cell_without_a_trace_runs_on_the_plain_engine():
     with pytest.raises(trace.Untraceable, match="no linearise"):
         trace.traced(CELL)

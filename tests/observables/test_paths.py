@@ -169,6 +169,7 @@ def at_the_zero_state():
     return gain, u["candidate"].numpy(), observed(point, replicates)
 
 
+@pytest.mark.slow
 def test_at_the_zero_state_the_paths_grow_as_the_eigenvalues_of_what_they_multiply(at_the_zero_state):
     _, u, found = at_the_zero_state
     eigenvalues = np.linalg.eigvals(u)
@@ -233,6 +234,7 @@ def test_ten_thousand_steps_neither_underflow_nor_drift():
 # --- what cannot be told ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 10])
 def test_what_float32_cannot_resolve_is_taken_from_float64_and_what_that_cannot_is_null_not_dead(width):
     def closed(dtype, **bias):
@@ -282,6 +284,7 @@ def three_gains():
     return points, [table_of(point, 40) for point in points]
 
 
+@pytest.mark.slow
 def test_every_number_of_the_summary_is_numpy_s(three_gains):
     points, tables = three_gains
     settings = Settings(vanish=0.1, explode=2.0)

@@ -97,6 +97,7 @@ def test_with_one_risk_it_is_kaplan_meiers():
     assert vanish.select("after", "by").rows() == [reached(curve, HORIZONS, percent) for percent in PERCENTS]
 
 
+@pytest.mark.slow
 def test_where_every_step_is_stored_it_is_the_quantile_of_first_passage_itself():
     steps = list(range(1, 401))
     falling = walks(steps, 101, drift=-0.2, spread=0.3, seed=3)

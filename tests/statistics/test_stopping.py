@@ -49,6 +49,7 @@ def test_ten_thousand_stopped_runs_miss_no_more_often_than_the_level_allows(p_va
     assert np.count_nonzero((low > p_vanish) | (high < p_vanish)) <= 0.02 * RUNS
 
 
+@pytest.mark.slow
 def test_looking_at_a_fixed_number_interval_after_each_block_misses_more_often_than_its_level():
     """The mistake that the confidence sequence is there for: Jeffreys' 95 % interval, and a stop once it is narrow."""
     rng = np.random.default_rng(2)
@@ -121,6 +122,7 @@ def test_a_study_stops_at_the_same_replicates_however_many_blocks_run_at_a_time(
     assert here.height == used[0][0] * 2
 
 
+@pytest.mark.slow
 def test_a_narrower_target_goes_on_from_what_is_there(tmp_path):
     wide, narrow = (
         study_of(CONTENT | {"points": [POINT | {"replicates": {"half_width": h, "max": 400_000}}]})

@@ -92,6 +92,7 @@ def test_units_know_closed_forms_on_both_sides_of_their_breaks():
     assert plain.values(3) == ()
 
 
+@pytest.mark.slow
 def test_a_memory_of_white_input_is_a_mean_over_the_length_of_its_weights():
     def mean_of(c):
         return quad(lambda z: log_expit(-0.4 - 1.5 * c * z) * stats.norm.pdf(z), -10, 10)[0]
@@ -229,6 +230,7 @@ def test_growth_is_what_a_long_chain_has(name):
     assert abs(rates.mean() - found.growth_rate) < SIGMAS * rates.std() / math.sqrt(2000) + 2e-3
 
 
+@pytest.mark.slow
 def test_the_lstm_s_onset_is_where_its_growth_is_zero_and_knows_its_error():
     gates = ("forget", "input", "output", "candidate")
     driven = UntiedSettings(dict.fromkeys(gates, 2.0), dict.fromkeys(gates, 1 / 3), dict.fromkeys(gates, 0.0), 0.0)
