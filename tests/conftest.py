@@ -73,11 +73,11 @@ def marks(item: pytest.Item) -> set[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is quick, and put the rest in front: the last tests to end are short, and no core waits for long."""
+    """Mark what is quick, and put the slow ones in front: what is left at the end is short, and no core waits long."""
     quick = {item for item in items if not marks(item) & NOT_QUICK}
     for item in quick:
         item.add_marker(pytest.mark.quick)
-    items.sort(key=lambda item: item in quick)
+    items.sort(key=lambda item: (item in quick, item.get_closest_marker("slow") is None))
     config.stash[COLLECTED] = Collected(len(items), len(quick), frozenset(item.path for item in items))
 
 

@@ -33,7 +33,7 @@ def sized(value: Any, place: str) -> Any:
     import numpy as np  # not before `threads`
 
     number = value.numel() if hasattr(value, "numel") else value.len() if hasattr(value, "len") else np.size(value)
-    ELEMENTS[place] = ELEMENTS.get(place, 0) + number
+    ELEMENTS[place] = ELEMENTS.get(place, 0) + (number if isinstance(number, int) else 1)  # an expression of polars: 1
     return value
 
 
@@ -66,7 +66,7 @@ class Filled(ast.NodeTransformer):
         return node
 
     def visit_For(self, node: ast.For) -> ast.AST:
-        asserts = any(isinstance(inner, ast.Assert) for inner in ast.walk(node))
+        asserts = any(isinstance(inner, ast.Assert) or _compares(inner) for inner in ast.walk(node))
         iterated = self.counted("over", node.iter, node) if self._tests(asserts) else node.iter
         self.generic_visit(node)
         node.iter = iterated
@@ -86,8 +86,8 @@ class Filled(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.value, ast.Call) and ast.unparse(node.value.func).startswith("np.testing."):
-            self._call(node.value)
+        if _compares(node.value):
+            self._call(node.value)  # pyright: ignore[reportArgumentType]
         return node
 
     def _call(self, node: ast.Call) -> None:
@@ -114,6 +114,10 @@ def instrument(tree: ast.Module, source: bytes, path: Path) -> None:
     first = next((i for i, node in enumerate(tree.body) if not _preamble(node)), len(tree.body))
     tree.body.insert(first, ast.Import([ast.alias(__name__, NAME)], lineno=1, col_offset=0))
     ast.fix_missing_locations(tree)
+
+
+def _compares(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).startswith("np.testing.")
 
 
 def _preamble(node: ast.stmt) -> bool:

@@ -20,6 +20,7 @@ from rnnmc.store.verify import verify
 from rnnmc.study.study import Study, read_study
 
 ROOT = Path(__file__).parent.parent
+HEAD = "study: small\nreplicates: 10\nhorizons: [1, 10]\n"  # of a study file
 SECONDS = 180  # that a command may take on a busy machine before a test gives up on it
 
 
@@ -33,6 +34,11 @@ def long(**changes: Any) -> dict[str, Any]:
     """A study of one design point in six blocks of about a second: long enough for an accident."""
     entry = {"cell": "lstm", "width": 1, "replicates": 6 * LARGEST_BLOCK, "horizons": [10, 100, 1000]}
     return {"study": "long", "points": [entry]} | changes
+
+
+def entry(more: str, cell: str = "tanh", width: int = 2) -> str:
+    """A study file's only entry, to go below `HEAD`."""
+    return f"points: [{{cell: {cell}, width: {width}, {more}}}]"
 
 
 def study_of(content: dict[str, Any]) -> Study:

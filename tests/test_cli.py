@@ -141,6 +141,7 @@ leaky, wrong = Leaky(), Wrong()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -180,6 +181,7 @@ def test_a_mistake_of_any_kind_is_named_with_exit_code_1(monkeypatch, capsys):
     assert err.strip() == "rnnmc: drive white: 1 of 5 checks failed: draws"
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(USERS_CELL)

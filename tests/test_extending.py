@@ -56,6 +56,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_files_of_the_page_are_all_that_something_new_takes(tmp_path):
     shutil.copytree(ROOT / "rnnmc", tmp_path / "rnnmc", ignore=shutil.ignore_patterns("__pycache__"))

@@ -21,6 +21,7 @@ EMPTY = [
     "assert np.array_equal(array[array > 9], array[array > 9])",
     "assert np.allclose(array[array > 9], 0)",
     "np.testing.assert_allclose(array[array > 9], 0)",
+    "def helps():\n        for x in nothing:\n            np.testing.assert_equal(x, 1)\n    helps()",
 ]
 FILLED = [
     "for x in something:\n        assert x",

@@ -137,6 +137,7 @@ def reached(module: str) -> frozenset[str]:
     return frozenset(seen)
 
 
+@pytest.mark.slow
 def test_every_import_of_the_package_is_a_declared_dependency():
     declared = {canonicalize_name(requirement.name) for requirement in RUNTIME}
     distributions = packages_distributions()
@@ -188,6 +189,7 @@ def test_the_package_shows_three_doors_and_the_rooms_of_docs_design():
     assert len(shown - doors) <= 16
 
 
+@pytest.mark.slow
 def test_a_room_imports_from_the_floors_below_it_alone():
     floor = {room: one.floor for room, one in rooms().items()}
     upwards = [
@@ -223,6 +225,7 @@ def public_names(module: str) -> frozenset[str]:
     return frozenset(name for name in names if name[0].isupper())
 
 
+@pytest.mark.slow
 def test_a_class_and_what_others_import_have_a_name_that_means_one_thing():
     """Constants that a file keeps to itself may share a name; so do attributes by which things are found, and TUNED."""
     found_by = {"CELL", "LAW", "PRESET", "DRIVE", "OBSERVABLE", "SUMMARY", "PICTURE", "ANALYSIS", "CLAIM", "SCHEMA"}
@@ -237,6 +240,7 @@ def test_a_class_and_what_others_import_have_a_name_that_means_one_thing():
     assert not {name: modules for name, modules in where.items() if len(modules) > 1}
 
 
+@pytest.mark.slow
 def test_what_touches_the_outside_stands_in_docs_design_however_many_imports_away():
     touching = {module for module, path in MODULES.items() if imported(path, standard_library=True) & OUTSIDE}
     for room, said in rooms().items():

@@ -25,6 +25,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
     results = workplace / "results" / "small"
@@ -72,12 +73,14 @@ def test_small_points_share_a_job_and_a_large_one_has_its_own() -> None:
     assert len(together) < 20
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_study_as_it_ran_gives_the_same_design_points_again(workplace: Path) -> None:
     left = rnnmc.load_study(workplace / "results" / "small" / "study.yaml")
     assert [planned.point.key for planned in left.points] == [planned.point.key for planned in study_of(small()).points]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_second_run_has_nothing_to_do(workplace: Path) -> None:
     before = shard_files(workplace / "results" / "small")
@@ -87,6 +90,7 @@ def test_a_second_run_has_nothing_to_do(workplace: Path) -> None:
     assert shard_files(workplace / "results" / "small") == before
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_same_study_without_snakemake_gives_the_same_samples_and_statistics(
     workplace: Path, tmp_path: Path
@@ -99,6 +103,7 @@ def test_the_same_study_without_snakemake_gives_the_same_samples_and_statistics(
     assert (ours / "study.yaml").read_bytes() == (theirs / "study.yaml").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_other_thresholds_and_more_points_and_replicates_reuse_what_is_there(workplace: Path) -> None:
     results = workplace / "results" / "small"
@@ -114,6 +119,7 @@ def test_other_thresholds_and_more_points_and_replicates_reuse_what_is_there(wor
     assert set(pl.read_parquet(results / "statistics.parquet")["threshold_vanish"]) == {1e-2}
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_statistics_again_with_other_thresholds_samples_nothing(workplace: Path) -> None:
     results = workplace / "results" / "small"
@@ -130,6 +136,7 @@ def test_statistics_again_with_other_thresholds_samples_nothing(workplace: Path)
     assert set(pl.read_parquet(results / "statistics.parquet")["threshold_vanish"]) == {1e-3}
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_shard_that_was_lost_is_filled_in_by_the_next_run(workplace: Path) -> None:
     results = workplace / "results" / "small"
@@ -141,6 +148,7 @@ def test_a_shard_that_was_lost_is_filled_in_by_the_next_run(workplace: Path) -> 
     assert samples_digest(results) == before
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_ray_address_where_nobody_answers_is_told_at_once(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = command(
@@ -150,6 +158,7 @@ def test_a_ray_address_where_nobody_answers_is_told_at_once(workplace: Path, mon
     assert "no Ray answers there" in run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_dry_run_writes_nothing_and_lint_is_clean(tmp_path: Path) -> None:
     study_file = write(tmp_path, small())
@@ -161,6 +170,7 @@ def test_a_dry_run_writes_nothing_and_lint_is_clean(tmp_path: Path) -> None:
     assert "good condition" in lint.stdout + lint.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_snakemakes_own_report_is_made(workplace: Path) -> None:
     run = command(*snakemake(workplace / "small.yaml", "--report", "workflow.html"), cwd=workplace)

@@ -175,6 +175,7 @@ class OwnLinearise(Cell):
         return (a.sin(),), lambda d: (weights.product(d[0], weights.recurrent["hidden"]) * a.cos(),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [OwnStep(), OwnTwoParts(), OwnLinearise()], ids=lambda cell: cell.name)
 def test_a_cell_of_one_s_own_passes_whether_it_has_a_step_or_a_tangent(cell):
     assert failed(cell) == set()
@@ -386,6 +387,7 @@ def test_autodiff_through_step_gives_the_chain_of_the_hand_written_tangent(name,
         assert torch.equal(one.exponent, other.exponent)
 
 
+@pytest.mark.slow
 def test_filling_only_the_h_to_h_block_of_lstm_gives_the_known_wrong_rate():
     """log(g/4) where the zero state has log(1/2 + g/4): the published mistake, planted, and ours beside it."""
     gain = 1.0

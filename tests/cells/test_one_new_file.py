@@ -120,6 +120,7 @@ def run_in(house, *words):
     return done.stdout
 
 
+@pytest.mark.process
 def test_a_cell_in_a_new_file_is_listed_checked_and_planned(told):
     assert "van der Westhuizen" in told["cells"]
     assert "law of zero weights" in told["check"]
@@ -127,6 +128,7 @@ def test_a_cell_in_a_new_file_is_listed_checked_and_planned(told):
     assert "janet" in told["plan"]
 
 
+@pytest.mark.process
 def test_it_is_measured_beside_the_laws_that_it_states(told):
     rows = json.loads(told["measure"])["statistics"]
     (late,) = [row for row in rows if (row["horizon"], row["measure"]) == (100, "log_rms")]
@@ -136,6 +138,8 @@ def test_it_is_measured_beside_the_laws_that_it_states(told):
     assert abs(late["growth_rate"] - late["theory_growth_rate"]) < 0.08
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_the_tests_over_all_cells_hold_it_to_what_they_hold_ours(house):
     general = "most_cells or every_cell_with_gates or no_law_of"  # which must not mind it either
     said = run_in(house, "pytest", "tests/cells", "-q", "-k", f"janet or {general}")

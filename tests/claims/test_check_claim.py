@@ -14,6 +14,7 @@ def failed(claim) -> set[str]:
     return {result.name for result in check_claim(claim) if not result.passed}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", claims())
 def test_a_claim_keeps_the_contract_of_its_kind(name):
     assert not failed(claims()[name])

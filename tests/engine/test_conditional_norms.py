@@ -83,6 +83,7 @@ CELLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_both_norms_have_the_law_of_weights_drawn_in_full_for_every_cell(cell):
     # At eight entries of the state all directions are followed, and both norms are exact.
@@ -106,6 +107,7 @@ def test_both_norms_have_the_law_of_weights_drawn_in_full_for_every_cell(cell):
             assert alarm(found[name], expected, 18) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "cell"), [(8, "tanh"), (32, "tanh"), (16, "lstm")])
 def test_first_exponents_have_the_law_of_weights_drawn_in_full(width, cell):
     design = point(cell, width, horizons=(40,))
@@ -159,6 +161,7 @@ def test_growth_of_a_linear_chain_has_newmans_law_at_width_2000():
         assert abs(steps[:, i].var() / (polygamma(1, degrees[i] / 2) / 4) - 1) < norm.isf(FALSE_ALARM / 18) / 10
 
 
+@pytest.mark.slow
 def test_the_square_of_the_rms_norm_is_without_bias():
     # E ||P_T||_F^2 / d = g^(2 T) in a linear chain; of 24 directions one is found and seven are tests
     design = point("linear", 24, 1.2, (1, 4), drive="none")
@@ -194,6 +197,7 @@ def product_of(design, replicates):
     return numbers, torch.stack(spectral, dim=1), torch.stack(rms, dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 def test_norms_are_those_of_the_matrices_as_they_turn_out(cell):
     found, spectral, rms = product_of(point(cell, 40, horizons=(1, 5, 30)), 6)
@@ -205,6 +209,7 @@ def test_norms_are_those_of_the_matrices_as_they_turn_out(cell):
     assert (found["log_rms_error"] < 0.5).all()
 
 
+@pytest.mark.slow
 def test_transposed_answers_that_ignore_memory_are_found_out(monkeypatch):
     monkeypatch.setattr("rnnmc.engine.conditional.draws.ConditionalGaussian", Forgetful)
     found, spectral, _ = product_of(point("tanh", 40, horizons=(1, 5, 30)), 6)
@@ -212,6 +217,7 @@ def test_transposed_answers_that_ignore_memory_are_found_out(monkeypatch):
     assert ((missing > found["log_spectral_error"]) | (missing < -1e-3)).double().mean() > 0.5
 
 
+@pytest.mark.slow
 def test_single_precision_gives_the_norms_of_double_precision_with_the_same_draws():
     design = point("lstm", 30, horizons=(3, 30), dtype="float32")
     single, double = (untied_norms(design, FIRST_TILE, 4, "cpu", dtype) for dtype in ("", "float64"))
@@ -253,6 +259,7 @@ def test_what_is_kept_stays_within_the_memory_that_is_allowed(monkeypatch):
     assert chain.left >= 0
 
 
+@pytest.mark.slow
 def test_states_that_overflow_count_as_exploded_and_dead_ones_as_vanished():
     huge = point("linear", 20, 1e30, (1, 3, 9), dtype="float32", drive="none")
     found = untied_norms(huge, FIRST_TILE, 3)

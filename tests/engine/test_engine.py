@@ -99,6 +99,7 @@ def test_every_drive_agrees_with_the_reference(cell, width, drive):
     agrees(point(cell, width, drive=DRIVES[drive], init=init, state_std=1.0, horizons=(1, 40)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("cell", "width"), [("tanh", 4), ("tanh", 64), ("lstm", 64), ("gru", 64), ("gru_tied", 16)])
 def test_a_chaotic_chain_agrees_with_the_product_along_its_own_trajectory(cell, width, dtype):
@@ -163,6 +164,7 @@ def test_averaging_the_jacobians_of_a_batch_before_multiplying_is_told_apart():
     assert np.abs(spectral - log_norms(averaged, (20,))[0]).min() > 0.1
 
 
+@pytest.mark.slow
 def test_a_product_without_rescaling_underflows_where_the_engine_does_not():
     design = point("tanh", 8, "float32", drive="none", horizons=(400,))
     product = np.eye(8, dtype=np.float32)
@@ -256,6 +258,7 @@ def test_a_dead_relu_unit_counts_as_dead_for_good():
     assert not overflow[dead.any(axis=1)].any()
 
 
+@pytest.mark.slow
 def test_memory_does_not_depend_on_the_horizon():
     design = point("lstm", 16, "float32", horizons=(20, 3000))
     draws = Draws(design, [(0, 0)], 16, Rows(), "cpu")
@@ -383,6 +386,7 @@ def norms(batch: np.ndarray) -> np.ndarray:
 finite = st.floats(-1e3, 1e3, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-100)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     arrays.arrays(

@@ -33,6 +33,7 @@ def test_a_wide_tied_point_takes_few_directions_and_its_samples_say_how_far_they
     assert all(exact[name].null_count == exact.num_rows for name in ERRORS)
 
 
+@pytest.mark.slow
 def test_untied_gaussian_matrices_of_great_width_are_drawn_as_far_as_they_are_seen():
     wide = point(width=20_000, weights="untied", horizons=[3])
     assert partition(wide).kernel == "conditional draw"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from studies import ROOT, command, first_shard, sample_here, samples_digest, small, study_of, write
+from studies import ROOT, command, first_shard, sample_here, samples_digest, small, study_of
 
 import rnnmc
 from rnnmc.common.errors import RunError
@@ -80,6 +80,7 @@ def test_reading_a_shard_leaves_no_thread_behind_that_could_abort_the_process_as
     assert found.stdout.strip() == "0", found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_verify_lists_what_is_damaged_and_repairs_it_to_the_same_samples(folder: Path, finished: Path) -> None:
     path = first_shard(folder, STUDY)
@@ -128,6 +129,7 @@ except RunError as error:
     assert sorted(path.name for path in tmp_path.rglob("*.part")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_verify_names_what_is_missing_and_what_is_no_part_of_the_study(folder: Path, finished: Path) -> None:
     lost, stray = first_shard(folder, STUDY), folder / "samples" / "cell=tanh" / "stray.parquet"
@@ -145,20 +147,25 @@ def test_verify_names_what_is_missing_and_what_is_no_part_of_the_study(folder: P
     assert command("rnnmc", "verify", folder, cwd=folder).returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.process
-def test_a_folder_can_be_verified_and_read_where_its_cells_and_drive_files_are_not(tmp_path: Path) -> None:
+def test_a_folder_can_be_verified_and_read_where_its_cells_and_drive_files_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "series.csv").write_text("x\n" + "\n".join(str(i % 7) for i in range(50)))
     (tmp_path / "mine.py").write_text(
         "import rnnmc\nclass C(rnnmc.Cell):\n name = 'c'; gates = ('hidden',)\n"
         " def step(self, w, d, s):\n  return (0.5 * s[0] + d['hidden'],)\nc = C()\n"
     )
     entry = {"cell": ["tanh", "mine:c"], "width": 2, "drive": {"file": {"path": "series.csv"}}, "init": "pytorch"}
-    assert command("rnnmc", "run", write(tmp_path, small(points=[entry])), cwd=tmp_path).returncode == 0
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sample_here(study_of(small(points=[entry])), tmp_path / "results")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    folder = (tmp_path / "results" / "small").rename(elsewhere / "moved")
-    for words in (["verify"], ["status"], ["statistics"], ["report"]):
-        run = command("rnnmc", *words, folder, cwd=elsewhere)
+    folder = (tmp_path / "results").rename(elsewhere / "moved")
+    for word in ("verify", "status", "statistics", "report"):
+        run = command("rnnmc", word, folder, cwd=elsewhere)
         assert run.returncode == 0, run.stderr
 
 

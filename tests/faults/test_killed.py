@@ -56,6 +56,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sample_here(STUDY, tmp_path_factory.mktemp("undisturbed"))
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("task_seconds", [0, math.inf], ids=["a task a block", "one task"])
 def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_samples(
@@ -89,6 +90,7 @@ def test_killing_a_worker_in_the_middle_of_a_block_changes_no_byte_of_the_sample
     assert samples_digest(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_block_that_kills_every_worker_is_named_and_stops_no_other_of_its_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -110,6 +112,7 @@ def test_a_block_that_kills_every_worker_is_named_and_stops_no_other_of_its_task
     assert {path.parent.parent.name for path in shard_files(tmp_path)} == {"cell=tanh", "cell=relu"}
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_snakemake_killed_in_the_middle_goes_on_with_what_is_there(tmp_path: Path, undisturbed: str) -> None:
     study_file = write(tmp_path, long())
@@ -123,13 +126,14 @@ def test_snakemake_killed_in_the_middle_goes_on_with_what_is_there(tmp_path: Pat
     finished = shard_files(folder)
     assert len(finished) < 6, "it had finished before it was killed"
 
-    again = command(*snakemake(study_file), cwd=tmp_path)
+    again = command(*snakemake(study_file, "--until", "aggregate"), cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     after = shard_files(folder)
     assert {path: after[path] for path in finished} == finished, "a finished block was computed twice"
     assert samples_digest(folder) == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_interrupting_a_run_keeps_finished_blocks_and_ends_with_130(tmp_path: Path, undisturbed: str) -> None:
     study_file = write(tmp_path, long())

@@ -84,6 +84,7 @@ def jacobian(layout: Layout, push: Push, directions: Parts) -> Tensor:
     return together(layout, push(apart(layout, one, len(directions))))
 
 
+@pytest.mark.slow
 def test_without_a_mistake_the_verdict_is_good():
     found = verdict()
     assert FALSE_ALARM <= 1e-6
@@ -92,6 +93,7 @@ def test_without_a_mistake_the_verdict_is_good():
     assert cells_and_certain == (40, 4)
 
 
+@pytest.mark.slow
 def test_factors_in_the_wrong_order_of_time_are_found_by_the_lstm_whose_cell_state_moves(monkeypatch):
     def mistake(cell, right, weights, drive, state):
         after, push = right(cell, weights, drive, state)
@@ -107,6 +109,7 @@ def test_factors_in_the_wrong_order_of_time_are_found_by_the_lstm_whose_cell_sta
     assert catchers(verdict()) == {"independent_units"}
 
 
+@pytest.mark.slow
 def test_the_h_block_of_the_lstm_s_jacobian_alone_is_found(monkeypatch):
     def mistake(cell, right, weights, drive, state):
         after, push = right(cell, weights, drive, state)
@@ -122,6 +125,7 @@ def test_the_h_block_of_the_lstm_s_jacobian_alone_is_found(monkeypatch):
     assert catchers(verdict("lstm")) == {"independent_units"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "gate", "law"),
     [
@@ -139,11 +143,13 @@ def test_a_bias_of_the_wrong_sign_is_found(monkeypatch, name, gate, law):
     assert catchers(verdict(name)) == {law}
 
 
+@pytest.mark.slow
 def test_float32_without_rescaling_is_found_by_what_it_loses(monkeypatch):
     monkeypatch.setattr(chain, "all_safe", lambda size: True)
     assert catchers(verdict()) >= {"linear_untied"}
 
 
+@pytest.mark.slow
 def test_jacobians_averaged_over_replicates_are_found_wherever_they_are_random(monkeypatch):
     def mistake(cell, right, weights, drive, state):
         after, push = right(cell, weights, drive, state)

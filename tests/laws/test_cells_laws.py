@@ -45,6 +45,7 @@ def drawn(point, count):
 # --- ReLU -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_irnn_with_a_positive_state_and_no_input_keeps_every_norm_exactly(dtype):
     point = DesignPoint(
@@ -106,6 +107,7 @@ def test_untied_he_relu_along_a_fixed_vector_is_a_sum_of_log_chi_k(n):
     assert_mean(alive, steps * first, math.sqrt(steps * (second - first**2)))
 
 
+@pytest.mark.slow
 def test_untied_he_relu_of_large_width_drifts_as_hanin_and_nica_say():
     """Mean -5/(4n) and variance 5/(4n) a step, up to the next order in 1/n (allowed: 5/n of it) and sampling."""
     n, steps, count = 40, 20, 1500
@@ -209,6 +211,7 @@ def test_min_gru_s_log_norms_are_sums_of_log_1_minus_z(n):
 # --- bounds and volume ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [0.8, 2.5])
 @pytest.mark.parametrize("cell", ["tanh", "relu"])
 def test_no_sample_breaks_the_bounds_of_pascanu(cell, gain):

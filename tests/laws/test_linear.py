@@ -120,6 +120,7 @@ def test_tied_the_norm_lies_between_the_spectral_radius_and_the_condition_of_the
 # --- drift of the arithmetic ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "epsilon"), [("float64", 2.0**-53), ("float32", 2.0**-24)])
 @pytest.mark.parametrize("width", [1, 3, 16])
 def test_haar_orthogonal_chains_keep_norm_one_for_ten_thousand_steps(width, dtype, epsilon):
@@ -131,6 +132,7 @@ def test_haar_orthogonal_chains_keep_norm_one_for_ten_thousand_steps(width, dtyp
         assert (np.abs(log) <= 2 * width * epsilon * np.array(horizons) + 8 * epsilon).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "epsilon"), [("float64", 2.0**-53), ("float32", 2.0**-24)])
 def test_fresh_haar_matrices_at_every_step_keep_norm_one(dtype, epsilon):
     spectral, _, _ = measured(linear(6, {"orthogonal": 1.0}, (10, 300), dtype, weights="untied"), 16)

@@ -31,6 +31,7 @@ def test_compiled_numbers_are_numpys_to_rounding(count):
     np.testing.assert_allclose(normal.normals(some), normal._normals(some), rtol=2e-6, atol=2e-7)
 
 
+@pytest.mark.slow
 def test_the_law_is_normal_from_the_middle_to_the_tails(drawn):
     assert stats.kstest(drawn, stats.norm.cdf).pvalue > ALPHA
     for bound in (1, 2, 3, 4, 4.5):
@@ -39,12 +40,14 @@ def test_the_law_is_normal_from_the_middle_to_the_tails(drawn):
     assert 4.7 < np.abs(drawn).max() < 6.8
 
 
+@pytest.mark.slow
 def test_moments_are_those_of_a_normal_law(drawn):
     moments = {1: (0, 1), 2: (1, 2), 3: (0, 15), 4: (3, 96)}  # power -> (mean, variance) of x^power
     for power, (mean, variance) in moments.items():
         assert abs((drawn**power).mean() - mean) < 5 * np.sqrt(variance / MANY)
 
 
+@pytest.mark.slow
 def test_the_two_numbers_of_a_pair_are_independent(drawn):
     first, second = drawn[: MANY // 32 * 32].reshape(-1, 2, 16).transpose(1, 0, 2).reshape(2, -1)
     limit = 5 / np.sqrt(first.size)
@@ -57,6 +60,7 @@ def test_the_two_numbers_of_a_pair_are_independent(drawn):
     assert stats.kstest(radius**2 / 2, stats.expon.cdf).pvalue > ALPHA
 
 
+@pytest.mark.slow
 def test_a_planted_mistake_in_the_law_is_seen():
     """Sine for sine and cosine alike, as a wrong quadrant would give."""
     some = np.abs(stream("key", 0, 0, "weights", "float32").standard_normal(MANY))

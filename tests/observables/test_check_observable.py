@@ -13,6 +13,7 @@ def failed(observable) -> set[str]:
     return {result.name for result in check_observable(observable) if not result.passed}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", observables())
 def test_an_observable_keeps_the_contract_of_its_kind(name):
     assert not failed(observables()[name].read(None, name))

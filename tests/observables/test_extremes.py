@@ -71,6 +71,7 @@ def test_a_state_that_overflows_is_infinite_from_its_step_on_and_never_nan():
     assert (row["finite"], row["mean"], row["q05"], row["above_count"]) == (0, None, np.inf, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", ["gru", "gru_reset_after", "gru_tied", "gru_output_gated"])
 def test_no_gru_ever_leaves_one_though_rounding_may(cell, dtype):

@@ -157,6 +157,7 @@ def test_what_is_put_by_for_some_steps_is_no_other_sum(monkeypatch):
 # --- closed forms and long chains -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_linear_unit_has_the_gradient_of_its_closed_form_down_to_ten_to_the_minus_thousands():
     # h_t = u h_(t-1), h_0 given: lag k of the last loss is v_T u^k (h_(T-k-1), 1) = v_T (u^(T-1) h_0, u^k).
     horizons = (10, 1900, 2000)
@@ -185,6 +186,7 @@ def test_a_linear_unit_has_the_gradient_of_its_closed_form_down_to_ten_to_the_mi
     assert deepest < -2000
 
 
+@pytest.mark.slow
 def test_a_vanishing_lstm_is_followed_to_eight_hundred_nats():
     horizons = (10, 1996, 2000)
     point = point_of("lstm", 10, horizons=horizons)
@@ -227,6 +229,7 @@ def _last_lags(point, r, first_lag):
     return np.log(np.linalg.norm(total)) + scale
 
 
+@pytest.mark.slow
 def test_an_exploding_chain_keeps_the_digits_of_its_near_lags():
     # The far lags are e^60 times larger: a near bin taken as a difference of them would have no digit of its own.
     init = {"recurrent": {"gaussian": 8.0}}
@@ -252,6 +255,7 @@ def test_after_an_overflow_of_the_state_every_norm_counts_as_infinite():
     assert np.isposinf(observed(flows, 4)).all()
 
 
+@pytest.mark.slow
 def test_a_state_that_has_died_leaves_the_last_loss_without_any_gradient():
     # Without input and bias h_T = P_T h_0, so that a dead chain has a state of zeros, where ReLU has slope zero.
     init = {"recurrent": {"gaussian": 1.0}}
@@ -333,6 +337,7 @@ def summary_of(point, replicates, **settings):
     return SUMMARY.summarise(gradient.OBSERVABLE(), table, Settings(1e-3, 1e3, **settings))
 
 
+@pytest.mark.slow
 def test_the_summary_of_the_share_is_that_of_numpy():
     point = point_of("lstm", 3, horizons=(1, 3, 20, 40))
     logs = observed(point, 200)
@@ -348,6 +353,7 @@ def test_the_summary_of_the_share_is_that_of_numpy():
     assert rows["lag"].to_list() == [0, 1, 3, 20, 40] * 2
 
 
+@pytest.mark.slow
 def test_the_intervals_of_the_share_are_those_of_scipy():
     from scipy.stats import binomtest
 

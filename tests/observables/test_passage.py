@@ -117,12 +117,14 @@ def test_a_linear_chain_of_one_unit_passes_when_its_power_does():
         np.testing.assert_array_equal(of_rung["first"].fill_null(NEVER).to_numpy(), wanted)
 
 
+@pytest.mark.slow
 def test_an_orthogonal_chain_passes_nothing_in_many_steps():
     init = {"recurrent": {"orthogonal": 1.0}}
     point = DesignPoint(cell="linear", width=9, init=init, drive="none", horizons=[5000])
     assert pl.from_arrow(seen(point, 20, "passage")["passage"])["first"].null_count() == 20 * 16
 
 
+@pytest.mark.slow
 def test_looking_for_more_changes_neither_first_passages_nor_samples():
     for horizons in ([100], range_to(100)):
         point = DesignPoint(**POINTS["critical tanh"], horizons=horizons)
@@ -247,6 +249,7 @@ def test_competing_risks_are_counted_and_not_one_minus_kaplan_meier():
     assert alone > row["p_first_high"]  # Kaplan and Meier's, with the other risk as censoring, answers another question
 
 
+@pytest.mark.slow
 def test_where_every_step_is_stored_the_shares_are_those_of_the_statistics():
     point = DesignPoint(**POINTS["two units"], horizons=range_to(150), dtype="float64")
     tables = seen(point, 300, "passage")

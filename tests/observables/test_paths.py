@@ -135,6 +135,7 @@ def test_the_main_term_of_a_cell_without_c_is_its_memory_gate(cell):
         np.testing.assert_allclose(found[JOINT]["log_spectral"], found[MAIN_TERM]["log_spectral"], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [4, 12])
 def test_the_blocks_make_up_the_joint_chain_at_every_horizon(width):
     found = observed(point_of(width=width, horizons=[1, 10, 100, 1000]), 8)
@@ -168,6 +169,7 @@ def at_the_zero_state():
     return gain, u["candidate"].numpy(), observed(point, replicates)
 
 
+@pytest.mark.slow
 def test_at_the_zero_state_the_paths_grow_as_the_eigenvalues_of_what_they_multiply(at_the_zero_state):
     _, u, found = at_the_zero_state
     eigenvalues = np.linalg.eigvals(u)
@@ -193,6 +195,7 @@ def test_at_the_zero_state_the_published_mistake_gives_log_g_over_4_where_the_tr
     assert rate[MAIN_TERM] == pytest.approx(np.log(0.5), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "gate", "sign", "width", "dtype"),
     [
@@ -216,6 +219,7 @@ def test_without_recurrent_weights_memory_decays_by_its_gate_for_ten_thousand_st
         assert (found[path]["log_rms"] == -np.inf).all()
 
 
+@pytest.mark.slow
 def test_ten_thousand_steps_neither_underflow_nor_drift():
     init = {"recurrent": {"gaussian": 1}, "bias": 0}
     point = point_of(width=3, init=init, drive="none", state_std=0, dtype="float32", horizons=[10_000])
@@ -230,6 +234,7 @@ def test_ten_thousand_steps_neither_underflow_nor_drift():
 # --- what cannot be told ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 10])
 def test_what_float32_cannot_resolve_is_taken_from_float64_and_what_that_cannot_is_null_not_dead(width):
     def closed(dtype, **bias):
@@ -279,6 +284,7 @@ def three_gains():
     return points, [table_of(point, 40) for point in points]
 
 
+@pytest.mark.slow
 def test_every_number_of_the_summary_is_numpy_s(three_gains):
     points, tables = three_gains
     settings = Settings(vanish=0.1, explode=2.0)

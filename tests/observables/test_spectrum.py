@@ -84,6 +84,7 @@ def columns_by_numpy(growth: np.ndarray) -> dict[str, np.ndarray]:
 # ------------------------------------------------------------------------------------------------------ exact laws
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "dtype"), [(5, "float64"), (12, "float32")])
 def test_a_product_of_gaussian_matrices_has_newmans_exponents_and_batches_give_their_error(width, dtype):
     # R_ii^2 is a chi-square with n - i + 1 degrees of freedom times g^2 / n at every step, whatever came before
@@ -143,6 +144,7 @@ def log_volume(design: DesignPoint) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ independent routes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "width"), [("tanh", 8), ("gru", 9), ("lstm", 9)])
 def test_every_column_agrees_with_numpys_qr_at_every_step(cell, width):
     design = point(cell, width, 2.0, (200,))
@@ -154,6 +156,7 @@ def test_every_column_agrees_with_numpys_qr_at_every_step(cell, width):
     assert not np.allclose(found["exponent_whole_run"], reversed_in_time, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_flooring_the_diagonal_would_break_the_volume_identity(monkeypatch):
     design, honest = point("lstm", 9, 2.0, (40,)), spectrum.factorised
     volume = log_volume(design)
@@ -166,6 +169,7 @@ def test_flooring_the_diagonal_would_break_the_volume_identity(monkeypatch):
     assert not np.allclose(40 * measured(design, 3)["exponent_whole_run"].sum(axis=1), volume, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("design", "fewest", "most"),
     [
@@ -233,6 +237,7 @@ def growth_in_many_digits(first: np.ndarray, factors: list[np.ndarray]) -> list[
 # ------------------------------------------------------------------------------------------- what else it promises
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [5, 12])
 def test_the_first_exponents_are_the_first_of_all(width):
     design = point("gru", width, 2.0)
@@ -241,6 +246,7 @@ def test_the_first_exponents_are_the_first_of_all(width):
         np.testing.assert_allclose(some[name], values[:, :3], rtol=1e-6, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "weights"), [(6, "tied"), (16, "untied")])
 def test_a_dead_relu_unit_takes_one_exponent_to_minus_infinity_for_ever(width, weights):
     # The product has the rank of the step with the fewest living units.
@@ -253,6 +259,7 @@ def test_a_dead_relu_unit_takes_one_exponent_to_minus_infinity_for_ever(width, w
         assert not np.isnan(found[name]).any()
 
 
+@pytest.mark.slow
 def test_an_overflowed_state_gives_null_and_leaves_no_mean_of_survivors():
     design = point("linear", 3, 1.5, (400,), dtype="float32", drive="none")
     samples = table(design, 40)
@@ -280,6 +287,7 @@ def test_more_exponents_than_the_state_has_are_refused_in_one_sentence():
 # ------------------------------------------------------------------------------------------------------ the summary
 
 
+@pytest.mark.slow
 def test_the_summary_is_what_theory_says_of_each_replicates_own_spectrum():
     design = point("tanh", 24, 3.0, (200,), drive="none")
     samples = table(design, 6)

@@ -104,15 +104,16 @@ def test_a_damaged_shard_of_an_observable_is_found_named_and_repaired(tmp_path):
     assert [(lost.key, block) for lost, block in verify(tmp_path).missing] == [(stored.key, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_workflow_sums_up_observables_and_runs_again_when_one_is_added(tmp_path):
     path = write(tmp_path, content("vector", width=2))
-    done = command(*snakemake(path), cwd=tmp_path)
+    done = command(*snakemake(path, "--until", "aggregate"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "results/seen"
     assert (folder / "statistics-vector.csv").exists()
     write(tmp_path, content("vector", "extremes", width=2))
-    done = command(*snakemake(path), cwd=tmp_path)
+    done = command(*snakemake(path, "--until", "aggregate"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (folder / "statistics-extremes.csv").exists()
 

@@ -114,6 +114,7 @@ def test_the_exposure_of_the_step_before_is_what_a_c_path_sees(cell):
     assert (found["counts"][:, 1, 1:, 0] < 5).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [3, 12])
 def test_pooled_histograms_are_the_histogram_of_what_was_pooled(width):
     whole, cut = (observed(point_of(width=width, horizons=h), 6) for h in ([40], [1, 7, 8, 40]))
@@ -168,6 +169,7 @@ def test_a_main_term_that_underflows_is_counted_as_exceeded_without_bound(width)
     assert (candidate["q50"], candidate["q50_error"], candidate["share_above"]) == (np.inf, None, 1.0)
 
 
+@pytest.mark.slow
 def test_every_step_of_a_long_run_is_counted():
     point = point_of("gru_output_gated", 9, horizons=[100, 1_000], init="keras")
     found = observed(point, 1)
@@ -252,6 +254,7 @@ def test_every_number_and_every_error_of_the_summary_is_numpy_s(group):
                 assert row[f"{name}_error"] == pytest.approx(error, rel=1e-6, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_the_errors_are_as_large_as_numbers_scatter_from_study_to_study():
     """60 studies of 64 weight draws: scatter over mean error is 1 +- 0.092, for 59 degrees of freedom."""
     point = point_of(width=4, horizons=[1, 10], dtype="float32")

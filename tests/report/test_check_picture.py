@@ -14,6 +14,7 @@ def failed(picture) -> set[str]:
     return {result.name for result in check_picture(picture) if not result.passed}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_keeps_the_contract_of_its_kind(name):
     assert not failed(PICTURES[name])

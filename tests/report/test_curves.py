@@ -58,6 +58,7 @@ def test_every_chart_is_valid_vega_lite_and_is_rendered(drawn):
     assert all(len(content) > 3000 and b"NaN" not in content[:200_000] for content in files.values())
 
 
+@pytest.mark.slow
 def test_an_exact_law_lies_beside_the_probabilities_at_a_horizon_and_says_nothing_of_first_passages(study, drawn):
     want = of_point(study, "tanh", 16, "keras")
     curves = shown(drawn["probability-tanh"], 16, "keras")
@@ -147,6 +148,7 @@ def test_shares_of_the_variance_are_stacked_to_one_with_the_intervals_of_the_tab
     assert mine["drive"]["from"] == pytest.approx(mine["weights"]["to"])
 
 
+@pytest.mark.slow
 def test_only_nested_designs_whose_norms_are_finite_have_a_figure_of_the_variance():
     horizons = [1, 10, 100]
     rows = [point_row("relu", 4, init, 100, 40, nested=2) for init in ("a", "b")]
@@ -197,6 +199,7 @@ def test_points_that_prove_the_program_are_in_no_figure_and_no_row_of_the_study(
     assert "linear" not in set(data_of(drawn["overview"])["cell"])
 
 
+@pytest.mark.slow
 def test_statistics_of_an_earlier_release_are_drawn_without_what_they_lack(study):
     points, tables = study
     old = of_an_earlier_release(tables)["statistics"]

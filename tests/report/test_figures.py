@@ -64,6 +64,7 @@ def sparse() -> tuple[pl.DataFrame, pl.DataFrame]:
     )
 
 
+@pytest.mark.slow
 def test_a_study_of_105_points_is_drawn_whole_and_every_chart_is_valid_vega_lite(large):
     drawn = figures.charts(*large)
     cells = [f"{kind}-{cell}" for cell in synthetic.CELLS for kind in ("probability", "log-norm")]
@@ -72,6 +73,7 @@ def test_a_study_of_105_points_is_drawn_whole_and_every_chart_is_valid_vega_lite
         drawn[name].to_dict(validate=True)
 
 
+@pytest.mark.slow
 def test_the_overview_stacks_the_shares_of_every_point_at_its_last_horizon(large):
     statistics, points = large
     bars = data_of(figures.charts(statistics, points)["overview"]).drop_nulls("from")
@@ -90,6 +92,7 @@ def test_the_overview_stacks_the_shares_of_every_point_at_its_last_horizon(large
         assert mine["to"].max() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_every_panel_of_a_sparse_study_has_a_row_lest_vega_lite_draws_others_in_its_place():
     bars = data_of(figures.charts(*sparse())["overview"])
     panels = set(bars.select("cell", "panel").rows())
@@ -98,6 +101,7 @@ def test_every_panel_of_a_sparse_study_has_a_row_lest_vega_lite_draws_others_in_
     assert drawn == {("tanh", "width 4"), ("tanh", "width 128"), ("relu", "width 16")}
 
 
+@pytest.mark.slow
 def test_the_three_outcomes_have_the_same_colours_wherever_they_appear(large):
     domain = figures.charts(*large)["overview"].to_dict(validate=False)
     text = str(domain)
@@ -106,6 +110,7 @@ def test_the_three_outcomes_have_the_same_colours_wherever_they_appear(large):
         assert colour in text
 
 
+@pytest.mark.slow
 def test_curves_of_probability_carry_the_numbers_of_the_statistics(large):
     statistics, points = large
     curves = data_of(figures.charts(statistics, points)["probability-relu"])
@@ -132,6 +137,7 @@ def test_a_tiny_study_can_be_drawn(value):
         assert not name.endswith("svg") or not re.search(b"NaN|Infinity", content)
 
 
+@pytest.mark.slow
 def test_infinite_and_undefined_numbers_never_reach_a_chart():
     for statistics, points in (sparse(), tiny(-INF), tiny(INF)):
         for chart in figures.charts(statistics, points).values():
@@ -142,12 +148,14 @@ def test_infinite_and_undefined_numbers_never_reach_a_chart():
             assert not re.search(r"\bNaN\b|Infinity", text)
 
 
+@pytest.mark.slow
 def test_an_infinite_median_is_marked_at_the_edge_and_left_out_of_the_line():
     norms = data_of(figures.charts(*sparse())["log-norm-relu"])
     assert norms["median"].is_null().all()
     assert (norms["edge"] < np.log(VANISH)).all()
 
 
+@pytest.mark.slow
 def test_growth_rates_are_left_out_where_they_are_undefined():
     rates = data_of(figures.charts(*sparse())["growth-rate"])
     assert rates["cell"].unique().to_list() == ["tanh"]
@@ -163,6 +171,7 @@ def doomed() -> tuple[pl.DataFrame, pl.DataFrame]:
     return study_of(*((row, path, horizons) for row, path in zip(rows, paths, strict=True)))
 
 
+@pytest.mark.slow
 def test_a_rate_of_survivors_is_an_open_dot_and_one_that_is_not_known_a_triangle():
     chart = figures.charts(*doomed())["growth-rate"]
     chart.to_dict(validate=True)
@@ -194,6 +203,7 @@ def test_a_chart_is_rendered_as_vector_and_pixels_within_seconds(large):
     assert all(len(content) > 1000 for content in files.values())
 
 
+@pytest.mark.slow
 def test_a_study_of_105_points_stays_small_as_data(large):
     size = sum(len(chart.to_json(validate=False)) for chart in figures.charts(*large).values())
     assert size < 2_000_000
@@ -282,6 +292,7 @@ def printed(table, width: int = 160) -> str:
     return stream.getvalue()
 
 
+@pytest.mark.slow
 def test_the_main_table_has_one_row_a_point_with_its_numbers(large):
     statistics, points = large
     text = printed(main_table(statistics, points), 240)
@@ -315,10 +326,14 @@ def test_infinities_survive_the_terminal_which_reads_brackets_as_markup(value):
         assert f"[{nats_text(value)},{nats_text(value)}]" in printed(table)
 
 
+@pytest.mark.slow
 def test_tables_print_on_a_terminal_that_knows_only_ascii(large):
     for table in (main_table(*large), horizon_table(tiny(INF)[0], "one")):
-        stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        written = io.BytesIO()
+        stream = io.TextIOWrapper(written, encoding="ascii")
         Console(file=stream, width=120).print(table)
+        stream.flush()
+        assert len(written.getvalue().splitlines()) >= table.row_count
 
 
 def test_the_horizon_table_has_one_row_a_horizon_and_shows_either_measure():

@@ -33,6 +33,7 @@ def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sample_here(STUDY, tmp_path_factory.mktemp("one"))
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_number_of_workers_and_the_order_of_blocks_change_no_byte_of_the_samples(
@@ -89,6 +90,7 @@ def test_what_a_task_is_told_grows_by_the_block_and_not_by_the_description_of_it
     assert len(pickle.dumps([tasks[some] for some in batches(jobs)])) < 100 * len(jobs)
 
 
+@pytest.mark.slow
 def test_asking_for_more_replicates_reuses_what_is_there_and_gives_the_same_first_ones(tmp_path: Path) -> None:
     few, many = (study_of(small(replicates=count, points=[{"cell": "lstm", "width": 64}])) for count in (100, 300))
     for study in (few, many):

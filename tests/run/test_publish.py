@@ -66,6 +66,7 @@ def test_every_column_of_every_file_has_a_meaning_and_every_file_its_checksum(fo
     assert len((out / "checksums.sha256").read_text().splitlines()) == sum(p.is_file() for p in out.rglob("*")) - 1
 
 
+@pytest.mark.slow
 def test_the_samples_are_those_of_the_study_in_one_file(folders: list[Path], tmp_path: Path):
     write_dataset(tmp_path / "dataset", folders, folders[1:])
     assert not (tmp_path / "dataset" / "every" / "samples.parquet").exists()

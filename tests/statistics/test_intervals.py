@@ -163,6 +163,7 @@ def looks(p: float, kind: str) -> tuple[np.ndarray, np.ndarray]:
     return half, missed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [0.02, 0.3, 0.5])
 def test_stopping_by_looking_breaks_wilson_and_not_a_confidence_sequence(p):
     margin = 4 * math.sqrt(0.05 * 0.95 / RUNS)  # four binomial deviations at 5 %: 0.6 %

@@ -63,6 +63,7 @@ def true_cells():
 # --- when the law is true -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_places_in_the_law_are_uniform_and_their_scores_normal(true_cells):
     assert true_cells.height == 120 * 6
     assert true_cells["score"].null_count() == 0
@@ -141,6 +142,7 @@ def test_death_and_overflow_where_there_can_be_none_fail():
 # --- cells ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_replicate_serves_one_cell_and_no_other():
     at, total = point(), 2401
     samples = lawful(at, replicates=total)
@@ -159,6 +161,7 @@ def test_what_a_cell_judges_does_not_depend_on_the_samples():
     assert one.equals(other)
 
 
+@pytest.mark.slow
 def test_probabilities_run_down_the_ladder_as_far_as_there_are_replicates_for(true_cells):
     few = true_cells.filter(pl.col("quantity") == "probability")
     assert (few["replicates"] * few["truth"]).min() >= 3
@@ -248,6 +251,7 @@ def offered(entry_point, columns):
                 yield horizon, measure, law.name, norm
 
 
+@pytest.mark.slow
 def test_the_oracle_study_has_hundreds_of_cells_of_every_cell_and_width():
     study, random, certain = load_study(ROOT / "config/oracle.yaml"), [], 0
     for planned in study.points:

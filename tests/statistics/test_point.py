@@ -66,6 +66,7 @@ def test_counts_at_and_by_agree_with_walking_along_each_replicate(mixed):
     assert all(rows.select(pl.col("^.*_count$")).sum().row(0)), "the data lack an event"
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(st.sampled_from([-INF, -9.0, -6.9, 0.0, 6.9, 9.0, INF]), min_size=4, max_size=4),

@@ -117,6 +117,7 @@ def test_weight_draws_that_happen_to_be_alike_multiply_nothing():
     assert effective_number(shares([opposite], 2), 0.025, "wilson") <= 120
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=24), st.integers(1, 5))
 @settings(max_examples=100, deadline=None)
 def test_a_band_holds_the_interval_and_that_the_share_whatever_the_data(rows, group):
@@ -279,6 +280,7 @@ def test_an_interval_of_a_nested_study_covers_as_often_as_it_says_and_one_from_r
     assert hits["rows"] < least(studies, 0.945)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alike", [0.1, 0.9])
 def test_a_confidence_sequence_of_weight_draws_survives_a_stop_by_looking_and_an_estimated_number_does_not(alike):
     group, most, studies, p = 16, 400, 2000, 0.02

@@ -32,6 +32,7 @@ def log_norms(p_vanish: float, p_explode: float, count: int, rng: np.random.Gene
     return np.where(at < p_vanish, -20.0, np.where(at > 1 - p_explode, 20.0, 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p_vanish", [0.02, 0.3])
 def test_ten_thousand_stopped_runs_miss_no_more_often_than_the_level_allows(p_vanish):
     rng = np.random.default_rng(1)
@@ -48,6 +49,7 @@ def test_ten_thousand_stopped_runs_miss_no_more_often_than_the_level_allows(p_va
     assert np.count_nonzero((low > p_vanish) | (high < p_vanish)) <= 0.02 * RUNS
 
 
+@pytest.mark.slow
 def test_looking_at_a_fixed_number_interval_after_each_block_misses_more_often_than_its_level():
     """The mistake that the confidence sequence is there for: Jeffreys' 95 % interval, and a stop once it is narrow."""
     rng = np.random.default_rng(2)
@@ -93,6 +95,7 @@ CONTENT = {
 }
 
 
+@pytest.mark.slow
 def test_a_study_stops_at_the_same_replicates_however_many_blocks_run_at_a_time(tmp_path):
     study = study_of(CONTENT)
     used = []
@@ -119,6 +122,7 @@ def test_a_study_stops_at_the_same_replicates_however_many_blocks_run_at_a_time(
     assert here.height == used[0][0] * 2
 
 
+@pytest.mark.slow
 def test_a_narrower_target_goes_on_from_what_is_there(tmp_path):
     wide, narrow = (
         study_of(CONTENT | {"points": [POINT | {"replicates": {"half_width": h, "max": 400_000}}]})
@@ -139,12 +143,13 @@ def test_a_narrower_target_goes_on_from_what_is_there(tmp_path):
     assert manifest["replicates"] == many.replicates
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_the_workflow_stops_at_the_same_replicates_as_this_process(tmp_path):
     study = study_of(CONTENT)
     plan(study, tmp_path / "here")
     sample_all(tmp_path / "here", cut_up(study), study.thresholds, None, "cpu")
-    done = command(*snakemake(write(tmp_path, CONTENT)), cwd=tmp_path)
+    done = command(*snakemake(write(tmp_path, CONTENT), "--until", "aggregate"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     used, here = (stored_points(folder) for folder in (tmp_path / "results/adaptive", tmp_path / "here"))
     assert [place.replicates for place in used] == [place.replicates for place in here]

@@ -153,6 +153,7 @@ def test_the_interval_is_a_bootstrap_t_over_weight_draws_as_plainly_written():
     assert rows["share_high"].to_list() == pytest.approx(high.tolist(), abs=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["normal", "exponential"])
 @pytest.mark.parametrize("sigmas", [(1.0, 0.7, 0.5), (0.3, 0.5, 1.0)])
 @pytest.mark.parametrize(("drives", "states"), [(2, 2), (4, 1)])

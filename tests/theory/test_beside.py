@@ -72,6 +72,7 @@ def test_a_bound_of_the_spectral_norm_bounds_the_rms_norm_too():
     assert both["theory_p_explode_at"].null_count() == both.height
 
 
+@pytest.mark.slow
 def test_the_lstm_s_population_states_its_errors_and_gains_of_a_study_share_one_onset():
     found, start = [], time.process_time()
     for gain in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):

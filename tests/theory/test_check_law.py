@@ -15,6 +15,7 @@ def failed(law) -> set[str]:
     return {result.name for result in check_law(law) if not result.passed}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", laws())
 def test_a_law_keeps_the_contract_of_its_kind(name):
     assert not failed(laws()[name])

@@ -266,6 +266,7 @@ def test_he_relu_s_probabilities_against_monte_carlo(n, steps):
     assert abs(alive.var() - variance) < SIGMAS * ((alive - mean) ** 2).std() / len(alive) ** 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bias", "deviation"), [(0.0, 1.0), (-1.0, 0.4), (1.0, 3.0), (0.0, 10.0)])
 def test_min_gru_by_quadrature_over_one_of_two_steps_and_by_inversion(bias, deviation):
     step = min_gru.LogKept(bias, deviation)
@@ -370,6 +371,7 @@ def test_untied_gated_cells_at_the_zero_state_turn_at_the_root_of_twelve(cell):
     assert predicted("zero_state", at).onset_gain == pytest.approx(12**0.5)
 
 
+@pytest.mark.slow
 def test_the_lstm_s_population_knows_its_own_error():
     gates = ("forget", "input", "output", "candidate")
     settings = UntiedSettings(dict.fromkeys(gates, 3.0), dict.fromkeys(gates, 1 / 3), dict.fromkeys(gates, 0.0), 0.0)

@@ -82,13 +82,14 @@ def test_an_exact_law_gives_the_engine_s_probabilities_and_moments_at_every_hori
             for event, happened in events.items():
                 if (probability := found.probability(event, horizon, thresholds, measure)) is not None:
                     assert_share(happened, probability)
+                    compared += 1
             if (moments := found.moments(horizon, measure)) is not None:
                 alive = log[np.isfinite(log[:, i]), i]
                 assert abs(alive.mean() - moments[0]) < SIGMAS * (moments[1] / len(alive)) ** 0.5 + 1e-9
                 spread = ((alive - moments[0]) ** 2).std() / len(alive) ** 0.5
                 assert abs(((alive - moments[0]) ** 2).mean() - moments[1]) < SIGMAS * spread + 1e-9
-            compared += 1
-    assert compared
+                compared += 1
+    assert compared >= len(point.horizons)  # at each it says something of one norm at least
 
 
 def test_the_same_comparison_catches_a_law_of_another_gain_cell_or_horizon():
@@ -158,6 +159,7 @@ def growth(point, replicates):
     return float((rms[:, -1] - rms[:, -2]).mean() / (point.horizons[-1] - point.horizons[-2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", UNTIED_CELLS)
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 def test_untied_growth_is_half_the_log_of_chi(cell, gain):

@@ -80,6 +80,7 @@ def test_a_curve_that_bends_between_two_gains_has_its_onset_within_the_interval(
     assert at_the_edge["low"] < 1.7 < at_the_edge["high"]
 
 
+@pytest.mark.slow
 def test_the_interval_of_an_onset_holds_it_as_often_as_it_says():
     rng = np.random.default_rng(3)
     held, total = {"error": 0, "interval": 0}, 200
