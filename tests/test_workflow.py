@@ -11,6 +11,7 @@ from studies import ROOT, command, samples_digest, shard_files, small, snakemake
 
 import rnnmc
 from rnnmc.run.fanout import expected_seconds
+from rnnmc.store.plan import cut_up
 from rnnmc.workflow import CHUNK_SECONDS, MOST_OF_A_CHUNK, chunks
 
 
@@ -60,12 +61,12 @@ def test_small_points_share_a_job_and_a_large_one_has_its_own() -> None:
     gains = [0.5 + i / 2000 for i in range(2000)]
     small_ones = {"cell": "tanh", "width": 2, "init": {"recurrent": {"gaussian": gains}}}
     large = {"cell": "lstm", "width": [64, 128], "replicates": 10**6}
-    points = study_of(small(points=[large, small_ones])).points
+    points = cut_up(study_of(small(points=[large, small_ones])))
     together = list(chunks(points))
-    assert [planned for chunk in together for planned in chunk] == list(points)
+    assert [stored for chunk in together for stored in chunk] == points
     assert [len(chunk) for chunk in together[:2]] == [1, 1]
     assert max(len(chunk) for chunk in together) <= MOST_OF_A_CHUNK
-    seconds = [sum(expected_seconds(one.point, one.replicates) for one in chunk) for chunk in together]
+    seconds = [sum(expected_seconds(one, one.replicates) for one in chunk) for chunk in together]
     assert all(
         total >= CHUNK_SECONDS or len(chunk) == MOST_OF_A_CHUNK
         for total, chunk in zip(seconds[:-1], together[:-1], strict=True)

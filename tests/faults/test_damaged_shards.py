@@ -108,13 +108,12 @@ def test_a_full_disk_fails_in_one_sentence_and_leaves_no_half_file(tmp_path: Pat
     script = """
 import resource, sys
 from pathlib import Path
-from rnnmc.run.aggregate import aggregate
 from rnnmc.common.errors import RunError
+from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import jobs_missing, sample
 from studies import small, study_of
-STUDY = study_of(small())
 directory = Path(sys.argv[1])
-plan(STUDY, directory)
-jobs = jobs_missing(directory, cut_up(STUDY))
+jobs = jobs_missing(directory, plan(study_of(small()), directory))
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # as full as a disk can be made without one
 try:
     sample(directory, jobs, None, "cpu")
