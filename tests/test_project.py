@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib
 import json
 import re
 import subprocess
@@ -18,6 +19,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import rnnmc
 from rnnmc.study.schema import study_schema
 from rnnmc.study.study import load_study
 
@@ -301,3 +303,17 @@ def test_changelog_and_citation_name_the_version_of_the_package():
     version = PROJECT["version"]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("room", ["study", "statistics", "store", "report", "claims", "chain", "cells"])
+def test_what_a_room_offers_at_its_door_is_there(room):
+    package = importlib.import_module(f"rnnmc.{room}")
+    for name in getattr(package, "_PLACES", ["claims"] if room == "claims" else ["cell"]):
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = package.no_such_name
+
+
+def test_everything_that_the_package_offers_is_there():
+    assert len(rnnmc.__all__) >= 9
+    assert all(getattr(rnnmc, name) is not None for name in rnnmc.__all__)
