@@ -40,6 +40,7 @@ class Planted(TanhExplodes):
             yield Question(self.parts[0], where, question.estimate, question.rows)
 
 
+@pytest.mark.slow
 def test_the_one_that_mistakes_are_planted_in_is_right_without():
     assert not failed(Planted(""))
 

@@ -68,7 +68,7 @@ def agrees(design, replicates=2, along_its_own_states=False):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("width", [1, 2, 5, 16, 64])
+@pytest.mark.parametrize("width", [1, 2, 5, *(pytest.param(width, marks=pytest.mark.slow) for width in (16, 64))])
 @pytest.mark.parametrize("cell", list(cells()))
 def test_every_cell_at_framework_defaults_agrees_with_a_product_of_autograd_jacobians(cell, width, dtype):
     agrees(point(cell, width, dtype))

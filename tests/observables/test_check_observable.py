@@ -64,6 +64,7 @@ class Planted(Extremes):
         return watch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "check"),
     [

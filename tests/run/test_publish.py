@@ -42,6 +42,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_every_column_of_every_file_has_a_meaning_and_every_file_its_checksum(folders: list[Path], tmp_path: Path):
     out = tmp_path / "dataset"
@@ -80,6 +81,7 @@ def test_the_samples_are_those_of_the_study_in_one_file(folders: list[Path], tmp
     assert found.sort(keys).equals(truth.select(found.columns).sort(keys))
 
 
+@pytest.mark.slow
 def test_the_snippets_of_the_readme_run(folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out = tmp_path / "dataset"
     write_dataset(out, folders, folders[1:])
@@ -90,6 +92,7 @@ def test_the_snippets_of_the_readme_run(folders: list[Path], tmp_path: Path, mon
     exec(snippets[0], {})  # the other is for pandas, which rnnmc does not need
 
 
+@pytest.mark.slow
 def test_what_is_written_again_takes_the_place_of_what_was_there(folders: list[Path], tmp_path: Path):
     out = tmp_path / "dataset"
     write_dataset(out, folders, folders)
@@ -98,6 +101,7 @@ def test_what_is_written_again_takes_the_place_of_what_was_there(folders: list[P
     assert not [path for path in tmp_path.iterdir() if path != out]
 
 
+@pytest.mark.slow
 def test_too_much_for_a_release_is_refused_and_leaves_what_was_there(
     folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -110,6 +114,7 @@ def test_too_much_for_a_release_is_refused_and_leaves_what_was_there(
     assert (out / "checksums.sha256").read_text() == before
 
 
+@pytest.mark.slow
 def test_what_is_no_study_is_named(folders: list[Path], tmp_path: Path):
     with pytest.raises(UsageError, match="has no statistics"):
         write_dataset(tmp_path / "dataset", [tmp_path], [])

@@ -75,6 +75,7 @@ def test_places_in_the_law_are_uniform_and_their_scores_normal(true_cells):
         assert abs(some["score"].mean()) < SIGMAS / math.sqrt(some.height)
 
 
+@pytest.mark.slow
 def test_hits_are_binomial_with_the_expected_coverage(true_cells):
     verdict = coverage(true_cells).filter(pl.col("law") == ALL).row(0, named=True)
     assert verdict["least"] < verdict["low"] <= verdict["held"] <= verdict["high"] < verdict["most"]  # seeds are fixed

@@ -205,7 +205,11 @@ def test_a_bad_point_is_refused_with_its_path_its_value_and_a_remedy(refused, te
             "replicates.drives: 5000 is not possible; give a whole number of at",
         ),
         ("replicates: {weights: 5, drives: 100, states: 100}", "are too many; give at most 4096 a weight draw"),
-        (f"horizons: {list(range(1, 100002))}", "horizons: 100001 horizons are too many; give at most 100000"),
+        pytest.param(
+            f"horizons: {list(range(1, 100002))}",
+            "horizons: 100001 horizons are too many; give at most 100000",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_bad_head_is_refused_with_its_path_its_value_and_a_remedy(refused, head, sentence):

@@ -74,6 +74,7 @@ class Slow(UntiedTanh):
         return 1.3 * super().chi(settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("law", "check"),
     [

@@ -184,6 +184,7 @@ def seen(point, count):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POINTS)
 def test_every_measure_of_an_exact_law_is_the_engine_s(name):
     point = DesignPoint(**{"drive": "none", "dtype": "float64", "horizons": (1, 4, 30)} | POINTS[name])

@@ -194,6 +194,7 @@ def _gru_variance(q, g, noise):
     return kept * q + admitted * tanh_moments(g**2 * admitted * q + noise)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "cell", "gain", "more"),
     [
