@@ -16,6 +16,7 @@ from rnnmc.numerics import norms as spectral
 from rnnmc.numerics.compiler import compiled
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.norms import BY_REPLICATE_UP_TO, norms_of
+from rnnmc.numerics.spectral import plain_norms_of
 from rnnmc.study.point import DesignPoint
 
 torch.set_num_threads(1)  # as in run_block
@@ -227,3 +228,12 @@ def test_planted_mistakes_show_in_these_matrices():
     assert largest_error_of(settled, proof, unreachable(64, 8)) > 0.1
     equal = with_singular_values(spectra(16)["half of them equal, the others zero"])
     assert largest_error_of("MOST_ROUNDS 6", "MOST_ROUNDS 100", equal) > CLOSE
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160, 1e200])
+def test_squares_that_leave_the_floating_point_range_take_no_norm_with_them(scale):
+    # Squared as they are, entries below 1e-162 would be zero, and a living path of such a size would count as dead.
+    matrices = torch.from_numpy(np.random.default_rng(3).standard_normal((4, 9, 9)))
+    for of in (norms_of, plain_norms_of):
+        for found, wanted in zip(of(matrices * scale), of(matrices), strict=True):
+            np.testing.assert_allclose(found / scale, wanted, rtol=1e-13)
