@@ -75,7 +75,7 @@ def test_every_cell_at_framework_defaults_agrees_with_a_product_of_autograd_jaco
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("width", [3, 24])
+@pytest.mark.parametrize("width", [3, pytest.param(24, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("cell", list(cells()))
 def test_every_cell_with_fresh_weights_at_every_step_agrees_with_the_reference(cell, width, dtype):
     agrees(point(cell, width, dtype, weights="untied", state_std=0.5, horizons=(1, 2, 30)))

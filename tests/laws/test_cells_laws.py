@@ -172,6 +172,7 @@ KEPT = {  # cell -> (gate, sign) of what its memory is multiplied with
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", KEPT)
 @pytest.mark.parametrize("width", [3, 12])
 def test_without_recurrent_weights_the_memory_is_its_gate_to_the_power_t(cell, width):

@@ -93,6 +93,7 @@ def by_truncation(point, replicates):
     return np.stack([np.linalg.norm(one, axis=3) for one in (contribution, whole - g, whole)], axis=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 3, 10], ids=["one unit", "columns", "rows"])
 @pytest.mark.parametrize("cell", cells())
 def test_every_norm_is_that_of_truncated_back_propagation_by_autograd(cell, width):

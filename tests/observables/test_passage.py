@@ -62,6 +62,7 @@ def firsts(point, replicates, ladders=LADDERS):
     return observed, np.stack(brute, axis=1), np.stack(distance, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", POINTS)
 def test_first_passages_are_those_of_a_chain_whose_every_step_is_stored(name, dtype):

@@ -84,6 +84,7 @@ def factors_of(point, replicates, steps):
 # --- against matrices multiplied in NumPy ---------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["tied", "untied"])
 @pytest.mark.parametrize("width", [1, 3, 10])
 @pytest.mark.parametrize("cell", TWO_PARTS)

@@ -50,6 +50,7 @@ def shown(chart, width: int, series: str) -> pl.DataFrame:
     return data_of(chart).filter(pl.col("panel") == f"width {width}", pl.col("series") == series).sort("horizon")
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_every_chart_is_valid_vega_lite_and_is_rendered(drawn):
     for chart in drawn.values():
@@ -70,6 +71,7 @@ def test_an_exact_law_lies_beside_the_probabilities_at_a_horizon_and_says_nothin
     assert "exact" not in subtitle(drawn["probability-gru"])
 
 
+@pytest.mark.slow
 def test_a_bound_on_exploding_is_dotted_and_never_taken_for_a_prediction(drawn):
     curves = shown(drawn["probability-lstm"], 4, "keras")
     bounded = curves.drop_nulls("bound")
@@ -79,6 +81,7 @@ def test_a_bound_on_exploding_is_dotted_and_never_taken_for_a_prediction(drawn):
     assert "dotted: upper bound by theory" in subtitle(drawn["probability-lstm"])
 
 
+@pytest.mark.slow
 def test_the_band_over_all_horizons_holds_the_pointwise_interval_and_the_subtitle_tells_them_apart(drawn):
     curves = data_of(drawn["probability-gru"])
     assert (curves["lowest"] <= curves["low"] + 1e-3).all()
@@ -89,6 +92,7 @@ def test_the_band_over_all_horizons_holds_the_pointwise_interval_and_the_subtitl
     assert "95 % Wilson or confidence-sequence intervals" in subtitle(drawn["overview"])
 
 
+@pytest.mark.slow
 def test_the_exact_mean_has_the_measured_mean_beside_it_for_a_median_is_no_mean(study, drawn):
     want = of_point(study, "tanh", 4, "pytorch")
     norms = shown(drawn["log-norm-tanh"], 4, "pytorch")
@@ -98,6 +102,7 @@ def test_the_exact_mean_has_the_measured_mean_beside_it_for_a_median_is_no_mean(
     assert "dashed: exact mean, and as dots the measured one" in subtitle(drawn["log-norm-tanh"])
 
 
+@pytest.mark.slow
 def test_where_only_a_growth_rate_is_known_it_is_drawn_as_a_slope(study, drawn):
     rate = of_point(study, "lstm", 16, "keras")["theory_growth_rate"][0]
     norms = shown(drawn["log-norm-lstm"], 16, "keras")
@@ -107,6 +112,7 @@ def test_where_only_a_growth_rate_is_known_it_is_drawn_as_a_slope(study, drawn):
     assert "the growth rate that theory predicts, times T" in subtitle(drawn["log-norm-lstm"])
 
 
+@pytest.mark.slow
 def test_a_diamond_is_what_theory_predicts_filled_where_exact(study, drawn):
     rates = data_of(drawn["growth-rate"])
     exact = rates.filter(pl.col("cell") == "tanh")
@@ -126,6 +132,7 @@ def test_theory_looks_the_same_wherever_it_is_drawn():
     assert {style["color"] for style in styles.values()} == {"#123456"}
 
 
+@pytest.mark.slow
 def test_shares_of_the_variance_are_stacked_to_one_with_the_intervals_of_the_table(study, drawn):
     points, tables = study
     pieces = data_of(drawn["variance-gru"]).drop_nulls("source")
@@ -190,6 +197,7 @@ def test_an_interval_without_width_that_hits_the_truth_is_drawn_as_a_hit():
     assert data_of(figures.oracle_charts(hit)["self-validation-intervals"])["place"].to_list() == [0]
 
 
+@pytest.mark.slow
 def test_points_that_prove_the_program_are_in_no_figure_and_no_row_of_the_study(study, drawn):
     points, tables = study
     assert points["oracle"].sum() == 2
@@ -241,6 +249,7 @@ def told(study: Study, shift: float = 0.0) -> str:
     return " ".join(findings(main_rows(statistics, points), statistics))
 
 
+@pytest.mark.slow
 def test_findings_say_how_many_points_have_a_law_and_whether_they_agree_with_it(study):
     text = told(study)
     assert "An exact law gives the growth rate at 10 of 40 design points" in text

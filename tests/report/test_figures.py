@@ -194,6 +194,7 @@ def test_statistics_from_before_survivors_were_counted_are_refused_with_the_reme
         main_rows(statistics.drop("ok_count"), points)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_chart_is_rendered_as_vector_and_pixels_within_seconds(large):
     start = time.process_time()
@@ -306,6 +307,7 @@ def test_the_main_table_has_one_row_a_point_with_its_numbers(large):
     assert "P(dead)" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [80, 100, 120, 160])
 def test_a_narrow_terminal_wraps_the_main_table_and_drops_nothing(large, width):
     def said(text: str) -> list[str]:
