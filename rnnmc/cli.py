@@ -258,8 +258,6 @@ def statistics(
     aggregate(
         directory, thresholds, interval or said["interval"], said.get("oracles", False), said.get("claims", False)
     )
-    if thresholds.model_dump() != said["thresholds"] or interval not in (None, said["interval"]):
-        (directory / "points.parquet").touch()  # what is not the study's own, the next run of the workflow makes anew
     print(directory / "statistics.parquet")
 
 
