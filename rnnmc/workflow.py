@@ -62,7 +62,7 @@ class Run:
         for chunk in chunks(self.points):
             self._add(chunk, workflow.is_main_process)
         self.sampled = [self.marker(name) for name in self.keys]
-        if workflow.is_main_process:
+        if workflow.is_main_process and not workflow.output_settings.dryrun:  # which is to lose nothing
             self._forget_other_statistics()
         self.workflow = workflow
         # jobs find this environment's `rnnmc` though nobody has activated it
@@ -100,8 +100,8 @@ class Run:
         except (OSError, pa.ArrowException):
             return  # it is not there, or made by an rnnmc that is too old
         vanish, explode, kinds = (set(column.unique().to_pylist()) for column in rows.columns)
-        own = vanish == {asked.vanish} and explode == {asked.explode} and kinds <= {self.study.interval, INTERVAL}
-        if not own:
+        ours = {INTERVAL if one.half_width is not None else self.study.interval for one in self.points}
+        if (vanish, explode) != ({asked.vanish}, {asked.explode}) or not kinds <= ours:
             path.unlink()
 
     def marker(self, chunk: str) -> str:
