@@ -265,7 +265,7 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
         write_manifest(tmp_path, stored, study.thresholds)
     pattern = f"{tmp_path}/samples/**/*.parquet"
     polars = pl.scan_parquet(pattern, hive_partitioning=True).collect()
-    assert polars.shape == (4 * 300 * 3, 10)
+    assert polars.shape == (4 * 300 * 3, 11)
     count, dead = duckdb.sql(f"select count(*), count(*) filter (status = 'dead') from '{pattern}'").fetchall()[0]
     assert (count, dead) == (polars.height, int((polars["status"].cast(pl.String) == "dead").sum()))
     pandas = pd.read_parquet(tmp_path / "samples")

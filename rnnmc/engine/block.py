@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from rnnmc.chain.norms import MEASURES, STATUS
+from rnnmc.chain.norms import MEASURES, STATUS, TANGENT
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.choice import (
     CONDITIONAL,
@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
         ("horizon", pa.int32()),
         *((name, pa.float64()) for name in (*MEASURES, *ERRORS)),
         ("status", pa.dictionary(pa.int8(), pa.string())),
+        (TANGENT, pa.float64()),
     ]
 )
 
@@ -205,7 +206,8 @@ def _run_chain(
         start = draws.state()
         watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
         chain = moments(kernel, draws, point.horizons, list(watches.values()))
-        measured = [log_norms(moment, norms_of) for moment in chain]
+        tangent = None if samples else draws.tangent()
+        measured = [log_norms(moment, norms_of, tangent) for moment in chain]
         samples = samples or {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
     samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
     lost = ~samples.pop("resolved")[:, -1]

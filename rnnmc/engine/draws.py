@@ -100,6 +100,12 @@ class Draws:
         draws = [rng.standard_normal(shape) * self.point.state_std for rng in self.streams("state")]
         return tuple(self._load(part) for part in np.concatenate(draws, axis=1))
 
+    def tangent(self) -> Tensor:
+        """(R, d) float64 random unit vectors of the joint state, one a replicate, on the CPU."""
+        shape = (self.replicates, len(self.cell.parts) * self.width)
+        rows = np.concatenate([rng.standard_normal(shape) for rng in self.streams("tangent")]).astype(np.float64)
+        return torch.from_numpy(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
     @cached_property
     def given(self) -> Given:
         """What is drawn before the first step."""

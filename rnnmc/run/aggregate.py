@@ -13,6 +13,7 @@ from rnnmc.common.files import write_whole
 from rnnmc.observables import observables
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage
+from rnnmc.statistics.growth import BY_NORM, estimator_of
 from rnnmc.statistics.oracles import checks, coverage
 from rnnmc.statistics.point import joined, point_statistics, rectangle
 from rnnmc.statistics.stopping import INTERVAL
@@ -90,7 +91,9 @@ def _tables(
         interval = INTERVAL
     settings = Settings(thresholds.vanish, thresholds.explode, interval, group=stored.group)
     samples = joined((rectangle(as_frame(table)) for table in shard_tables(directory, stored)), stored.replicates)
-    statistics = point_statistics(samples, thresholds.vanish, thresholds.explode, interval, group=stored.group)
+    estimator = BY_NORM if point is None else estimator_of(point)
+    looked = (thresholds.vanish, thresholds.explode, interval)
+    statistics = point_statistics(samples, *looked, group=stored.group, estimator=estimator)
     found = {STATISTICS: statistics if point is None else beside(point, statistics)}
     if point is not None and point.nested.group > 1:
         found["variance"] = variance_split(samples_of(directory, stored), point.nested.drives, point.nested.states)

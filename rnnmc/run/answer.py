@@ -16,6 +16,7 @@ from rnnmc.engine.block import SAMPLES
 from rnnmc.report.terminal import frame_table, horizon_table
 from rnnmc.run.measure import known_within, measure_observed, measure_until
 from rnnmc.run.progress import progress
+from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.stopping import INTERVAL
 from rnnmc.statistics.summaries import Settings, summed_up
@@ -74,7 +75,8 @@ def answered(
         else:
             seen = measure_until(point, observables, half_width, thresholds, device, address, tell)
     interval = "wilson" if half_width is None else INTERVAL
-    statistics = point_statistics(seen[SAMPLES], thresholds.vanish, thresholds.explode, interval)
+    looked = (thresholds.vanish, thresholds.explode, interval)
+    statistics = point_statistics(seen[SAMPLES], *looked, estimator=estimator_of(point))
     settings = Settings(thresholds.vanish, thresholds.explode, interval)
     summaries = {one.name: summed_up(one, seen[one.name], settings, point) for one in observables}
     reached = None if half_width is None else known_within(seen[SAMPLES], thresholds)

@@ -15,6 +15,7 @@ from rnnmc.observables.observable import Observable
 from rnnmc.run.cluster import connected, own_cpus
 from rnnmc.run.progress import Tell
 from rnnmc.run.sampling import jobs_of, sample
+from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.intervals import KINDS
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.stopping import counts_of, half_widths, replicates_enough
@@ -97,7 +98,8 @@ def measure(
     if interval not in KINDS:
         raise UsageError(f"interval: {interval!r} is not known; give {', '.join(KINDS)}")
     samples = measure_samples(point, replicates, device, address)
-    return beside(point, point_statistics(samples, wanted.vanish, wanted.explode, interval, group=point.nested.group))
+    looked, group = (wanted.vanish, wanted.explode, interval), point.nested.group
+    return beside(point, point_statistics(samples, *looked, group=group, estimator=estimator_of(point)))
 
 
 def measure_until(

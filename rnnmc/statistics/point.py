@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rnnmc.chain.norms import MEASURES
+from rnnmc.chain.norms import MEASURES, TANGENT
 from rnnmc.common.arrays import Flags, Floats
+from rnnmc.statistics.growth import BY_NORM, Estimator, growth_columns
 from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.resampling import share_bands, share_intervals, shares, sums_by_draw
 
@@ -34,6 +35,7 @@ class SampleRectangle(NamedTuple):
     point: str
     horizons: NDArray[np.int64]  # (horizons,) in steps, rising
     log_norms: dict[str, Floats]  # measure -> (replicates, horizons) in nats
+    tangent: Floats  # (replicates, horizons) log_tangent in nats, NaN where it was not stored
     dead: Flags  # (replicates, horizons)
     overflow: Flags  # (replicates, horizons)
     errors: dict[str, Floats]  # measure -> (horizons,) largest that a log-norm is said to be off by, nats; NaN: none
@@ -46,16 +48,19 @@ def point_statistics(
     interval: str = "wilson",
     level: float = 0.95,
     group: int = 1,
+    estimator: Estimator = BY_NORM,
 ) -> pl.DataFrame:
     """Probabilities, moments, quantiles and growth rate of one design point, one row a (horizon, measure).
 
     samples: one row a (replicate, horizon), in any order: point, block, replicate, horizon (steps),
-    log_spectral and log_rms (nats; -inf where dead, +inf where overflown), status (ok, dead or overflow).
+    log_spectral and log_rms (nats; -inf where dead, +inf where overflown), status (ok, dead or overflow), and
+    log_tangent (nats) unless they were stored before there was one.
     Every replicate must have every horizon. Or what `rectangle` has made of them.
     vanish, explode: thresholds on the norm itself. Vanished is log-norm < log(vanish), exploded
     > log(explode), stable everything between, the thresholds included.
     group: replicates that share one weight draw: those that follow each other in (block, replicate), of which the last
     draw may have fewer. Intervals, bands and errors are from weight draws, never from rows: see `resampling`.
+    estimator: of the growth rate (`rnnmc.statistics.growth.estimator_of` a design point).
 
     Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates, weight_draws; for each event of vanish,
     stable, explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`, `p_<event>_<mode>` and,
@@ -63,10 +68,10 @@ def point_statistics(
     horizons at once, `p_<event>_<mode>_band_low` and `p_<event>_<mode>_band_high`; ok_count, the replicates with status
     ok, which are those behind the next three and the growth rate; mean and deviation (ddof = 1) of their log-norms, and
     deviation_error, the standard error of the latter to first order, from weight draws; q05 to q95 of all log-norms,
-    infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; growth_rate and
-    growth_rate_error (nats a step; see `growth_rate`); numerical_error, the largest that any log-norm is said to be off
-    by beside rounding (nats), null where all are computed in full; and the settings behind the row: threshold_vanish,
-    threshold_explode, interval, level.
+    infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; the growth rate and its
+    errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`);
+    numerical_error, the largest that any log-norm is said to be off by beside rounding (nats), null where all are
+    computed in full; and the settings behind the row: threshold_vanish, threshold_explode, interval, level.
 
     Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have not
     died. From the first horizon at which any replicate has overflowed, they and their errors are null: what the fastest
@@ -86,11 +91,12 @@ def point_statistics(
     refuse_impossible(vanish, explode, interval, level, group)
     replicates = samples if isinstance(samples, SampleRectangle) else rectangle(samples)
     ok_count = np.count_nonzero(~(replicates.dead | replicates.overflow), axis=0)
+    tangent = growth_rate(replicates.tangent, replicates.horizons, group)
     of_measures = []
     for name, log_norm in replicates.log_norms.items():
         columns = _shares(_events(log_norm, vanish, explode, replicates), interval, level, group)
         columns |= {"ok_count": ok_count} | _moments(log_norm, group) | _quantiles(log_norm)
-        columns["growth_rate"], columns["growth_rate_error"] = growth_rate(log_norm, replicates.horizons, group)
+        columns |= growth_columns(growth_rate(log_norm, replicates.horizons, group), tangent, estimator)
         columns["numerical_error"] = replicates.errors[name]
         of_measures.append(columns)
     number, horizons = replicates.dead.shape
@@ -150,7 +156,9 @@ def rectangle(samples: pl.DataFrame) -> SampleRectangle:
                 "ok goes with a finite number, dead with -inf, overflow with +inf, and nothing is null or NaN"
             )
     errors = {name: _largest(samples, f"{name}_error", len(horizons)) for name in MEASURES}
-    return SampleRectangle(point, horizons, log_norms, dead, overflow, errors)
+    stored = samples[TANGENT] if TANGENT in samples.columns else pl.repeat(None, samples.height, eager=True)
+    tangent = _columns(stored.cast(pl.Float64).fill_null(np.nan), len(horizons))
+    return SampleRectangle(point, horizons, log_norms, tangent, dead, overflow, errors)
 
 
 def joined(parts: Iterable[SampleRectangle], replicates: int) -> SampleRectangle:
@@ -165,7 +173,8 @@ def joined(parts: Iterable[SampleRectangle], replicates: int) -> SampleRectangle
         if whole is None:
             log_norms = {name: np.empty(shape).T for name in MEASURES}
             dead, overflow = np.empty(shape, bool).T, np.empty(shape, bool).T
-            whole = SampleRectangle(part.point, part.horizons, log_norms, dead, overflow, dict(part.errors))
+            of_tangent, errors = np.empty(shape).T, dict(part.errors)
+            whole = SampleRectangle(part.point, part.horizons, log_norms, of_tangent, dead, overflow, errors)
         if part.point != whole.point or not np.array_equal(part.horizons, whole.horizons):
             raise ValueError(
                 f"point {whole.point}: its blocks are of other points or horizons (rnnmc verify names them)"
@@ -182,7 +191,7 @@ def joined(parts: Iterable[SampleRectangle], replicates: int) -> SampleRectangle
 
 
 def _arrays(replicates: SampleRectangle) -> list[NDArray]:
-    return [*replicates.log_norms.values(), replicates.dead, replicates.overflow]
+    return [*replicates.log_norms.values(), replicates.tangent, replicates.dead, replicates.overflow]
 
 
 def _columns(values: pl.Series, horizons: int) -> NDArray:

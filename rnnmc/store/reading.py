@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnnmc.chain.norms import STATUS
 from rnnmc.common.errors import UsageError
+from rnnmc.engine.block import SCHEMA
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import point_folder
 from rnnmc.store.plan import stored_points
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     """Samples of the study in `directory`, joined with their design points: one row a (replicate, horizon).
 
-    Columns: point, block, replicate, horizon (steps), log_spectral, log_rms (nats), status, and the factors of
-    points.parquet, of which `block` and `horizon` are here replicates_a_block and last_horizon. With the name of an
-    observable, what that one saw instead: its labels and columns. Exactly the design points and replicates that the
-    study asks for, or that its half-width has decided on, whatever else an earlier form of it has left. Reads no
-    sample until it is collected, and proves no checksum (`rnnmc verify` does). Raises UsageError where there are none.
+    Columns: point, block, replicate, horizon (steps), log_spectral, log_rms (nats), their errors, status, log_tangent
+    (nats; null in shards of before there was one), and the factors of points.parquet, of which
+    `block` and `horizon` are here replicates_a_block and last_horizon. With the name of an observable, what that one
+    saw instead: its labels and columns. Exactly the design points and replicates that the study asks for, or that its
+    half-width has decided on, whatever else an earlier form of it has left. Reads no sample until it is collected, and
+    proves no checksum (`rnnmc verify` does). Raises UsageError where there are none.
     """
     import polars as pl
 
@@ -50,8 +52,11 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
         .drop("replicates")
         .join(replicates, on="point")
     )
-    rows = pl.scan_parquet(shards, hive_partitioning=False)
-    if observable is None:
+    if observable is not None:
+        rows = pl.scan_parquet(shards, hive_partitioning=False)
+    else:  # of before there was log_tangent, or errors, some may lack these
+        columns = as_frame(SCHEMA.empty_table()).schema
+        rows = pl.scan_parquet(shards, hive_partitioning=False, schema=columns, missing_columns="insert")
         rows = rows.with_columns(pl.col("status").cast(pl.String).cast(pl.Enum(STATUS)))
     return (
         rows.with_columns(pl.col("point").cast(pl.String))
@@ -67,7 +72,7 @@ def samples_of(directory: Path, stored: StoredPoint, observable: Observable | No
     """
     import pyarrow as pa
 
-    return as_frame(pa.concat_tables(shard_tables(directory, stored, observable)))
+    return as_frame(pa.concat_tables(shard_tables(directory, stored, observable), promote_options="default"))
 
 
 def as_frame(table: pa.Table) -> pl.DataFrame:

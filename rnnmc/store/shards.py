@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rnnmc.chain.norms import TANGENT
 from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SCHEMA
@@ -27,9 +28,8 @@ from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
 
 UNSIGNED = b"0" * 64
-BEFORE_ERRORS = pa.schema(
-    [field for field in SCHEMA if not field.name.endswith("_error")]
-)  # of samples, as once stored
+BEFORE_TANGENT = SCHEMA.remove(SCHEMA.get_field_index(TANGENT))  # of samples, as once stored
+BEFORE_ERRORS = pa.schema([field for field in BEFORE_TANGENT if not field.name.endswith("_error")])
 
 
 class DamagedShard(RunError):
@@ -170,7 +170,7 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
         raise DamagedShard(path, "its checksum differs from its own metadata")
     if facts["key"] != key or f"{facts['block']:06d}" != path.stem:
         raise DamagedShard(path, f"holds block {facts['block']} of {facts['key']}, not what its place says")
-    known = (observable.schema(),) if observable else (SCHEMA, BEFORE_ERRORS)
+    known = (observable.schema(),) if observable else (SCHEMA, BEFORE_TANGENT, BEFORE_ERRORS)
     if file.schema_arrow.remove_metadata() not in known:
         raise DamagedShard(path, f"has other columns than {observable.name if observable else 'samples'} have")
     return Shard(path, facts, file)

@@ -60,6 +60,23 @@ def off(found, wanted, measure):
         return np.where(found[measure] == wanted[measure], 0.0, np.abs(found[measure] - wanted[measure]))
 
 
+def tangents(design, horizons, replicates=1, tiles=TILE):
+    """(R, d) the directions that `few` takes for log_tangent where it sweeps to these horizons."""
+    path = Path(design, tiles, replicates, "cpu", design.dtype)
+    return wide._first_sweep(path, horizons)[horizons[0]].right.rows[:, 0]
+
+
+def along(design, tangent, replicates=1, tiles=TILE):
+    """(R, horizons) log ||P v|| in the plain chain."""
+    draws = Draws(design, tiles, replicates, Rows(), "cpu")
+    chain = follow(draws.cell, Rows(), draws.steps(), draws.state(), design.horizons)
+    rows = [
+        (tangent[:, :, None] * one.product).sum(1).norm(dim=1).log() + one.exponent.double() * math.log(2)
+        for one in chain
+    ]
+    return torch.stack(rows, dim=1).numpy()
+
+
 def agrees(design, replicates=1, tiles=TILE, found=None):
     """Replicate by replicate, the errors are as small as was asked for and bound what they should."""
     found, wanted = found or few(design, replicates, tiles), plain(design, replicates, tiles)
@@ -70,6 +87,22 @@ def agrees(design, replicates=1, tiles=TILE, found=None):
     assert (off(found, wanted, "log_spectral") <= spectral + rounding).all()
     assert (off(found, wanted, "log_rms") <= 2 * rms + rounding).all()  # eight standard errors
     return found
+
+
+@pytest.mark.parametrize(("width", "limit"), [(WIDTH, 0), (WIDTH, 10), (wide.BY_SUBSPACE_FROM, 10)])
+@pytest.mark.parametrize("weights", ["tied", "untied"])
+def test_the_tangent_vector_is_one_and_the_same_at_every_horizon_however_its_norms_were_found(width, limit, weights):
+    horizons = (2, 10, 40)
+    design = point("gru", width=width, horizons=horizons, weights=weights)
+    found = few(design, 2, full_up_to=limit)["log_tangent"]
+    wanted = along(design, tangents(design, [horizon for horizon in horizons if horizon > limit], 2), 2)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10)
+
+
+def test_without_sweeps_the_tangent_vector_is_that_of_the_draws():
+    design = point("lstm", horizons=(2, 10))
+    wanted = along(design, Draws(design, TILE, 2, Rows(), "cpu").tangent(), 2)
+    np.testing.assert_allclose(few(design, 2, full_up_to=10)["log_tangent"], wanted, rtol=0, atol=1e-10)
 
 
 # --- against the plain chain ----------------------------------------------------------------------

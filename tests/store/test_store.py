@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
+import polars.selectors as selectors
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +20,16 @@ from rnnmc.run.sampling import jobs_missing, sample_all
 from rnnmc.store.folder import manifest_path, shard_path
 from rnnmc.store.manifest import is_complete, manifest
 from rnnmc.store.plan import cut_up
-from rnnmc.store.shards import BEFORE_ERRORS, DamagedShard, lacking_files, read_shard, samples_digest, write_shard
+from rnnmc.store.reading import scan
+from rnnmc.store.shards import (
+    BEFORE_ERRORS,
+    BEFORE_TANGENT,
+    DamagedShard,
+    lacking_files,
+    read_shard,
+    samples_digest,
+    write_shard,
+)
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.verify import verify
 from rnnmc.study.study import Thresholds
@@ -97,11 +108,28 @@ def test_a_shard_that_was_damaged_after_its_point_was_complete_is_found_when_it_
         aggregate(tmp_path, Thresholds(), "wilson")
 
 
-def test_shards_of_before_there_were_columns_of_errors_are_as_good(tmp_path: Path) -> None:
+def in_order(samples: pl.LazyFrame) -> pl.DataFrame:
+    return samples.sort("point", "block", "replicate", "horizon").collect()
+
+
+@pytest.mark.parametrize("once", [BEFORE_ERRORS, BEFORE_TANGENT])
+@pytest.mark.parametrize("which", [0, 1])
+def test_shards_of_before_there_were_more_columns_are_as_good_but_for_these(tmp_path: Path, once, which) -> None:
     sample_here(STUDY, tmp_path)
-    before = aggregate(tmp_path, Thresholds(), "wilson")
-    path = shard_path(tmp_path, POINT, 0)
-    table = read_shard(path, POINT.key).table.select(BEFORE_ERRORS.names)
+    before, samples = aggregate(tmp_path, Thresholds(), "wilson"), in_order(scan(tmp_path))
+    point = STUDY.points[which].point
+    path = shard_path(tmp_path, point, 0)
+    table = read_shard(path, point.key).table.select(once.names)
     path.unlink()
-    write_shard(tmp_path, POINT, 0, table, {})
-    assert aggregate(tmp_path, Thresholds(), "wilson").equals(before)
+    write_shard(tmp_path, point, 0, table, {})
+    after = aggregate(tmp_path, Thresholds(), "wilson")
+    of_growth = selectors.contains("growth")
+    assert after.drop(of_growth).equals(before.drop(of_growth))
+    ours = pl.col("point") == point.key
+    lacks = after.filter(ours)
+    assert lacks["growth_by"].unique().to_list() == ["norm"]
+    assert lacks["growth_rate"].equals(before.filter(ours)["norm_growth_rate"])
+    assert after.filter(~ours).equals(before.filter(~ours))
+    again = in_order(scan(tmp_path))
+    assert again.drop("log_tangent").equals(samples.drop("log_tangent"))
+    assert again.filter(ours)["log_tangent"].null_count() == table.num_rows

@@ -30,10 +30,10 @@ def untied_norms(
 
     Arguments as in `rnnmc.engine.draws.Draws`. Each (R, H), in the order of `point.horizons`: log_spectral, log_rms:
     float64, nats; status: int8, index into `rnnmc.chain.norms.STATUS`; resolved: bool, as in
-    `rnnmc.chain.product.Moment`; log_spectral_error, log_rms_error: nats by which they may be off beside rounding
-    (about epsilon a step), float64; NaN where they are exact, which is where the state has no more than 8 entries or
-    the status is not ok. log_spectral is NaN, its error inf, where memory (`rnnmc.engine.conditional.chain.MEMORY`)
-    does not suffice for one sweep back.
+    `rnnmc.chain.product.Moment`; log_tangent: of the first direction; log_spectral_error, log_rms_error: nats by which
+    they may be off beside rounding (about epsilon a step), float64; NaN where they are exact, which is where the state
+    has no more than 8 entries or the status is not ok. log_spectral is NaN, its error inf, where memory
+    (`rnnmc.engine.conditional.chain.MEMORY`) does not suffice for one sweep back.
     """
     chain = follow(point, tiles, replicates, device, dtype)
     falling = [_norms(chain, here) for here in reversed(chain.logged)]  # the last horizon is the first to get memory
@@ -52,11 +52,13 @@ def _norms(chain: Followed, here: Logged) -> dict[str, Tensor]:
         spectral_error = torch.zeros_like(log_spectral)
     overflow = ~here.finite | log_rms.isnan() | (log_rms == math.inf)
     dead = log_rms.isneginf() & ~overflow
+    log_tangent = torch.linalg.vector_norm(here.images[:, 0], dim=1, dtype=torch.float64).log()
     exact = overflow | dead if chain.tests.shape[1] else torch.ones_like(dead)
     scale = here.exponent.flatten().double() * math.log(2)
     return {
         "log_spectral": (log_spectral + scale).masked_fill(dead, -math.inf).masked_fill(overflow, math.inf),
         "log_rms": (log_rms + scale).masked_fill(overflow, math.inf),
+        "log_tangent": (log_tangent + scale).masked_fill(overflow, math.inf),
         "log_spectral_error": spectral_error.masked_fill(exact, math.nan),
         "log_rms_error": rms_error.masked_fill(exact, math.nan),
         "status": torch.where(overflow, 2, torch.where(dead, 1, 0)).to(torch.int8),

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rnnmc.chain.norms import log_norms
+from rnnmc.chain.norms import RMS, SPECTRAL, TANGENT, log_norms
 from rnnmc.chain.product import Moment, follow, judged
 from rnnmc.engine.few_directions.path import Path
 from rnnmc.engine.few_directions.subspace import LOG_TWO, Subspace
@@ -53,20 +53,20 @@ def wide_norms(
     log_spectral, log_rms, status, resolved: as `rnnmc.chain.norms.log_norms` gives them for the plain chain, of the
     same weights and drives. log_spectral_error, log_rms_error: nats by which they may be off beside rounding, NaN where
     nothing was estimated: ten times the estimate of what is missing, and four standard errors
-    (`rnnmc.engine.few_directions.subspace`). full_up_to: take the full product up to this horizon; unless said, as far
-    as it costs little.
+    (`rnnmc.engine.few_directions.subspace`). log_tangent: of the first of the random directions. full_up_to: take
+    the full product up to this horizon; unless said, as far as it costs little.
     """
     path = Path(point, tiles, replicates, device, dtype)
     limit = _full_up_to(point) if full_up_to is None else full_up_to
     if point.state_size < LEAST_SIZE:
         limit = point.horizons[-1]
     swept = [horizon for horizon in point.horizons if horizon > limit]
-    found = _by_sweeps(path, swept) if swept else {}
+    found, tangent = _by_sweeps(path, swept) if swept else ({}, path.draws.tangent())
     full = tuple(horizon for horizon in point.horizons if horizon not in found)
     if full:
         steps = path.replay.steps_after(0)
         for moment in follow(path.cell, path.draws.layout, steps, path.start, full):
-            found[moment.horizon] = _of_product(moment, path)
+            found[moment.horizon] = _of_product(moment, path, tangent)
     columns = [found[horizon] for horizon in point.horizons]
     return {name: np.stack([column[name] for column in columns], axis=1) for name in columns[0]}
 
@@ -78,8 +78,10 @@ def _full_up_to(point: DesignPoint) -> int:
     return int(FULL_SHARE * ROWS_A_STEP * point.horizons[-1] * matrices / (products * point.state_size))
 
 
-def _by_sweeps(path: Path, horizons: list[int]) -> dict[int, Numbers]:
-    """horizon -> its numbers, for those of the rising `horizons` at which a few directions were enough."""
+def _by_sweeps(path: Path, horizons: list[int]) -> tuple[dict[int, Numbers], Tensor]:
+    """(horizon -> its numbers, for those of the rising `horizons` at which a few directions were enough; the first of
+    them, (R, d) float64 on the CPU).
+    """
     known = _first_sweep(path, horizons)
     state_size = len(path.start) * path.start[0].shape[2]
     most = max(LEAST_ROUNDS_OF_ALL, state_size // 64)
@@ -94,7 +96,8 @@ def _by_sweeps(path: Path, horizons: list[int]) -> dict[int, Numbers]:
             known[horizon].take(of_left, rows, image)
         certain = half_rounds > 1 and (not of_left or max(asked, default=0) >= LONG_WALK)
         active = [horizon for horizon in asked if not (certain and _enough(known[horizon], half_rounds))]
-    return {horizon: _numbers(one) for horizon, one in known.items() if _error_of_living(one) <= TOLERANCE}
+    enough = {horizon: _numbers(one) for horizon, one in known.items() if _error_of_living(one) <= TOLERANCE}
+    return enough, known[horizons[0]].right.rows[:, 0].cpu()
 
 
 def _first_sweep(path: Path, horizons: Sequence[int]) -> dict[int, Subspace]:
@@ -152,31 +155,33 @@ def _numbers(subspace: Subspace) -> Numbers:
     spectral, spectral_error = subspace.log_spectral()
     frobenius, rms_error = subspace.log_frobenius()
     rms = frobenius - 0.5 * math.log(subspace.right.rows.shape[2])
-    numbers = _with_status(spectral, rms, subspace.finite, subspace.resolved)
+    logs = {SPECTRAL: spectral, RMS: rms, TANGENT: subspace.log_first()}
+    numbers = _with_status(logs, subspace.finite, subspace.resolved)
     exact = numbers["status"] > 0
     errors = {"log_spectral_error": spectral_error, "log_rms_error": rms_error}
     return numbers | {name: np.where(exact, math.nan, error.cpu().numpy()) for name, error in errors.items()}
 
 
-def _with_status(spectral: Tensor, rms: Tensor, finite: Tensor, resolved: Tensor) -> Numbers:
-    """Log-norms, (R,) each, with what `rnnmc.chain.norms.log_norms` says of them."""
-    status = torch.where(~finite, 2, torch.where(rms.isneginf(), 1, 0)).to(torch.int8)
-    logs = {"log_spectral": spectral, "log_rms": rms}
+def _with_status(logs: dict[str, Tensor], finite: Tensor, resolved: Tensor) -> Numbers:
+    """Log-norms by name, (R,) each, with what `rnnmc.chain.norms.log_norms` says of them."""
+    status = torch.where(~finite, 2, torch.where(logs[RMS].isneginf(), 1, 0)).to(torch.int8)
     numbers = {name: torch.where(finite, log, math.inf).cpu().numpy() for name, log in logs.items()}
     return numbers | {"status": status.cpu().numpy(), "resolved": resolved.cpu().numpy()}
 
 
-def _of_product(moment: Moment, path: Path) -> Numbers:
+def _of_product(moment: Moment, path: Path, tangent: Tensor) -> Numbers:
     """What `wide_norms` gives at one horizon from the product itself: its spectral norm from a few directions too."""
     unknown = np.full(len(moment.product), math.nan)
     if moment.product.shape[1] < BY_SUBSPACE_FROM:
-        return log_norms(moment) | {"log_spectral_error": unknown, "log_rms_error": unknown}
+        return log_norms(moment, tangent=tangent) | {"log_spectral_error": unknown, "log_rms_error": unknown}
     finite = moment.finite & moment.product.isfinite().all(2).all(1)
     product = torch.where(finite[:, None, None], moment.product, 0.0)
     rms = torch.linalg.vector_norm(product, dim=(1, 2), dtype=torch.float64).log() - 0.5 * math.log(product.shape[1])
     spectral, error = _spectral_of(product, path)
+    length = torch.linalg.vector_norm(tangent.to(product)[:, None] @ product, dim=(1, 2), dtype=torch.float64)
     scale = moment.exponent.double() * LOG_TWO
-    numbers = _with_status(spectral.maximum(rms) + scale, rms + scale, finite, moment.resolved)
+    logs = {SPECTRAL: spectral.maximum(rms), RMS: rms, TANGENT: length.log()}
+    numbers = _with_status({name: log + scale for name, log in logs.items()}, finite, moment.resolved)
     return numbers | {"log_spectral_error": np.where(numbers["status"] > 0, math.nan, error), "log_rms_error": unknown}
 
 

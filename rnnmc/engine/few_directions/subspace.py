@@ -80,6 +80,7 @@ class Subspace:
         self.finite = images.isfinite().all(2).all(1) & probed.isfinite().all(2).all(1)
         self.right, self.left = _Side(start[0]), _Side(start[0])
         self.right.add(start[0].double(), self._if_finite(images))
+        self._first = torch.linalg.vector_norm(start[1].rows[:, 0], dim=1), start[1].exponent[:, 0, 0]
         self.probes, self.probed = probes[0].double(), self._if_finite(probed)
         self.share = self.right.theta / self.right.theta[:, :1].clamp(min=TINY)  # of each direction beside the top one
         self.followed = self.block  # directions that were strong enough at every time
@@ -88,6 +89,11 @@ class Subspace:
     def living(self) -> Tensor:
         """(R,) whether there is a norm that is neither zero nor beyond all numbers."""
         return self.finite & (self.right.theta[:, 0] > 0)
+
+    def log_first(self) -> Tensor:
+        """(R,) log ||P v|| of the first random direction v, in nats."""
+        length, exponent = self._first
+        return length.log() + exponent.double() * LOG_TWO
 
     def wanted(self, of_left: bool) -> Tensor | None:
         """(R, k, d) rows for the left (or right) side to meet next, in the sweeps' dtype; None where there is none."""
