@@ -14,7 +14,7 @@ class ConstantDrive(Drive):
     """x_t = value in every component."""
 
     name, main = "constant", "value"
-    is_random, is_still = False, True
+    is_random = False
     formula = "x_t = value"
     source = "docs/physics.md section 3"
     value: Finite = 1.0

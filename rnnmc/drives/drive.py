@@ -17,13 +17,12 @@ class Drive(Described):
     """A kind of input sequence x_t, of dimension `dimension`, with unit variance in each component.
 
     is_field: there are no input weights; every pre-activation has a normal of its own at every step.
-    is_random: draws of it differ. is_still: x_t is the same at every step.
+    is_random: draws of it differ.
     """
 
     dimension: Dimension = 1
     is_field: ClassVar[bool] = False
     is_random: ClassVar[bool] = True
-    is_still: ClassVar[bool] = False
 
     def check(self, horizon: int) -> None:
         """Raise ValueError where the sequence cannot serve a chain of so many steps."""

@@ -14,7 +14,7 @@ class NoDrive(Drive):
     """x_t = 0."""
 
     name = "none"
-    is_random, is_still = False, True
+    is_random = False
     formula = "x_t = 0"
     source = "Sompolinsky, Crisanti, Sommers 1988"
     dimension: Literal[0] = 0  # pyright: ignore[reportIncompatibleVariableOverride]

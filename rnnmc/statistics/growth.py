@@ -1,10 +1,11 @@
 """Which growth stands for the top Lyapunov exponent of a design point, and by how much it may be off.
 
-Two estimators, both from the last decade before a horizon. The norm of P_T lies above the growth of any one vector by a
-constant that is reached late: where weights are fresh at every step, and where noise makes tied ones nearly so, by
-(1/2) log of the ratio of horizons over the decade (docs/physics.md section 5). One tangent vector, fixed before
-anything was drawn, has no such transient there. Around a state at rest it is the other way round: J^T of one constant
-J, far from normal, soon grows as its spectral radius in its norm, and later along a given vector.
+Two estimators, both from the last decade before a horizon: the growth of the norm of P_T, and that of one tangent
+vector, fixed before anything was drawn. The first lies above the second by what grows from zero to a constant, within
+some multiple of the time in which directions align; which of the two has no part in it depends on the chain. With fresh
+Gaussian weights at every step the vector has the growth of its law from the first step on, and the norm is too large by
+(1/2) log of the ratio of horizons over the decade (docs/physics.md section 5). Around a state at rest P_T is a power of
+one matrix, and the norm settles first. In between, the truth lies in between, and the distance is the systematic error.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ BY_NORM = Estimator(NORM, False)
 
 
 def estimator_of(point: DesignPoint) -> Estimator:
-    """The one that this design point calls for, by what is fresh at every step.
+    """The one that this design point calls for: the vector where something of every unit is fresh at every step.
 
-    Fresh Gaussian matrices turn any direction into a random one, so that the growth of one vector has the same law at
-    every step once the state has; nothing of the kind is known of other laws, or of weights that stay.
+    Fresh Gaussian matrices turn any direction into a random one, so that there the growth of the vector is unbiased as
+    soon as the state has settled.
     """
     if point.weights == "untied":
         return Estimator(TANGENT_VECTOR, _is_isotropic(point))
-    return Estimator(NORM if point.drive.is_still else TANGENT_VECTOR, False)
+    return Estimator(TANGENT_VECTOR if point.drive.is_field else NORM, False)
 
 
 def _is_isotropic(point: DesignPoint) -> bool:

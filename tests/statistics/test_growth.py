@@ -104,14 +104,14 @@ def test_log_tangent_is_what_the_product_does_to_the_vector_of_the_draws():
         ({"weights": "untied"}, Estimator(TANGENT_VECTOR, False)),
         ({"weights": "untied", "init": {"recurrent": {"gaussian": 2}}}, Estimator(TANGENT_VECTOR, True)),
         ({"weights": "untied", "init": {"recurrent": {"gaussian": 2, "clip": 1}}}, Estimator(TANGENT_VECTOR, False)),
-        ({"drive": "white"}, Estimator(TANGENT_VECTOR, False)),
+        ({"drive": "white"}, BY_NORM),
         ({"drive": "field", "init": {"recurrent": {"gaussian": 2}, "input": {"gaussian": 1}}}, (TANGENT_VECTOR, False)),
-        ({"drive": {"ar1": {"correlation": 0.5}}}, Estimator(TANGENT_VECTOR, False)),
+        ({"drive": {"ar1": {"correlation": 0.5}}}, BY_NORM),
         ({"drive": "none"}, BY_NORM),
         ({"drive": {"constant": 2}, "state_std": 1}, BY_NORM),
     ],
 )
-def test_a_design_point_calls_for_its_estimator_by_what_is_fresh_at_every_step(said, wanted):
+def test_a_design_point_calls_for_the_vector_where_something_of_every_unit_is_fresh_at_every_step(said, wanted):
     assert estimator_of(DesignPoint(**{"cell": "lstm", "width": 2, "horizons": (10,)} | said)) == wanted
 
 
