@@ -52,7 +52,7 @@ UNTIED_WIDTH, UNTIED_HORIZON = 100_000, 100
 PROCESS = """
 import json, sys, time
 import torch
-from rnnmc.engine.conditional.norms import untied_norms
+from rnnmc.engine.conditional.norms import conditional_norms
 from rnnmc.study.point import DesignPoint
 torch.set_num_threads(1)
 point = DesignPoint(**json.loads(sys.argv[1]))
@@ -60,7 +60,7 @@ times, found = [], None
 for tile in range(int(sys.argv[2])):
     begin = time.perf_counter()
     with torch.no_grad():
-        found = untied_norms(point, [(0, tile)], 1)
+        found = conditional_norms(point, [(0, tile)], 1)
     times.append(time.perf_counter() - begin)
 print(json.dumps({"times": times, "peak_bytes": peak(), "error": float(found["log_spectral_error"].max())}))
 """

@@ -24,7 +24,8 @@ COMPILED_ROWS_UP_TO_WIDTH = 512  # wider, directions outgrow the caches, which t
 COMPILED_COLUMNS_UP_TO_WIDTH = 16  # what a lane of replicates needs must fit the stack and the caches
 LANE_BYTES = 64  # nominal: where a lane holds units, the width is rounded up to whole lanes
 NORMAL = 2.5e-9  # seconds to draw a normal number
-CONDITIONAL_FROM_WIDTH = 2048  # untied Gaussian matrices are drawn as far as they are seen
+CONDITIONAL_FROM_WIDTH = 2048  # untied Gaussian matrices are drawn as far as they are seen; tied ones could be, but the
+# rows that they have met add up: the sweeps for a norm take longer than whole matrices do (benchmarks/wide_tied.py)
 CONDITIONAL_BYTES = 1 << 30  # that a replicate may keep of what is seen on the way forward
 ROWS_SEEN, CONDITIONAL_SWEEPS = 9, 3
 FEW_FROM_HORIZON = 100  # shorter products have many singular values that are nearly the largest

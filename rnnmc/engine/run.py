@@ -31,9 +31,9 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 
         return wide_norms
     if name == CONDITIONAL:
-        from rnnmc.engine.conditional.norms import untied_norms
+        from rnnmc.engine.conditional.norms import conditional_norms
 
-        return untied_norms
+        return conditional_norms
     return None
 
 

@@ -11,10 +11,10 @@ from scipy.stats import chi2, ks_2samp, kstest, norm
 
 from rnnmc.engine.block import run_block
 from rnnmc.engine.conditional import chain as conditional_chain
-from rnnmc.engine.conditional import norms as conditional_norms
+from rnnmc.engine.conditional import norms as conditional
 from rnnmc.engine.conditional.chain import applies, follow
 from rnnmc.engine.conditional.draws import ConditionalGaussian, ConditionalMatrices
-from rnnmc.engine.conditional.norms import untied_norms
+from rnnmc.engine.conditional.norms import conditional_norms
 from rnnmc.engine.conditional.spectral import TOLERANCE
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.replicates import Nested
@@ -89,7 +89,7 @@ def test_both_norms_have_the_law_of_weights_drawn_in_full_for_every_cell(cell):
     # At eight entries of the state all directions are followed, and both norms are exact.
     width, recurrent = CELLS[cell]
     design = point(cell, width, recurrent=recurrent)
-    found = untied_norms(design, FIRST_TILE, 600)
+    found = conditional_norms(design, FIRST_TILE, 600)
     assert found["resolved"].all()
     assert np.isnan(found["log_rms_error"]).all()
     assert np.isnan(found["log_spectral_error"]).all()
@@ -118,6 +118,25 @@ def test_first_exponents_have_the_law_of_weights_drawn_in_full(width, cell):
     assert alarm(*sums, 3) < 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru", "gru_output_gated"])
+def test_tied_weights_have_the_law_of_weights_drawn_in_full(cell):
+    # at width 4 a matrix has met all that there is after four steps, and answers from memory
+    width, recurrent = (8, None) if cell == "tanh" else (4, CELLS[cell][1])
+    design = point(cell, width, recurrent=recurrent, weights="tied", horizons=(1, 3, 12))
+    found = conditional_norms(design, FIRST_TILE, 600)
+    for name in ("log_spectral", "log_rms"):
+        assert alarm(found[name], in_full(design, 3000, name), 8) < 1
+
+
+def test_tied_weights_that_forget_what_they_answered_are_found_out(monkeypatch):
+    design = point("tanh", 4, 1.5, (12,), drive="none", weights="tied", init={"recurrent": {"gaussian": 1.5}})
+    expected = in_full(design, 3000)
+    assert alarm(conditional_norms(design, FIRST_TILE, 1000)["log_rms"], expected, 1) < 1
+    fresh = point("tanh", 4, 1.5, (12,), drive="none", init={"recurrent": {"gaussian": 1.5}})
+    assert alarm(conditional_norms(fresh, FIRST_TILE, 1000)["log_rms"], expected, 1) > 2
+
+
 class Strangers(ConditionalMatrices):
     """A planted mistake: directions meet other weights than the state does."""
 
@@ -138,9 +157,9 @@ def test_directions_that_meet_other_weights_than_the_state_are_found_out(monkeyp
     # a long row of U makes a pre-activation large and its slope small, which would not be so of a stranger's row
     design = point("tanh", 2, 3.0, (1, 4), drive="none", init={"recurrent": {"gaussian": 3.0}})
     expected = in_full(design, 3000)
-    assert alarm(untied_norms(design, FIRST_TILE, 1000)["log_rms"], expected, 1) < 1
+    assert alarm(conditional_norms(design, FIRST_TILE, 1000)["log_rms"], expected, 1) < 1
     monkeypatch.setattr(conditional_chain, "ConditionalMatrices", Strangers)
-    assert alarm(untied_norms(design, FIRST_TILE, 2000)["log_rms"], expected, 1) > 2
+    assert alarm(conditional_norms(design, FIRST_TILE, 2000)["log_rms"], expected, 1) > 2
 
 
 # ----------------------------------------------------------------------------------------------------- exact laws
@@ -165,7 +184,7 @@ def test_growth_of_a_linear_chain_has_newmans_law_at_width_2000():
 def test_the_square_of_the_rms_norm_is_without_bias():
     # E ||P_T||_F^2 / d = g^(2 T) in a linear chain; of 24 directions one is found and seven are tests
     design = point("linear", 24, 1.2, (1, 4), drive="none")
-    square = np.exp(2 * untied_norms(design, FIRST_TILE, 1500)["log_rms"]) / 1.2 ** (2 * np.array([1, 4]))
+    square = np.exp(2 * conditional_norms(design, FIRST_TILE, 1500)["log_rms"]) / 1.2 ** (2 * np.array([1, 4]))
     away = (square.mean(axis=0) - 1) / (square.std(axis=0) / math.sqrt(1500))
     assert np.abs(away).max() < norm.isf(FALSE_ALARM / 4)
 
@@ -180,9 +199,9 @@ def test_a_wide_chain_grows_as_the_law_of_large_widths_says():
 
 
 def product_of(design, replicates):
-    """What `untied_norms` gives, and the log-norms (R, H) of the very matrices, now asked for all that they are."""
+    """What `conditional_norms` gives, and the log-norms (R, H) of the very matrices, now asked for all they are."""
     chain = follow(design, FIRST_TILE, replicates)
-    found = [conditional_norms._norms(chain, here) for here in reversed(chain.logged)][::-1]
+    found = [conditional._norms(chain, here) for here in reversed(chain.logged)][::-1]
     eye = torch.eye(design.state_size, dtype=chain.found.dtype).expand(replicates, -1, -1)
     rows, log, spectral, rms = tuple(eye.split(design.width, dim=2)), 0.0, [], []
     for step, link in enumerate(chain.links, 1):
@@ -220,9 +239,9 @@ def test_transposed_answers_that_ignore_memory_are_found_out(monkeypatch):
 @pytest.mark.slow
 def test_single_precision_gives_the_norms_of_double_precision_with_the_same_draws():
     design = point("lstm", 30, horizons=(3, 30), dtype="float32")
-    single, double = (untied_norms(design, FIRST_TILE, 4, "cpu", dtype) for dtype in ("", "float64"))
+    single, double = (conditional_norms(design, FIRST_TILE, 4, "cpu", dtype) for dtype in ("", "float64"))
     exact = point("lstm", 4, horizons=(3, 30), dtype="float32")
-    few = [untied_norms(exact, FIRST_TILE, 4, "cpu", dtype)["log_rms"] for dtype in ("", "float64")]
+    few = [conditional_norms(exact, FIRST_TILE, 4, "cpu", dtype)["log_rms"] for dtype in ("", "float64")]
     assert np.abs(few[0] - few[1]).max() < 1e-5
     assert np.abs(single["log_spectral"] - double["log_spectral"]).max() < 2 * TOLERANCE
 
@@ -232,9 +251,9 @@ def test_single_precision_gives_the_norms_of_double_precision_with_the_same_draw
 
 def test_without_memory_for_a_sweep_back_the_spectral_norm_is_not_known(monkeypatch):
     design = point("tanh", 50)
-    known = untied_norms(design, FIRST_TILE, 3)
+    known = conditional_norms(design, FIRST_TILE, 3)
     monkeypatch.setattr(conditional_chain, "MEMORY", 1000)
-    found = untied_norms(design, FIRST_TILE, 3)
+    found = conditional_norms(design, FIRST_TILE, 3)
     assert np.isnan(found["log_spectral"]).all()
     assert np.isposinf(found["log_spectral_error"]).all()
     assert (np.abs(found["log_rms"] - known["log_rms"]) < found["log_rms_error"]).all()
@@ -246,7 +265,7 @@ def test_what_is_kept_stays_within_the_memory_that_is_allowed(monkeypatch):
     design, allowed = point("tanh", 300, horizons=(3, 9)), 2 * 9 * 8 * 300 * 2 * 12
     monkeypatch.setattr(conditional_chain, "MEMORY", allowed)
     chain = follow(design, FIRST_TILE, 2)
-    found = [conditional_norms._norms(chain, here) for here in reversed(chain.logged)]
+    found = [conditional._norms(chain, here) for here in reversed(chain.logged)]
     assert bool((found[0]["log_spectral_error"] > TOLERANCE).all())
     used = sum(
         block.nbytes
@@ -262,13 +281,13 @@ def test_what_is_kept_stays_within_the_memory_that_is_allowed(monkeypatch):
 @pytest.mark.slow
 def test_states_that_overflow_count_as_exploded_and_dead_ones_as_vanished():
     huge = point("linear", 20, 1e30, (1, 3, 9), dtype="float32", drive="none")
-    found = untied_norms(huge, FIRST_TILE, 3)
+    found = conditional_norms(huge, FIRST_TILE, 3)
     plain = run_block(huge, 0, 3)["status"].to_pylist()
     assert (found["status"] == np.array([["ok", "dead", "overflow"].index(one) for one in plain]).reshape(3, 3)).all()
     assert np.isposinf(found["log_rms"][:, -1]).all()
     assert np.isposinf(found["log_spectral"][:, -1]).all()
     init = {"recurrent": {"gaussian": 0.5}, "bias": -1.0}
-    dead = untied_norms(point("relu", 12, horizons=(1, 300), init=init), FIRST_TILE, 3)
+    dead = conditional_norms(point("relu", 12, horizons=(1, 300), init=init), FIRST_TILE, 3)
     assert (dead["status"][:, -1] == 1).all()
     assert np.isneginf(dead["log_rms"][:, -1]).all()
     assert np.isneginf(dead["log_spectral"][:, -1]).all()
@@ -277,22 +296,22 @@ def test_states_that_overflow_count_as_exploded_and_dead_ones_as_vanished():
 
 def test_a_step_that_single_precision_cannot_hold_is_not_resolved():
     saturated = point("tanh", 12, horizons=(2,), init={"recurrent": {"gaussian": 1.0}, "bias": 60.0}, dtype="float32")
-    assert not untied_norms(saturated, FIRST_TILE, 2)["resolved"].any()
-    again = untied_norms(saturated, FIRST_TILE, 2, "cpu", "float64")
+    assert not conditional_norms(saturated, FIRST_TILE, 2)["resolved"].any()
+    again = conditional_norms(saturated, FIRST_TILE, 2, "cpu", "float64")
     assert again["resolved"].all()
     assert (again["status"] == 0).all()
 
 
 def test_replicates_of_one_weight_draw_have_the_same_matrices():
     design = point("linear", 6, nested=Nested(drives=2))
-    found = untied_norms(design, FIRST_TILE, 6)["log_spectral"]
+    found = conditional_norms(design, FIRST_TILE, 6)["log_spectral"]
     np.testing.assert_allclose(found[::2], found[1::2], atol=1e-11)
     assert np.abs(found[0] - found[2]).max() > 1e-3
 
 
 def test_it_is_said_which_points_can_be_drawn_so():
     assert all(applies(point(cell, 4)) for cell in CELLS)
-    assert not applies(point("tanh", weights="tied"))
+    assert applies(point("tanh", weights="tied"))
     for law in ({"orthogonal": 1}, {"gaussian": 1, "clip": 2.0}, {"gaussian": 1, "spectral_radius": 1.0}):
         assert not applies(point("tanh", init={"recurrent": law}))
     assert applies(point("lstm", init={"recurrent": {"gaussian": 1, "stacked": True}}))

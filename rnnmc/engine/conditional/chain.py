@@ -1,7 +1,9 @@
-"""Chains with untied Gaussian weights at any width: state and a few directions, drawn together with the weights.
+"""Chains with Gaussian weights at any width: state and a few directions, drawn together with the weights.
 
-A fresh matrix acts on nothing but the state and the directions that are followed, so it is drawn as far as they see it
-(`rnnmc.engine.conditional.draws`). Kept with what it has answered, it can be asked again, forwards or backwards.
+A matrix acts on nothing but the state and the directions that are followed, so it is drawn as far as they see it
+(`rnnmc.engine.conditional.draws`). Kept with what it has answered, it can be asked again, forwards or backwards. Untied
+weights are fresh matrices at every step; tied ones are the same all along, and know all that they have answered: a
+step costs O(n m), m the rows met so far, where n^2 numbers would have to be kept.
 """
 
 from __future__ import annotations
@@ -76,11 +78,11 @@ class _InputsOnly(Draws):
 
 
 def applies(point: DesignPoint) -> bool:
-    """Whether the point's recurrent weights are fresh `gaussian` matrices at every step, and its cell has a record."""
+    """Whether the point's recurrent weights are whole `gaussian` matrices, and its cell has a record."""
     cell = point.cell_object
     laws = point.init.laws(cell, point.width, point.drive.dimension)["recurrent"].values()
     gaussian = all(isinstance(law, Gaussian) and law.clip is None and law.spectral_radius is None for law in laws)
-    matrices = point.weights == "untied" and not cell.diagonal and len(laws) > 0
+    matrices = not cell.diagonal and len(laws) > 0
     return matrices and gaussian and _has_record(cell)
 
 
@@ -116,7 +118,8 @@ def follow(
     chain, carried = Followed(len(state), start[:, :found], start[:, found:]), OrthonormalRows(start, len(state))
     sound, linearised = _Soundness(draws, carried.size), Linearised(draws.cell)
     for step, (weights, drive) in enumerate(draws.steps(), 1):
-        matrices = ConditionalMatrices(point.width, deviation, state[0], generators, point.nested.group)
+        if step == 1 or point.weights == "untied":
+            matrices = ConditionalMatrices(point.width, deviation, state[0], generators, point.nested.group)
         state, link = linearised.step_of(matrices, weights, drive, state)
         sound.see_state(state, carried)
         carried.through(link.times)

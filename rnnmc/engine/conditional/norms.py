@@ -1,4 +1,4 @@
-"""The norms of chains with untied Gaussian weights at any width, with the error of each.
+"""The norms of chains with Gaussian weights at any width, with the error of each.
 
 log_spectral is that of `rnnmc.engine.conditional.spectral`. As to log_rms: E ||P e||^2 = ||P||_F^2 / d for a random
 unit direction e. What P does to the directions found on the way to log_spectral is known, and random test directions
@@ -19,7 +19,7 @@ from rnnmc.numerics.frobenius import square_and_error
 from rnnmc.study.point import DesignPoint
 
 
-def untied_norms(
+def conditional_norms(
     point: DesignPoint,
     tiles: list[tuple[int, int]],
     replicates: int,
