@@ -60,7 +60,8 @@ class Run:
             warn_unseen(self.study.points)
         self.directory = folder_of(self.study).as_posix()
         self.written = self.study.written()
-        self.fingerprint = json.dumps(self.written, sort_keys=True)
+        own = {name: one.digest for point in self.study.points for name, one in point.sources().items() if one.digest}
+        self.fingerprint = json.dumps(self.written | ({"sources": own} if own else {}), sort_keys=True)
         self.keys: dict[str, str] = {}  # name of a chunk -> the keys of its design points, with commas between
         for chunk in chunks(self.points):
             self._add(chunk, workflow.is_main_process)

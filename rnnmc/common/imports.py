@@ -156,8 +156,8 @@ class _Reader:
         names, given = self._full(node.func), [*node.args, *(one.value for one in node.keywords)]
         if names & IMPORTERS:
             text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-            where = given[1].value if len(given) > 1 and isinstance(given[1], ast.Constant) else self.package
-            absolute = self._absolute(text, where) if isinstance(text, str) else ""
+            there = given[1].value if len(given) > 1 and isinstance(given[1], ast.Constant) else None
+            absolute = self._absolute(text, there if isinstance(there, str) else None) if isinstance(text, str) else ""
             if absolute:
                 self._module(absolute, id(node) not in self.optional)
             else:

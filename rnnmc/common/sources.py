@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,7 +25,6 @@ from rnnmc.common.imports import Sight, read, says_nothing
 
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that an installer put there
 FOUND_HERE = ("rnnmc.cells.", "rnnmc.drives.", "rnnmc.initialisers.", "rnnmc.observables.")  # one's own lie here too
-TOLD = 5  # sights named one by one
 
 
 class Source(NamedTuple):
@@ -35,15 +35,6 @@ class Source(NamedTuple):
 
 
 OURS = Source("", ())
-
-
-def unseen_by_key(name: str, source: Source) -> str:
-    """What the key does not see of this thing, in a sentence."""
-    more = f" and {len(source.unseen) - TOLD} more" if len(source.unseen) > TOLD else ""
-    return (
-        f"the key of {name} does not see {', '.join(source.unseen[:TOLD])}{more}: where what that gives may change, "
-        "write the value into the source, or give the study another name each time"
-    )
 
 
 @dataclass
@@ -61,16 +52,15 @@ class Followed:
 
 
 def source_of(kind: type) -> Source:
-    """Of the class of a law, a drive or an observable, its bases included. Raises ValueError without a file."""
-    own = [base.__module__ for base in kind.__mro__ if not comes_with_rnnmc(base.__module__)]
-    own = [name for name in own if _where(name, _origin(name)) == "own"]
-    if not own:
+    """Of the class of a law, a drive or an observable, its bases included."""
+    if comes_with_rnnmc(kind.__module__):
         return OURS
     if kind not in _known:
-        files = follow(own)
-        if not files.files:
-            raise ValueError("has no source file that can be read; put it into a module of its own")
-        _known[kind] = Source(hashlib.sha256(files.digest()).hexdigest(), tuple(files.unseen))
+        found = follow(base.__module__ for base in kind.__mro__)
+        if _origin(kind.__module__) is None:  # said in a notebook or at the prompt
+            found.unseen.append(f"the class {kind.__name__}, which stands in no file")
+        digest = found.digest()
+        _known[kind] = Source(hashlib.sha256(digest).hexdigest() if digest else "", tuple(found.unseen))
     return _known[kind]
 
 
@@ -185,9 +175,7 @@ def _spec(name: str) -> Any:
     path = None
     if parent:
         loaded = sys.modules.get(parent)
-        path = getattr(
-            loaded if loaded else _spec(parent), "__path__" if loaded else "submodule_search_locations", None
-        )
+        path = getattr(loaded, "__path__", None) or getattr(_spec(parent), "submodule_search_locations", None)
         if path is None:
             return None
     for finder in sys.meta_path:
@@ -215,29 +203,25 @@ def _versions(top: str) -> tuple[str, ...] | None:
 
     Nothing of what rnnmc itself needs: those versions are the lock file's, and stand in every shard.
     """
-    names = [] if top in ("torch", "numpy") else _distributions().get(top, [])
-    if not names:
-        return () if top in ("torch", "numpy") else None
-    said = [importlib.metadata.distribution(name) for name in dict.fromkeys(names)]
-    for one in said:
+    packages = _packages(top)
+    for one in packages:
         address = json.loads(one.read_text("direct_url.json") or "{}")
-        if address.get("url", "").startswith("file:") and "dir_info" in address:
-            return None  # built from a folder of this machine: what is in it may change under one version
-    return tuple(f"{one.name} {one.version}" for one in said if one.name.lower() not in _needed_by_rnnmc())
+        if "dir_info" in address:
+            return None  # built from a folder: what is in it may change under one version
+    said = {one.name: one.version for one in packages if one.name.lower() not in _needed_by_rnnmc()}
+    return tuple(f"{name} {number}" for name, number in said.items()) if packages else None
 
 
-@cache
-def _distributions() -> dict[str, list[str]]:
-    return {top: [*names] for top, names in importlib.metadata.packages_distributions().items()}
-
-
-@cache
-def _needed_by_rnnmc() -> frozenset[str]:
+def _packages(top: str) -> list[importlib.metadata.Distribution]:
+    """What was installed and holds the module of this name."""
     try:
-        lines = importlib.metadata.requires("rnnmc") or []
+        return [importlib.metadata.distribution(top)]  # most are called after their module; the list takes longer
     except importlib.metadata.PackageNotFoundError:
-        return frozenset()
-    wanted = [line for line in lines if "extra ==" not in line]
-    return frozenset(
-        "".join(c if c.isalnum() or c in "-_." else " " for c in line).split()[0].lower() for line in wanted
-    )
+        names = importlib.metadata.packages_distributions().get(top, ())
+        return [importlib.metadata.distribution(name) for name in dict.fromkeys(names)]
+
+
+@cache
+def _needed_by_rnnmc() -> set[str]:
+    lines = importlib.metadata.requires("rnnmc") or ()
+    return {re.split(r"[^\w.-]", line)[0].lower() for line in lines if "extra ==" not in line}

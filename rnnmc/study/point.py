@@ -14,7 +14,7 @@ from rnnmc.cells import cell as cell_named
 from rnnmc.cells import cell_source
 from rnnmc.cells.cell import Cell
 from rnnmc.common.refusals import refuse, sentence
-from rnnmc.common.sources import Source, source_of, unseen_by_key
+from rnnmc.common.sources import Source, source_of
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White
@@ -172,9 +172,9 @@ class DesignPoint(Model):
         said = self.written() | {"engine": ENGINE, "init": laws}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
-        if digest := cell_source(self.cell).digest:
-            said["cell_source"] = digest
-        said |= {f"source of {name}": source.digest for name, source in self._sources().items() if source.digest}
+        names = {self.cell: "cell_source"}
+        sources = {names.get(name, f"source of {name}"): one.digest for name, one in self.sources().items()}
+        said |= {name: digest for name, digest in sources.items() if digest}
         if isinstance(said["drive"], dict):
             said["drive"] = {
                 name: {k: v for k, v in value.items() if k != "path"} if isinstance(value, dict) else value
@@ -182,16 +182,12 @@ class DesignPoint(Model):
             }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
-    def _sources(self) -> dict[str, Source]:
-        """Kind and name -> source, of the drive and of each law."""
+    def sources(self) -> dict[str, Source]:
+        """What of it may be somebody's own -> its source: the cell by name, `drive` and `law` before theirs."""
         roles = self.init.laws(self.cell_object, self.width, self.drive.dimension).values()
-        laws = {f"law {law.name}": type(law) for law_of in roles for law in law_of.values()}
-        return {name: source_of(kind) for name, kind in {f"drive {self.drive.name}": type(self.drive), **laws}.items()}
-
-    def unseen(self) -> list[str]:
-        """What the numbers may depend on and the key does not see, one sentence each."""
-        sources = {self.cell: cell_source(self.cell)} | self._sources()
-        return [unseen_by_key(name, one) for name, one in sources.items() if one.unseen]
+        kinds = {f"drive {self.drive.name}": type(self.drive)}
+        kinds |= {f"law {law.name}": type(law) for law_of in roles for law in law_of.values()}
+        return {self.cell: cell_source(self.cell)} | {name: source_of(kind) for name, kind in kinds.items()}
 
     @property
     def label(self) -> str:

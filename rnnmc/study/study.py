@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from rnnmc.common.errors import UsageError
 from rnnmc.common.refusals import choose, refuse, refused, sentence, shown, usage_error
-from rnnmc.common.sources import source_of, unseen_by_key
+from rnnmc.common.sources import Source, source_of
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.study.oracle_points import STANDARD
@@ -75,10 +75,9 @@ class PlannedPoint(Model):
                 raise refuse("observables", one.name, str(error)) from None
         return self
 
-    def unseen(self) -> list[str]:
-        """What its numbers may depend on and its key does not see, one sentence each."""
-        sources = {f"observable {one.name}": source_of(type(one)) for one in self.observables}
-        return self.point.unseen() + [unseen_by_key(name, one) for name, one in sources.items() if one.unseen]
+    def sources(self) -> dict[str, Source]:
+        """As of its design point, and with `observable` before theirs those of what it looks at."""
+        return self.point.sources() | {f"observable {one.name}": source_of(type(one)) for one in self.observables}
 
     def row(self) -> dict[str, Any]:
         """As a row of a table: the key, every factor as text or number, what is wanted; and as an entry, in JSON."""

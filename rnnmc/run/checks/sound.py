@@ -32,6 +32,7 @@ from rnnmc.study.study import PlannedPoint, Study, load_study
 PATIENCE = 60.0  # seconds that the checks of one cell may take: a sound one needs less than two
 WIDTH, WIDEST = 5, 1024  # units at which a cell is checked, and at most where it is one of so many units alone
 TOLD = 3  # failed checks whose meaning is told
+SIGHTS = 5  # named one by one, of what a key does not see
 
 _OVER_UNITS = (
     "sum, average and take norms over units alone, never over the first or the last axis, where replicates lie: "
@@ -80,7 +81,16 @@ def warn_unseen(points: Iterable[PlannedPoint]) -> None:
 
 def unseen(points: Iterable[PlannedPoint]) -> list[str]:
     """What the keys of these points do not see, one sentence for each cell, law, drive or observable."""
-    return [*dict.fromkeys(sentence for one in points for sentence in one.unseen())]
+    sources = {name: source for one in points for name, source in one.sources().items() if source.unseen}
+    return [_unseen_by_key(name, source.unseen) for name, source in sources.items()]
+
+
+def _unseen_by_key(name: str, sights: tuple[str, ...]) -> str:
+    more = f" and {len(sights) - SIGHTS} more" if len(sights) > SIGHTS else ""
+    return (
+        f"the key of {name} does not see {', '.join(sights[:SIGHTS])}{more}: where what that gives may change, "
+        "write the value into the source, or give the study another name each time"
+    )
 
 
 _passed: set[tuple[str, str, int]] = set()
