@@ -165,12 +165,15 @@ def run(
 
 @app.command()
 def plan(study_file: StudyFile) -> None:
-    """Say what a study is and what it will cost, before anything runs."""
+    """Say what a study is, what it will cost and what its keys do not see, before anything runs."""
     from rnnmc.report.terminal import printed
-    from rnnmc.run.checks.sound import sound_study
+    from rnnmc.run.checks.sound import sound_study, unseen
     from rnnmc.run.planning import cost_tables
 
-    printed(*cost_tables(sound_study(study_file)))
+    study = sound_study(study_file)
+    printed(*cost_tables(study))
+    for sentence in unseen(study.points):
+        print(sentence)
 
 
 @app.command(hidden=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from rnnmc.cells.cell import Cell
 from rnnmc.common.refusals import choose
 from rnnmc.common.registry import homes, offered
-from rnnmc.common.sources import OURS, Source, comes_with_rnnmc, follow
+from rnnmc.common.sources import OURS, OwnSource, comes_with_rnnmc, follow
 
 
 def cells() -> dict[str, Cell]:
@@ -40,12 +40,12 @@ def cell(name: str) -> Cell:
     return _seen(found, module)
 
 
-def cell_source(name: str) -> Source:
+def cell_source(name: str) -> OwnSource:
     """Of a cell of one's own, which is another cell when its source changes; "" is the digest of one of ours."""
     return OURS if _is_ours(name) else _sources[id(cell(name))][1]
 
 
-_sources: dict[int, tuple[Cell, Source]] = {}  # as first seen: a file changed later is not what this process runs
+_sources: dict[int, tuple[Cell, OwnSource]] = {}  # as first seen: a file changed later is not what this process runs
 
 
 def _seen(found: Cell, module: str) -> Cell:
@@ -58,7 +58,7 @@ def _is_ours(name: str) -> bool:
     return name in cells() and comes_with_rnnmc(homes("rnnmc.cells", "CELL")[name])
 
 
-def _source(found: Cell, module: str) -> Source:
+def _source(found: Cell, module: str) -> OwnSource:
     """Of the file of the named module, then of those that define the cell's class and its bases, of its fields, and of
     what these files import.
     """
@@ -73,4 +73,4 @@ def _source(found: Cell, module: str) -> Source:
     # what sets a leak rate may be an argument that no file says
     fields = repr({name: getattr(found, name) for name in found.fields}) if found.fields else ""
     rest = followed.digest(besides=map(str, files))
-    return Source(hashlib.sha256(source + fields.encode() + rest).hexdigest(), tuple(followed.unseen))
+    return OwnSource(hashlib.sha256(source + fields.encode() + rest).hexdigest(), tuple(followed.unseen))

@@ -27,18 +27,18 @@ INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that an in
 FOUND_HERE = ("rnnmc.cells.", "rnnmc.drives.", "rnnmc.initialisers.", "rnnmc.observables.")  # one's own lie here too
 
 
-class Source(NamedTuple):
+class OwnSource(NamedTuple):
     """digest: SHA-256 of all that is followed, or "" of what comes with rnnmc. unseen: what a digest cannot see."""
 
     digest: str
     unseen: tuple[str, ...]
 
 
-OURS = Source("", ())
+OURS = OwnSource("", ())
 
 
 @dataclass
-class Followed:
+class OwnFiles:
     """files: path -> content, as first seen. versions: `name version` of installed packages. unseen: for people."""
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Followed:
         return b"".join([*left, *(name.encode() + b"\n" for name in sorted(self.versions))])
 
 
-def source_of(kind: type) -> Source:
+def source_of(kind: type) -> OwnSource:
     """Of the class of a law, a drive or an observable, its bases included."""
     if comes_with_rnnmc(kind.__module__):
         return OURS
@@ -60,7 +60,7 @@ def source_of(kind: type) -> Source:
         if _origin(kind.__module__) is None:  # said in a notebook or at the prompt
             found.unseen.append(f"the class {kind.__name__}, which stands in no file")
         digest = found.digest()
-        _known[kind] = Source(hashlib.sha256(digest).hexdigest() if digest else "", tuple(found.unseen))
+        _known[kind] = OwnSource(hashlib.sha256(digest).hexdigest() if digest else "", tuple(found.unseen))
     return _known[kind]
 
 
@@ -77,13 +77,13 @@ def _modules_of_ours() -> frozenset[str]:
     return frozenset((Path(__file__).parent / "modules.txt").read_text(encoding="utf-8").split())
 
 
-_known: dict[type, Source] = {}
+_known: dict[type, OwnSource] = {}
 _first_seen: dict[str, tuple[ModuleType | None, bytes]] = {}  # path -> a file changed later is not what runs here
 
 
-def follow(modules: Iterable[str]) -> Followed:
+def follow(modules: Iterable[str]) -> OwnFiles:
     """All that the modules of these names rest on, themselves included, in the order in which they are met."""
-    found, todo = Followed(), [*dict.fromkeys(modules)]
+    found, todo = OwnFiles(), [*dict.fromkeys(modules)]
     seen = {*todo}
     for name in todo:  # which grows
         new = [one for one in dict.fromkeys(_visit(name, found)) if one not in seen]
@@ -92,7 +92,7 @@ def follow(modules: Iterable[str]) -> Followed:
     return found
 
 
-def _visit(name: str, found: Followed) -> Iterator[str]:
+def _visit(name: str, found: OwnFiles) -> Iterator[str]:
     """Take a module in; the names of those that it brings with it."""
     parent, _, _ = name.rpartition(".")
     if parent:
@@ -148,7 +148,7 @@ def _content(name: str, origin: str) -> bytes | None:
     """The file of a module as it was when this process first saw the module that it holds now."""
     module = sys.modules.get(name)
     known = _first_seen.get(origin)
-    if known is None or known[0] is not module:
+    if module is None or known is None or known[0] is not module:
         try:
             known = module, Path(origin).read_bytes()
         except OSError:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.run.checks.sound import unseen
 from rnnmc.run.cluster import connected, own_cpus
 from rnnmc.run.forecast import costs
 from rnnmc.store.marks import running
@@ -20,9 +19,7 @@ LISTED = 200  # design points named one by one; of more, only the sum is told
 
 
 def cost_tables(study: Study) -> list[Table | str]:
-    """One row a design point with blocks, rows, bytes and core-seconds, and the sum on the resources at hand; then what
-    the keys do not see.
-    """
+    """One row a design point with blocks, rows, bytes and core-seconds, and the sum on the resources at hand."""
     cpus = own_cpus()
     if os.environ.get("RAY_ADDRESS"):
         with connected() as cluster:
@@ -45,7 +42,7 @@ def cost_tables(study: Study) -> list[Table | str]:
         f"about {_size(sum(c.size for c in cost))}; about {_time(seconds)} of one core, "
         f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
     )
-    return [table, total, *unseen(study.points)]
+    return [table, total]
 
 
 def status_table(directory: Path) -> Table:

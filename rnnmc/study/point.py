@@ -14,7 +14,7 @@ from rnnmc.cells import cell as cell_named
 from rnnmc.cells import cell_source
 from rnnmc.cells.cell import Cell
 from rnnmc.common.refusals import refuse, sentence
-from rnnmc.common.sources import Source, source_of
+from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White
@@ -182,7 +182,7 @@ class DesignPoint(Model):
             }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
-    def sources(self) -> dict[str, Source]:
+    def sources(self) -> dict[str, OwnSource]:
         """What of it may be somebody's own -> its source: the cell by name, `drive` and `law` before theirs."""
         roles = self.init.laws(self.cell_object, self.width, self.drive.dimension).values()
         kinds = {f"drive {self.drive.name}": type(self.drive)}

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from rnnmc.common.errors import UsageError
 from rnnmc.common.refusals import choose, refuse, refused, sentence, shown, usage_error
-from rnnmc.common.sources import Source, source_of
+from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.study.oracle_points import STANDARD
@@ -75,7 +75,7 @@ class PlannedPoint(Model):
                 raise refuse("observables", one.name, str(error)) from None
         return self
 
-    def sources(self) -> dict[str, Source]:
+    def sources(self) -> dict[str, OwnSource]:
         """As of its design point, and with `observable` before theirs those of what it looks at."""
         return self.point.sources() | {f"observable {one.name}": source_of(type(one)) for one in self.observables}
 

@@ -18,13 +18,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import rnnmc
 from rnnmc.cells import cell_source
 from rnnmc.common.checks import CheckResult
 from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
 from rnnmc.common.refusals import usage_error
-from rnnmc.common.sources import Source
+from rnnmc.common.sources import OwnSource
 from rnnmc.run.checks import check_named_cell
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import PlannedPoint, Study, load_study
@@ -104,7 +103,7 @@ class _Refusal(NamedTuple):
     measured: bool
 
 
-def _refusal_at(name: str, source: Source, width: int) -> _Refusal | None:
+def _refusal_at(name: str, source: OwnSource, width: int) -> _Refusal | None:
     """What is wrong with a cell at so many units, or None; what passed is remembered, here and on disk."""
     if (name, source.digest, width) in _passed:
         return None
@@ -184,7 +183,7 @@ def _kept(name: str, digest: str) -> str:
 @cache
 def _own_digest() -> str:
     """Of rnnmc itself, its C included."""
-    digest, package = hashlib.sha256(), Path(rnnmc.__file__).parent
+    digest, package = hashlib.sha256(), Path(__file__).parents[2]
     for path in sorted(path for ending in ("py", "c", "h") for path in package.rglob(f"*.{ending}")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
