@@ -136,6 +136,12 @@ class _Reader:
         if name:
             self.found.modules[name] = self.found.modules.get(name, False) or needed
 
+    def _imported(self, node: ast.Call) -> str:
+        """The module that a function imports which is called with its name, or "" where that is computed."""
+        said = [one.value for one in node.args[:2] if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        at_first = bool(node.args) and isinstance(node.args[0], ast.Constant)
+        return self._absolute(*said) if said and at_first else ""
+
     def _absolute(self, name: str, package: str | None = None) -> str:
         try:
             return resolve_name(name, package or self.package or None)
@@ -155,10 +161,7 @@ class _Reader:
             return
         names, given = self._full(node.func), [*node.args, *(one.value for one in node.keywords)]
         if names & IMPORTERS:
-            text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-            there = given[1].value if len(given) > 1 and isinstance(given[1], ast.Constant) else None
-            absolute = self._absolute(text, there if isinstance(there, str) else None) if isinstance(text, str) else ""
-            if absolute:
+            if absolute := self._imported(node):
                 self._module(absolute, id(node) not in self.optional)
             else:
                 self._see(node, min(names & IMPORTERS))
@@ -198,6 +201,8 @@ class _Reader:
             return {f"{name}.{node.attr}" for name in self._full(node.value)}
         if isinstance(node, ast.Call) and self._is_getattr(node):
             return {f"{name}.{node.args[1].value}" for name in self._full(node.args[0])}  # pyright: ignore
+        if isinstance(node, ast.Call) and self._full(node.func) & IMPORTERS and (name := self._imported(node)):
+            return {name}
         return set()
 
     @staticmethod

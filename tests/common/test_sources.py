@@ -301,7 +301,9 @@ def test_nothing_is_said_of_what_the_files_do_say(imports, desk):
 
 
 def test_a_seed_excuses_no_file(desk):
-    desk.write({"sloped.py": cell_file("import torch\ntorch.manual_seed(3)\ndef f(): return torch.load('x')\nSLOPE = 1")})
+    desk.write(
+        {"sloped.py": cell_file("import torch\ntorch.manual_seed(3)\ndef f(): return torch.load('x')\nSLOPE = 1")}
+    )
     assert desk.source().unseen == ("torch.load (sloped.py, line 5)",)
 
 
@@ -309,5 +311,7 @@ def test_a_seed_excuses_no_file(desk):
 
 
 def test_what_comes_with_rnnmc_is_told_from_what_somebody_put_beside_it():
-    assert all(comes_with_rnnmc(f"rnnmc.{name}") for name in ("cells.lstm", "drives", "drives.white", "numerics.layout"))
+    assert all(
+        comes_with_rnnmc(f"rnnmc.{name}") for name in ("cells.lstm", "drives", "drives.white", "numerics.layout")
+    )
     assert not any(comes_with_rnnmc(name) for name in ("rnnmc.cells.mine", "rnnmc.drives.mine", "rnnmcx", "torch"))

@@ -126,9 +126,13 @@ def test_a_drive_that_python_hands_over_is_known_by_its_file(house):
 )  # fmt: skip
 def test_what_a_key_does_not_see_is_said_once_for_each_thing(files, said, name, house):
     house(**files)
-    study = study_of({"study": "own", "points": [{"cell": "tanh", "width": [1, 2]} | said, {"cell": "gru", "width": 1}]})
+    study = study_of(
+        {"study": "own", "points": [{"cell": "tanh", "width": [1, 2]} | said, {"cell": "gru", "width": 1}]}
+    )
     (sentence,) = unseen(study.points)
-    assert re.fullmatch(rf"the key of {name} does not see os\.environ \(\w+\.py, line \d+\): where .* each time", sentence)
+    assert re.fullmatch(
+        rf"the key of {name} does not see os\.environ \(\w+\.py, line \d+\): where .* each time", sentence
+    )
     assert "\n" not in sentence
 
 

@@ -38,13 +38,13 @@ _OVER_UNITS = (
     "give x.mean(weights.layout.out_axis, keepdim=True) in place of x.mean(-1)"
 )
 _BY_ITSELF = "leave linearise out and write step alone: its tangent then comes from automatic differentiation"
-REMEDIES = {
+REMEDIES = {  # the first that fits is said
+    "next state": "let linearise give the very state that step gives, and draw nothing in either",
     "batch": _OVER_UNITS,
     "layouts": _OVER_UNITS,
     "autograd": _BY_ITSELF,
     "finite differences": _BY_ITSELF,
     "linearity": _BY_ITSELF,
-    "next state": "let linearise give the very state that step gives, and draw nothing in either",
     "bounded": "leave bounded out, so that overflow is looked for",
     "law of zero weights": "leave gating out, or let it say what the gates of this cell do",
     "law of the zero state": "leave at_zero and slopes out, or let them say what this cell does at a state of zero",
@@ -121,13 +121,18 @@ def _refusal_at(name: str, source: OwnSource, width: int) -> _Refusal | None:
 
 
 def _sentence(name: str, failed: list[CheckResult], number: int) -> str:
-    told = [f"{one.name} ({one.meaning}; off by {one.worst_error:.2g})" for one in failed[:TOLD]]
+    told = [f"{one.name} ({one.meaning}{_off_by(one.worst_error)})" for one in failed[:TOLD]]
     told += [one.name for one in failed[TOLD:]]
-    remedies = dict.fromkeys(REMEDIES.get(one.name, "mend what it names") for one in failed)
+    wrong = {one.name for one in failed if math.isfinite(one.worst_error)}
+    remedy = next((said for check, said in REMEDIES.items() if check in wrong), "mend what is named there")
     return (
         f"cell: {name} fails {len(failed)} of the {number} checks of a cell, and what it would give is no measurement: "
-        f"{', '.join(told)}; {next(iter(remedies))}; rnnmc check-cell {name} shows every check"
+        f"{', '.join(told)}; {remedy}; rnnmc check-cell {name} shows every check"
     )
+
+
+def _off_by(error: float) -> str:
+    return f"; off by {error:.2g}" if math.isfinite(error) else ""
 
 
 def _checked(name: str, width: int) -> list[CheckResult]:
