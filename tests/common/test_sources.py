@@ -28,7 +28,11 @@ FOLLOWED = {
     "inside the step": PLAIN | {"sloped.py": cell_file(inside="from slope import SLOPE")},
     "in a branch": PLAIN | {"sloped.py": cell_file("if len('ab') == 2:\n    from slope import SLOPE")},
     "where the faster one is not there": PLAIN
-    | {"sloped.py": cell_file("try:\n    from no_such_fast import SLOPE\nexcept ImportError:\n    from slope import SLOPE")},
+    | {
+        "sloped.py": cell_file(
+            "try:\n    from no_such_fast import SLOPE\nexcept ImportError:\n    from slope import SLOPE"
+        )
+    },
     "through another file": PLAIN
     | {"sloped.py": cell_file("from outer import SLOPE"), "outer.py": "from slope import SLOPE\n"},
     "through three others": PLAIN
@@ -51,7 +55,9 @@ FOLLOWED = {
     | {"sloped.py": cell_file("from importlib import import_module as get", slope='get("slope").SLOPE')},
     "__import__": PLAIN | {"sloped.py": cell_file(slope='__import__("slope").SLOPE')},
     "a path that the cell makes": {
-        "sloped.py": cell_file(IMPORTED + "sys.path.insert(0, str(Path(__file__).parent / 'lib'))\nimport slope as s", slope="s.SLOPE"),
+        "sloped.py": cell_file(
+            IMPORTED + "sys.path.insert(0, str(Path(__file__).parent / 'lib'))\nimport slope as s", slope="s.SLOPE"
+        ),
         "lib/slope.py": "SLOPE = 0.5\n",
     },
     "the class of a constant": PLAIN
@@ -69,7 +75,7 @@ FOLLOWED = {
         "base.py": cell_file("from slope import SLOPE"),
         "slope.py": "SLOPE = 0.5\n",
     },
-}  # fmt: skip
+}
 PACKAGE = {"pkg/__init__.py": "", "pkg/slope.py": "SLOPE = 0.5\n"}
 IN_PACKAGE = {
     "a relative name": PACKAGE | {"pkg/sloped.py": cell_file("from .slope import SLOPE")},
@@ -145,10 +151,13 @@ ALONE = cell_file("import math, json, os.path\nimport numpy as np\nimport torch,
         ({"pkg/__init__.py": "", "pkg/alone.py": ALONE}, "pkg.alone:cell"),
         ({"pkg/__init__.py": '"""Only words."""\n', "pkg/alone.py": ALONE}, "pkg.alone:cell"),
         ({"alone.py": "try:\n    import no_such_module\nexcept ImportError:\n    pass\n" + ALONE}, "alone:cell"),
-        ({"alone.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import no_such\n" + ALONE}, "alone:cell"),
+        (
+            {"alone.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import no_such\n" + ALONE},
+            "alone:cell",
+        ),
         ({"alone.py": "from rnnmc.cells.functions import sech2\n" + ALONE}, "alone:cell"),
     ],
-)  # fmt: skip
+)
 def test_a_cell_that_imports_nothing_of_one_s_own_has_the_digest_of_its_file(files, cell, desk):
     """As it has been since there are digests, so that what old folders hold is found."""
     desk.write(files)
@@ -228,7 +237,10 @@ UNSEEN = {
     "open": ("SLOPE = float(open(__file__[:-9] + 'slope.txt').read())", "open (sloped.py, line 3)"),
     "read_text": (READS + "SLOPE = float((HERE / 'slope.txt').read_text())", "read_text (sloped.py, line 5)"),
     "numpy": ("import numpy as np\nSLOPE = float(np.loadtxt(__file__[:-9] + 'slope.txt'))", "numpy.loadtxt"),
-    "numpy, by its name": ("from numpy import genfromtxt as g\nSLOPE = float(g(__file__[:-9] + 'slope.txt'))", "genfromtxt"),
+    "numpy, by its name": (
+        "from numpy import genfromtxt as g\nSLOPE = float(g(__file__[:-9] + 'slope.txt'))",
+        "genfromtxt",
+    ),
     "torch": ("import torch\ndef get(): return torch.load('x.pt')\nSLOPE = 1", "torch.load"),
     "yaml": ("import yaml\ndef get(stream): return yaml.safe_load(stream)\nSLOPE = 1", "yaml.safe_load"),
     "polars": ("import polars as pl\ndef get(): return pl.read_csv('x')\nSLOPE = 1", "polars.read_csv"),
@@ -240,7 +252,10 @@ UNSEEN = {
     "the day": ("from datetime import datetime\nSLOPE = 1 + 0 * datetime.now().year", "datetime.datetime.now"),
     "arguments": ("import sys\nSLOPE = 1 + 0 * len(sys.argv)", "sys.argv"),
     "random": ("import random\nSLOPE = random.random()", "random.random"),
-    "numpy without a seed": ("import numpy as np\nSLOPE = np.random.default_rng().uniform()", "numpy.random.default_rng"),
+    "numpy without a seed": (
+        "import numpy as np\nSLOPE = np.random.default_rng().uniform()",
+        "numpy.random.default_rng",
+    ),
     "numpy with None for a seed": ("import numpy as np\nSLOPE = np.random.default_rng(None).uniform()", "default_rng"),
     "numpy under a second name": ("import numpy as np\nr = np.random\nSLOPE = r.rand()", "numpy.random.rand"),
     "torch without a seed": ("import torch\nSLOPE = torch.rand(1).item()", "torch.rand"),
@@ -248,11 +263,20 @@ UNSEEN = {
     "in place": ("import torch\nSLOPE = torch.empty(1).uniform_().item()", "uniform_"),
     "dropout": ("import torch.nn.functional as F\ndef drop(x): return F.dropout(x)\nSLOPE = 1", "functional.dropout"),
     "exec": ("exec('SLOPE = 1')", "exec"),
-    "a loader": ("from importlib.util import spec_from_file_location as s\nSLOPE = 1 if s else 0", "spec_from_file_location"),
+    "a loader": (
+        "from importlib.util import spec_from_file_location as s\nSLOPE = 1 if s else 0",
+        "spec_from_file_location",
+    ),
     "a process": ("import subprocess\nSLOPE = 1 if subprocess.run else 0", "subprocess.run"),
-    "a computed name": (IMPORTED + "SLOPE = importlib.import_module('ma' + 'th').pi", "importlib.import_module (sloped.py, line 5)"),
-    "a module of later": ("SLOPE = 1\ndef later():\n    import no_such_module_yet", "the module no_such_module_yet, which is not found (sloped.py)"),
-}  # fmt: skip
+    "a computed name": (
+        IMPORTED + "SLOPE = importlib.import_module('ma' + 'th').pi",
+        "importlib.import_module (sloped.py, line 5)",
+    ),
+    "a module of later": (
+        "SLOPE = 1\ndef later():\n    import no_such_module_yet",
+        "the module no_such_module_yet, which is not found (sloped.py)",
+    ),
+}
 
 
 @pytest.mark.parametrize(("imports", "said"), UNSEEN.values(), ids=UNSEEN)

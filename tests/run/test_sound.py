@@ -1,4 +1,4 @@
-"""A cell of one's own is checked before it is measured: what is refused, with which words, and how often it is looked at."""
+"""A cell of one's own is checked before it is measured: what is refused, with which words, and how often."""
 
 import signal
 import subprocess
@@ -67,20 +67,34 @@ UNSOUND = {
     "a softmax over the last axis": (own("a = a.softmax(-1)"), "batch (", OVER_UNITS),
     "a turn of the last axis": (own("a = a.roll(1, -1)"), "batch (", OVER_UNITS),
     "a wrong tangent": (by_hand(pushed=RIGHT.replace("1 - y * y", "1 - y")), "autograd (", "write step alone"),
-    "a tangent that forgets the slope": (by_hand(pushed=RIGHT.replace(" * (1 - y * y)", "")), "autograd (", "write step alone"),
+    "a tangent that forgets the slope": (
+        by_hand(pushed=RIGHT.replace(" * (1 - y * y)", "")),
+        "autograd (",
+        "write step alone",
+    ),
     "another next state": (by_hand(after="y + 1e-3"), "next state (", "the very state that step gives"),
-    "a push that is not linear": (by_hand(pushed=f"{RIGHT} + 1e-3 * directions[0].abs()"), "linearity (", "write step alone"),
+    "a push that is not linear": (
+        by_hand(pushed=f"{RIGHT} + 1e-3 * directions[0].abs()"),
+        "linearity (",
+        "write step alone",
+    ),
     "not bounded": (own("return (2 * a,)", facts="    bounded = True\n"), "bounded (", "leave bounded out"),
     "a wrong fact of gates": (
-        "from rnnmc.cells.cell import Gating\n" + own(facts="    memory = {'hidden': 1}\n    gating = Gating(keep='hidden')\n"),
-        "law of zero weights (", "leave gating out",
+        "from rnnmc.cells.cell import Gating\n"
+        + own(facts="    memory = {'hidden': 1}\n    gating = Gating(keep='hidden')\n"),
+        "law of zero weights (",
+        "leave gating out",
     ),
     "what raises": (own("raise RuntimeError('no luck')"), "RuntimeError: no luck", "mend what is named"),
     "another shape": (own("a = a[..., :1]"), "the shape is", "check-cell"),
     "numbers that are none": (own("a = a / 0 * 0"), "autograd (", "mend what is named"),
     "dropout": (own("a = torch.nn.functional.dropout(a)"), "next state (", "draw nothing"),
-    "what ends the process": (own("raise SystemExit(7)"), "ends the process in a check (SystemExit: 7)", "let its step"),
-}  # fmt: skip
+    "what ends the process": (
+        own("raise SystemExit(7)"),
+        "ends the process in a check (SystemExit: 7)",
+        "let it give",
+    ),
+}
 
 
 @pytest.fixture
@@ -197,7 +211,12 @@ def another_process(monkeypatch):
 
 
 def test_a_source_is_checked_once_and_again_when_it_changes(desk, looks, monkeypatch):
-    desk.write({"own.py": own("a = a * scale")  .replace("import rnnmc,", "from outer import scale\nimport rnnmc,"), "outer.py": "scale = 2\n"})  # fmt: skip
+    desk.write(
+        {
+            "own.py": own("a = a * scale").replace("import rnnmc,", "from outer import scale\nimport rnnmc,"),
+            "outer.py": "scale = 2\n",
+        }
+    )
     for width in (3, 4, 3):
         sound.hold_sound(point(width))
         another_process(monkeypatch)
@@ -215,8 +234,17 @@ def test_a_refusal_is_not_kept(desk, looks):
     assert len(looks) == 2
 
 
+OTHER = """
+class Wrong(Own):
+    def step(self, weights, drive, state):
+        return (state[0] - state[0].mean(),)
+
+other = Wrong()
+"""
+
+
 def test_two_cells_of_one_file_are_two(desk, looks, monkeypatch):
-    desk.write({"own.py": own() + "\n\nclass Wrong(Own):\n    def step(self, weights, drive, state):\n        return (state[0] - state[0].mean(),)\n\n\nother = Wrong()\n"})  # fmt: skip
+    desk.write({"own.py": own() + OTHER})
     sound.hold_sound(point())
     another_process(monkeypatch)
     with pytest.raises(UsageError, match="own:other fails"):
@@ -325,9 +353,10 @@ def test_what_a_key_does_not_see_is_said_once(desk, caplog):
 
 def ended(*words):
     """The exit code of a command, run in this process."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["rnnmc", *map(str, words)])
-        main()
+        with pytest.raises(SystemExit) as end:
+            main()
     return end.value.code
 
 

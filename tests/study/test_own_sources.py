@@ -118,12 +118,28 @@ def test_a_drive_that_python_hands_over_is_known_by_its_file(house):
 @pytest.mark.parametrize(
     ("files", "said", "name"),
     [
-        ({"drives__square": NEW["drives/square.py"] + "\nimport os\nSIZE = os.environ.get('X')\n"}, {"drive": {"square": 4}}, "drive square"),
-        ({"initialisers__coin": NEW["initialisers/coin.py"] + "\nimport os\nSIZE = os.environ.get('X')\n"}, {"init": {"recurrent": {"coin": 1.0}}}, "law coin"),
-        ({"observables__activity": NEW["observables/activity.py"] + "\nimport os\nSIZE = os.environ.get('X')\n"}, {"observables": ["activity"]}, "observable activity"),
-        ({"sloped": cell_file("import os\nSLOPE = float(os.environ.get('X', 1))")}, {"cell": "sloped:cell"}, "sloped:cell"),
+        (
+            {"drives__square": NEW["drives/square.py"] + "\nimport os\nSIZE = os.environ.get('X')\n"},
+            {"drive": {"square": 4}},
+            "drive square",
+        ),
+        (
+            {"initialisers__coin": NEW["initialisers/coin.py"] + "\nimport os\nSIZE = os.environ.get('X')\n"},
+            {"init": {"recurrent": {"coin": 1.0}}},
+            "law coin",
+        ),
+        (
+            {"observables__activity": NEW["observables/activity.py"] + "\nimport os\nSIZE = os.environ.get('X')\n"},
+            {"observables": ["activity"]},
+            "observable activity",
+        ),
+        (
+            {"sloped": cell_file("import os\nSLOPE = float(os.environ.get('X', 1))")},
+            {"cell": "sloped:cell"},
+            "sloped:cell",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_key_does_not_see_is_said_once_for_each_thing(files, said, name, house):
     house(**files)
     study = study_of(

@@ -147,7 +147,7 @@ def _checked(name: str, width: int) -> list[CheckResult]:
         ) from None
     except SystemExit as error:
         raise usage_error(
-            f"cell: {name} ends the process in a check (SystemExit: {error}); let its step give a state"
+            f"cell: {name} ends the process in a check (SystemExit: {error}); let it give a state"
         ) from None
 
 
