@@ -131,15 +131,15 @@ def run(
     """Run a whole study without Snakemake: the same results in the same files."""
     from rnnmc.report.terminal import show
     from rnnmc.run.aggregate import aggregate
+    from rnnmc.run.checks.sound import sound_study
     from rnnmc.run.cluster import connected
     from rnnmc.run.pipeline import folder_of
     from rnnmc.run.pipeline import plan as write_plan
     from rnnmc.run.pipeline import report as write_report
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
-    from rnnmc.study.study import load_study
 
-    study, device = load_study(study_file), known_device(device)
+    study, device = sound_study(study_file), known_device(device)
     if results.exists() and not results.is_dir():
         raise UsageError(f"--results: {results} is a file; give a folder")
     directory = folder_of(study, results)
@@ -165,12 +165,15 @@ def run(
 
 @app.command()
 def plan(study_file: StudyFile) -> None:
-    """Say what a study is and what it will cost, before anything runs."""
+    """Say what a study is, what it will cost and what its keys do not see, before anything runs."""
     from rnnmc.report.terminal import printed
+    from rnnmc.run.checks.sound import sound_study, unseen
     from rnnmc.run.planning import cost_tables
-    from rnnmc.study.study import load_study
 
-    printed(*cost_tables(load_study(study_file)))
+    study = sound_study(study_file)
+    printed(*cost_tables(study))
+    for sentence in unseen(study.points):
+        print(sentence)
 
 
 @app.command(hidden=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.run.head import Head, start_head
 from rnnmc.run.pipeline import folder_of
@@ -43,8 +44,8 @@ def chunks(points: Iterable[StoredPoint]) -> Iterator[list[StoredPoint]]:
 class Run:
     """One run of Snakemake over one study.
 
-    config, workflow: Snakemake's own. A mistake in the study ends the process with one sentence and exit code 2
-    before anything is written.
+    config, workflow: Snakemake's own. A mistake in the study, or in a cell of one's own, ends the process with one
+    sentence and exit code 2 before anything is written.
     """
 
     def __init__(self, config: dict[str, Any], workflow: Any):
@@ -55,9 +56,12 @@ class Run:
         except UsageError as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(2)
+        if workflow.is_main_process:
+            warn_unseen(self.study.points)
         self.directory = folder_of(self.study).as_posix()
         self.written = self.study.written()
-        self.fingerprint = json.dumps(self.written, sort_keys=True)
+        own = {name: one.digest for point in self.study.points for name, one in point.sources().items() if one.digest}
+        self.fingerprint = json.dumps(self.written | ({"sources": own} if own else {}), sort_keys=True)
         self.keys: dict[str, str] = {}  # name of a chunk -> the keys of its design points, with commas between
         for chunk in chunks(self.points):
             self._add(chunk, workflow.is_main_process)
@@ -73,10 +77,11 @@ class Run:
     def _study(config: dict[str, Any], workflow: Any) -> Study:
         """The study of the one file given, read as `rnnmc run` reads it; of Snakemake's own merged config otherwise."""
         files = [Path(path) for path in workflow.configfiles]
+        hold = hold_sound if workflow.is_main_process else None  # its jobs need not check again
         if len(files) == 1 and not workflow.config_settings.config:
             (path,) = files
-            return load_study(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-        return read_study(dict(config), " and ".join(path.name for path in files) or "config")
+            return load_study(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path, hold)
+        return read_study(dict(config), " and ".join(path.name for path in files) or "config", hold)
 
     def _add(self, chunk: list[StoredPoint], main: bool) -> None:
         """Name a chunk after all that decides what it is to leave; take back its marker where that is there no more."""

@@ -266,6 +266,22 @@ def test_the_schema_file_is_what_the_study_model_says():
     assert json.loads(path.read_text(encoding="utf-8")) == study_schema(), "run make schema"
 
 
+@pytest.mark.process
+def test_the_list_of_what_comes_with_rnnmc_is_what_git_tracks():
+    """Of the rooms whose files are found by name: what is not in it is somebody's own, with a source in every key."""
+    listed = (ROOT / "rnnmc/common/modules.txt").read_text(encoding="utf-8").split()
+    command = [
+        "git",
+        "ls-files",
+        *(f"rnnmc/{room}/*.py" for room in ("cells", "drives", "initialisers", "observables")),
+    ]
+    try:
+        tracked = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    assert sorted(module_of(ROOT / path) for path in tracked) == listed, "run make modules"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_study_that_comes_with_rnnmc_is_valid_and_named_after_its_file(path, monkeypatch):
     monkeypatch.chdir(ROOT)

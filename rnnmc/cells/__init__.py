@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rnnmc.cells.cell import Cell
 from rnnmc.common.refusals import choose
-from rnnmc.common.registry import offered
+from rnnmc.common.registry import homes, offered
+from rnnmc.common.sources import OURS, OwnSource, comes_with_rnnmc, follow
 
 
 def cells() -> dict[str, Cell]:
@@ -20,7 +21,7 @@ def cells() -> dict[str, Cell]:
 def cell(name: str) -> Cell:
     """The cell of this name, or the one that `module:attribute` names. Raises ValueError if there is none."""
     if name in cells():
-        return cells()[name]
+        return cells()[name] if _is_ours(name) else _seen(cells()[name], homes("rnnmc.cells", "CELL")[name])
     module, colon, attribute = name.partition(":")
     if not colon:
         raise ValueError(f"is not a cell; {choose(name, cells())}, or module:attribute for your own")
@@ -36,28 +37,40 @@ def cell(name: str) -> Cell:
     for needed in ("name", "gates", "recurrent"):
         if not hasattr(found, needed):
             raise ValueError(f"has no {needed}; set what rnnmc.Cell asks for")
+    return _seen(found, module)
+
+
+def cell_source(name: str) -> OwnSource:
+    """Of a cell of one's own, which is another cell when its source changes; "" is the digest of one of ours."""
+    return OURS if _is_ours(name) else _sources[id(cell(name))][1]
+
+
+_sources: dict[int, tuple[Cell, OwnSource]] = {}  # as first seen: a file changed later is not what this process runs
+
+
+def _seen(found: Cell, module: str) -> Cell:
     if id(found) not in _sources:
-        _sources[id(found)] = found, _digest(found, module)
+        _sources[id(found)] = found, _source(found, module)
     return found
 
 
-def source_digest(name: str) -> str:
-    """SHA-256 of the source of a user's own cell, or "" for one of ours: a changed cell is another cell."""
-    return "" if name in cells() else _sources[id(cell(name))][1]
+def _is_ours(name: str) -> bool:
+    return name in cells() and comes_with_rnnmc(homes("rnnmc.cells", "CELL")[name])
 
 
-_sources: dict[int, tuple[Cell, str]] = {}  # as first seen: a file changed later is not what this process runs
-
-
-def _digest(found: Cell, module: str) -> str:
-    """Of the file of the named module, then of those that define the cell's class and its bases, and of its fields."""
+def _source(found: Cell, module: str) -> OwnSource:
+    """Of the file of the named module, then of those that define the cell's class and its bases, of its fields, and of
+    what these files import.
+    """
     theirs = [base.__module__ for base in type(found).__mro__]
     names = [module, *(name for name in theirs if name.partition(".")[0] not in ("rnnmc", "builtins"))]
+    followed = follow(names)
     files = dict.fromkeys(getattr(sys.modules.get(name), "__file__", None) for name in names)
     try:
-        source = b"".join(Path(file or "").read_bytes() for file in files)
+        source = b"".join(followed.files.get(file) or Path(file).read_bytes() for file in map(str, files))
     except OSError as error:
         raise ValueError("has no source file that can be read; put it into a module of its own") from error
-    # a leak rate may be imported from a third file, which is not read here
+    # what sets a leak rate may be an argument that no file says
     fields = repr({name: getattr(found, name) for name in found.fields}) if found.fields else ""
-    return hashlib.sha256(source + fields.encode()).hexdigest()
+    rest = followed.digest(besides=map(str, files))
+    return OwnSource(hashlib.sha256(source + fields.encode() + rest).hexdigest(), tuple(followed.unseen))

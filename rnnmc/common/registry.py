@@ -14,9 +14,16 @@ from typing import Any
 @cache
 def offered(package: str, attribute: str) -> dict[str, Any]:
     """name -> object, for every module of `package` that has `attribute`, sorted by name."""
+    return {name: getattr(importlib.import_module(home), attribute) for name, home in homes(package, attribute).items()}
+
+
+@cache
+def homes(package: str, attribute: str) -> dict[str, str]:
+    """name -> the module that offers what `offered` finds under it."""
     found = {}
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        thing = getattr(importlib.import_module(f"{package}.{module.name}"), attribute, None)
+        home = f"{package}.{module.name}"
+        thing = getattr(importlib.import_module(home), attribute, None)
         if thing is not None:
-            found[thing.name] = thing
+            found[thing.name] = home
     return dict(sorted(found.items()))

@@ -106,8 +106,9 @@ def run_block(
     replicates: keep only the first so many of the block; they are the same bits as in the whole block. Log-norms are
     in nats; with a float32 point they are rounded to float32. device: "cpu" or "cuda"; weights and drives are drawn
     on the CPU either way; on a GPU the tiles of a block run together, and equal bits hold for equal counts only.
-    cut: another partition than `partition` gives; other numbers of the same law. Raises UsageError for a block or count
-    that cannot be, or a device that is not there.
+    cut: another partition than `partition` gives; other numbers of the same law. A cell of one's own is not checked
+    here, as it is in `rnnmc.measure`. Raises UsageError for a block or count that cannot be, or a device that is not
+    there.
     """
     return observe_block(point, block, (), replicates, device, cut)[SAMPLES]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from rnnmc.common.described import Described
+from rnnmc.common.sources import source_of
 
 if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
     from rnnmc.cells.cell import Cell, State
@@ -67,6 +68,11 @@ class Observable(Described):
         directions; nothing else draws from them.
         """
         raise NotImplementedError
+
+    def identity(self) -> Any:
+        """All that decides what it sees: what it is in a study file; with its source, where it is one of one's own."""
+        digest = source_of(type(self)).digest
+        return {"written": self.written(), "source": digest} if digest else self.written()
 
     def schema(self) -> pa.Schema:
         """Of its shards: the keys, the labels, the values."""

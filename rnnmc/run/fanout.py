@@ -125,8 +125,10 @@ class Done:
 
 
 def _arrived(said: dict[str, Any]) -> StoredPoint:
-    """The point of a task. Raises UsageError where its cell or its drive's file is not here."""
+    """The point of a task. Raises UsageError where its cell or its drive's file is not here, or is another one."""
     point, observables = DesignPoint(**said["written"]), read_observables(said["observables"])
+    if point.key != said["key"]:
+        raise UsageError(f"{said['label']}: its cell, a law or its drive is not here as it was planned; run again")
     cut, most = Partition(**said["cut"]), said["most"]
     return StoredPoint(said["key"], point.cell, point.horizons, most, cut, said["label"], observables, point=point)
 

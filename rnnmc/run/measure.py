@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import SAMPLES, block_seconds
 from rnnmc.observables.observable import Observable
+from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.cluster import connected, own_cpus
 from rnnmc.run.progress import Tell
 from rnnmc.run.sampling import jobs_of, sample
@@ -37,7 +38,8 @@ def measure_samples(
     """Sample `replicates` replicates of `point`: columns as a shard has them. Nothing is left on disk.
 
     Small work runs in this process, larger work over a local Ray, or over the one at `address` or RAY_ADDRESS.
-    Raises UsageError for a count below 1 or a device that is not there, RunError when a block failed.
+    A cell of one's own is checked first. Raises UsageError for one that fails, a count below 1 or a device that is not
+    there, RunError when a block failed.
     """
     return measure_observed(point, (), replicates, device, address, tell)[SAMPLES]
 
@@ -56,8 +58,15 @@ def measure_observed(
     group = point.nested.group
     if replicates % group:
         raise UsageError(f"replicates: {replicates} is no multiple of the {group} that share a weight draw; give one")
-    stored = StoredPoint.of(PlannedPoint.checked(point=point, replicates=replicates, observables=observables))
+    stored = _held(PlannedPoint.checked(point=point, replicates=replicates, observables=observables))
     return _frames(_tables(stored, set(), device, address, tell))
+
+
+def _held(planned: PlannedPoint) -> StoredPoint:
+    """The point, cut up; a cell of one's own is checked before, and what the key does not see is said."""
+    hold_sound(planned.point)
+    warn_unseen([planned])
+    return StoredPoint.of(planned)
 
 
 def _tables(
@@ -122,7 +131,7 @@ def measure_until(
         raise UsageError(f"target half-width: {half_width:g} is not possible; give a number between 0 and 0.5")
     import polars as pl
 
-    stored = StoredPoint.of(PlannedPoint.checked(point=point, replicates=most, observables=observables))
+    stored = _held(PlannedPoint.checked(point=point, replicates=most, observables=observables))
     block = stored.cut.block
     tables: dict[int, dict[str, pa.Table]] = {}
     replicates, enough = block, None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rnnmc.common.errors import RunError
 from rnnmc.run.aggregate import read_tables
+from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.store.plan import cut_up, study_said, write_study
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
@@ -17,7 +18,13 @@ def folder_of(study: Study, results: str | Path = "results") -> Path:
 
 
 def plan(study: Study, directory: Path) -> list[StoredPoint]:
-    """Leave study.yaml and points.parquet in `directory`; the points of the study, cut into blocks."""
+    """Leave study.yaml and points.parquet in `directory`; the points of the study, cut into blocks.
+
+    What their keys do not see is said in the log. Raises UsageError where a check of a cell of one's own fails.
+    """
+    for planned in study.points:
+        hold_sound(planned.point)
+    warn_unseen(study.points)
     stored = cut_up(study)
     write_study(directory, study, stored)
     return stored

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
+from rnnmc.run.checks.sound import hold_sound
 from rnnmc.run.cluster import Cluster
 from rnnmc.run.fanout import Done, Job, fan_out, in_process
 from rnnmc.run.progress import Tell
@@ -123,4 +124,6 @@ def repair(directory: Path, proof: Proof) -> None:
     lost = {(error.path.parent.name, int(error.path.stem)) for error in proof.damaged}
     lost |= {(stored.key, block) for stored, block in proof.missing}
     points = planned(directory, {key for key, _ in lost})
+    for stored in points:
+        hold_sound(stored.design)
     sample(directory, [job for job in jobs_of(points) if (job.stored.key, job.block) in lost], None, "cpu")

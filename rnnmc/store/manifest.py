@@ -17,7 +17,7 @@ from rnnmc.study.study import Thresholds
 
 def promised(stored: StoredPoint, thresholds: Thresholds) -> dict[str, Any]:
     """All that decides what is to be stored of a point, as its manifest repeats it."""
-    said: dict[str, Any] = {"replicates": stored.most, "observables": [one.written() for one in stored.observables]}
+    said: dict[str, Any] = {"replicates": stored.most, "observables": [one.identity() for one in stored.observables]}
     if stored.half_width is not None:
         said |= {"half_width": stored.half_width, "thresholds": thresholds.model_dump()}
     return json.loads(json.dumps(said))

@@ -39,7 +39,7 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
             continue
         wanted = sorted(point_folder(directory, stored, kind).glob("*.parquet"))
         if kind is not None:  # not what it saw with other parameters
-            wanted = [path for path in wanted if facts_of(path).get("observable") == kind.written()]
+            wanted = [path for path in wanted if facts_of(path).get("observable") == kind.identity()]
         found += [stored] if wanted else []
         shards += wanted
     if not found:

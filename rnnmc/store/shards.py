@@ -62,7 +62,7 @@ class Shard:
         return replicates_of(self.facts)
 
     def serves(self, count: int, observable: Observable | None) -> bool:
-        """Whether it holds at least `count` replicates, of the observable with the parameters that are asked for."""
+        """Whether it holds at least `count` replicates, of the observable that is asked for."""
         return serves(self.facts, count, observable)
 
     def first(self, replicates: int) -> pa.Table:
@@ -85,7 +85,7 @@ def replicates_of(facts: dict[str, Any]) -> int:
 
 def serves(facts: dict[str, Any], count: int, observable: Observable | None) -> bool:
     """Whether a shard holds what `Shard.serves` says; not where it says nothing of itself."""
-    asked = observable is None or facts.get("observable") == observable.written()
+    asked = observable is None or facts.get("observable") == observable.identity()
     return bool(facts) and asked and replicates_of(facts) >= count
 
 
@@ -117,7 +117,7 @@ def write_shard(
     Raises RunError when the disk refuses.
     """
     said = {"point": point.written(), "key": point.key, "block": block, "seed": point.seed, "rows": table.num_rows}
-    said |= {"observable": observable.written()} if observable else {}
+    said |= {"observable": observable.identity()} if observable else {}
     said |= {"replicates": len(table["replicate"].unique()), "samples": samples_digest(table)} | facts
     schema = table.schema
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]

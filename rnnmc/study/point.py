@@ -11,9 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from rnnmc.cells import cell as cell_named
-from rnnmc.cells import source_digest
+from rnnmc.cells import cell_source
 from rnnmc.cells.cell import Cell
 from rnnmc.common.refusals import refuse, sentence
+from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White
@@ -164,20 +165,29 @@ class DesignPoint(Model):
     def key(self) -> str:
         """12 hexadecimal digits that name what determines the numbers, however it was said.
 
-        Laws count as filled in for each gate, a file by content and not by path, a user's own cell by its source.
+        Laws count as filled in for each gate, a file by content and not by path; a cell, a law or a drive of one's own
+        by its source and all that this imports.
         """
         laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
         said = self.written() | {"engine": ENGINE, "init": laws}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
-        if digest := source_digest(self.cell):
-            said["cell_source"] = digest
+        names = {self.cell: "cell_source"}
+        sources = {names.get(name, f"source of {name}"): one.digest for name, one in self.sources().items()}
+        said |= {name: digest for name, digest in sources.items() if digest}
         if isinstance(said["drive"], dict):
             said["drive"] = {
                 name: {k: v for k, v in value.items() if k != "path"} if isinstance(value, dict) else value
                 for name, value in said["drive"].items()
             }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+    def sources(self) -> dict[str, OwnSource]:
+        """What of it may be somebody's own -> its source: the cell by name, `drive` and `law` before theirs."""
+        roles = self.init.laws(self.cell_object, self.width, self.drive.dimension).values()
+        kinds = {f"drive {self.drive.name}": type(self.drive)}
+        kinds |= {f"law {law.name}": type(law) for law_of in roles for law in law_of.values()}
+        return {self.cell: cell_source(self.cell)} | {name: source_of(kind) for name, kind in kinds.items()}
 
     @property
     def label(self) -> str:

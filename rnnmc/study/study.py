@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from rnnmc.common.errors import UsageError
 from rnnmc.common.refusals import choose, refuse, refused, sentence, shown, usage_error
+from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.study.oracle_points import STANDARD
@@ -73,6 +74,10 @@ class PlannedPoint(Model):
             except ValueError as error:
                 raise refuse("observables", one.name, str(error)) from None
         return self
+
+    def sources(self) -> dict[str, OwnSource]:
+        """As of its design point, and with `observable` before theirs those of what it looks at."""
+        return self.point.sources() | {f"observable {one.name}": source_of(type(one)) for one in self.observables}
 
     def row(self) -> dict[str, Any]:
         """As a row of a table: the key, every factor as text or number, what is wanted; and as an entry, in JSON."""
@@ -144,8 +149,14 @@ _INHERITED = ("seed", "horizons")
 _NEVER_A_LIST_OF_LEVELS = ("horizons", "observables")
 
 
-def read_study(content: Any, source: str) -> Study:
-    """The Study that `content`, the parsed YAML of `source`, describes. Raises UsageError, one sentence."""
+Hold = Callable[[DesignPoint], None]  # raises UsageError where a design point is not to be measured
+
+
+def read_study(content: Any, source: str, hold: Hold | None = None) -> Study:
+    """The Study that `content`, the parsed YAML of `source`, describes. Raises UsageError, one sentence.
+
+    hold: what every design point is held to beside what is said here.
+    """
     if not isinstance(content, dict):
         raise usage_error(f"{source}: is not a mapping; start from a file in config/")
     check_nesting(content, f"{source}: ")
@@ -167,7 +178,7 @@ def read_study(content: Any, source: str) -> Study:
         raise sentence(error, f"{source}: ") from None
     points, seen = [], {}
     for i, entry in enumerate(entries):
-        for planned in _planned(entry, f"{source}: points[{i}]", head):
+        for planned in _planned(entry, f"{source}: points[{i}]", head, hold):
             if planned.point.key in seen:
                 raise usage_error(
                     f"{source}: points[{i}]: {planned.point.label!r} is the same design point as one of "
@@ -181,12 +192,15 @@ def read_study(content: Any, source: str) -> Study:
     return head.model_copy(update={"points": tuple(points)})
 
 
-def load_study(path: str | Path) -> Study:
-    """Read and validate a study file. Raises UsageError, one sentence naming file, key path, value and remedy."""
-    return read_study(read_yaml(path), str(path))
+def load_study(path: str | Path, hold: Hold | None = None) -> Study:
+    """Read and validate a study file, as `read_study` does what is in it.
+
+    Raises UsageError, one sentence naming file, key path, value and remedy.
+    """
+    return read_study(read_yaml(path), str(path), hold)
 
 
-def _planned(entry: Any, place: str, head: Study) -> Iterator[PlannedPoint]:
+def _planned(entry: Any, place: str, head: Study, hold: Hold | None = None) -> Iterator[PlannedPoint]:
     """The product of the lists of one entry of `points`."""
     if not isinstance(entry, dict):
         raise usage_error(
@@ -202,6 +216,8 @@ def _planned(entry: Any, place: str, head: Study) -> Iterator[PlannedPoint]:
             wanted = Replicates.read(values.pop("replicates", head.replicates)).scaled(head.scale)
             seen = {"observables": values.pop("observables")} if "observables" in values else {}
             point = DesignPoint(**values, nested=wanted.nested)
+            if hold:
+                hold(point)
             yield PlannedPoint.checked(point=point, replicates=wanted.most, half_width=wanted.half_width, **seen)
         except PydanticCustomError as error:
             raise refused(error, f"{place}.replicates") from None

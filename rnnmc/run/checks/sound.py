@@ -1,0 +1,218 @@
+"""A cell of one's own is checked before it is measured, once for each source: what passed is kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import os
+import platform
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rnnmc.cells import cell_source
+from rnnmc.common.checks import CheckResult
+from rnnmc.common.errors import RunError
+from rnnmc.common.files import write_whole
+from rnnmc.common.refusals import usage_error
+from rnnmc.common.sources import OwnSource
+from rnnmc.run.checks import check_named_cell
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.study import PlannedPoint, Study, load_study
+
+PATIENCE = 60.0  # seconds that the checks of one cell may take: a sound one needs less than two
+WIDTH, WIDEST = 5, 1024  # units at which a cell is checked, and at most where it is one of so many units alone
+TOLD = 3  # failed checks whose meaning is told
+SIGHTS = 5  # named one by one, of what a key does not see
+
+_OVER_UNITS = (
+    "sum, average and take norms over units alone, never over the first or the last axis, where replicates lie: "
+    "give x.mean(weights.layout.out_axis, keepdim=True) in place of x.mean(-1)"
+)
+_BY_ITSELF = "leave linearise out and write step alone: its tangent then comes from automatic differentiation"
+REMEDIES = {  # the first that fits is said
+    "next state": "let linearise give the very state that step gives, and draw nothing in either",
+    "batch": _OVER_UNITS,
+    "layouts": _OVER_UNITS,
+    "autograd": _BY_ITSELF,
+    "finite differences": _BY_ITSELF,
+    "linearity": _BY_ITSELF,
+    "bounded": "leave bounded out, so that overflow is looked for",
+    "law of zero weights": "leave gating out, or let it say what the gates of this cell do",
+    "law of the zero state": "leave at_zero and slopes out, or let them say what this cell does at a state of zero",
+}
+
+log = logging.getLogger("rnnmc")
+
+
+def sound_study(path: str | Path) -> Study:
+    """`load_study`, every cell of one's own checked. Raises UsageError where one fails, as for all else in the file."""
+    return load_study(path, hold_sound)
+
+
+def hold_sound(point: DesignPoint) -> None:
+    """Raise UsageError where the cell of this point is one's own and a check of it fails, with what would be right."""
+    source = cell_source(point.cell)
+    if not source.digest:
+        return
+    refusal = _refusal_at(point.cell, source, WIDTH)
+    if refusal and not refusal.measured and WIDTH != point.width <= WIDEST:  # a cell of one number of units, perhaps
+        refusal = _refusal_at(point.cell, source, point.width)
+    if refusal:
+        raise usage_error(refusal.sentence)
+
+
+def warn_unseen(points: Iterable[PlannedPoint]) -> None:
+    """Say in the log what the keys of these points do not see, each sentence once in this process."""
+    for sentence in unseen(points):
+        if sentence not in _said:
+            _said.add(sentence)
+            log.warning("%s", sentence)
+
+
+def unseen(points: Iterable[PlannedPoint]) -> list[str]:
+    """What the keys of these points do not see, one sentence for each cell, law, drive or observable."""
+    sources = {name: source for one in points for name, source in one.sources().items() if source.unseen}
+    return [_unseen_by_key(name, source.unseen) for name, source in sources.items()]
+
+
+def _unseen_by_key(name: str, sights: tuple[str, ...]) -> str:
+    more = f" and {len(sights) - SIGHTS} more" if len(sights) > SIGHTS else ""
+    return (
+        f"the key of {name} does not see {', '.join(sights[:SIGHTS])}{more}: where what that gives may change, "
+        "write the value into the source, or give the study another name each time"
+    )
+
+
+_passed: set[tuple[str, str, int]] = set()
+_said: set[str] = set()
+
+
+class _Refusal(NamedTuple):
+    """measured: every failed check came to an error that is a number; otherwise the cell has raised something."""
+
+    sentence: str
+    measured: bool
+
+
+def _refusal_at(name: str, source: OwnSource, width: int) -> _Refusal | None:
+    """What is wrong with a cell at so many units, or None; what passed is remembered, here and on disk."""
+    if (name, source.digest, width) in _passed:
+        return None
+    kept = None if source.unseen else _kept(name, source.digest)  # what no digest sees may change by tomorrow
+    if kept is None or not _is_kept(kept, width):
+        results = _checked(name, width)
+        failed = [one for one in results if not one.passed]
+        if failed:
+            measured = all(math.isfinite(one.worst_error) for one in failed)
+            return _Refusal(_sentence(name, failed, len(results)), measured)
+        if kept is not None:
+            _keep(kept, width)
+    _passed.add((name, source.digest, width))
+    return None
+
+
+def _sentence(name: str, failed: list[CheckResult], number: int) -> str:
+    told = [f"{one.name} ({one.meaning}{_off_by(one.worst_error)})" for one in failed[:TOLD]]
+    told += [one.name for one in failed[TOLD:]]
+    wrong = {one.name for one in failed if math.isfinite(one.worst_error)}
+    remedy = next((said for check, said in REMEDIES.items() if check in wrong), "mend what is named there")
+    return (
+        f"cell: {name} fails {len(failed)} of the {number} checks of a cell, and what it would give is no measurement: "
+        f"{', '.join(told)}; {remedy}; rnnmc check-cell {name} shows every check"
+    )
+
+
+def _off_by(error: float) -> str:
+    return f"; off by {error:.2g}" if math.isfinite(error) else ""
+
+
+def _checked(name: str, width: int) -> list[CheckResult]:
+    """The results of all checks. Raises UsageError where they take too long, or where the cell ends the process."""
+    try:
+        with _limited(PATIENCE):
+            return check_named_cell(name, width)
+    except _TooLong:
+        raise usage_error(
+            f"cell: {name} is not checked within {PATIENCE:g} seconds at {width} units, where a cell takes one or two; "
+            f"make its step shorter, or see with rnnmc check-cell {name} where it stays"
+        ) from None
+    except SystemExit as error:
+        raise usage_error(
+            f"cell: {name} ends the process in a check (SystemExit: {error}); let it give a state"
+        ) from None
+
+
+class _TooLong(BaseException):
+    """No mistake of the cell that a check may catch."""
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Stop what runs here after so many seconds; in a thread other than the first, nothing can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise _TooLong
+
+    before, begin = signal.signal(signal.SIGALRM, stop), time.monotonic()
+    theirs, _ = signal.setitimer(signal.ITIMER_REAL, seconds)  # of somebody else who has set a limit
+    try:
+        yield
+    finally:
+        left = max(theirs - (time.monotonic() - begin), 1e-3) if theirs else 0.0
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, left)
+
+
+def _kept(name: str, digest: str) -> str:
+    """What a file says that keeps the word of a passed cell: all that the checks depend on."""
+    from rnnmc.numerics.compiler import compiler
+
+    made_by = [f"{package} {version(package)}" for package in ("torch", "numpy")]
+    machine = [platform.machine(), platform.python_version(), *(compiler() or ("no compiler",))]
+    return "\n".join((name, digest, _own_digest(), *made_by, *machine))
+
+
+@cache
+def _own_digest() -> str:
+    """Of rnnmc itself, its C included."""
+    digest, package = hashlib.sha256(), Path(__file__).parents[2]
+    for path in sorted(path for ending in ("py", "c", "h") for path in package.rglob(f"*.{ending}")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _files(kept: str, width: int) -> Iterator[tuple[Path, bytes]]:
+    """Where the word may lie, beside the compiled kernels, and what must stand there."""
+    said = f"{kept}\n{width} units: every check passed\n".encode()
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rnnmc"
+    for folder in (base, Path(tempfile.gettempdir()) / f"rnnmc-{os.getuid()}"):
+        yield folder / "checks" / f"{hashlib.sha256(said).hexdigest()[:32]}.txt", said
+
+
+def _is_kept(kept: str, width: int) -> bool:
+    for path, said in _files(kept, width):
+        with suppress(OSError):
+            if path.read_bytes() == said:
+                return True
+    return False
+
+
+def _keep(kept: str, width: int) -> None:
+    for path, said in _files(kept, width):
+        with suppress(RunError, OSError):  # a full disk keeps nobody from measuring
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(path, said)
+            return
