@@ -6,6 +6,7 @@ Read from its syntax alone, functions and branches too: nothing of it runs. `rnn
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,10 +25,16 @@ OUTSIDE = re.compile(
     |random\..+|secrets\..+|uuid\.(uuid1|uuid4|getnode)|numpy\.random\..+
     |torch\.((rand|randn|randint)(_like)?|randperm|normal|bernoulli|multinomial|poisson|\w*dropout\w*
         |seed|initial_seed|random\..+|nn\.init\..+
-        |nn\.functional\.(\w*dropout\w*|rrelu|gumbel_softmax)
-        |nn\.(\w*Dropout\w*|RReLU|Linear|Bilinear|Conv\w+|RNN\w*|LSTM\w*|GRU\w*|Embedding\w*|Multihead\w+|Transformer\w*))
+        |nn\.functional\.(\w*dropout\w*|rrelu|gumbel_softmax))
     """,
     re.VERBOSE,
+)
+SEEDED = re.compile(  # classes, and what makes one: with a seed they are said, and as an annotation they draw nothing
+    r"numpy\.random\.(default_rng|RandomState|SeedSequence|Generator|BitGenerator|PCG64\w*|Philox|MT19937|SFC64)"
+    r"|random\.(Random|SystemRandom)"
+)
+LAYERS = re.compile(  # which draw their weights
+    r"torch\.nn\.(\w*Dropout\w*|RReLU|Linear|Bilinear|Conv\w+|(RNN|LSTM|GRU)\w*|Embedding\w*|Multihead\w+|Transformer\w*)"
 )
 # by the last word alone, of any module that is not followed
 READERS = re.compile(
@@ -36,19 +43,21 @@ READERS = re.compile(
 )
 DRAWS = ("normal", "log_normal", "uniform", "bernoulli", "random", "exponential", "cauchy", "geometric")
 METHODS = {"read_text", "read_bytes", "open", *(f"{name}_" for name in DRAWS)}  # of whatever it is
-SEEDED = re.compile(r"numpy\.random\.(default_rng|RandomState|SeedSequence|Generator|PCG64\w*|Philox|MT19937|SFC64)")
 SEEDS = {"torch.manual_seed": "torch.", "numpy.random.seed": "numpy.random.", "random.seed": "random."}
 
 
 @dataclass(frozen=True)
 class Sight:
-    """Something that a source reads and no file of it says. name: as the source has it. library: whose it is, where
-    its last word alone gave it away: the top of a module that may be one's own.
-    """
+    """Something that a source reads and no file of it says. name: in full, the module first where it is of one."""
 
     name: str
     line: int
-    library: str = ""
+
+    @property
+    def libraries(self) -> list[str]:
+        """What may be the module that it is of, and that may be one's own."""
+        parts = self.name.split(".")
+        return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
 @dataclass
@@ -99,7 +108,7 @@ class _Reader:
         self.stars: list[str] = []
         self.optional: set[int] = set()
         self.bound: set[str] = set()  # names that the source itself gives to something
-        self.excused: set[int] = set()  # functions that are called with a seed
+        self.excused: set[int] = set()  # functions that are called with a generator
         self.seeded: list[str] = []
 
     def before(self, node: ast.AST) -> None:
@@ -169,8 +178,9 @@ class _Reader:
         self.seeded += [SEEDS[name] for name in names if name in SEEDS and with_seed]
         if any(one.arg == "generator" for one in node.keywords):
             self.excused.add(id(node.func))
-        if with_seed and any(SEEDED.fullmatch(name) or name == "random.Random" for name in names):
-            self.excused.add(id(node.func))
+        for name in names:
+            if LAYERS.fullmatch(name) or (SEEDED.fullmatch(name) and not with_seed):
+                self._see(node, name)
         if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS and not names:
             self._see(node, node.func.attr)
 
@@ -182,21 +192,21 @@ class _Reader:
             return
         for name in self._full(node):
             base, _, last = name.rpartition(".")
-            if OUTSIDE.fullmatch(name) and name not in SEEDS:
+            outside = OUTSIDE.fullmatch(name) and name not in SEEDS and not SEEDED.fullmatch(name)
+            if outside or (base and READERS.fullmatch(last) and not base.startswith("rnnmc")):
                 self._see(node, name)
-            elif base and READERS.fullmatch(last) and not base.startswith("rnnmc"):
-                self._see(node, name, name.partition(".")[0])
 
-    def _see(self, node: ast.AST, name: str, library: str = "") -> None:
-        self.found.sights.append(Sight(name, getattr(node, "lineno", 0), library))
+    def _see(self, node: ast.AST, name: str) -> None:
+        self.found.sights.append(Sight(name, getattr(node, "lineno", 0)))
 
     def _full(self, node: ast.AST) -> set[str]:
         """Full names of what an expression may be; none where it is no name of an imported or a built-in thing."""
         if isinstance(node, ast.Name):
             if node.id in self.names:
                 return {self.names[node.id]}
-            starred = {f"{module}.{node.id}" for module in self.stars if module}
-            return starred | ({node.id} if node.id in BUILTIN - self.bound else set())
+            built_in = {node.id} & BUILTIN - self.bound
+            unknown = node.id not in self.bound and not hasattr(builtins, node.id)
+            return built_in | {f"{module}.{node.id}" for module in self.stars if module and unknown}
         if isinstance(node, ast.Attribute):
             return {f"{name}.{node.attr}" for name in self._full(node.value)}
         if isinstance(node, ast.Call) and self._is_getattr(node):
@@ -212,7 +222,8 @@ class _Reader:
 
     def result(self) -> Read:
         """What was found, each sight once, without what the source seeds itself."""
-        kept = [one for one in self.found.sights if one.library or not one.name.startswith(tuple(self.seeded))]
+        seeded = tuple(self.seeded)
+        kept = [one for one in self.found.sights if not (one.name.startswith(seeded) and OUTSIDE.fullmatch(one.name))]
         once = {(one.name.partition(".")[0], one.line): one for one in sorted(kept, key=lambda one: -len(one.name))}
         self.found.sights = sorted(once.values(), key=lambda one: one.line)
         return self.found

@@ -112,7 +112,7 @@ def _visit(name: str, found: OwnFiles) -> Iterator[str]:
         found.files[origin] = content
     seen = read(content, name if is_package else parent)
     for one in seen.sights:
-        if not one.library or _where(one.library, _origin(one.library)) != "own":
+        if not any(_where(library, _origin(library)) == "own" for library in one.libraries):
             found.unseen.append(_told(one, origin))
     for other, needed in seen.modules.items():
         if _origin(other) is not None or _is_there(other):

@@ -250,6 +250,7 @@ UNSEEN = {
     "getenv": ("from os import getenv\nSLOPE = float(getenv('OWN_SLOPE', '1'))", "os.getenv"),
     "the clock": ("import time\nSLOPE = 1 + 0 * time.time()", "time.time"),
     "the day": ("from datetime import datetime\nSLOPE = 1 + 0 * datetime.now().year", "datetime.datetime.now"),
+    "the clock by a star": ("from time import *\nSLOPE = 1 + 0 * time()", "time.time (sloped.py, line 4)"),
     "arguments": ("import sys\nSLOPE = 1 + 0 * len(sys.argv)", "sys.argv"),
     "random": ("import random\nSLOPE = random.random()", "random.random"),
     "numpy without a seed": (
@@ -310,6 +311,10 @@ SEEN = {
     "Python's seed": "import random\nSLOPE = random.Random(3).random()",
     "torch's seed": "import torch\ntorch.manual_seed(3)\nSLOPE = torch.rand(1).item()",
     "a generator": "import torch\ng = torch.Generator().manual_seed(3)\nSLOPE = torch.rand(1, generator=g).item()",
+    "a generator that is only named": "import numpy as np\ndef f(rng: np.random.Generator): return rng\nSLOPE = 1",
+    "a layer that is only named": "import torch\nSLOPE = 1 + isinstance(3, torch.nn.Linear)",
+    "a star of one's own": "from outer import *\nSLOPE = 1",
+    "one's own random": "import lib.random as random\nSLOPE = random.load()",
     "a name like a reader": "class Gate:\n    open = 1\nSLOPE = Gate().open",
     "an argument like a reader": "def f(input, open): return input + open\nSLOPE = f(0, 1)",
     "what parses a text": "import json\nSLOPE = json.loads('1')",
@@ -321,6 +326,7 @@ SEEN = {
 @pytest.mark.parametrize("imports", SEEN.values(), ids=SEEN)
 def test_nothing_is_said_of_what_the_files_do_say(imports, desk):
     desk.write({"sloped.py": cell_file(imports), "outer.py": "def load_slope(): return 1\n"})
+    desk.write({"lib/random.py": "def load(): return 1\n"})
     assert desk.source().unseen == ()
 
 

@@ -16,7 +16,7 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import partition
 from rnnmc.run import fanout
 from rnnmc.run.cluster import connected
-from rnnmc.run.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds, source_facts, to_travel
+from rnnmc.run.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds, make_blocks, source_facts, to_travel
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, jobs_of, sample
 from rnnmc.store.plan import cut_up
@@ -88,6 +88,15 @@ def test_what_a_task_is_told_grows_by_the_block_and_not_by_the_description_of_it
     ]
     assert len(jobs) > 1000
     assert len(pickle.dumps([tasks[some] for some in batches(jobs)])) < 100 * len(jobs)
+
+
+def test_a_worker_that_has_another_cell_than_was_planned_samples_nothing(tmp_path: Path) -> None:
+    (task,) = to_travel(jobs_of(cut_up(study_of(small(points=[{"cell": "tanh", "width": 2}])))))
+    stale = task._replace(point=task.point | {"key": "another"})
+    ((done,),) = make_blocks([stale], str(tmp_path), "cpu", {})
+    assert done.wrong
+    assert "tanh n=2 pytorch, drive white: its cell, a law or its drive is not here as it was planned" in done.error
+    assert not list(tmp_path.rglob("*.parquet"))
 
 
 @pytest.mark.slow
