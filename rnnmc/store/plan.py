@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from rnnmc.common.errors import UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.common.refusals import refused
+from rnnmc.drives import label_of
 from rnnmc.engine.block import Partition
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
@@ -96,7 +97,7 @@ def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
         tuple(said["horizons"]),
         row["replicates"],
         Partition(row["tile"], row["block"], row["kernel"]),
-        f"{row['cell']} n={row['width']} {row['init']}, drive {row['drive']}",
+        f"{row['cell']} n={row['width']} {row['init']}, drive {label_of(said['drive'])}",
         _observables(said["observables"], directory / "points.parquet"),
         row.get("half_width"),
         row["replicates"],

@@ -167,16 +167,11 @@ class DesignPoint(Model):
         Laws count as filled in for each gate, a file by content and not by path, a user's own cell by its source.
         """
         laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
-        said = self.written() | {"engine": ENGINE, "init": laws}
+        said = self.written() | {"engine": ENGINE, "init": laws, "drive": self.drive.counted()}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
         if digest := source_digest(self.cell):
             said["cell_source"] = digest
-        if isinstance(said["drive"], dict):
-            said["drive"] = {
-                name: {k: v for k, v in value.items() if k != "path"} if isinstance(value, dict) else value
-                for name, value in said["drive"].items()
-            }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -189,4 +184,4 @@ class DesignPoint(Model):
             extra.append(f"state {self.state_std:g}")
         if self.nested.group > 1:
             extra.append(f"nested {self.nested.drives} x {self.nested.states}")
-        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive}", *extra])
+        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive.label}", *extra])

@@ -141,7 +141,7 @@ class Study(Model):
 
 HEAD = tuple(name for name in Study.model_fields if name != "points")
 _INHERITED = ("seed", "horizons")
-_NEVER_A_LIST_OF_LEVELS = ("horizons", "observables")
+_NEVER_A_LIST_OF_LEVELS = ("horizons", "observables", "columns", "missing")
 
 
 def read_study(content: Any, source: str) -> Study:
