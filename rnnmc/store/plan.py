@@ -140,13 +140,18 @@ def planned(directory: Path, keys: set[str]) -> list[StoredPoint]:
 
 def study_said(directory: Path) -> dict[str, Any]:
     """What study.yaml of a study folder says about the study as a whole (without its points). Raises UsageError."""
+    return read_head(directory)[0]
+
+
+def read_head(directory: Path) -> tuple[dict[str, Any], str]:
+    """What study.yaml says about the study as a whole, and the rest of it, the points, as text. Raises UsageError."""
     import yaml
 
     path = directory / "study.yaml"
     remedy = "give the folder of a study, such as results/default, or run the study again"
     try:
         # without the list of points, which is long and slow to parse
-        head = path.read_text(encoding="utf-8").partition("\npoints:")[0]
+        head, key, points = path.read_text(encoding="utf-8").partition("\npoints:")
         said = yaml.safe_load(head)
     except FileNotFoundError:
         raise UsageError(f"{path}: is not there; {remedy}") from None
@@ -154,4 +159,4 @@ def study_said(directory: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read; {remedy}") from None
     if not isinstance(said, dict) or not {"study", "thresholds", "interval"} <= said.keys():
         raise UsageError(f"{path}: is not a study as it ran; {remedy}")
-    return said
+    return said, f"{key}{points}".lstrip()
