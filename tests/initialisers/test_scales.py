@@ -56,7 +56,7 @@ def point(cell: str, drive: Any, input_law: Any = None, **more: Any) -> DesignPo
 
 def samples(design: DesignPoint, kernel: str) -> list[np.ndarray]:
     """The numbers of a point as though its key were another's, from one kernel."""
-    design.__dict__["key"] = "0" * 12
+    object.__setattr__(design, "key", "0" * 12)
     cut = partition(design)
     table = run_block(design, 0, 20, cut=Partition(cut.tile, cut.block, kernel))
     return [table[name].to_numpy() for name in ("log_spectral", "log_rms")]
