@@ -35,7 +35,6 @@ rule all:
     default_target: True
     input:
         f"{study_run.directory}/report.html",
-        f"{study_run.directory}/statistics.parquet",  # so that it is made anew after a look at other thresholds
         study_run.sampled,  # so that a sample lost since the page was made is filled in
 
 

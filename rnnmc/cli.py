@@ -247,21 +247,10 @@ def statistics(
         str | None, typer.Option(help="wilson, jeffreys, clopper-pearson or confidence-sequence")
     ] = None,
 ) -> None:
-    """Aggregate the samples again: other thresholds, other intervals. Samples nothing."""
-    from rnnmc.run.aggregate import aggregate
-    from rnnmc.statistics.intervals import KINDS
-    from rnnmc.store.plan import study_said
-    from rnnmc.study.study import Thresholds
+    """Aggregate the samples again. Other thresholds or intervals go to a folder of their own. Samples nothing."""
+    from rnnmc.run.look import count_again
 
-    said = study_said(directory)
-    given = {name: value for name, value in (("vanish", vanish), ("explode", explode)) if value is not None}
-    if interval not in (None, *KINDS):
-        raise UsageError(f"--interval: {interval} is not known; give {', '.join(KINDS)}")
-    thresholds = Thresholds.checked(**(said["thresholds"] | given))
-    aggregate(
-        directory, thresholds, interval or said["interval"], said.get("oracles", False), said.get("claims", False)
-    )
-    print(directory / "statistics.parquet")
+    print(count_again(directory, vanish, explode, interval))
 
 
 @app.command()

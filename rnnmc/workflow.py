@@ -10,15 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.run.head import Head, start_head
 from rnnmc.run.pipeline import folder_of
-from rnnmc.statistics.stopping import INTERVAL
 from rnnmc.store.manifest import is_complete, promised
 from rnnmc.store.plan import cut_up, write_study
 from rnnmc.store.stored_point import StoredPoint
@@ -66,8 +62,6 @@ class Run:
         for chunk in chunks(self.points):
             self._add(chunk, workflow.is_main_process)
         self.sampled = [self.marker(name) for name in self.keys]
-        if workflow.is_main_process and not workflow.output_settings.dryrun:  # which is to lose nothing
-            self._forget_other_statistics()
         self.workflow = workflow
         # jobs find this environment's `rnnmc` though nobody has activated it
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -93,21 +87,6 @@ class Run:
         folder = Path(self.directory)
         if main and marker.exists() and not all(is_complete(folder, stored, thresholds) for stored in chunk):
             marker.unlink()
-
-    def _forget_other_statistics(self) -> None:
-        """Take the table back where somebody has looked at other thresholds or intervals: it is made anew.
-
-        A newer time of its input would not do: of a small file Snakemake compares the content.
-        """
-        path, asked = Path(self.directory) / "statistics.parquet", self.study.thresholds
-        try:
-            rows = pq.read_table(path, columns=["threshold_vanish", "threshold_explode", "interval"])
-        except (OSError, pa.ArrowException):
-            return  # it is not there, or made by an rnnmc that is too old
-        vanish, explode, kinds = (set(column.unique().to_pylist()) for column in rows.columns)
-        ours = {INTERVAL if one.half_width is not None else self.study.interval for one in self.points}
-        if (vanish, explode) != ({asked.vanish}, {asked.explode}) or not kinds <= ours:
-            path.unlink()
 
     def marker(self, chunk: str) -> str:
         """The file that says that a chunk has been sampled."""

@@ -122,19 +122,24 @@ def test_other_thresholds_and_more_points_and_replicates_reuse_what_is_there(wor
 
 @pytest.mark.slow
 @pytest.mark.process
-def test_statistics_again_with_other_thresholds_samples_nothing(workplace: Path) -> None:
-    results = workplace / "results" / "small"
-    before = shard_files(results)
-    run = command("rnnmc", "statistics", results, "--vanish", "0.1", "--interval", "clopper-pearson", cwd=workplace)
-    assert run.returncode == 0, run.stderr
-    statistics = pl.read_parquet(results / "statistics.parquet")
-    assert set(statistics["threshold_vanish"]) == {0.1}
-    assert set(statistics["interval"]) == {"clopper-pearson"}
-    assert shard_files(results) == before
-    assert command("rnnmc", "report", results, cwd=workplace).returncode == 0
-    again = command(*snakemake(write(workplace, small())), cwd=workplace)  # what is not the study's own does not stay
+def test_a_look_at_other_thresholds_changes_nothing_of_the_study_and_no_run_makes_it_the_studys_own(
+    workplace: Path,
+) -> None:
+    results, study_file = workplace / "results" / "small", write(workplace, small())
+    assert command(*snakemake(study_file), cwd=workplace).returncode == 0
+    ours = ("statistics.parquet", "statistics.csv", "report.html", "study.yaml")
+    before, tables = shard_files(results), {name: (results / name).read_bytes() for name in ours}
+    look = command("rnnmc", "statistics", results, "--vanish", "1e-1", "--interval", "clopper-pearson", cwd=workplace)
+    assert look.returncode == 0, look.stderr
+    assert look.stdout.strip().endswith("small/what-if/vanish-0.1-explode-1000-clopper-pearson/statistics.parquet")
+    seen = pl.read_parquet(workplace / look.stdout.strip())
+    assert set(seen["threshold_vanish"]) == {0.1}
+    assert set(seen["interval"]) == {"clopper-pearson"}
+    again = command(*snakemake(study_file), cwd=workplace)
     assert again.returncode == 0, again.stderr
-    assert set(pl.read_parquet(results / "statistics.parquet")["threshold_vanish"]) == {1e-3}
+    assert "Nothing to be done" in again.stderr
+    assert {name: (results / name).read_bytes() for name in ours} == tables
+    assert shard_files(results) == before
 
 
 @pytest.mark.slow

@@ -59,6 +59,10 @@ class Described(BaseModel):
         return {self.name: said[self.main] if list(said) == [self.main] else said}
 
     def __str__(self) -> str:
-        given = self.model_dump(exclude_defaults=True)
+        return self.words()
+
+    def words(self, without: tuple[str, ...] = ()) -> str:
+        """Its name and what is not as by default, for people; but for these parameters."""
+        given = self.model_dump(exclude_defaults=True, exclude=set(without))
         words = [self.name] + [f"{v:g}" if isinstance(v, float) else str(v) for k, v in given.items() if k == self.main]
         return " ".join(words + [f"{k} {v}" for k, v in given.items() if k != self.main])

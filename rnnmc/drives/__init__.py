@@ -26,3 +26,11 @@ def read_drive(value: Any) -> Drive:
     if name not in drives():
         raise refuse("", name, f"is not a drive; {choose(str(name), drives())}")
     return cast(Drive, drives()[name].read(parameters, str(name)))
+
+
+def label_of(said: Any) -> str:
+    """The label of a drive that `Drive.written` said, without reading it again: its file may be gone."""
+    name, value = (said, None) if isinstance(said, str) else next(iter(said.items()))
+    kind = drives()[name]
+    parameters = value if isinstance(value, dict) else {} if value is None else {str(kind.main): value}
+    return kind.model_construct(**parameters).label

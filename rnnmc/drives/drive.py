@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,15 @@ class Drive(Described):
     dimension: Dimension = 1
     is_field: ClassVar[bool] = False
     is_random: ClassVar[bool] = True
+
+    @property
+    def label(self) -> str:
+        """The drive for people, with its dimension m."""
+        return f"{self.words(without=('dimension',))}, m = {self.dimension}"
+
+    def counted(self) -> Any:
+        """What `written` says of the numbers: the part of a design point's key."""
+        return self.written()
 
     def check(self, horizon: int) -> None:
         """Raise ValueError where the sequence cannot serve a chain of so many steps."""

@@ -19,6 +19,10 @@ class FieldDrive(Drive):
     is_field: ClassVar[bool] = True
     dimension: Literal[1] = 1  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    @property
+    def label(self) -> str:
+        return self.name
+
     def pieces(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
         while True:
             yield rng.standard_normal(shape)

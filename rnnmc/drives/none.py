@@ -19,6 +19,10 @@ class NoDrive(Drive):
     source = "Sompolinsky, Crisanti, Sommers 1988"
     dimension: Literal[0] = 0  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    @property
+    def label(self) -> str:
+        return self.name
+
     def pieces(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
         while True:
             yield np.zeros(shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.initialisers.law import Positive, Signs, WeightLaw
+from rnnmc.initialisers.law import NonNegative, Signs, WeightLaw
 
 
 class Gaussian(WeightLaw):
@@ -13,7 +13,7 @@ class Gaussian(WeightLaw):
     name, main = "gaussian", "gain"
     formula = "N(0, gain^2 / fan_in)"
     source = "Sompolinsky, Crisanti, Sommers 1988; Molgedey et al. 1992"
-    gain: Positive
+    gain: NonNegative
 
     def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
         return 0.0, self.gain**2 / rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -27,7 +27,10 @@ class WeightLaw(Described):
 
     clip: entries are cut to [-clip, clip]. spectral_radius: each square matrix is then scaled to this radius.
     stacked: draw the matrices of all gates as one, fan_in x (gates * n), as Keras does.
+    scales: parameters of which 0 makes every entry 0: an input that is not felt, a bias that is none, and no network.
     """
+
+    scales: ClassVar[tuple[str, ...]] = ("gain",)
 
     clip: Positive | None = None
     spectral_radius: NonNegative | None = None
@@ -63,6 +66,11 @@ class WeightLaw(Described):
 
         radius = torch.linalg.eigvals(torch.from_numpy(matrix)).abs().amax(-1).numpy()
         return np.where(radius > 0, self.spectral_radius / np.where(radius > 0, radius, 1), 0)[:, None, None]
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether every entry is sure to be 0."""
+        return self.moments(1, 1) == (0.0, 0.0)
 
     def modifiers(self) -> dict[str, Any]:
         """Clipping, scaling and stacking, as far as they are asked for."""

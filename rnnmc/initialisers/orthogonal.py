@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnmc.initialisers.law import Positive, Signs, WeightLaw
+from rnnmc.initialisers.law import NonNegative, Signs, WeightLaw
 
 
 class Orthogonal(WeightLaw):
@@ -13,7 +13,7 @@ class Orthogonal(WeightLaw):
     name, main = "orthogonal", "gain"
     formula = "gain * Q, Q Q^T = I, Haar"
     source = "Saxe et al. 2014; Mezzadri 2007 for the sign rule"
-    gain: Positive = 1.0
+    gain: NonNegative = 1.0
 
     def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
         return 0.0, self.gain**2 / max(rows, columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from rnnmc.initialisers.law import Positive, Signs, WeightLaw
+from rnnmc.initialisers.law import NonNegative, Signs, WeightLaw
 
 DEVIATION_WITHIN_TWO = 0.87962566103423978  # of a standard normal restricted to [-2, 2]
 
@@ -16,7 +16,7 @@ class TruncatedGaussian(WeightLaw):
     name, main = "truncated_gaussian", "gain"
     formula = "N(0, s^2) given |.| < 2 s, with variance gain^2 / fan_in"
     source = "LeCun et al. 1998; jax.nn.initializers.lecun_normal"
-    gain: Positive
+    gain: NonNegative
 
     def moments(self, rows: int, columns: int) -> tuple[float, float] | None:
         return 0.0, self.gain**2 / rows

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from rnnmc.initialisers.law import Positive, Signs, WeightLaw
+from rnnmc.initialisers.law import NonNegative, Signs, WeightLaw
 
 
 class Uniform(WeightLaw):
@@ -18,10 +18,11 @@ class Uniform(WeightLaw):
     """
 
     name, main = "uniform", "gain"
+    scales = ("gain", "limit")
     formula = "U(-a, a), a = gain sqrt(3 / fan_in) or a = limit"
     source = "Glorot and Bengio 2010; torch.nn.RNN"
-    gain: Positive | None = None
-    limit: Positive | None = None
+    gain: NonNegative | None = None
+    limit: NonNegative | None = None
     terms: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")

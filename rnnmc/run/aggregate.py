@@ -34,9 +34,16 @@ OTHERS = ("first-passage", "variance", ORACLES, "coverage", CLAIMS, VERDICTS)
 
 
 def aggregate(
-    directory: Path, thresholds: Thresholds, interval: str, oracles: bool = False, claims: bool = False
+    directory: Path,
+    thresholds: Thresholds,
+    interval: str,
+    oracles: bool = False,
+    claims: bool = False,
+    into: Path | None = None,
 ) -> pl.DataFrame:
     """Statistics of every planned point, left as statistics.parquet and statistics.csv, with theory beside them.
+
+    into: the folder for all tables, by default `directory` itself.
 
     Beside them first-passage, variance (of nested designs), statistics-<observable>, and the tables of every analysis
     for which the study has the points; with `oracles` also oracles (one row for each cell that an exact law judges) and
@@ -61,11 +68,12 @@ def aggregate(
     if claims:
         tables[CLAIMS] = decide(points, tables)
         tables[VERDICTS] = verdicts(tables[CLAIMS])
+    into = into or directory
     for name, table in tables.items():
-        _write(directory, name, table)
+        _write(into, name, table)
     for name in _ours() - tables.keys():  # of an earlier form of the study
         for kind in ("parquet", "csv"):
-            (directory / f"{name}.{kind}").unlink(missing_ok=True)
+            (into / f"{name}.{kind}").unlink(missing_ok=True)
     return tables[STATISTICS]
 
 

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from rnnmc.common.errors import UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.common.refusals import refused
+from rnnmc.drives import label_of
 from rnnmc.engine.block import Partition
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
@@ -96,7 +97,7 @@ def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
         tuple(said["horizons"]),
         row["replicates"],
         Partition(row["tile"], row["block"], row["kernel"]),
-        f"{row['cell']} n={row['width']} {row['init']}, drive {row['drive']}",
+        f"{row['cell']} n={row['width']} {row['init']}, drive {label_of(said['drive'])}",
         _observables(said["observables"], directory / "points.parquet"),
         row.get("half_width"),
         row["replicates"],
@@ -139,13 +140,18 @@ def planned(directory: Path, keys: set[str]) -> list[StoredPoint]:
 
 def study_said(directory: Path) -> dict[str, Any]:
     """What study.yaml of a study folder says about the study as a whole (without its points). Raises UsageError."""
+    return read_head(directory)[0]
+
+
+def read_head(directory: Path) -> tuple[dict[str, Any], str]:
+    """What study.yaml says about the study as a whole, and the rest of it, the points, as text. Raises UsageError."""
     import yaml
 
     path = directory / "study.yaml"
     remedy = "give the folder of a study, such as results/default, or run the study again"
     try:
         # without the list of points, which is long and slow to parse
-        head = path.read_text(encoding="utf-8").partition("\npoints:")[0]
+        head, key, points = path.read_text(encoding="utf-8").partition("\npoints:")
         said = yaml.safe_load(head)
     except FileNotFoundError:
         raise UsageError(f"{path}: is not there; {remedy}") from None
@@ -153,4 +159,4 @@ def study_said(directory: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read; {remedy}") from None
     if not isinstance(said, dict) or not {"study", "thresholds", "interval"} <= said.keys():
         raise UsageError(f"{path}: is not a study as it ran; {remedy}")
-    return said
+    return said, f"{key}{points}".lstrip()

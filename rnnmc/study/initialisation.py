@@ -179,12 +179,23 @@ def _read_law(value: dict[str, Any], path: str) -> WeightLaw:
     if len(names) != 1:
         raise refuse(path, value, f"does not name one law; give one of {', '.join(laws())}")
     modifiers = {key: value[key] for key in value if key in MODIFIERS}
+    if path.startswith("recurrent"):
+        _refuse_no_network(laws()[names[0]], value[names[0]], f"{path}.{names[0]}")
     law = laws()[names[0]].read(value[names[0]], f"{path}.{names[0]}", **modifiers)
     if not isinstance(law, WeightLaw):
         raise TypeError(f"{names[0]} is not a law")
     if law.spectral_radius is not None and not path.startswith("recurrent"):
         raise refuse(f"{path}.spectral_radius", law.spectral_radius, "scales square matrices; give it under recurrent")
     return law
+
+
+def _refuse_no_network(law: type[WeightLaw], said: Any, path: str) -> None:
+    """Refuse a scale of recurrent weights that leaves none of them."""
+    for name, value in (said if isinstance(said, dict) else {law.main: said}).items():
+        if name in law.scales and isinstance(value, int | float) and value is not False and value <= 0:
+            place = path if name == law.main else f"{path}.{name}"
+            remedy = "; weights that are to be 0 are constant: 0" if value == 0 else ""
+            raise refuse(place, value, f"is not a possible {name}; give a number above 0{remedy}")
 
 
 def _written_role(role: LawsByGate) -> dict[str, Any]:

@@ -169,17 +169,12 @@ class DesignPoint(Model):
         by its source and all that this imports.
         """
         laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
-        said = self.written() | {"engine": ENGINE, "init": laws}
+        said = self.written() | {"engine": ENGINE, "init": laws, "drive": self.drive.counted()}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
         names = {self.cell: "cell_source"}
         sources = {names.get(name, f"source of {name}"): one.digest for name, one in self.sources().items()}
         said |= {name: digest for name, digest in sources.items() if digest}
-        if isinstance(said["drive"], dict):
-            said["drive"] = {
-                name: {k: v for k, v in value.items() if k != "path"} if isinstance(value, dict) else value
-                for name, value in said["drive"].items()
-            }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
     def sources(self) -> dict[str, OwnSource]:
@@ -199,4 +194,4 @@ class DesignPoint(Model):
             extra.append(f"state {self.state_std:g}")
         if self.nested.group > 1:
             extra.append(f"nested {self.nested.drives} x {self.nested.states}")
-        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive}", *extra])
+        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive.label}", *extra])

@@ -146,7 +146,7 @@ class Study(Model):
 
 HEAD = tuple(name for name in Study.model_fields if name != "points")
 _INHERITED = ("seed", "horizons")
-_NEVER_A_LIST_OF_LEVELS = ("horizons", "observables")
+_NEVER_A_LIST_OF_LEVELS = ("horizons", "observables", "columns", "missing")
 
 
 Hold = Callable[[DesignPoint], None]  # raises UsageError where a design point is not to be measured

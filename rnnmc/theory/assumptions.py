@@ -25,7 +25,8 @@ from rnnmc.study.point import DesignPoint
 def law_of(point: DesignPoint, role: str, gate: str) -> WeightLaw:
     """The law of one weight matrix or bias, presets written out; chrono leaves gates that remember nothing at zero."""
     law = point.init.laws(point.cell_object, point.width, point.drive.dimension)[role][gate]
-    return Constant(value=0.0) if isinstance(law, Chrono) and gate not in point.cell_object.memory else law
+    none = isinstance(law, Chrono) and gate not in point.cell_object.memory
+    return Constant(value=0.0) if none or (role == "bias" and law.is_zero) else law
 
 
 def unmodified(law: WeightLaw) -> bool:
@@ -114,8 +115,8 @@ def no_bias(point: DesignPoint, *gates: str) -> bool:
 
 
 def autonomous(point: DesignPoint) -> bool:
-    """There is no input."""
-    return point.drive.name == "none"
+    """There is no input, or none that is felt: all its weights, or its deviations, are zero."""
+    return point.drive.name == "none" or all(law_of(point, "input", gate).is_zero for gate in point.cell_object.gates)
 
 
 def stays_zero(point: DesignPoint) -> bool:

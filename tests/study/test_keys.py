@@ -144,7 +144,7 @@ def test_a_point_writes_out_its_default_laws_and_all_of_its_drive_and_keeps_its_
     assert point.written()["drive"] == {"ar1": {"correlation": 0.9, "dimension": 1}}
     again = DesignPoint(**point.written())
     assert str(again.init) == str(point.init) == "gaussian 1, bias forget 1"
-    assert again.label == point.label == "lstm n=2 gaussian 1, bias forget 1, drive ar1"
+    assert again.label == point.label == "lstm n=2 gaussian 1, bias forget 1, drive ar1, m = 1"
     ring = DesignPoint(cell="lru", width=2, init={"recurrent": {"ring": {}}})
     assert ring.written()["init"]["recurrent"] == {"ring": {"outer": 1.0, "inner": 0.0}}
 

@@ -14,14 +14,15 @@ rule aggregate:
         f"{study_run.directory}/statistics.parquet",
     params:
         directory=lambda wildcards, input: Path(input[0]).parent,
-        thresholds=study_run.study.thresholds.model_dump(),
-        interval=study_run.study.interval,
-        oracles=study_run.study.oracles,
-        claims=study_run.study.claims,
+        counted_by=[
+            study_run.study.thresholds.model_dump(),
+            study_run.study.interval,
+            study_run.study.oracles,
+            study_run.study.claims,
+        ],
     log:
         f"{study_run.directory}/logs/aggregate.log",
     conda:
         "../../environment.yml"
     shell:
-        "rnnmc statistics {params.directory} --vanish {params.thresholds[vanish]} "
-        "--explode {params.thresholds[explode]} --interval {params.interval} > {log} 2>&1"
+        "rnnmc statistics {params.directory} > {log} 2>&1"

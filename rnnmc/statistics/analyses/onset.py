@@ -79,8 +79,8 @@ class Onset(Analysis):
 def situation() -> pl.Expr:
     """What drives a network of a row of this table, in words: `field 0.3`, `none, state std 0`."""
     drive = pl.col("drive")
-    driven = pl.when(pl.col("field") > 0).then(pl.format("{} {}", drive, _plain("field"))).otherwise(drive)
-    stirred = (pl.col("state_std").fill_null(0) > 0) | (drive == "none")
+    driven = pl.when(drive == "none").then(drive).otherwise(pl.format("{} {}", drive, _plain("field")))
+    stirred = (pl.col("state_std").fill_null(0) > 0) | (pl.col("field") == 0)
     return pl.when(stirred).then(pl.format("{}, state std {}", driven, _plain("state_std"))).otherwise(driven)
 
 

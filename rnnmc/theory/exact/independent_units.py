@@ -52,7 +52,7 @@ def _gate(point: DesignPoint, gate: str) -> Source | None:
     if bias is not None and isinstance(law, Chrono):
         sign, keep = point.cell_object.memory[gate], bias.value
         bias = Source(bias.key, lambda z: sign * keep(z))
-    if bias is None or not isinstance(point.drive, ConstantDrive):
+    if bias is None or autonomous(point) or not isinstance(point.drive, ConstantDrive):
         return bias
     own, gain = constant(point, gate), gaussian_gain(point, gate, "input")
     if own is None or gain is None:

@@ -11,7 +11,7 @@ from scipy.special import gammaln
 
 from rnnmc.drives.white import White
 from rnnmc.study.point import DesignPoint
-from rnnmc.theory.assumptions import constant, gaussian_gain
+from rnnmc.theory.assumptions import autonomous, constant, gaussian_gain
 from rnnmc.theory.exact.min_gru import LogKept
 from rnnmc.theory.exact.zero_weights import memory_gate, uncoupled
 from rnnmc.theory.law import Law, LogNorm, Measure, Prediction
@@ -64,6 +64,8 @@ class WhiteGates(Law):
 
     def applies(self, point: DesignPoint) -> bool:
         if point.cell_object.gating is None or not isinstance(point.drive, White) or not uncoupled(point):
+            return False
+        if autonomous(point):
             return False
         gate, _ = memory_gate(point)
         known = constant(point, gate) is not None and gaussian_gain(point, gate, "input") is not None
