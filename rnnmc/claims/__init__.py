@@ -154,8 +154,11 @@ def verdicts(decided: pl.DataFrame) -> pl.DataFrame:
 
 
 def verdict_text(row: Mapping[str, Any]) -> str:
-    """A row of `verdicts` in words: `holds only with width at least 16 (8 of 32 questions; 2 exceptions)`."""
-    holds, fails, undecided, empty = (row[kind] for kind in ANSWERS)
+    """A row of `verdicts` in words: `holds only with width at least 16 (8 of 32 questions; 2 exceptions)`.
+
+    A table of an earlier release knows of no empty questions.
+    """
+    holds, fails, undecided, empty = (row.get(kind, 0) for kind in ANSWERS)
     asked = holds + fails + undecided
     verdict, counted = row["verdict"], f"{asked} question{'s' if asked > 1 else ''}"
     if row["when"]:
