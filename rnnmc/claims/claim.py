@@ -170,7 +170,7 @@ class Evidence:
         return fixed and (point.key, point.last) in self._statistics
 
     def pairs(self, more: str, less: str, observable: str | None = None) -> Iterator[tuple[Seen, Seen]]:
-        """Points of two cells that differ in nothing else; those on which this observable looked, where one is named."""
+        """Points of two cells that differ in nothing else; where an observable is named, those on which it looked."""
         mores, lesses = (
             self.observed(observable, cells=(cell,)) if observable else self.points(cell) for cell in (more, less)
         )

@@ -32,7 +32,7 @@ NORM = Part(
 
 
 class Clipping(Claim):
-    """Every point whose recurrent weights, or their singular values, are cut to 1, or scaled to a spectral radius of 1."""
+    """Every point whose recurrent weights or their singular values are cut to 1, or whose spectral radius is made 1."""
 
     name = "A4"
     states = "Clipping U to [-1, 1] keeps the gradient from exploding."

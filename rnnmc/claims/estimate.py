@@ -83,7 +83,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Median:
-    """A median over networks with its interval, as `rnnmc.statistics.medians` gives it; of_shares: of such in [0, 1]."""
+    """A median over networks, with the interval of `rnnmc.statistics.medians`; of_shares: of numbers in [0, 1]."""
 
     value: float
     low: float

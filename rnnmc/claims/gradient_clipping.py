@@ -16,7 +16,7 @@ FINITE = Part(
 )
 HEEDS = Part(
     "heeds",
-    f"clipped, it still heeds the steps around {LAG} steps back, as one scale for all lags lets them all keep their share",
+    f"clipped, it still heeds the last {LAG} steps, though one scale for all lags lets the largest outweigh the others",
     f"P(the part of the lags up to {LAG} is below the vanishing threshold, as a share of the whole)",
     "below",
     0.5,

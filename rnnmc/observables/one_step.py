@@ -1,4 +1,4 @@
-"""The one-step derivative of the memory, which the article argues from: its other terms together, and how large it is."""
+"""The one-step derivative of the memory, from which the article argues: how large it is, and its other terms are."""
 
 from __future__ import annotations
 

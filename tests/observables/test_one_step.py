@@ -63,7 +63,9 @@ def test_a_derivative_is_longer_than_one_where_autograd_says_so(cell, width):
 
 def formulas(point, replicates):
     """(other terms by name, main term, c) of each step for n = 1, as the article writes them: numbers, by hand."""
-    h, c = (part.numpy() for part in (*reference.initial_state(point, replicates).split(1, dim=1), torch.zeros(1, 1))[:2])
+    h, c = (
+        part.numpy() for part in (*reference.initial_state(point, replicates).split(1, dim=1), torch.zeros(1, 1))[:2]
+    )
     exposed = 0.0
     for (u, a, _), _ in zip(reference.inputs(point, replicates), range(point.horizons[-1]), strict=False):
         u = {name: matrix[:, 0].numpy() for name, matrix in u.items()}
@@ -94,7 +96,9 @@ def test_of_one_unit_the_other_terms_add_up_as_in_the_article_s_formulas(cell):
     for k, (since, upto) in enumerate(((0, 1), (1, 2), (2, 30))):
         now = np.stack(logs[since:upto])
         inside = now[np.isfinite(now)] * PER_NAT
-        assert np.abs(inside - np.round(inside)).min(initial=1) > 1e-9, "a ratio lies on an edge, where rounding decides"
+        assert np.abs(inside - np.round(inside)).min(initial=1) > 1e-9, (
+            "a ratio lies on an edge, where rounding decides"
+        )
         for r in range(replicates):
             bins = np.searchsorted(EDGES, now[:, r], side="right") - 1
             np.testing.assert_array_equal(found["counts"][r, k], np.bincount(bins, minlength=BINS))

@@ -36,7 +36,10 @@ class OneStepSummary(Summary):
         pairs = counts.sum(axis=2, dtype=np.int64)
         pooled, draws = counts.sum(axis=0, dtype=np.float64), sums_by_draw(pairs, settings.group)
         known = pl.Series(~np.isnan(squeezed).any(axis=0))
-        squeeze = {"squeezed_count": (squeezed > SQUEEZE).sum(axis=0), "squeezed_most": np.nan_to_num(squeezed).max(axis=0)}
+        squeeze = {
+            "squeezed_count": (squeezed > SQUEEZE).sum(axis=0),
+            "squeezed_most": np.nan_to_num(squeezed).max(axis=0),
+        }
         return (
             samples.head(rows)
             .select(pl.col("point").cast(pl.String), *observable.labels)
