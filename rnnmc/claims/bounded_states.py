@@ -23,8 +23,8 @@ ELSEWHERE = Part(
 ABOVE = Part("above", "the cell state of an LSTM leaves [-1, 1]", "P(largest |c| up to T is above 1)", "above", 0.5)
 DIVERGES = Part(
     "diverges",
-    "there are LSTMs whose cell state goes on growing: in more than one of a hundred its running maximum doubles from T/10 "
-    "to T",
+    "there are LSTMs whose cell state goes on growing: in more than one of a hundred its running maximum doubles from "
+    "T/10 to T",
     "P(largest |c| up to T is at least twice that up to T/10)",
     "above",
     0.01,

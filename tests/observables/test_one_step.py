@@ -38,7 +38,7 @@ def observed(point, replicates):
 
 
 def derivatives(point, replicates):
-    """Yield (R, n, n) derivatives of the memory by that of the step before, by autograd of the reference's equations."""
+    """Yield (R, n, n) derivatives of the memory by that of the step before, by autograd through the reference."""
     n, (advance, jacobian) = point.width, reference.stepper(point)
     state, exposed = reference.initial_state(point, replicates), torch.zeros(replicates, 1, point.width)
     for given, _ in zip(reference.inputs(point, replicates), range(point.horizons[-1]), strict=False):
@@ -115,7 +115,8 @@ def test_one_gate_fewer_makes_the_other_terms_of_a_gru_twice_as_large_at_pytorch
     """One step of one unit from independent standard normal c (h of the GRU) and x, weights U[-1, 1], no bias.
 
     The formulas of the article alone, no code of ours: medians over 4e5 draws, with a standard error of at most 0.0006;
-    four of them and what rounding to three digits hides. The terms are checked against a difference quotient of the step itself.
+    four of them and what rounding to three digits hides. The terms are checked against a difference quotient of the
+    step itself.
     """
     rng, number = np.random.default_rng(0), 400_000
     memory, x, before = rng.standard_normal((3, number))

@@ -31,11 +31,11 @@ class OneStepSummary(Summary):
         its memory.
         """
         rows = rows_a_replicate(samples)
-        counts = samples["counts"].to_numpy().reshape(-1, rows, samples["counts"].dtype.shape[0])
+        counts = samples["counts"].to_numpy().reshape(len(samples) // rows, rows, -1)
         longer, logs, squeezed = (rectangle(samples, name, rows) for name in ("longer", "log_ratio_sum", "squeezed"))
         pairs = counts.sum(axis=2, dtype=np.int64)
         pooled, draws = counts.sum(axis=0, dtype=np.float64), sums_by_draw(pairs, settings.group)
-        known = pl.Series(~np.isnan(squeezed).any(axis=0))
+        known = pl.Series(values=~np.isnan(squeezed).any(axis=0))
         squeeze = {
             "squeezed_count": (squeezed > SQUEEZE).sum(axis=0),
             "squeezed_most": np.nan_to_num(squeezed).max(axis=0),
@@ -57,7 +57,7 @@ class OneStepSummary(Summary):
 
 
 def _medians(name: str, sums: Floats, pairs: Floats) -> list[pl.Series]:
-    """Of the mean a pair over weight draws, for each row; a network without a pair has overflowed, beyond any number."""
+    """Over weight draws, of the mean a pair, for each row; without a pair a network is beyond any number."""
     mean = np.where(pairs > 0, sums / np.maximum(pairs, 1), np.inf)
     found = np.array([median_interval(row) for row in mean.T])
     return [pl.Series(f"{name}{end}", found[:, i]) for i, end in enumerate(("", "_low", "_high"))]

@@ -24,9 +24,9 @@ class PathsSummary(Summary):
         in nats a step, over the last decade before the horizon (see `rnnmc.statistics.point.growth_rate`); less_joint
         and less_joint_error, the same for the path less the joint chain of the same replicate; and for the events
         vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
-        `p_<event>`, `p_<event>_low` and `p_<event>_high`; and close_count, the replicates whose growth rate along the path
-        is within CLOSE of that of the joint chain, or that are dead along both. From the first horizon on at which the log-norm of a path is
-        not known in any replicate, all of these are null: the rest are no fair sample.
+        `p_<event>`, `p_<event>_low` and `p_<event>_high`; and close_count, the replicates whose growth rate along the
+        path is within CLOSE of that of the joint chain, or that are dead along both. From the first horizon on at which
+        the log-norm of a path is not known in any replicate, all of these are null: the rest are no fair sample.
         """
         usual = super().summarise(observable, samples, settings)
         rows = rows_a_replicate(samples)
@@ -50,7 +50,7 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
             "growth_rate_error": pl.Series(error, nan_to_null=True),
             "less_joint": pl.Series(less, nan_to_null=True),
             "less_joint_error": pl.Series(less_error, nan_to_null=True),
-            "close_count": pl.Series(_close(values, horizons, paths), nan_to_null=True).cast(pl.Int64),
+            "close_count": pl.Series(_close(values, horizons, int(paths)), nan_to_null=True).cast(pl.Int64),
             **probability("vanish_at", values < np.log(settings.vanish), settings),
             **probability("explode_at", values > np.log(settings.explode), settings),
         }

@@ -28,8 +28,8 @@ class TermsSummary(Summary):
         histogram; share_above, of pairs in which the term is at least as large as the main one; share_largest, in
         which no other term is larger. All but the last are null for the main term. Then how many replicates are so:
         dominant_count, for the main term, that it is the largest in most of their pairs; minor_count, for the others,
-        that their mean log ratio is below that of MINOR; mild_count, for the term "reset" of a GRU, that it is so beside
-        the term "candidate": where n = 1 their ratio is |(1-r) h U_r| at every step.
+        that their mean log ratio is below that of MINOR; mild_count, for the term "reset" of a GRU, that it is so
+        beside the term "candidate": where n = 1 their ratio is |(1-r) h U_r| at every step.
 
         Quantiles are read off the histogram, the log ratio being taken as uniform within a bin: never off by more than
         the width of one, a factor of 1.28, and by about 1 % where the density is smooth; 0 and inf where they lie in
