@@ -34,10 +34,9 @@ class GradientSummary(Summary):
         """As `Summary.summarise`, with two more quantities, share_further and share_here.
 
         They are exp(log_further - log_total) and exp(log_contribution - log_total), ratios of two norms of vectors, and
-        above 1 where what is further back cancels what is nearer; null
-        where the whole gradient is exactly zero or has overflowed. Besides threshold (that of vanishing), and
-        negligible_count, p_negligible, p_negligible_low and p_negligible_high: in how many of all replicates the norm,
-        or the share, is below it; and beyond_count, in how many the norm is beyond the largest number of float32, null
+        above 1 where what is further back cancels what is nearer; null where the whole gradient is exactly zero or has
+        overflowed. Besides threshold (that of vanishing), and negligible_count, p_negligible, p_negligible_low and
+        p_negligible_high: in how many of all replicates the norm, or the share, is below it; and beyond_count, in how many the norm is beyond the largest number of float32, null
         for shares.
         """
         samples = samples.with_columns(
