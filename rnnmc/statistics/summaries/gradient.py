@@ -36,8 +36,8 @@ class GradientSummary(Summary):
         They are exp(log_further - log_total) and exp(log_contribution - log_total), ratios of two norms of vectors, and
         above 1 where what is further back cancels what is nearer; null where the whole gradient is exactly zero or has
         overflowed. Besides threshold (that of vanishing), and negligible_count, p_negligible, p_negligible_low and
-        p_negligible_high: in how many of all replicates the norm, or the share, is below it; and beyond_count, in how many the norm is beyond the largest number of float32, null
-        for shares.
+        p_negligible_high: in how many of all replicates the norm, or the share, is below it; and beyond_count, in how
+        many the norm is beyond the largest number of float32, null for shares.
         """
         samples = samples.with_columns(
             (pl.col(part) - pl.col("log_total")).exp().fill_nan(None).alias(name)
