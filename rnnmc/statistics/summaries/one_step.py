@@ -35,7 +35,7 @@ class OneStepSummary(Summary):
         longer, logs, squeezed = (rectangle(samples, name, rows) for name in ("longer", "log_ratio_sum", "squeezed"))
         pairs = counts.sum(axis=2, dtype=np.int64)
         pooled, draws = counts.sum(axis=0, dtype=np.float64), sums_by_draw(pairs, settings.group)
-        known = pl.Series(values=np.isfinite(squeezed).all(axis=0).tolist())
+        known = pl.Series("known", [not np.isnan(column).any() for column in squeezed.T])
         squeeze = {
             "squeezed_count": (squeezed > SQUEEZE).sum(axis=0),
             "squeezed_most": np.nan_to_num(squeezed).max(axis=0),
