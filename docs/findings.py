@@ -17,7 +17,7 @@ import jinja2
 import polars as pl
 
 import rnnmc
-from rnnmc.claims import CONDITIONS, UNDECIDED, WRONG, verdict_text
+from rnnmc.claims import CONDITIONS, FAILS, HOLDS, WRONG, verdict_text
 from rnnmc.report.text import event_text, nats_text, passage_text
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
@@ -158,7 +158,7 @@ class Results:
         first, second = (self.table(name, "claims").select(*asked, "verdict") for name in (study, other))
         both = first.join(second, on=asked, nulls_equal=True, suffix="_again")
         same = both.filter(pl.col("verdict") == pl.col("verdict_again")).height
-        decided = both.filter(pl.col("verdict") != UNDECIDED, pl.col("verdict_again") != UNDECIDED)
+        decided = both.filter(pl.all_horizontal(pl.col("verdict", "verdict_again").is_in((HOLDS, FAILS))))
         opposite = decided.filter(pl.col("verdict") != pl.col("verdict_again")).height
         return {"asked": both.height, "same": same, "opposite": opposite, "open": both.height - same - opposite}
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import polars as pl
 
 from rnnmc.chain.norms import SPECTRAL
-from rnnmc.claims.estimate import Estimate, Mean, Share
+from rnnmc.claims.estimate import Estimate, Share
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Part:
     """One thing that a claim says, as it is decided.
 
     says: in a sentence without its condition. quantity: what is estimated. side: of `bound` on which the claim holds.
+    asks: whether it claims that of every question, or that there are some, as "can" and "may" do.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Part:
     quantity: str
     side: Literal["below", "above"]
     bound: float
+    asks: Literal["every", "some"] = "every"
 
     @property
     def rule(self) -> str:
@@ -167,10 +169,13 @@ class Evidence:
         fixed = point.row.get("half_width") is None and point.row.get("nested", 1) == 1
         return fixed and (point.key, point.last) in self._statistics
 
-    def pairs(self, more: str, less: str) -> Iterator[tuple[Seen, Seen]]:
-        """Points of two cells that differ in nothing else."""
-        others = {one.without_cell: one for one in self.points(less)}
-        for one in self.points(more):
+    def pairs(self, more: str, less: str, observable: str | None = None) -> Iterator[tuple[Seen, Seen]]:
+        """Points of two cells that differ in nothing else; where an observable is named, those on which it looked."""
+        mores, lesses = (
+            self.observed(observable, cells=(cell,)) if observable else self.points(cell) for cell in (more, less)
+        )
+        others = {one.without_cell: one for one in lesses}
+        for one in mores:
             if one.without_cell in others:
                 yield one, others[one.without_cell]
 
@@ -180,15 +185,6 @@ class Evidence:
         row = self._statistics[point.key, horizon]
         place = f"statistics: point={point.key}, horizon={horizon}, measure={SPECTRAL}, p_{event}"
         return Share(row[f"{event}_count"], row["replicates"]), place
-
-    def number(self, point: Seen, name: str, error: str, horizon: int | None = None) -> tuple[Mean, str] | None:
-        """A number of the statistics (spectral norm) with the column of its error; None where it is not known."""
-        horizon = horizon or point.last
-        row = self._statistics[point.key, horizon]
-        if row.get(name) is None or row.get(error) is None:
-            return None
-        place = f"statistics: point={point.key}, horizon={horizon}, measure={SPECTRAL}, {name}"
-        return Mean(row[name], row[error], row["weight_draws"]), place
 
     def rows(self, observable: str, point: Seen, **labels: Any) -> list[dict[str, Any]]:
         """Rows of what an observable saw at a point, in their order, each with `place`, where it stands."""

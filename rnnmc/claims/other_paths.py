@@ -7,13 +7,16 @@ from rnnmc.claims.claim import FACTORS, Claim, Part, Question
 from rnnmc.claims.estimate import Gap, Share
 from rnnmc.observables.paths import BLOCKS, C_PATH, JOINT
 
-OTHER = Part("other", "the block explodes in more than one network of twenty", "P(explode at T)", "above", 0.05)
+OTHER = Part(
+    "other", "the block explodes in more than one network of a hundred", "P(explode at T)", "above", 0.01, "some"
+)
 MISSED = Part(
     "missed",
     "networks explode of which the article's c-path shows nothing",
     "P(explode at T) of the joint chain less that of the c-path",
     "above",
-    0.05,
+    0.01,
+    "some",
 )
 
 

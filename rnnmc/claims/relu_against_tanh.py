@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnmc.claims.claim import FACTORS, Claim, Part, Question
-from rnnmc.claims.estimate import Gap, Mean
+from rnnmc.claims.estimate import Exact, Gap
 
 FURTHEST = 1e6  # the largest |U| at which the derivatives of one unit are evaluated
 BOUNDED = Part(
@@ -40,8 +40,8 @@ class ReluAgainstTanh(Claim):
             y = np.geomspace(1e-6, FURTHEST, 2_000_001)  # U h; what matters depends on nothing else
             with np.errstate(over="ignore"):
                 tanh, relu = float((y / np.cosh(y) ** 2).max()), float(y.max())
-            yield Question(BOUNDED, {"cell": "tanh", "width": 1}, Mean(tanh, 0.0, 0), ("formula",))
-            yield Question(UNBOUNDED, {"cell": "relu", "width": 1}, Mean(relu, 0.0, 0), ("formula",))
+            yield Question(BOUNDED, {"cell": "tanh", "width": 1}, Exact(tanh), ("formula",))
+            yield Question(UNBOUNDED, {"cell": "relu", "width": 1}, Exact(relu), ("formula",))
         for relu, tanh in pairs:
             (more, place), (less, other) = (evidence.share(one, "explode_at") for one in (relu, tanh))
             yield Question(MORE, relu.where(*FACTORS, horizon=relu.last), Gap(more, less), (place, other))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rnnmc.claims.claim import FACTORS, Claim, Part, Question
 
-EXPLODES = Part("explodes", "tanh explodes in more than one network of a hundred", "P(explode at T)", "above", 0.01)
+EXPLODES = Part(
+    "explodes", "tanh explodes in more than one network of a hundred", "P(explode at T)", "above", 0.01, "some"
+)
 
 
 class TanhExplodes(Claim):

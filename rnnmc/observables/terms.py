@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rnnmc.cells.cell import Cell, Terms
     from rnnmc.chain.product import Step
+    from rnnmc.numerics.layout import Layout
 
 MAIN = "main"
 LOWEST, HIGHEST, PER_NAT = -16, 8, 4  # nats of the log ratio, and bins in a nat
@@ -72,6 +73,30 @@ def terms_of(cell: Cell) -> tuple[str, ...]:
     return (MAIN, *cell.other_terms)
 
 
+def ratios(layout: Layout, terms: Terms, exposed: Tensor, names: Sequence[str]) -> Tensor:
+    """(terms, *vector): the size of each of these other terms relative to the main one; zero where both are.
+
+    exposed: dh/dc of the step before, a vector; ones in a cell without c.
+    """
+    import torch
+
+    others = terms.others()
+    largest = layout.size(exposed)
+    largest = torch.where(largest > 0, largest, 1.0)  # divided out, lest squares underflow
+    weight, found = (exposed / largest).square(), []
+    for matrix, scale in (others[name] for name in names):
+        norm = layout.product(weight, matrix.square()).sqrt()
+        found.append((scale / terms.main).abs() * largest * norm)
+    return torch.stack(found).nan_to_num(nan=0.0, posinf=math.inf)
+
+
+def exposed_at_first(cell: Cell, like: Tensor) -> Tensor:
+    """`exposed` of the step before the first: h_0 is no function of c_0."""
+    import torch
+
+    return torch.zeros_like(like) if len(cell.parts) == 2 else torch.ones_like(like)
+
+
 class _Watch:
     def __init__(self, cell: Cell, layout, start, horizons: tuple[int, ...]):
         import torch
@@ -85,7 +110,7 @@ class _Watch:
         row = torch.arange(replicates, replicates * (1 + shape[0]), device=device).reshape(shape)
         self.first_bin = (row * BINS).expand(-1, *vector.shape)
         self.width, self.units = width, (1 + layout.direction_axis, 1 + layout.out_axis)
-        self.exposed = torch.zeros_like(vector) if len(cell.parts) == 2 else torch.ones_like(vector)
+        self.exposed = exposed_at_first(cell, vector)
         rows = 1 + shape[0], replicates
         self.since = {
             "counts": torch.zeros(*rows, BINS, dtype=torch.int32, device=device),
@@ -99,26 +124,13 @@ class _Watch:
 
     def see(self, step: Step) -> None:
         terms = memory_terms(step)
-        self._count(self._ratios(terms), step.finite)
+        self._count(ratios(self.layout, terms, self.exposed, self.others), step.finite)
         if terms.exposed is not None:
             self.exposed = terms.exposed
         if step.number in self.place:
             for name, tally in self.since.items():
                 self.found[name][:, self.place[step.number]] = tally.transpose(0, 1)
                 tally.zero_()
-
-    def _ratios(self, terms: Terms) -> Tensor:
-        """(terms, *vector): the size of each other term relative to the main one; zero where both are."""
-        import torch
-
-        others = terms.others()
-        largest = self.layout.size(self.exposed)
-        largest = torch.where(largest > 0, largest, 1.0)  # divided out, lest squares underflow
-        weight, ratios = (self.exposed / largest).square(), []
-        for matrix, scale in (others[name] for name in self.others):
-            norm = self.layout.product(weight, matrix.square()).sqrt()
-            ratios.append((scale / terms.main).abs() * largest * norm)
-        return torch.stack(ratios).nan_to_num(nan=0.0, posinf=math.inf)
 
     def _count(self, ratio: Tensor, finite: Tensor) -> None:
         """Add one step, of the replicates that are finite; the ratio of the main term is one."""

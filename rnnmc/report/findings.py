@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from rnnmc.claims import FAILS, HOLDS, ONLY_WHEN, UNDECIDED
+from rnnmc.claims import EMPTY, FAILS, HOLDS, ONLY_WHEN, UNDECIDED
 from rnnmc.common.words import listed
 from rnnmc.report.text import event_text, horizon_text, nats_text, probability_text, rate_deviation
 from rnnmc.statistics.oracles import ALL, passed
@@ -15,7 +15,8 @@ VERDICT_WORDS = {
     HOLDS: ("holds", "hold"),
     ONLY_WHEN: ("holds under some conditions alone", "hold under some conditions alone"),
     FAILS: ("fails", "fail"),
-    UNDECIDED: ("is open", "are open"),
+    UNDECIDED: ("is undecided", "are undecided"),
+    EMPTY: ("has nothing to be seen in", "have nothing to be seen in"),
 }
 VERBS = {"vanish": "vanish", "stable": "stay in between", "explode": "explode"}
 
@@ -43,10 +44,12 @@ def of_claims(verdicts: pl.DataFrame) -> str:
         for (kind,), own in verdicts.group_by("verdict", maintain_order=True)
     ]
     total = verdicts.select(pl.col("holds", "fails", "undecided").sum()).row(0)
+    empty = verdicts["empty"].sum() if "empty" in verdicts.columns else 0
+    seen = f" Another {empty:,} compare what is at a floor or a ceiling, and decide nothing." if empty else ""
     return (
         f"Of the article's claims, {verdicts.height} statements in all, {listed(kinds)}. Of {sum(total):,} "
         f"questions {total[0]:,} were answered as the claim has it, {total[1]:,} the other way, and {total[2]:,} are "
-        "open at this precision."
+        f"open at this precision.{seen}"
     )
 
 

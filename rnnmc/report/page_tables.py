@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from rnnmc.claims import CONDITIONS, FAILS, HOLDS, UNDECIDED, verdict_text
+from rnnmc.claims import ANSWERS, CONDITIONS, UNDECIDED, verdict_text
 from rnnmc.report.charts.parts import OUTCOMES
 from rnnmc.report.text import (
     event_text,
@@ -143,10 +143,11 @@ def coverage(table: pl.DataFrame) -> PageTable:
 
 def verdicts(table: pl.DataFrame) -> PageTable:
     """One line a claim and part: what it says, and when it holds."""
-    headers = [("claim", True), ("says", True), ("verdict", True), ("holds", False), ("fails", False), ("open", False)]
+    shown = {kind: {UNDECIDED: "open"}.get(kind, kind) for kind in ANSWERS if kind in table.columns}
+    headers = [("claim", True), ("says", True), ("verdict", True), *((word, False) for word in shown.values())]
     lines = []
     for place, row in enumerate(table.iter_rows(named=True)):
-        counts = [Entry(f"{row[kind]:,}", row[kind]) for kind in (HOLDS, FAILS, UNDECIDED)]
+        counts = [Entry(f"{row[kind]:,}", row[kind]) for kind in shown]
         told = [Entry(row["claim"], place, row["states"]), Entry(row["says"]), Entry(verdict_text(row))]
         lines.append([*told, *counts])
     return PageTable("verdicts-table", headers, lines)

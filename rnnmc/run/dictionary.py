@@ -15,6 +15,13 @@ WORDS = {
     "overflow": "the state has left the floating-point range",
     "above": "the largest absolute state so far is above 1",
     "negligible": "the number is below the vanishing threshold",
+    "beyond": "the norm is beyond the largest number of float32",
+    "dominant": "the main term is the largest in most (step, unit) pairs",
+    "minor": "the mean log ratio of the term to the main one is below log 0.1",
+    "mild": "the same is so of the reset term beside the candidate's",
+    "close": "the growth rate along the path is within 0.01 of that of the joint chain",
+    "doubled": "the largest state is at least twice that at a tenth of the horizon",
+    "squeezed": "|c| sech^2 c has been above 0.45",
     "passed": "the norm has passed the threshold by the last horizon",
     "first": "the norm has passed this threshold before the opposite one",
 }

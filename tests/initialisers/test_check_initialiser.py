@@ -22,6 +22,7 @@ SAID = [
     {"identity": 0.7},
     {"constant": -2.0},
     {"chrono": 50.0},
+    {"contraction": {"gain": 2.0, "norm": 0.9}},
     {"ring": {"outer": 0.9, "inner": 0.4}},
 ]
 

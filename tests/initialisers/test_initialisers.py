@@ -12,6 +12,7 @@ from scipy import stats
 
 from rnnmc.cells import cells
 from rnnmc.common.errors import UsageError
+from rnnmc.engine.block import run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO
 from rnnmc.numerics.layout import Rows
@@ -351,3 +352,39 @@ def test_what_an_initialisation_writes_reads_back_as_itself(cell):
         again = Initialisation.read(init.written())
         assert again == init
         assert again.written() == init.written()
+
+
+# --- an operator norm of at most one ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("shape", [(200, 5, 5), (50, 3, 8), (50, 8, 3)])
+def test_a_contraction_is_the_gaussian_matrix_with_its_singular_values_cut(shape, norm):
+    cut = draw({"contraction": {"gain": 2, "norm": norm}}, shape)
+    whole = draw({"gaussian": 2}, shape)
+    left, singular, right = np.linalg.svd(whole, full_matrices=False)
+    np.testing.assert_allclose(cut, left * np.minimum(singular, norm)[:, None] @ right, atol=1e-12)
+    assert (singular > norm).any()
+    assert np.linalg.norm(cut, ord=2, axis=(1, 2)).max() < norm * (1 + 1e-12)
+
+
+def test_of_one_unit_a_contraction_is_a_number_cut_to_one_and_of_many_gates_each_is_cut_for_itself():
+    np.testing.assert_allclose(
+        draw({"contraction": 2}, (500, 1, 1)), draw({"gaussian": 2, "clip": 1}, (500, 1, 1)), rtol=1e-12
+    )
+    several = draw({"contraction": 3, "stacked": True}, (50, 6, 18), (1, 1, 1))
+    for gate in np.split(several, 3, axis=2):
+        assert np.linalg.norm(gate, ord=2, axis=(1, 2)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("cell", ["tanh", "relu"])
+def test_under_a_contraction_no_chain_ever_grows_though_it_does_under_cut_entries(cell):
+    """||P_T|| <= prod ||diag(slope)|| ||U|| <= 1, exactly for every replicate; float32 rounds by 1e-7 a step."""
+
+    def largest(recurrent):
+        init = {"recurrent": recurrent, "input": {"gaussian": 1}}
+        point = DesignPoint(cell=cell, width=8, init=init, horizons=[1, 10, 100])
+        return np.max(run_block(point, 0, 200)["log_spectral"].to_numpy())
+
+    assert largest({"contraction": 4}) < 1e-4
+    assert largest({"gaussian": 4, "clip": 1}) > 1  # planted

@@ -126,3 +126,14 @@ def test_a_maximum_of_the_last_state_alone_would_be_found_out(monkeypatch):
     see = extremes._Watch.see
     monkeypatch.setattr(extremes._Watch, "see", forgetful)
     assert not np.allclose(observed(point, 6), maxima(point, 6), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("forget", "wanted"), [(40.0, 20), (0.0, 0)])
+def test_a_cell_state_that_counts_steps_has_doubled_since_a_tenth_of_them(forget, wanted):
+    # Forget gate at 1: c_t = t; at 1/2: c_t = 2 (1 - 2^-t) of input gate and candidate at 1, which is 2 by step 30.
+    bias = {"constant": 40.0, "forget": forget}
+    init = {"recurrent": {"constant": 0.0}, "bias": bias}
+    point = point_of("lstm", 2, drive="none", init=init, state_std=0.0, horizons=(30, 300, 450))
+    summary = SUMMARY.summarise(extremes.OBSERVABLE(), table_of(point, 20), Settings(1e-3, 1e3))
+    of_c = summary.filter(pl.col("part") == "c")
+    assert of_c["doubled_count"].to_list() == [None, wanted, None], "a tenth of 30 and of 450 steps are not stored"

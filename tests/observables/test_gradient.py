@@ -372,3 +372,20 @@ def test_a_share_of_what_is_infinite_or_nothing_is_unknown_and_not_negligible(ga
     point = point_of("relu", width, init=init, drive=drive, dtype="float32", horizons=(10, 200), state_std=0.0)
     row = summary_of(point, 4).filter(pl.col("quantity") == SHARE).row(0, named=True)
     assert (row["finite"], row["negligible_count"], row["q50"], row["mean"]) == (0, 0, None, None)
+
+
+def test_a_norm_beyond_float32_has_nothing_left_to_clip_and_the_last_steps_no_share_of_it():
+    """h_t = 2.5 h_(t-1) + b, where the gradient of b by lag k is 2.5^k exactly: lag 120 alone is beyond float32."""
+    init = {"recurrent": {"constant": 2.5}, "bias": 0.0}
+    point = point_of("linear", 1, init=init, drive="none", state_std=0.0, horizons=(1, 10, 120))
+    table = summary_of(point, 100)
+    total = table.filter(quantity="log_total", loss="last", lag=0).row(0, named=True)
+    assert total["beyond_count"] == (total["q50"] > 88.8) * 100 == 100
+    here = table.filter(quantity="share_here", loss="last", lag=10).row(0, named=True)
+    # of a sum of 2.5^k to k = 119 the lags 2 to 10 are 2.5^-109 or so, whatever v is
+    assert (here["negligible_count"], here["beyond_count"]) == (100, None)
+    assert np.log(here["q50"]) == pytest.approx(-109 * np.log(2.5), abs=0.1)
+    decaying = point_of("linear", 1, init=init | {"recurrent": {"constant": 0.5}}, drive="none", horizons=(1, 10, 120))
+    table = summary_of(decaying, 100)
+    assert table.filter(quantity="log_total", loss="last", lag=0)["beyond_count"].item() == 0
+    assert table.filter(quantity="share_here", loss="last", lag=10)["negligible_count"].item() == 0

@@ -286,3 +286,23 @@ def test_the_figure_says_how_often_each_term_is_the_largest():
     assert all(f">{term}<" in svg for term in ("main", "forget", "input", "candidate"))
     shares = summary.filter(pl.col("horizon") == 20)["share_largest"]
     assert all(f">{100 * share:.3g} %<" in svg or share < 0.0005 for share in shares)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_output_gated"])
+def test_networks_are_counted_by_what_is_typical_of_each(cell):
+    """From the tallies of each network alone, in NumPy; the reset term of a GRU beside the candidate's."""
+    point, replicates = point_of(cell, width=3, horizons=[2, 40], init={"recurrent": {"gaussian": 1.5}}), 200
+    summary = summary_of("terms").summarise(TermSizes(), table_of(point, replicates), SETTINGS)
+    found, names = observed(point, replicates), terms_of(point.cell_object)
+    pairs = 3 * np.array([2, 38])
+    for i, row in enumerate(summary.rows(named=True)):
+        h, k = divmod(i, len(names))
+        mean = found["log_ratio_sum"][:, h] / pairs[h]
+        dominant = (found["largest"][:, h, 0] / pairs[h] > 0.5).sum()
+        minor = (mean[:, k] < np.log(0.1)).sum()
+        mild = (mean[:, k] - mean[:, k - 1] < np.log(0.1)).sum()
+        assert row["dominant_count"] == (dominant if k == 0 else None)
+        assert row["minor_count"] == (None if k == 0 else minor)
+        assert row["mild_count"] == (mild if names[k] == "reset" else None)
+    inner = summary.filter(pl.col("horizon") == 40)["minor_count"].drop_nulls()
+    assert any(0 < count < replicates for count in inner)

@@ -6,10 +6,10 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.claims import CONDITIONS, FAILS, HOLDS, UNDECIDED
-from rnnmc.report.charts.parts import OUTCOMES, ROW_WIDTH, inline, title, tooltip
+from rnnmc.claims import CONDITIONS, EMPTY, FAILS, HOLDS, UNDECIDED
+from rnnmc.report.charts.parts import OUTCOMES, ROW_WIDTH, SERIES, inline, title, tooltip
 
-COLOURS = {HOLDS: "#159A78", FAILS: OUTCOMES["explode"], UNDECIDED: OUTCOMES["stable"]}
+COLOURS = {HOLDS: SERIES[1], FAILS: OUTCOMES["explode"], UNDECIDED: OUTCOMES["stable"], EMPTY: SERIES[4]}
 
 
 def charts(decided: pl.DataFrame) -> dict[str, ChartType]:

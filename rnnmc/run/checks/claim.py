@@ -28,8 +28,10 @@ INITS: tuple[Any, ...] = (
     {"recurrent": {"gaussian": 1.0}},
     {"recurrent": {"gaussian": 1.0, "clip": 1.0}},
     {"recurrent": {"gaussian": 1.0, "spectral_radius": 1.0}},
+    {"recurrent": {"contraction": 2.0}},
     *({"preset": "pytorch", "bias": {"forget": bias}} for bias in (0.0, 1.0, 3.0)),
 )
+LAST = 10_000  # steps; beyond those of other made-up studies, as some claims speak of many thousands
 DRIFTS = ((-0.1, 0.2), (0.1, 0.2), (0.0, 0.2), (0.0, 0.02))  # nats a step, and a root step: vanishes, explodes, stays
 STUDIES = 20  # made up: all points alike, and each with an outcome that is drawn
 MANY = 100_000  # replicates, so that every interval is short
@@ -78,6 +80,7 @@ def _parts(claim: Claim) -> None:
     for part in claim.parts:
         hold(bool(part.name and part.says and part.quantity and part.rule), f"{part.name or 'one'} leaves out words")
         hold(part.side in ("below", "above"), f"{part.name} is on the side {part.side!r}")
+        hold(part.asks in ("every", "some"), f"{part.name} asks {part.asks!r}; give every or some")
         hold(bool(np.isfinite(part.bound)), f"{part.name} has the bound {part.bound}")
 
 
@@ -146,13 +149,13 @@ def _points() -> Iterator[PlannedPoint]:
     for cell in cells():
         for init in INITS:
             with suppress(UsageError):  # a cell without such gates
-                yield planned(DesignPoint(cell=cell, width=8, init=init, horizons=HORIZONS))
+                yield planned(DesignPoint(cell=cell, width=8, init=init, horizons=(*HORIZONS, LAST)))
 
 
 def _seen() -> tuple[list[PlannedPoint], dict[str, pl.DataFrame]]:
     """Points on which observables looked, and the summaries of what they saw."""
     points, frames = [], {}
-    for cell in ("lstm", "gru", "tanh"):
+    for cell, start in (("lstm", 0.0), ("gru", 0.0), ("tanh", 0.0), ("gru", 2.0)):
         fit = []
         for name, kind in observables().items():
             try:
@@ -161,7 +164,7 @@ def _seen() -> tuple[list[PlannedPoint], dict[str, pl.DataFrame]]:
             except ValueError:
                 continue
             fit.append(one)
-        one_planned, tables = looked(LOOKED | {"cell": cell}, tuple(fit), 4)
+        one_planned, tables = looked(LOOKED | {"cell": cell, "state_std": start}, tuple(fit), 4)
         points.append(one_planned)
         for one in fit:
             samples = pl.DataFrame(pl.from_arrow(tables[one.name]))

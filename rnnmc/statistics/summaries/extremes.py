@@ -17,11 +17,19 @@ class ExtremesSummary(Summary):
     def summarise(self, observable, samples, settings):
         """As `Summary.summarise`; above_count, p_above, p_above_low and p_above_high: how many were above 1.
 
-        Above by more than rounding can do, that is above 1.0001.
+        Above by more than rounding can do, that is above 1.0001. doubled_count: how many have a largest state at least
+        twice that at a tenth of the horizon; null where that is not stored.
         """
         largest = rectangle(samples, "largest", rows_a_replicate(samples))
         above = pl.DataFrame(probability("above", largest > 1 + ROUNDING, settings))
-        return super().summarise(observable, samples, settings).with_columns(*above)
+        usual = super().summarise(observable, samples, settings)
+        rows = {(row["part"], row["horizon"]): place for place, row in enumerate(usual.iter_rows(named=True))}
+        before = [rows.get((part, horizon // 10)) for part, horizon in rows]
+        doubled = [
+            None if past is None or horizon % 10 else int((largest[:, now] >= 2 * largest[:, past]).sum())
+            for now, ((_, horizon), past) in enumerate(zip(rows, before, strict=True))
+        ]
+        return usual.with_columns(*above, pl.Series("doubled_count", doubled, dtype=pl.Int64))
 
 
 SUMMARY = ExtremesSummary()

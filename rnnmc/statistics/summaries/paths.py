@@ -9,6 +9,8 @@ from rnnmc.common.arrays import Floats
 from rnnmc.statistics.point import growth_rate
 from rnnmc.statistics.summaries.summary import Settings, Summary, probability, rectangle, rows_a_replicate
 
+CLOSE = 0.01  # nats a step
+
 
 class PathsSummary(Summary):
     """Of log-norms by horizon and path."""
@@ -22,8 +24,9 @@ class PathsSummary(Summary):
         in nats a step, over the last decade before the horizon (see `rnnmc.statistics.point.growth_rate`); less_joint
         and less_joint_error, the same for the path less the joint chain of the same replicate; and for the events
         vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
-        `p_<event>`, `p_<event>_low` and `p_<event>_high`. From the first horizon on at which the log-norm of a path is
-        not known in any replicate, all of these are null: the rest are no fair sample.
+        `p_<event>`, `p_<event>_low` and `p_<event>_high`; and close_count, the replicates whose growth rate along the
+        path is within CLOSE of that of the joint chain, or that are dead along both. From the first horizon on at which
+        the log-norm of a path is not known in any replicate, all of these are null: the rest are no fair sample.
         """
         usual = super().summarise(observable, samples, settings)
         rows = rows_a_replicate(samples)
@@ -47,12 +50,28 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
             "growth_rate_error": pl.Series(error, nan_to_null=True),
             "less_joint": pl.Series(less, nan_to_null=True),
             "less_joint_error": pl.Series(less_error, nan_to_null=True),
+            "close_count": pl.Series(_close(values, horizons, int(paths)), nan_to_null=True).cast(pl.Int64),
             **probability("vanish_at", values < np.log(settings.vanish), settings),
             **probability("explode_at", values > np.log(settings.explode), settings),
         }
     )
     known = pl.Series(np.all(~np.isnan(values), axis=0))
     return found.select(pl.when(known).then(pl.col(name)).alias(name) for name in found.columns)
+
+
+def _close(values: Floats, horizons: np.ndarray, paths: int) -> Floats:
+    """(rows,) how many replicates have the growth rate of the joint chain within CLOSE; NaN where there is none."""
+    ends = horizons[::paths]
+    found = np.full((len(ends), paths), np.nan)
+    shaped = values.reshape(len(values), len(ends), paths)
+    for j, start in enumerate(np.searchsorted(ends, ends / 10, side="right") - 1):
+        if start >= 0:
+            with np.errstate(invalid="ignore"):
+                slope = (shaped[:, j] - shaped[:, start]) / (ends[j] - ends[start])
+                near = np.abs(slope - slope[:, :1]) < CLOSE
+            gone = shaped[:, j] == -np.inf
+            found[j] = (near | (gone & gone[:, :1])).sum(axis=0)
+    return found.ravel()
 
 
 SUMMARY = PathsSummary()

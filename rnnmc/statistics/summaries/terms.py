@@ -10,6 +10,7 @@ from rnnmc.observables.terms import AT_ONE, BOTTOM, MAIN, PER_NAT
 from rnnmc.statistics.resampling import sums_by_draw
 from rnnmc.statistics.summaries.summary import PERCENTS, Summary, rows_a_replicate
 
+MINOR = 0.1  # a ratio below which a term hardly matters
 QUANTILES = {f"q{percent:02d}": percent for percent in PERCENTS}
 
 
@@ -25,7 +26,10 @@ class TermsSummary(Summary):
         then numbers, each with its standard error over weight draws as `<number>_error`: q05 to q95 of the ratio,
         pooled over steps, units and replicates; log_ratio, the mean of the log ratio in nats, cut to the range of the
         histogram; share_above, of pairs in which the term is at least as large as the main one; share_largest, in
-        which no other term is larger. All but the last are null for the main term.
+        which no other term is larger. All but the last are null for the main term. Then how many replicates are so:
+        dominant_count, for the main term, that it is the largest in most of their pairs; minor_count, for the others,
+        that their mean log ratio is below that of MINOR; mild_count, for the term "reset" of a GRU, that it is so
+        beside the term "candidate": where n = 1 their ratio is |(1-r) h U_r| at every step.
 
         Quantiles are read off the histogram, the log ratio being taken as uniform within a bin: never off by more than
         the width of one, a factor of 1.28, and by about 1 % where the density is smooth; 0 and inf where they lie in
@@ -51,7 +55,21 @@ class TermsSummary(Summary):
             pl.Series("pairs", counts.sum(axis=(0, 2), dtype=np.int64)),
             pl.Series("since", np.append(0, horizons)[place], dtype=pl.Int32),
             **numbers,
-        ).with_columns(known)
+        ).with_columns(known + _networks(labels["term"].to_list(), counts.sum(axis=2), *tallies))
+
+
+def _networks(terms: list[str], pairs: Floats, largest: Floats, log_sum: Floats) -> list[pl.Series]:
+    """The counts of replicates, (rows,) each; pairs, largest, log_sum: (replicates, rows)."""
+    found: dict[str, list[int | None]] = {name: [] for name in ("dominant_count", "minor_count", "mild_count")}
+    little = np.log(MINOR)
+    for row, term in enumerate(terms):
+        candidate = row - 1 if term == "reset" and terms[row - 1] == "candidate" else None
+        beside = log_sum[:, row] - log_sum[:, candidate] if candidate is not None else None
+        found["dominant_count"].append(int((2 * largest[:, row] > pairs[:, row]).sum()) if term == MAIN else None)
+        minor = (log_sum[:, row] < little * pairs[:, row]).sum()
+        found["minor_count"].append(None if term == MAIN else int(minor))
+        found["mild_count"].append(None if beside is None else int((beside < little * pairs[:, row]).sum()))
+    return [pl.Series(name, values, dtype=pl.Int64) for name, values in found.items()]
 
 
 def _with_errors(counts: Floats, largest: Floats, log_sum: Floats) -> dict[str, float | None]:
