@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rnnmc.chain.norms import MEASURES
 from rnnmc.common.arrays import Flags, Floats
 from rnnmc.statistics.intervals import binomial_interval
+from rnnmc.statistics.rates import decade_start, rate_columns
 from rnnmc.statistics.resampling import share_bands, share_intervals, shares, sums_by_draw
 
 EVENTS = ("vanish", "stable", "explode", "dead", "overflow")
@@ -64,7 +65,8 @@ def point_statistics(
     ok, which are those behind the next three and the growth rate; mean and deviation (ddof = 1) of their log-norms, and
     deviation_error, the standard error of the latter to first order, from weight draws; q05 to q95 of all log-norms,
     infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; growth_rate and
-    growth_rate_error (nats a step; see `growth_rate`); numerical_error, the largest that any log-norm is said to be off
+    growth_rate_error (nats a step; see `growth_rate`), with the interval of that mean, the median and the share that
+    grows, each with its own (see `rnnmc.statistics.rates.rate_columns`); numerical_error, the largest that any log-norm is said to be off
     by beside rounding (nats), null where all are computed in full; and the settings behind the row: threshold_vanish,
     threshold_explode, interval, level.
 
@@ -90,7 +92,9 @@ def point_statistics(
     for name, log_norm in replicates.log_norms.items():
         columns = _shares(_events(log_norm, vanish, explode, replicates), interval, level, group)
         columns |= {"ok_count": ok_count} | _moments(log_norm, group) | _quantiles(log_norm)
-        columns["growth_rate"], columns["growth_rate_error"] = growth_rate(log_norm, replicates.horizons, group)
+        rate, error = growth_rate(log_norm, replicates.horizons, group)
+        columns |= {"growth_rate": rate, "growth_rate_error": error}
+        columns |= rate_columns(log_norm, replicates.horizons, rate, error, group, interval, level)
         columns["numerical_error"] = replicates.errors[name]
         of_measures.append(columns)
     number, horizons = replicates.dead.shape
@@ -229,7 +233,7 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64], group: int = 1) -
     rate = np.full(len(horizons), np.nan)
     error = np.full(len(horizons), np.nan)
     for j, horizon in enumerate(horizons):
-        start = int(np.searchsorted(horizons, horizon / 10, side="right")) - 1
+        start = decade_start(horizons, horizon)
         if start < 0 or unknown[j]:
             continue
         finite = np.isfinite(log_norm[:, j]) & np.isfinite(log_norm[:, start])
