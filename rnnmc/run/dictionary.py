@@ -16,6 +16,7 @@ WORDS = {
     "above": "the largest absolute state so far is above 1",
     "negligible": "the number is below the vanishing threshold",
     "passed": "the norm has passed the threshold by the last horizon",
+    "growing": "the norm has grown over the last decade before the horizon",
     "first": "the norm has passed this threshold before the opposite one",
 }
 MODE_WORDS = {"at": "at this horizon", "by": "first, at or before this horizon", "": ""}

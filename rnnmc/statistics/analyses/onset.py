@@ -79,7 +79,7 @@ class Onset(Analysis):
             parts = []
             for (driven,), own in of_weights.group_by("driven", maintain_order=True):
                 first, last = (own.sort("onset").row(end, named=True) for end in (0, -1))
-                to = f" to {_named(last)}" if own.height > 1 else f" {interval_text(first['low'], first['high'])}"
+                to = f" to {_named(last)}" if own.height > 1 else f" {bounds_text(first['low'], first['high'])}"
                 parts.append(f"with drive {driven} at {_named(first)}{to}")
             said.append(f"The growth rate of {weights} networks turns positive {', '.join(parts)}.")
         several = table.filter(pl.col("turns") > 1)
@@ -103,7 +103,7 @@ def _plain(name: str) -> pl.Expr:
     return pl.col(name).fill_null(0).cast(pl.String).str.strip_suffix(".0")
 
 
-def interval_text(low: float | None, high: float | None) -> str:
+def bounds_text(low: float | None, high: float | None) -> str:
     """`[1.52, 1.61]`, with a question mark for an end that is not known."""
     return f"[{', '.join('?' if end is None else f'{end:.2f}' for end in (low, high))}]"
 

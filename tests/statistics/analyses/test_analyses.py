@@ -238,13 +238,19 @@ def test_the_lifetime_is_the_quantile_of_the_first_excursion_whichever_way():
 def test_a_network_that_lasts_is_drawn_at_its_own_last_horizon():
     points = pl.DataFrame([point_row("tanh", 16, "x", 1000, 50), point_row("tanh", 64, "x", 10000, 50)])
     rows = [
-        {"point": point, "percent": float(q), "by": None, "vanished": None}
+        {"point": point, "percent": float(q), "after": None, "by": None, "earliest": 700 + q, "latest": None}
         for point in points["point"]
         for q in (50, 99)
     ]
-    schema = {"point": pl.String, "percent": pl.Float64, "by": pl.Int64, "vanished": pl.Float64}
-    chart = lifetime.PICTURE.charts(pl.DataFrame(rows, schema=schema), points)["lifetime-tanh"]
+    steps = dict.fromkeys(("after", "by", "earliest", "latest"), pl.Int64)
+    summary = pl.DataFrame(rows, schema={"point": pl.String, "percent": pl.Float64} | steps)
+    chart = lifetime.PICTURE.charts(summary.with_columns(vanished=pl.lit(None, pl.Float64)), points)["lifetime-tanh"]
     assert data_of(chart).select("width", "from", "to").rows() == [(16, 1000, 1000), (64, 10000, 10000)]
+    bounds = data_of(chart).select("half_from", "half_to", "most_from", "half_text").rows()
+    assert bounds == [
+        (750, 1000, 799, "beyond 1,000 [750, beyond]"),
+        (750, 10000, 799, "beyond 10,000 [750, beyond]"),
+    ]
 
 
 def test_a_map_takes_three_gains_and_three_fields():
