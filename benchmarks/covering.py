@@ -12,6 +12,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from scipy.stats import binom, poisson
 from sheets import Sheet
 
 from rnnmc import DesignPoint, run_block
+from rnnmc.engine.block import blocks, partition
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.analyses.finite_width import averaged
 from rnnmc.statistics.analyses.onset import located
@@ -79,20 +81,13 @@ def alive(steps: int) -> float:
     return math.exp(math.lgamma(2 * t + 1) - 2 * math.lgamma(t + 1) - t * math.log(4))
 
 
-def chains(number: int, **factors: object) -> SampleRectangle:
+def chains(number: int, point: DesignPoint) -> SampleRectangle:
     """So many replicates of a design point, as rnnmc samples them."""
-    return _chains(number, DesignPoint(**factors))  # pyright: ignore[reportArgumentType]
-
-
-@functools.lru_cache(maxsize=8)
-def _chains(number: int, point: DesignPoint) -> SampleRectangle:
-    parts, filled = [], 0
-    while filled < number:
-        part = rectangle(pl.DataFrame(pl.from_arrow(run_block(point, len(parts)))))
-        part = _rows(part, 0, min(number - filled, len(part.dead)))
-        parts.append(part)
-        filled += len(part.dead)
-    return joined(parts, number)
+    cut = partition(point)
+    cut = replace(cut, block=cut.tile)  # no more of them than are asked for
+    sizes = [size for _, size in blocks(number, cut.tile)]
+    parts = (run_block(point, i, size, cut=cut) for i, size in enumerate(sizes))
+    return joined((rectangle(pl.DataFrame(pl.from_arrow(part))) for part in parts), number)
 
 
 def _rows(samples: SampleRectangle, begin: int, end: int) -> SampleRectangle:
@@ -115,17 +110,18 @@ def last_rate(samples: SampleRectangle) -> dict[str, float]:
     return {name: float(of[-1]) for name, of in (found | {"growth_rate": rate, "growth_rate_error": error}).items()}
 
 
-FRESH = {"cell": "linear", "weights": "untied", "drive": "none", "horizons": (30, 300), "dtype": "float32"}
+ENDS = (30, 300)  # steps: a rate is over the last decade
 
 
-def fresh(number: int, width: int, gain: float = 1.0) -> SampleRectangle:
-    """Products of fresh Gaussian matrices."""
-    return chains(number, width=width, init={"recurrent": {"gaussian": gain}}, **FRESH)
+def fresh(width: int, gain: float = 1.0, cell: str = "linear") -> DesignPoint:
+    """Gaussian weights that are fresh at every step, of a network at its zero state."""
+    init = {"recurrent": {"gaussian": gain}}
+    return DesignPoint(cell=cell, width=width, init=init, weights="untied", drive="none", horizons=ENDS)  # pyright: ignore[reportArgumentType]
 
 
 def rates(studies: int, replicates: int, width: int = 4) -> tuple[NDArray, NDArray]:
     """Of the mean, against Newman's exponent; the normal interval beside it."""
-    found = [last_rate(one) for one in dealt(fresh(studies * replicates, width), studies)]
+    found = [last_rate(one) for one in dealt(chains(studies * replicates, fresh(width)), studies)]
     truth = float(newman(width))
     holds = [row["growth_rate_low"] <= truth <= row["growth_rate_high"] for row in found]
     normal = [abs(row["growth_rate"] - truth) <= Z * row["growth_rate_error"] for row in found]
@@ -134,14 +130,13 @@ def rates(studies: int, replicates: int, width: int = 4) -> tuple[NDArray, NDArr
 
 def most(studies: int, replicates: int, column: str) -> tuple[NDArray, NDArray]:
     """Of the median rate, or of the share that grows, at one unit and a gain at which two of five grow."""
-    point = DesignPoint(width=1, init={"recurrent": {"gaussian": 1.83}}, **FRESH)  # pyright: ignore[reportArgumentType]
-    steps = FRESH["horizons"][1] - FRESH["horizons"][0]
+    point, steps = fresh(1, 1.85), ENDS[1] - ENDS[0]
     law = next(said.log_norm["log_spectral"] for one, said in predictions(point) if one.exact and said.log_norm)
     if column == "p_growing":
         truth = 1 - float(law.below(0.0, steps) or 0)
     else:
         truth = brentq(lambda x: float(law.below(x, steps) or 0) - 0.5, -60, 60, xtol=1e-9) / steps
-    found = [last_rate(one) for one in dealt(fresh(studies * replicates, 1, 1.83), studies)]
+    found = [last_rate(one) for one in dealt(chains(studies * replicates, point), studies)]
     return np.array([row[f"{column}_low"] <= truth <= row[f"{column}_high"] for row in found]), np.array([], bool)
 
 
@@ -160,8 +155,7 @@ def onsets(studies: int, replicates: int, cell: str) -> tuple[NDArray, NDArray]:
     truth = math.exp(-float(newman(4))) if cell == "linear" else gated_onset(4)
     found = []
     for factor in (0.75, 0.92, 1.1, 1.4):
-        factors = FRESH | {"cell": cell, "width": 4, "init": {"recurrent": {"gaussian": factor * truth}}}
-        samples = chains(studies * replicates, **factors)
+        samples = chains(studies * replicates, fresh(4, factor * truth, cell))
         rows = [last_rate(one) for one in dealt(samples, studies)]
         found.append([(factor * truth, row["growth_rate"], row["growth_rate_error"], replicates - 1) for row in rows])
     return _apart([onset_of(list(study), truth) for study in zip(*found, strict=True)])
@@ -200,7 +194,7 @@ WIDTHS = {1: 640, 2: 320, 4: 160, 8: 80, 16: 40}
 
 def limits(studies: int) -> tuple[NDArray, NDArray]:
     """Of fresh linear chains, 0 at infinite width, from five widths with half the replicates at each next."""
-    each = {width: [last_rate(one) for one in dealt(fresh(studies * count, width), studies)]
+    each = {width: [last_rate(one) for one in dealt(chains(studies * count, fresh(width)), studies)]
             for width, count in WIDTHS.items()}  # fmt: skip
     width, freedom = np.array([*WIDTHS], float), np.array([*WIDTHS.values()], float) - 1
     found = []
@@ -245,7 +239,7 @@ def walks(studies: int, replicates: int) -> Iterator[tuple[pl.DataFrame, pl.Data
         init={"recurrent": {"identity": 1.0}, "input": {"gaussian": 1.0}},
     )  # fmt: skip
     points = rows_of_points([planned(point)])
-    for one in dealt(_chains(studies * replicates, point), studies):
+    for one in dealt(chains(studies * replicates, point), studies):
         yield points, point_statistics(one, 1e-3, 1e3)
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtr, stdtrit
-from scipy.stats import binom
+from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
 from rnnmc.common.arrays import Floats
 from rnnmc.statistics.intervals import effective_interval
@@ -61,47 +60,47 @@ def rate_columns(
     names = ("growth_rate_freedom", "growth_median", "growth_median_low", "growth_median_high")
     names += ("p_growing", "p_growing_low", "p_growing_high")
     found = {name: np.full(len(horizons), np.nan) for name in names}
-    for j, horizon in enumerate(horizons):
-        start = decade_start(horizons, horizon)
-        if start < 0:
-            continue
-        end, begin = log_norm[:, j], log_norm[:, start]
+    starts = [decade_start(horizons, horizon) for horizon in horizons]
+    known = [j for j, start in enumerate(starts) if start >= 0]
+    slopes = np.empty((len(log_norm), len(known)), order="F")
+    for column, j in enumerate(known):
+        end, begin = log_norm[:, j], log_norm[:, starts[j]]
         finite = np.isfinite(end) & np.isfinite(begin)
-        slope = end.copy()
-        slope[finite] = (end[finite] - begin[finite]) / (horizon - horizons[start])
+        slopes[:, column] = np.where(finite, 0.0, end)
+        slopes[finite, column] = (end[finite] - begin[finite]) / (horizons[j] - horizons[starts[j]])
         if not np.isnan(error[j]):
             found["growth_rate_freedom"][j] = np.count_nonzero(sums_by_draw(finite, group)) - 1
-        found["growth_median"][j] = _median(np.sort(slope))
-        found["growth_median_low"][j], found["growth_median_high"][j] = median_interval(slope, group, level)
-        grows = shares([(slope > 0)[:, None]], group)
+    if known:
+        grows = shares([slopes > 0], group)
         low, high = share_intervals(grows, (1 - level) / 2, kind)
-        for name, value in zip(names[4:], (grows.count / len(slope), low, high), strict=True):
-            found[name][j] = value[0, 0]
+        medians = median_interval(slopes, group, level)
+        for name, values in zip(names[1:], (*medians, grows.count[0] / len(slopes), low[0], high[0]), strict=True):
+            found[name][known] = values
     half = student_half(error, found["growth_rate_freedom"], level)
     return found | {"growth_rate_low": rate - half, "growth_rate_high": rate + half}
 
 
-def median_interval(values: Floats, group: int = 1, level: float = 0.95) -> tuple[float, float]:
-    """Two of the values between which the median of the law that they come from lies; NaN where they are too few.
+def median_interval(values: Floats, group: int = 1, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+    """The median of each column, and two of its values between which the median of their law lies; NaN if too few.
 
-    values: (replicates,), infinities included. The ranks are those that a binomial law leaves `level`, whatever the law
-    of the values; where replicates share weight draws, of as many as would pin down the share below the median as well.
+    values: (replicates, columns), infinities included; all three results: (columns,). The median is the middle value,
+    or the mean of the middle two, the lower of these where one is infinite. The ranks of the bounds are those that a
+    binomial law leaves `level`, whatever the law of the values; where replicates share weight draws, of as many as
+    would pin down the share below the median as well.
     """
-    ordered, number, tail = np.sort(values), len(values), (1 - level) / 2
+    ordered, number, tail = np.sort(values, axis=0), len(values), (1 - level) / 2
+    low, high = ordered[(number - 1) // 2], ordered[number // 2]
+    with np.errstate(invalid="ignore"):
+        median = np.where(np.isfinite(low) & np.isfinite(high), (low + high) / 2, low)
     if group == 1:
-        first = int(binom.ppf(tail, number, 0.5))  # fewer than this many below the median: no more often than `tail`
-        ranks = first - 1, number - first
+        below = bdtr(np.arange(number // 2 + 1), number, 0.5)  # P(no more than so many below the median)
+        first = int(np.searchsorted(below, tail, side="right"))
+        ranks = np.full(values.shape[1], first - 1), np.full(values.shape[1], number - first)
     else:
-        below = shares([(values < _median(ordered))[:, None]], group)
-        effective = effective_number(below, tail, "clopper-pearson")
-        low, high = effective_interval(effective / 2, effective, tail, "clopper-pearson")
-        ranks = int(np.floor(low[0, 0] * number)) - 1, int(np.ceil(high[0, 0] * number))
-    if ranks[0] < 0 or ranks[1] >= number:
-        return np.nan, np.nan
-    return float(ordered[ranks[0]]), float(ordered[ranks[1]])
-
-
-def _median(ordered: Floats) -> float:
-    """The middle one, or the mean of the middle two; the lower of these where one is infinite."""
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return float((low + high) / 2 if np.isfinite(low) and np.isfinite(high) else low)
+        effective = effective_number(shares([values < median], group), tail, "clopper-pearson")
+        bounds = effective_interval(effective / 2, effective, tail, "clopper-pearson")
+        ranks = np.floor(bounds[0][0] * number).astype(int) - 1, np.ceil(bounds[1][0] * number).astype(int)
+    inside = (ranks[0] >= 0) & (ranks[1] < number)
+    each = np.arange(values.shape[1])
+    ends = (np.where(inside, ordered[np.clip(rank, 0, number - 1), each], np.nan) for rank in ranks)
+    return median, *ends
