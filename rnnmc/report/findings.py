@@ -10,7 +10,7 @@ from rnnmc.common.words import listed
 from rnnmc.report.text import event_text, horizon_text, nats_text, probability_text, rate_deviation
 from rnnmc.statistics.oracles import ALL, passed
 
-NEAR = 3  # standard errors within which a growth rate agrees with a law
+NEAR = 3  # standard errors, as of a normal law, within which a growth rate agrees with a law
 VERDICT_WORDS = {
     HOLDS: ("holds", "hold"),
     ONLY_WHEN: ("holds under some conditions alone", "hold under some conditions alone"),

@@ -9,6 +9,7 @@ from rnnmc.report.charts.parts import OUTCOMES
 from rnnmc.report.text import (
     event_text,
     log_norm_text,
+    most_text,
     number_text,
     passage_text,
     rare_events,
@@ -56,7 +57,7 @@ def main_table(rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
         line = [*named, Entry("", bar={event: 100 * row[f"p_{event}_at"] for event in OUTCOMES})]
         line += [_replicates(row), *(Entry(f"{row[end]:,}", row[end]) for end in ends)]
         line += [shares[event] for event in OUTCOMES]
-        line += [Entry(log_norm_text(row), row["q50"]), Entry(rate_text(row), row["growth_rate"])]
+        line += [Entry(log_norm_text(row), row["q50"]), Entry(rate_text(row), row["growth_rate"], most_text(row))]
         if theory:
             line.append(Entry(theory_text(row), row["theory_growth_rate"], _law(row["theory_growth_law"])))
         lines.append(line + [shares[event] for event in rare])

@@ -9,6 +9,7 @@ import re
 import polars as pl
 
 from rnnmc.common.errors import UsageError
+from rnnmc.statistics.rates import normal_score, pooled_freedom
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTOR_LABELS = {
@@ -43,6 +44,11 @@ THEORY = {
     "theory_p_explode_at_most": pl.Float64,
     "theory_law": pl.String,
 }
+GROWTH = dict.fromkeys(
+    ("growth_rate_freedom", "growth_rate_low", "growth_rate_high", "growth_median", "growth_median_low")
+    + ("growth_median_high", "p_growing", "p_growing_low", "p_growing_high"),
+    pl.Float64,
+)
 GROWTH_ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
 
 
@@ -52,8 +58,8 @@ def study_points(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def complete(statistics: pl.DataFrame) -> pl.DataFrame:
-    """The statistics with every column of bands and theory; null where an earlier rnnmc has not written it."""
-    wanted = BANDS | THEORY
+    """The statistics with every column of bands, theory and growth rates; null where an earlier rnnmc has not written it."""
+    wanted = BANDS | THEORY | GROWTH
     there = set(statistics.columns)
     return statistics.with_columns(
         pl.col("point").cast(pl.String),
@@ -150,10 +156,11 @@ def log_norm_text(row: dict) -> str:
 
 
 def rate_text(row: dict) -> str:
-    """`-0.4401 +- 0.0012`: growth rate and standard error in nats a step; a dash where undefined.
+    """`-0.4401 [-0.4425, -0.4377]`: growth rate and its interval in nats a step; a dash where undefined.
 
-    `-0.4401 +- 0.0012 (12 of 400)` is the rate of the 12 that have not died, and `not known: 3 % overflowed` says
-    why there is none.
+    `-0.4401 [-0.4425, -0.4377] (12 of 400)` is the rate of the 12 that have not died, and `not known: 3 % overflowed`
+    says why there is none. Where most networks do the opposite of the mean, `; median 0.02 [0.01, 0.03], 0.90 [0.88,
+    0.92] grow` follows. `+- 0.0012`, the standard error, stands for the interval in tables of an earlier rnnmc.
     """
     rate, error = row["growth_rate"], row["growth_rate_error"]
     if rate is None:
@@ -163,17 +170,48 @@ def rate_text(row: dict) -> str:
         return f"{rate:.4g}{survivors}"
     if error == 0:  # every replicate has the same, as on a unit that is the identity
         return f"{rate:.4g} +- 0{survivors}"
-    digits = min(max(1 - math.floor(math.log10(max(error, 1e-9))), 2), 8)
-    return f"{rate:.{digits}f} +- {error:.{digits}f}{survivors}"
+    opposite = f"; {most_text(row)}" if (row.get("growth_median") or 0.0) * rate < 0 else ""
+    if row.get("growth_rate_low") is None:
+        digits = _digits(error)
+        return f"{rate:.{digits}f} +- {error:.{digits}f}{survivors}{opposite}"
+    return _bounded(rate, row["growth_rate_low"], row["growth_rate_high"]) + survivors + opposite
+
+
+def most_text(row: dict) -> str:
+    """`median -0.441 [-0.445, -0.437], 0.02 [0.01, 0.03] grow`: what most networks do; nothing where not known."""
+    if row.get("growth_median") is None or row.get("p_growing") is None:
+        return ""
+    median, ends = row["growth_median"], (row["growth_median_low"], row["growth_median_high"])
+    said = nats_text(median)
+    if all(end is not None and math.isfinite(end) for end in (median, *ends)) and ends[0] < ends[1]:
+        said = _bounded(median, *ends)
+    return f"median {said}, {event_text(row, 'growing', '')} grow"
+
+
+def _digits(error: float) -> int:
+    """Decimals that show two digits of an error."""
+    return min(max(1 - math.floor(math.log10(max(error, 1e-9))), 2), 8)
+
+
+def _bounded(value: float, low: float, high: float) -> str:
+    """`-0.4401 [-0.4425, -0.4377]`, to two digits of half the interval's width."""
+    digits = _digits((high - low) / 2)
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def rate_deviation(row: dict) -> float | None:
-    """Measured minus predicted growth rate in standard errors; None unless both are known and the law is exact."""
+    """Measured minus predicted growth rate in standard errors, as far out as a normal law has them.
+
+    That is, with the tail of Student's law for the degrees of freedom of the measured one's error. None unless both are
+    known and the law is exact.
+    """
     rate, predicted = row["growth_rate"], row["theory_growth_rate"]
     if rate is None or predicted is None or not row["theory_growth_exact"] or row["growth_rate_error"] is None:
         return None
-    error = math.hypot(row["growth_rate_error"], row["theory_growth_rate_error"] or 0, GROWTH_ROUNDING)
-    return (rate - predicted) / error
+    own = row["growth_rate_error"] ** 2
+    others = (row["theory_growth_rate_error"] or 0) ** 2 + GROWTH_ROUNDING**2
+    freedom = pooled_freedom([own, others], [row.get("growth_rate_freedom") or math.inf, math.inf])
+    return normal_score((rate - predicted) / math.sqrt(own + others), freedom)
 
 
 def theory_text(row: dict) -> str:
@@ -194,6 +232,18 @@ def passage_text(after: int | None, by: int | None) -> str:
     return f"{by:,}" if by == after + 1 else f"({after:,}, {by:,}]"
 
 
+def lifetime_text(row: dict, last: int) -> str:
+    """`(75, 100] [75, 133]`: when so many have left, then the stored horizons between which the later bound lies.
+
+    The second, at 95 %, is left out where it is that bound alone; `beyond` stands for later than the last horizon.
+    """
+    beyond = f"beyond {last:,}"
+    said = beyond if row["by"] is None else passage_text(row["after"], row["by"])
+    ends = [beyond if row[name] is None else f"{row[name]:,}" for name in ("earliest", "latest")]
+    alone = row["earliest"] == row["latest"] == row["by"]
+    return said if alone else f"{said} [{ends[0]}, {ends[1].replace(beyond, 'beyond')}]"
+
+
 def overflow_text(row: dict) -> str:
     """`not known: 3 % overflowed`, in place of a mean or a rate."""
     share = 100 * row["overflow_by_count"] / row["replicates"]
@@ -204,7 +254,7 @@ def overflow_text(row: dict) -> str:
 
 def event_text(row: dict, event: str, mode: str = "at") -> str:
     """The probability of an event with its interval, from a row of statistics."""
-    name = f"p_{event}_{mode}"
+    name = f"p_{event}_{mode}".rstrip("_")
     return probability_text(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 

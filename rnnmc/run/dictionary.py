@@ -23,6 +23,7 @@ WORDS = {
     "doubled": "the largest state is at least twice that at a tenth of the horizon",
     "squeezed": "|c| sech^2 c has been above 0.45",
     "passed": "the norm has passed the threshold by the last horizon",
+    "growing": "the norm has grown over the last decade before the horizon",
     "first": "the norm has passed this threshold before the opposite one",
 }
 MODE_WORDS = {"at": "at this horizon", "by": "first, at or before this horizon", "": ""}

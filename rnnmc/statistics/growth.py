@@ -10,9 +10,11 @@ one matrix, and the norm settles first. In between, the truth lies in between, a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnmc.common.arrays import Floats
 from rnnmc.initialisers.gaussian import Gaussian
@@ -50,26 +52,22 @@ def _is_isotropic(point: DesignPoint) -> bool:
 
 
 def growth_columns(
-    norm: tuple[Floats, Floats], tangent: tuple[Floats, Floats], estimator: Estimator
-) -> dict[str, Floats | np.ndarray]:
-    """Columns of the growth rate, in nats a step, (horizons,) each, from (rate, its standard error) of either kind.
+    rates: Mapping[str, tuple[Floats, Floats]], by: str, is_unbiased: bool
+) -> dict[str, Floats | NDArray[np.str_]]:
+    """Columns of the growth rate, in nats a step, (horizons,) each.
 
-    growth_rate and growth_rate_error: of the kind named in growth_by, which is the estimator's unless no tangent vector
-    was stored. growth_systematic: how far it may be off beside that error: the distance of the two rates, 0 where the
-    estimator is known to be unbiased; NaN with one of them alone. norm_growth_rate, tangent_growth_rate and their
-    errors: both kinds.
+    rates: NORM and TANGENT_VECTOR -> (rate, its standard error). growth_rate and growth_rate_error: of the kind named
+    in growth_by. growth_systematic: how far, and to which side, it may be off beside that error: what brings it to the
+    other rate; 0 where it is unbiased, NaN without the other. norm_growth_rate, tangent_growth_rate and their errors:
+    both kinds.
     """
-    known = ~np.isnan(tangent[0])
-    by_tangent = known & (estimator.by == TANGENT_VECTOR)
-    rate, error = (np.where(by_tangent, own, other) for own, other in zip(tangent, norm, strict=True))
-    systematic = np.where(by_tangent & estimator.is_unbiased, 0.0, np.abs(tangent[0] - norm[0]))
+    rate, error = rates[by]
+    other, _ = rates[NORM if by == TANGENT_VECTOR else TANGENT_VECTOR]
     return {
         "growth_rate": rate,
         "growth_rate_error": error,
-        "growth_systematic": systematic,
-        "growth_by": np.where(by_tangent, TANGENT_VECTOR, NORM),
-        "norm_growth_rate": norm[0],
-        "norm_growth_rate_error": norm[1],
-        "tangent_growth_rate": tangent[0],
-        "tangent_growth_rate_error": tangent[1],
+        "growth_systematic": (other - rate) * (0.0 if by == TANGENT_VECTOR and is_unbiased else 1.0),
+        "growth_by": np.full(len(rate), by),
+        **{f"{kind}_growth_rate": of for kind, (of, _) in rates.items()},
+        **{f"{kind}_growth_rate_error": of for kind, (_, of) in rates.items()},
     }

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from rnnmc.chain.norms import MEASURES, TANGENT
 from rnnmc.common.arrays import Flags, Floats
-from rnnmc.statistics.growth import BY_NORM, Estimator, growth_columns
+from rnnmc.statistics.growth import BY_NORM, NORM, TANGENT_VECTOR, Estimator, growth_columns
 from rnnmc.statistics.intervals import binomial_interval
+from rnnmc.statistics.rates import decade_start, rate_columns
 from rnnmc.statistics.resampling import share_bands, share_intervals, shares, sums_by_draw
 
 EVENTS = ("vanish", "stable", "explode", "dead", "overflow")
@@ -69,9 +70,10 @@ def point_statistics(
     ok, which are those behind the next three and the growth rate; mean and deviation (ddof = 1) of their log-norms, and
     deviation_error, the standard error of the latter to first order, from weight draws; q05 to q95 of all log-norms,
     infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; the growth rate and its
-    errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`);
-    numerical_error, the largest that any log-norm is said to be off by beside rounding (nats), null where all are
-    computed in full; and the settings behind the row: threshold_vanish, threshold_explode, interval, level.
+    errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`), the interval of that mean, the
+    median and the share that grows, each with its own (see `rnnmc.statistics.rates.rate_columns`); numerical_error, the
+    largest that any log-norm is said to be off by beside rounding (nats), null where all are computed in full; and the
+    settings behind the row: threshold_vanish, threshold_explode, interval, level.
 
     Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have not
     died. From the first horizon at which any replicate has overflowed, they and their errors are null: what the fastest
@@ -91,12 +93,11 @@ def point_statistics(
     refuse_impossible(vanish, explode, interval, level, group)
     replicates = samples if isinstance(samples, SampleRectangle) else rectangle(samples)
     ok_count = np.count_nonzero(~(replicates.dead | replicates.overflow), axis=0)
-    tangent = growth_rate(replicates.tangent, replicates.horizons, group)
     of_measures = []
     for name, log_norm in replicates.log_norms.items():
         columns = _shares(_events(log_norm, vanish, explode, replicates), interval, level, group)
         columns |= {"ok_count": ok_count} | _moments(log_norm, group) | _quantiles(log_norm)
-        columns |= growth_columns(growth_rate(log_norm, replicates.horizons, group), tangent, estimator)
+        columns |= _growth(log_norm, replicates, estimator, group, interval, level)
         columns["numerical_error"] = replicates.errors[name]
         of_measures.append(columns)
     number, horizons = replicates.dead.shape
@@ -238,7 +239,7 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64], group: int = 1) -
     rate = np.full(len(horizons), np.nan)
     error = np.full(len(horizons), np.nan)
     for j, horizon in enumerate(horizons):
-        start = int(np.searchsorted(horizons, horizon / 10, side="right")) - 1
+        start = decade_start(horizons, horizon)
         if start < 0 or unknown[j]:
             continue
         finite = np.isfinite(log_norm[:, j]) & np.isfinite(log_norm[:, start])
@@ -252,6 +253,20 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64], group: int = 1) -
             squares = (sums_by_draw(deviation, group) ** 2).sum()
             error[j] = np.sqrt(squares * draws / (draws - 1)) / len(slope)
     return rate, error
+
+
+def _growth(
+    log_norm: Floats, replicates: SampleRectangle, estimator: Estimator, group: int, interval: str, level: float
+) -> dict[str, Floats | NDArray[np.str_]]:
+    """Columns of the growth rate: its value by the estimator and by the other, and what `rate_columns` adds to it."""
+    horizons, followed = replicates.horizons, {NORM: log_norm, TANGENT_VECTOR: replicates.tangent}
+    rates = {by: growth_rate(logs, horizons, group) for by, logs in followed.items()}
+    by = NORM if np.isnan(replicates.tangent).any() else estimator.by
+    columns = growth_columns(rates, by, estimator.is_unbiased)
+    beside = rate_columns(followed[by], horizons, *rates[by], group, interval, level)
+    for end, further in (("low", np.fmin), ("high", np.fmax)):  # as far as the other estimator is off
+        beside[f"growth_rate_{end}"] += further(columns["growth_systematic"], 0.0)
+    return columns | beside
 
 
 def first_excursions(log_norm: Floats, vanish: float, explode: float) -> tuple[Flags, Flags]:

@@ -115,16 +115,26 @@ def test_a_design_point_calls_for_the_vector_where_something_of_every_unit_is_fr
     assert estimator_of(DesignPoint(**{"cell": "lstm", "width": 2, "horizons": (10,)} | said)) == wanted
 
 
-def test_the_record_says_which_estimator_and_how_far_the_two_lie_apart():
-    norm, tangent = (
-        (np.array([0.5, 0.25, np.nan]), np.full(3, 0.1)),
-        (np.array([0.375, np.nan, np.nan]), np.full(3, 0.2)),
-    )
-    found = growth_columns(norm, tangent, Estimator(TANGENT_VECTOR, False))
-    assert found["growth_by"].tolist() == [TANGENT_VECTOR, NORM, NORM]
-    np.testing.assert_array_equal(found["growth_rate"], [0.375, 0.25, np.nan])
-    np.testing.assert_array_equal(found["growth_rate_error"], [0.2, 0.1, 0.1])
-    np.testing.assert_array_equal(found["growth_systematic"], [0.125, np.nan, np.nan])
-    np.testing.assert_array_equal(growth_columns(norm, tangent, BY_NORM)["growth_systematic"], [0.125, np.nan, np.nan])
-    unbiased = growth_columns(norm, tangent, Estimator(TANGENT_VECTOR, True))
-    np.testing.assert_array_equal(unbiased["growth_systematic"], [0, np.nan, np.nan])
+def test_the_record_says_which_estimator_and_how_far_the_other_lies_away():
+    rates = {
+        NORM: (np.array([0.5, 0.25]), np.full(2, 0.1)),
+        TANGENT_VECTOR: (np.array([0.375, np.nan]), np.full(2, 0.2)),
+    }
+    found = growth_columns(rates, TANGENT_VECTOR, is_unbiased=False)
+    np.testing.assert_array_equal(found["growth_rate"], [0.375, np.nan])
+    np.testing.assert_array_equal(found["growth_systematic"], [0.125, np.nan])
+    assert found["growth_by"].tolist() == [TANGENT_VECTOR] * 2
+    np.testing.assert_array_equal(growth_columns(rates, NORM, True)["growth_systematic"], [-0.125, np.nan])
+    np.testing.assert_array_equal(growth_columns(rates, TANGENT_VECTOR, True)["growth_systematic"], [0, np.nan])
+
+
+def test_the_interval_of_a_rate_reaches_as_far_as_the_other_estimator_is_off():
+    point = DesignPoint(cell="gru", width=8, horizons=(2, 20), drive="none", init={"recurrent": {"gaussian": 1}})
+    row = at_the_end(point, 50)
+    gap = row["tangent_growth_rate"] - row["norm_growth_rate"]
+    assert row["growth_by"] == NORM
+    assert gap < 0
+    assert row["growth_systematic"] == pytest.approx(gap)
+    half = t.ppf(0.975, 49) * row["growth_rate_error"]
+    assert row["growth_rate_low"] == pytest.approx(row["growth_rate"] - half + gap)
+    assert row["growth_rate_high"] == pytest.approx(row["growth_rate"] + half)

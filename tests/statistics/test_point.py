@@ -128,7 +128,10 @@ def test_intervals_and_bands_are_those_of_weight_draws_each_from_its_own_event(m
 def test_sharing_weight_draws_changes_errors_and_nothing_else(mixed):
     alone, shared = statistics(mixed), statistics(mixed, group=4)
     differ = {name for name in alone.columns if not alone[name].equals(shared[name])}
-    assert differ <= {name for name in alone.columns if name.endswith(("_low", "_high", "_error"))} | {"weight_draws"}
+    assert differ <= {name for name in alone.columns if name.endswith(("_low", "_high", "_error"))} | {
+        "weight_draws",
+        "growth_rate_freedom",
+    }
     assert {"p_vanish_by_low", "p_vanish_by_band_high", "weight_draws"} <= differ
 
 

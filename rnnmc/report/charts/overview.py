@@ -29,6 +29,7 @@ from rnnmc.report.text import (
     horizon_text,
     log_norm_text,
     main_rows,
+    most_text,
     rate_text,
     study_points,
     theory_text,
@@ -137,7 +138,7 @@ def _bars(rows: pl.DataFrame, series: list[str]) -> ChartType:
 
 
 def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
-    """Growth rate of the norm over the last decade with its standard error, one panel a cell, against the
+    """Growth rate of the norm over the last decade with its interval, one panel a cell, against the
     width.
 
     rows: `rnnmc.report.text.main_rows`. A rate that is conditional on survival is an open dot, one that an overflow
@@ -154,16 +155,15 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         .alias("kind")
     )
     cells = rates["cell"].unique(maintain_order=True).to_list()
-    error = pl.col("growth_rate_error").fill_null(0)
     table = rates.select(
         "cell",
         "width",
         "series",
         "kind",
         pl.col("growth_rate").round_sig_figs(5).alias("rate"),
-        (pl.col("growth_rate") - error).round_sig_figs(5).alias("low"),
-        (pl.col("growth_rate") + error).round_sig_figs(5).alias("high"),
+        *(pl.coalesce(f"growth_rate_{end}", "growth_rate").round_sig_figs(5).alias(end) for end in ("low", "high")),
         pl.Series("text", [rate_text(row) for row in rates.iter_rows(named=True)], dtype=pl.String),
+        pl.Series("most", [most_text(row) for row in rates.iter_rows(named=True)], dtype=pl.String),
         pl.col("theory_growth_rate").round_sig_figs(5).alias("theory"),
         pl.when("theory_growth_exact").then(pl.lit("exact")).otherwise(pl.lit("large width")).alias("validity"),
         pl.Series("predicted", [theory_text(row) for row in rates.iter_rows(named=True)], dtype=pl.String),
@@ -171,7 +171,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
     )
     predicted = table["theory"].is_not_null().any()
     pick = alt.selection_point(fields=["series"], bind="legend")
-    told = {"text": "growth rate (nats/step)"}
+    told = {"text": "growth rate (nats/step)", "most": "most networks"}
     told |= {"predicted": "theory (nats/step)", "law": "law"} if predicted else {}
     place = alt.Chart().encode(
         x=alt.X("width:O", title="width", axis=alt.Axis(labelAngle=0)),
@@ -221,7 +221,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         .properties(
             title=title(
                 f"Growth rate of the norm over the last decade before {horizon_text(rows)}",
-                "; ".join(["Mean over replicates, plus and minus one standard error (often within the dot)", *remarks]),
+                "; ".join(["Mean over replicates with its 95 % interval (often within the dot)", *remarks]),
             )
         )
     )

@@ -1,4 +1,4 @@
-"""The growth rate against the width, with the line in 1/n that it follows."""
+"""The growth rate against the width, with the curve in 1/n that it follows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
 from rnnmc.report.text import with_series
+from rnnmc.statistics.rates import student_half
 
 
 class FiniteWidthPicture:
-    """Growth rates with their errors, and limit + slope / n, one panel a cell."""
+    """Growth rates with their intervals, and limit + slope / n + curvature / n^2, one panel a cell."""
 
     name = "finite-width"
 
@@ -21,11 +22,14 @@ class FiniteWidthPicture:
             return {}
         labels = with_series(points).select("point", "series")
         rows = summary.join(labels, on="point", how="left", maintain_order="left")
-        rates = rows.explode("widths", "rates", "errors").with_columns(
+        rates = rows.explode("widths", "rates", "errors", "freedoms")
+        half = pl.Series("half", student_half(rates["errors"], rates["freedoms"]))
+        curve = pl.col("slope") / pl.col("widths") + pl.col("curvature") / pl.col("widths") ** 2
+        rates = rates.with_columns(
             (pl.col("rates") - pl.col("limit")).alias("rate"),
-            (pl.col("rates") - pl.col("limit") - pl.col("errors")).alias("low"),
-            (pl.col("rates") - pl.col("limit") + pl.col("errors")).alias("high"),
-            pl.when(pl.col("widths") >= pl.col("from_width")).then(pl.col("slope") / pl.col("widths")).alias("line"),
+            (pl.col("rates") - pl.col("limit") - half).alias("low"),
+            (pl.col("rates") - pl.col("limit") + half).alias("high"),
+            pl.when(pl.col("widths") >= pl.col("from_width")).then(curve).alias("line"),
         )
         series = rates["series"].unique(maintain_order=True).to_list()
         cells = summary["cell"].unique(maintain_order=True).to_list()
@@ -35,7 +39,15 @@ class FiniteWidthPicture:
             x=alt.X("widths:Q", title="width", scale=alt.Scale(type="log", base=2, nice=False)),
             color=alt.Color("series:N", sort=series, scale=series_scale(series), legend=legend),
             tooltip=tooltip(
-                "cell", "widths", "series", rates="growth rate", errors="error", limit="limit", slope="slope"
+                "cell",
+                "widths",
+                "series",
+                rates="growth rate",
+                errors="standard error",
+                limit="limit",
+                limit_low="from (95 %)",
+                limit_high="to",
+                slope="slope",
             ),
         )
         y = alt.Y("low:Q", title=name)
@@ -48,7 +60,19 @@ class FiniteWidthPicture:
         ]
         columns = min(len(cells), 3)
         shown = rates.select(
-            "cell", "widths", "series", "rates", "errors", "limit", "slope", "rate", "low", "high", "line"
+            "cell",
+            "widths",
+            "series",
+            "rates",
+            "errors",
+            "limit",
+            "limit_low",
+            "limit_high",
+            "slope",
+            "rate",
+            "low",
+            "high",
+            "line",
         )
         return {
             "finite-width": alt.layer(*layers, data=inline(shown))
@@ -58,8 +82,8 @@ class FiniteWidthPicture:
             .properties(
                 title=title(
                     "Growth rate against the width",
-                    "Dots with one standard error, less the limit of the line in 1/n that is fitted to the widths "
-                    "where it is drawn",
+                    "Dots with 95 % intervals, less the limit of the curves in 1/n, averaged over all that fit; drawn from the "
+                    "width on where the likeliest begins",
                 )
             )
         }

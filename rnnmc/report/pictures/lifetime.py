@@ -7,7 +7,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import OUTCOMES, inline, title, tooltip
-from rnnmc.report.text import with_series
+from rnnmc.report.text import lifetime_text, with_series
 
 
 class LifetimePicture:
@@ -19,14 +19,26 @@ class LifetimePicture:
         """`lifetime-<cell>` for each cell, by width; the colour says which way they leave."""
         labels = with_series(points).select("point", "cell", "width", "series", "horizon")
         rows = summary.join(labels, on="point", maintain_order="left")
-        half, most = (
-            rows.filter(pl.col("percent") == percent).select("point", pl.col("by").alias(name))
-            for percent, name in ((50, "half"), (99, "most"))
-        )
+        half, most = (_ends(rows, percent, name) for percent, name in ((50, "half"), (99, "most")))
         wide = rows.filter(pl.col("percent") == 50).select("point", "cell", "width", "series", "horizon", "vanished")
         table = wide.join(half, on="point", maintain_order="left").join(most, on="point", maintain_order="left")
         cells = table["cell"].unique(maintain_order=True).to_list()
         return {f"lifetime-{cell}": _chart(table.filter(pl.col("cell") == cell), cell) for cell in cells}
+
+
+def _ends(rows: pl.DataFrame, percent: int, name: str) -> pl.DataFrame:
+    """When so many have left: `<name>`, its bounds `<name>_from` and `<name>_to`, at the last horizon if not yet, and in
+    words.
+    """
+    own = rows.filter(pl.col("percent") == percent)
+    words = [lifetime_text(row, row["horizon"]) for row in own.iter_rows(named=True)]
+    return own.select(
+        "point",
+        pl.col("by").alias(name),
+        pl.col("earliest").fill_null(pl.col("horizon")).alias(f"{name}_from"),
+        pl.col("latest").fill_null(pl.col("horizon")).alias(f"{name}_to"),
+        pl.Series(f"{name}_text", words, dtype=pl.String),
+    )
 
 
 def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
@@ -41,8 +53,6 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
         .then(pl.lit("most vanish"))
         .otherwise(pl.lit("most explode"))
         .alias("way"),
-        pl.col("half").cast(pl.String).fill_null("beyond the last horizon").alias("fifty"),
-        pl.col("most").cast(pl.String).fill_null("beyond the last horizon").alias("ninety_nine"),
     )
     names = {
         "most vanish": OUTCOMES["vanish"],
@@ -61,8 +71,8 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
             "width",
             "series",
             "way",
-            fifty="half have left by",
-            ninety_nine="99 % have left by",
+            half_text="half have left by",
+            most_text="99 % have left by",
             vanished="share of them that vanished",
         ),
     )
@@ -71,11 +81,17 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
     x = alt.X("from:Q", title="steps", scale=scale, axis=axis)
     widths = sorted(set(table["width"].to_list()))
     columns = min(len(widths), 4)
-    shown = table.select("width", "series", "from", "to", "way", "fifty", "ninety_nine", "vanished").with_columns(
+    bounds = [f"{name}_{end}" for name in ("half", "most") for end in ("from", "to", "text")]
+    shown = table.select("width", "series", "from", "to", "way", *bounds, "vanished").with_columns(
         pl.format("width {}", "width").alias("panel")
     )
+    sampling = [
+        base.mark_rule(strokeWidth=6, opacity=0.35).encode(x=alt.X(f"{name}_from:Q", scale=scale), x2=f"{name}_to:Q")
+        for name in ("half", "most")
+    ]
     return (
         alt.layer(
+            *sampling,
             base.mark_rule(strokeWidth=2.2).encode(x=x, x2="to:Q"),
             base.mark_point(filled=True, size=46).encode(x=alt.X("from:Q", title="steps", scale=scale, axis=axis)),
             base.mark_tick(thickness=2, height={"band": 0.6}).encode(
@@ -88,7 +104,8 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
         .properties(
             title=title(
                 f"{cell}: when the gradient is lost or blown up",
-                "Dot: half of the networks have left the thresholds; tick: 99 of 100; at the last horizon if not yet",
+                "Dot: half of the networks have left the thresholds; tick: 99 of 100; at the last horizon if not yet; "
+                "broad and pale: where these would be with infinitely many networks, at 95 %",
             )
         )
     )

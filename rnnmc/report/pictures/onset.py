@@ -7,11 +7,14 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
-from rnnmc.statistics.analyses.onset import situation
+from rnnmc.statistics.analyses.onset import bounds_text, situation
 
 
 class OnsetPicture:
-    """Onset gain with its interval by drive, one panel a cell; a colour for each width and kind of weights."""
+    """Onset gain with its interval by drive, one panel a cell; a colour for each width and kind of weights.
+
+    Open where the mean rate turns more than once; a tick is the onset of the median.
+    """
 
     name = "onset"
 
@@ -20,6 +23,9 @@ class OnsetPicture:
         table = summary.drop_nulls("onset").with_columns(
             situation().alias("driven"),
             pl.format("{}, width {}", "weights", "width").alias("series"),
+            pl.coalesce("low", "below").alias("from"),
+            pl.coalesce("high", "above").alias("to"),
+            pl.Series("interval", [bounds_text(*ends) for ends in summary.drop_nulls("onset")["low", "high"].rows()]),
         )
         if table.is_empty():
             return {}
@@ -30,21 +36,29 @@ class OnsetPicture:
         place = alt.Chart().encode(
             x=alt.X("driven:N", sort=driven, title="drive", axis=alt.Axis(labelAngle=0 if len(driven) < 3 else -40)),
             xOffset=alt.XOffset("series:N", sort=series),
-            tooltip=tooltip("cell", "width", "driven", "series", "onset", "low", "high", "theory"),
+            tooltip=tooltip(
+                "cell", "width", "driven", "series", "onset", "interval", "turns", "median_onset", "theory"
+            ),
         )
         legend = alt.Legend(title=None, orient="top", columns=5)
         base = place.encode(color=alt.Color("series:N", sort=series, scale=series_scale(series), legend=legend))
         layers = [
             base.mark_rule(strokeWidth=1.6).encode(
-                y=alt.Y("low:Q", title=name, scale=alt.Scale(zero=False)), y2="high:Q"
+                y=alt.Y("from:Q", title=name, scale=alt.Scale(zero=False)), y2="to:Q"
             ),
-            base.mark_point(filled=True, size=34).encode(y=alt.Y("onset:Q", title=name)),
         ]
+        for filled, test in ((True, "<= 1"), (False, "> 1")):
+            mark = base.transform_filter(f"datum.turns {test}").mark_point(filled=filled, size=34)
+            layers.append(mark.encode(y=alt.Y("onset:Q", title=name)))
+        if table["median_onset"].is_not_null().any():
+            known = base.transform_filter("isValid(datum.median_onset)")
+            layers.append(known.mark_tick(size=9, thickness=1.4).encode(y=alt.Y("median_onset:Q", title=name)))
         if table["theory"].is_not_null().any():
             known = place.transform_filter("isValid(datum.theory)")
             layers.append(known.mark_point(style="theory-point").encode(y=alt.Y("theory:Q", title=name)))
         columns = min(len(cells), 3)
-        shown = table.select("cell", "width", "driven", "series", "onset", "low", "high", "theory")
+        shown = table.select("cell", "width", "driven", "series", "onset", "interval", "from", "to", "turns")
+        shown = shown.with_columns(table["median_onset"], table["theory"])
         return {
             "onset": alt.layer(*layers, data=inline(shown))
             .properties(width=max(160, 780 // columns), height=230)
@@ -52,8 +66,9 @@ class OnsetPicture:
             .properties(
                 title=title(
                     "The gain at which the growth rate turns positive",
-                    "Zero of the curve through the gains about it, with its 95 % interval; diamonds: theory of large "
-                    "width; a field is given with its deviation",
+                    "Zero of the curve through the gains about it, with its 95 % interval; open: the mean turns more than "
+                    "once; tick: onset of the median; diamonds: theory of large width; a field is given with its "
+                    "deviation",
                 )
             )
         }

@@ -10,8 +10,6 @@ import polars as pl
 
 from rnnmc.chain.norms import SPECTRAL
 
-MIDDLE = 1.959963984540054  # normal deviate of a two-sided 95 % interval
-
 
 class Analysis:
     """Subclass it, set the attributes, write `table`; the instance is `ANALYSIS`. A `PICTURE` of its name draws it.
@@ -55,6 +53,12 @@ def last_rows(points: pl.DataFrame, statistics: pl.DataFrame) -> pl.DataFrame:
     """One row a design point: its `spectral_rows` at its last horizon."""
     rows = spectral_rows(points, statistics)
     return rows.filter(pl.col("horizon") == pl.col("horizon").max().over("point"))
+
+
+def freedom_of(row: Mapping[str, Any]) -> float:
+    """Degrees of freedom of the error of a row's growth rate; of an earlier rnnmc, from all its weight draws."""
+    said = row.get("growth_rate_freedom")
+    return float(said if said is not None else max((row.get("weight_draws") or row["replicates"]) - 1, 1))
 
 
 def gain_of(said: Mapping[str, Any]) -> float | None:

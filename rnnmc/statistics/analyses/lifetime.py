@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from rnnmc.statistics.analyses.analysis import Analysis, spectral_rows
-from rnnmc.statistics.first_passage import first_reached
+from rnnmc.statistics.first_passage import first_reached, guaranteed
 
 LIFETIME_PERCENTS = (50, 99)
 
@@ -21,9 +21,10 @@ class Lifetime(Analysis):
         """One row a (point, percent): the columns of `rnnmc.statistics.first_passage` for the event "left", and
         vanished.
 
-        vanished: of those that have left by the last horizon the share whose norm has vanished first.
+        They have left by `by`, and after infinitely many replicates by a stored horizon from earliest to latest, with
+        95 % confidence. vanished: of those that have left by the last horizon the share whose norm has vanished first.
         """
-        left = spectral_rows(points, statistics).with_columns(
+        left = guaranteed(spectral_rows(points, statistics), ["stable"]).with_columns(
             (pl.col("replicates") - pl.col("stable_by_count")).alias("left_by_count"),
             (1 - pl.col("p_stable_by_high")).alias("p_left_by_low"),
             (1 - pl.col("p_stable_by_low")).alias("p_left_by_high"),

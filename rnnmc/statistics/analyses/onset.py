@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from scipy.interpolate import BarycentricInterpolator
-from scipy.optimize import root_scalar
 
-from rnnmc.statistics.analyses.analysis import MIDDLE, Analysis, groups, last_rows
+from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, groups, last_rows
+from rnnmc.statistics.crossing import Curve, crossing
+from rnnmc.statistics.rates import student_half
 
+FEWEST = 3  # gains that a curve must rest on
 SCHEMA = {
     "point": pl.String,
     "cell": pl.String,
@@ -28,6 +29,10 @@ SCHEMA = {
     "interpolation": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
+    "turns": pl.Int64,
+    "median_onset": pl.Float64,
+    "median_low": pl.Float64,
+    "median_high": pl.Float64,
     "theory": pl.Float64,
 }
 
@@ -44,12 +49,16 @@ class Onset(Analysis):
     def table(self, points, statistics):
         """One row a set of at least three points that differ in the recurrent gain alone.
 
-        Columns: field, the deviation of the input to a pre-activation; gains, how many; below and above, neighbouring
-        gains between which the growth rate (nats a step, at the last horizon) turns positive; onset, where the
-        polynomial in log gain through these and their neighbours crosses zero, with its standard error from those of
-        the rates; interpolation, how far it moves where an outer gain is left out; low to high, 95 %, with the
-        interpolation on top. Null where all are of one sign: the onset is below the first gain where `above` is given
-        alone, beyond the last where `below` is. theory: the onset that a law of large width predicts.
+        Columns: field, the deviation of the input to a pre-activation; gains, how many; below and above, gains between
+        which the growth rate (nats a step, at the last horizon) turns positive; onset, the zero of the polynomial in
+        log gain through the rates about it, with its standard error from those of the rates; interpolation, how far it
+        moves with another polynomial, beyond these errors; low to high, 95 %, by Student's law with the interpolation
+        on top, null on a side that the gains about it do not bound: see `rnnmc.statistics.crossing`. Null where all
+        are of one sign: the onset is below the first gain where `above` is given alone, beyond the last where `below`
+        is. turns: how often the rate surely changes its sign along the gains; where more than once, as where a few
+        networks have fallen into very negative rates, the onset of the mean is the first of several.
+        median_onset, median_low, median_high: the same for the median rate, where the share of networks whose gradient
+        grows is one half. theory: the onset that a law of large width predicts.
         """
         rows = [
             _row(sorted(found, key=lambda row: row["gain"])) for found in groups(last_rows(points, statistics), "gain")
@@ -70,9 +79,15 @@ class Onset(Analysis):
             parts = []
             for (driven,), own in of_weights.group_by("driven", maintain_order=True):
                 first, last = (own.sort("onset").row(end, named=True) for end in (0, -1))
-                to = f" to {_named(last)}" if own.height > 1 else f" [{first['low']:.2f}, {first['high']:.2f}]"
+                to = f" to {_named(last)}" if own.height > 1 else f" {bounds_text(first['low'], first['high'])}"
                 parts.append(f"with drive {driven} at {_named(first)}{to}")
             said.append(f"The growth rate of {weights} networks turns positive {', '.join(parts)}.")
+        several = table.filter(pl.col("turns") > 1)
+        if not several.is_empty():
+            said.append(
+                f"At {several.height} of {table.height} sets of gains the mean growth rate changes its sign more than "
+                "once; there the onset of the median, where half of the networks grow, says more than that of the mean."
+            )
         return said
 
 
@@ -88,48 +103,54 @@ def _plain(name: str) -> pl.Expr:
     return pl.col(name).fill_null(0).cast(pl.String).str.strip_suffix(".0")
 
 
+def bounds_text(low: float | None, high: float | None) -> str:
+    """`[1.52, 1.61]`, with a question mark for an end that is not known."""
+    return f"[{', '.join('?' if end is None else f'{end:.2f}' for end in (low, high))}]"
+
+
 def _named(row: dict) -> str:
     return f"{row['onset']:.2f} ({row['cell']}, width {row['width']})"
 
 
 def _row(found: list[dict]) -> dict | None:
     known = [row for row in found if row["growth_rate"] is not None and row["growth_rate_error"] is not None]
-    if len(known) < 3:
+    typical = [row for row in found if _median_error(row) is not None]
+    if max(len(known), len(typical)) < FEWEST:
         return None
-    first = known[0]
-    row = {
-        name: first.get(name)
-        for name in ("point", "cell", "width", "drive", "weights", "state_std", "field", "horizon")
-    }
-    theory = [one["theory_onset_gain"] for one in known if one.get("theory_onset_gain") is not None]
+    first = found[0]
+    names = ("point", "cell", "width", "drive", "weights", "state_std", "field", "horizon")
+    row = {name: first.get(name) for name in names}
+    theory = [one["theory_onset_gain"] for one in found if one.get("theory_onset_gain") is not None]
     row |= {"gains": len(known), "theory": theory[0] if theory else None}
-    rising = next((i for i, one in enumerate(known) if one["growth_rate"] > 0), None)
-    if rising is None:
-        return row | {"below": known[-1]["gain"]}
-    if rising == 0:
-        return row | {"above": known[0]["gain"]}
-    below, above = known[rising - 1 : rising + 1]
-    row |= {"below": below["gain"], "above": above["gain"]}
-    before, after = known[max(rising - 2, 0) : rising - 1], known[rising + 1 : rising + 2]
-    onset, error = _crossing([*before, below, above, *after])
-    fewer = [[*before, below, above], [below, above, *after]] if before and after else [[below, above]]
-    interpolation = max(abs(onset - _crossing(rows)[0]) for rows in fewer)
-    reach = MIDDLE * error + interpolation
-    row |= {"onset": onset, "error": error, "interpolation": interpolation}
-    return row | {"low": onset - reach, "high": onset + reach}
+    if len(known) >= FEWEST:
+        row |= located([(one["gain"], one["growth_rate"], one["growth_rate_error"], freedom_of(one)) for one in known])
+    if len(typical) >= FEWEST:
+        numbers = [(one["gain"], one["growth_median"], _median_error(one), np.inf) for one in typical]
+        middle = located(numbers)
+        row |= {f"median_{name}": middle[name] for name in ("onset", "low", "high")}
+    return row
 
 
-def _crossing(rows: list[dict]) -> tuple[float, float]:
-    """Gain at which the polynomial in log gain through all rates is zero between the middle two, and its error.
+def _median_error(row: dict) -> float | None:
+    """Of the median rate, from the interval that order statistics give it; None where that has no end."""
+    ends = [row.get(f"growth_median_{end}") for end in ("low", "high")]
+    if any(end is None or not np.isfinite(end) for end in [row.get("growth_median"), *ends]):
+        return None
+    return (ends[1] - ends[0]) / (2 * float(student_half(1.0, np.inf, row["level"])))
 
-    The error is that of the rates, to first order.
-    """
-    gain, rate, error = (np.array([row[name] for row in rows]) for name in ("gain", "growth_rate", "growth_rate_error"))
-    x, rising = np.log(gain), int(np.argmax(rate > 0))
-    curve = BarycentricInterpolator(x, rate)
-    at = float(root_scalar(curve, bracket=(x[rising - 1], x[rising])).root)
-    shares = BarycentricInterpolator(x, np.eye(len(x)))(at)  # of each rate in the curve's value there
-    return math.exp(at), math.exp(at) * float(np.linalg.norm(shares * error) / abs(curve.derivative(at)))
+
+def located(numbers: Sequence[tuple[float, float, float, float]], level: float = 0.95) -> dict[str, float | None]:
+    """The columns below to high, and turns, of the onset; numbers: (gain, rate, error, degrees of freedom), rising."""
+    gain, rate, error, freedom = (np.array(part, float) for part in zip(*numbers, strict=True))
+    found = crossing(Curve(np.log(gain), rate, error, freedom), level)
+    onset = None if found.at is None else float(np.exp(found.at))
+    places = {"onset": found.at, "low": found.low, "high": found.high}
+    said = {name: None if place is None else float(np.exp(place)) for name, place in places.items()}
+    for name, place in (("below", found.below), ("above", found.above)):
+        said[name] = None if place is None else float(gain[np.argmin(np.abs(np.log(gain) - place))])
+    for name, gap in (("error", found.error), ("interpolation", found.bent)):
+        said[name] = None if onset is None or gap is None else onset * gap
+    return said | {"turns": found.turns}
 
 
 ANALYSIS = Onset()

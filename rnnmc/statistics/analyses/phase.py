@@ -7,7 +7,8 @@ import polars as pl
 from rnnmc.statistics.analyses.analysis import Analysis, groups, last_rows
 
 FEWEST = 3  # gains, and fields, that make a map
-NUMBERS = ("growth_rate", "growth_rate_error", "p_vanish_at", "p_stable_at", "p_explode_at")
+NUMBERS = ("growth_rate", "growth_rate_error", "growth_rate_low", "growth_rate_high", "growth_median", "p_growing")
+NUMBERS += ("p_vanish_at", "p_stable_at", "p_explode_at")
 SCHEMA = {
     "point": pl.String,
     "cell": pl.String,
@@ -33,8 +34,9 @@ class Phase(Analysis):
         """One row a point, of sets with at least three gains and three fields, by gain and field.
 
         gain: g, recurrent weights N(0, g^2/n). field: the deviation of what a drive of unit variance brings to a
-        pre-activation. Then the spectral norm at the last horizon: growth_rate and its error (nats a step), the
-        probabilities, and the growth rate that a law of large width predicts.
+        pre-activation. Then the spectral norm at the last horizon: growth_rate, its error and its interval (nats a
+        step), the median rate and the share of networks that grow, the probabilities, and the growth rate that a law
+        of large width predicts.
         """
         rows = []
         for found in groups(last_rows(points, statistics), "gain", "field"):
@@ -45,12 +47,14 @@ class Phase(Analysis):
         return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
     def found(self, table):
-        """Over how much of each map gradients grow."""
-        said = [
-            f"{cell} {own.filter(pl.col('growth_rate') > 0).height} of {own.height}"
-            for (cell,), own in table.group_by("cell", maintain_order=True)
-        ]
-        return [f"Gradients grow at so many points of the maps: {', '.join(said)}."]
+        """Over how much of each map gradients surely grow on average, and where that is open."""
+        said = []
+        for (cell,), own in table.group_by("cell", maintain_order=True):
+            grow = own.filter(pl.col("growth_rate_low") > 0).height
+            shrink = own.filter(pl.col("growth_rate_high") < 0).height
+            open_at = own.height - grow - shrink
+            said.append(f"{cell} {grow} of {own.height}" + (f" ({open_at} open)" if open_at else ""))
+        return [f"Gradients surely grow at so many points of the maps: {', '.join(said)}."]
 
 
 ANALYSIS = Phase()
