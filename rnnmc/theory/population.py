@@ -4,9 +4,9 @@ At infinite width U_k x_t is, over sites, a Gaussian field whose covariance in t
 population's own mean over sites. Its draw given the past is exact and cheap: what of x_t lies in the span of what U_k
 has met before is answered as before, and the rest freshly (an incremental Cholesky factor). Directions are answered
 likewise, by fields independent of those of the state. The cell itself is run, its own `linearise` or `step` with a
-`Population` in the place of its weights, so that any cell whose units meet in products alone has its theory. Tensors are
-laid out as in `rnnmc.numerics.layout.Rows`: (populations, rows, sites). Of orthogonal weights, and blocks of a stacked
-one, the fields are the same, given their radius for g_k. Source: docs/physics.md section 9.
+`Population` in the place of its weights, so that any cell whose units meet in products alone has its theory. Tensors
+are laid out as in `rnnmc.numerics.layout.Rows`: (populations, rows, sites). Of orthogonal weights, and blocks of a
+stacked one, the fields are the same, given their radius for g_k. Source: docs/physics.md section 9.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Extent(NamedTuple):
 class Met:
     """The vectors that some matrices have met, all the same ones, and what Gaussian matrices of variance 1/n answered.
 
-    units: (populations, times, sites), the vectors at length 1. factor: (populations, times, times), the Cholesky factor
-    of their products. said: matrix -> (populations, times, sites), what it answered to these; told: to how many.
+    units: (populations, times, sites), the vectors at length 1. factor: (populations, times, times), the Cholesky
+    factor of their products. said: matrix -> (populations, times, sites), what it answered to these; told: to how many.
     """
 
     def __init__(self, extent: Extent, rng: np.random.Generator):
         self.extent, self.rng, self.time, self.now = extent, rng, 0, None
-        self.units = torch.zeros(extent.populations, extent.steps, extent.sites, dtype=torch.float64)
+        self.units = torch.empty(extent.populations, extent.steps, extent.sites, dtype=torch.float64)
         self.factor = torch.zeros(extent.populations, extent.steps, extent.steps, dtype=torch.float64)
         self.said: dict[str, Tensor] = {}
         self.told: Counter[str] = Counter()
@@ -71,7 +71,9 @@ class Met:
         last = self.time - 1
         if self.told[matrix] < last:
             raise TypeError(f"{matrix} does not meet the vectors that another matrix meets, but some of them")
-        said = self.said.setdefault(matrix, torch.zeros(self.units.shape))
+        if matrix not in self.said:
+            self.said[matrix] = torch.empty(self.units.shape, dtype=torch.float32)
+        said = self.said[matrix]
         if self.told[matrix] == last:
             fresh = torch.from_numpy(self.rng.standard_normal((len(x), self.extent.sites), np.float32))
             answer = (self.weights @ said[:, :last])[:, 0] + self.left * fresh / math.sqrt(self.extent.sites)

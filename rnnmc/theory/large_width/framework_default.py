@@ -14,8 +14,8 @@ from rnnmc.theory.law import Law, Prediction, required
 class FrameworkDefault(Law):
     """The rate of the zero state, to which the state stays within 1/sqrt n as it is attracting.
 
-    Gates may have constant biases instead of PyTorch's, as people give a forget gate; the others are at 1/2. Keras's and
-    Flax's biases are constants: their state is exactly zero, and `zero_state` says their rates.
+    Gates may have constant biases instead of PyTorch's, as people give a forget gate; the others are at 1/2. Keras's
+    and Flax's biases are constants: their state is exactly zero, and `zero_state` says their rates.
     """
 
     name = "framework_default"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CLOSED = (framework_default, frozen_edge, tanh_autonomous, tanh_driven, zero_state)  # laws that need no population
 OF_UNITS = (Constant, Uniform, Gaussian, TruncatedGaussian, Chrono)  # laws by which each unit draws by itself
-WHOLE, SMALL, ROUGH = (12, 1200, 128), (8, 400, 64), (6, 500, 64)  # populations, sites, steps
+WHOLE, SMALL, ROUGH = (12, 1000, 128), (8, 400, 64), (6, 500, 64)  # populations, sites, steps
 NARROW = 16  # units, below which a network is so far from infinite width that SMALL is precise enough
 SPAN = 0.04  # of the onset gain, on either side of where it was roughly found
 LARGEST = 100.0  # gain up to which an onset is looked for
@@ -116,7 +116,7 @@ def growth(point: DesignPoint, gains: Mapping[str, float], size: tuple[int, int,
         from rnnmc.theory import population
 
         extent: Extent = population.Extent(*size)
-        return population.rate(population.log_growth(point, gains, sized, int(digest(facts), 16)), extent.sites)
+        return population.rate(population.log_growth(point, gains, extent, int(digest(facts), 16)), extent.sites)
 
     rate, error = kept(facts | {"method": _method()}, compute)
     return rate or 0.0, error or 0.0
