@@ -202,7 +202,6 @@ CASES["tied_population"] = (
         {"cell": "tanh", "drive": "none", "state_std": 1.0}, {"drive": "none", "init": "pytorch"},
         {"cell": "min_gru", "init": FED}, {"drive": "none", "init": GAUSSIAN | {"bias": {"chrono": 20.0}}},
         {"drive": "white", "init": GAUSSIAN | {"input": {"orthogonal": 1.0}}},
-        {"drive": "white", "init": GAUSSIAN | {"input": {"gaussian": 1.0, "spectral_radius": 1.0}}, "width": 1},
         {"init": GAUSSIAN | {"bias": {"orthogonal": 1.0}}},
     ],
 )  # fmt: skip

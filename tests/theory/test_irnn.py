@@ -118,10 +118,8 @@ def test_with_several_inputs_only_one_unit_is_known_and_with_bias_or_state_nothi
         {"init": one | {"recurrent": {"identity": 0.9}}}, {"init": one | {"input": {"gaussian": 0.7, "clip": 0.1}}},
         {"init": one | {"recurrent": {"orthogonal": 1.0}}},
     ):  # fmt: skip
-        assert "irnn" not in {
-            law.name
-            for law, _ in predictions(DesignPoint(**{"cell": "relu", "width": 4, "init": one, "drive": "white"} | more))
-        }
+        point = DesignPoint(**{"cell": "relu", "width": 4, "init": one, "drive": "white"} | more)
+        assert "irnn" not in {law.name for law, _ in predictions(point)}
 
 
 def test_probabilities_of_events_add_up_and_the_norm_never_exceeds_one():
