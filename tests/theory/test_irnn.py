@@ -38,7 +38,7 @@ def test_a_walk_stays_positive_with_the_central_binomial_probability(steps):
 
 
 def test_that_probability_is_the_same_whatever_the_steps_are():
-    """Enumerated: all signs and orders of four sizes without ties, for any of which the share is C(8,4)/4^4 = 35/128."""
+    """Enumerated: all signs and orders of four sizes without ties; of any, the share is C(8,4)/4^4 = 35/128."""
     for sizes in ([1.0, 2.1, 4.3, 8.7], [1.0, 1.1, 1.23, 1.391], [0.01, 1.0, 100.0, 1e4]):
         walks = [
             np.cumsum(np.array(order) * signs)
