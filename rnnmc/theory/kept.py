@@ -16,8 +16,8 @@ from rnnmc.common.files import cache_folder, write_whole
 
 log = logging.getLogger("rnnmc")
 
-Numbers = tuple[float | None, ...]
-_known: dict[str, Numbers] = {}
+NumbersKept = tuple[float | None, ...]
+_known: dict[str, NumbersKept] = {}
 _locks: defaultdict[str, Lock] = defaultdict(Lock)  # threads that want the same number wait for one of them
 
 
@@ -26,7 +26,7 @@ def digest(facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def kept(facts: Any, compute: Callable[[], Numbers]) -> Numbers:
+def kept(facts: Any, compute: Callable[[], NumbersKept]) -> NumbersKept:
     """What `compute()` says, which rests on `facts` alone: from memory, or from disk, or else now.
 
     A file that cannot be read or is not what was written is made again; where none can be written, the log says so.

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from reference import measured
 
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells.cell import Cell
@@ -270,6 +271,32 @@ def test_a_user_s_cell_that_says_its_step_alone_has_its_own_theory(tmp_path, mon
         q = 4 * ((np.sqrt(q) * z / (1 + np.abs(np.sqrt(q) * z))) ** 2).mean() + 0.25
     wanted = math.log(2) + math.log((1 / (1 + np.abs(np.sqrt(q) * z)) ** 4).mean()) / 2
     assert abs(said.growth_rate - wanted) < SIGMAS * said.growth_error < 0.06
+
+
+BIASED = {
+    "lstm": {"forget": 1.0},
+    "gru": {"update": -1.0},
+    "gru_reset_after": {"candidate_recurrent": {"uniform": 1.0}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "drive"), [("lstm", "field"), ("gru", {"white": 16}), ("gru_reset_after", {"white": 8})]
+)
+def test_networks_of_64_orthogonal_units_grow_as_it_says(cell, drive):
+    """Within 1/(2 n), for orthogonal weights are closer to infinite width, and 5 errors; no bias is further off."""
+    init = {"recurrent": {"orthogonal": 1.5}, "input": {"gaussian": 1.0}, "bias": BIASED[cell]}
+    point = DesignPoint(cell=cell, width=64, init=init, drive=drive, horizons=(40, 160))
+    _, rms, _ = measured(point, 12)
+    rates = (rms[:, 1] - rms[:, 0]) / 120
+    gains = dict.fromkeys(point.cell_object.recurrent, 1.5)
+    found, own = tied_population.growth(point, gains, tied_population.WHOLE)
+    allowed = 0.5 / 64 + 5 * math.hypot(own, rates.std(ddof=1) / 12**0.5)
+    assert abs(rates.mean() - found) < allowed < 0.06
+    if cell != "gru_reset_after":
+        plain = point.model_copy(update={"init": fed(cell, 1.5, 1.0).init})
+        assert abs(rates.mean() - tied_population.growth(plain, gains, tied_population.WHOLE)[0]) > allowed
 
 
 def test_a_number_is_computed_once_and_one_that_is_damaged_again(tmp_path, monkeypatch):
