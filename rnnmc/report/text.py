@@ -215,12 +215,15 @@ def rate_deviation(row: dict) -> float | None:
 
 
 def theory_text(row: dict) -> str:
-    """`-0.4401 exact (+0.8 s.e.)` or `-0.44 large width`: the predicted growth rate in nats a step; a dash if none."""
+    """`-0.4401 exact (+0.8 s.e.)`, `-0.44 large width`, or `-0.363 ± 0.002 large width` where the law samples: the
+    predicted growth rate in nats a step; a dash if none.
+    """
     predicted = row["theory_growth_rate"]
     if predicted is None:
         return "-"
     if not row["theory_growth_exact"]:
-        return f"{predicted:.4g} large width"
+        error = row["theory_growth_rate_error"]
+        return f"{predicted:.4g}" + (f" ± {error:.1g}" if error else "") + " large width"
     deviation = rate_deviation(row)
     return f"{predicted:.4g} exact" + ("" if deviation is None else f" ({deviation:+.1f} s.e.)")
 

@@ -231,7 +231,8 @@ def test_a_deviation_counts_standard_errors_of_both_and_is_none_of_a_law_that_is
     }
     assert abs(rate_deviation(rounded | {"theory_growth_exact": True}) or 0) < 0.1  # float32, not a wrong law
     assert theory_text(row | {"theory_growth_exact": True}) == "0.4 exact (+2.0 s.e.)"
-    assert theory_text(row | {"theory_growth_exact": False}) == "0.4 large width"
+    assert theory_text(row | {"theory_growth_exact": False}) == "0.4 ± 0.04 large width"
+    assert theory_text(row | {"theory_growth_exact": False, "theory_growth_rate_error": 0.0}) == "0.4 large width"
 
 
 def test_a_first_passage_is_written_as_the_interval_it_is_known_to():

@@ -72,6 +72,7 @@ CASES = {
         QUIET | {"cell": "relu", "state_std": 1.0} | recurrent(identity=1.0),
         [
             recurrent(identity=0.9), recurrent(identity=1.0, clip=0.5), recurrent(constant=1.0), {"drive": "white"},
+            {"drive": "field"}, {"drive": "ar1", "state_std": 0.0}, {"drive": "constant", "state_std": 0.0},
             {"state_std": 0.0}, {"cell": "tanh"}, {"init": {"recurrent": {"identity": 1.0}, "bias": {"constant": 0.1}}},
         ],
     ),
@@ -162,7 +163,9 @@ CASES = {
         QUIET | {"cell": "lstm", "init": "pytorch"},
         [
             {"init": "keras"}, {"init": "flax"}, {"drive": "white"}, {"state_std": 1.0}, UNTIED, {"width": 1},
-            {"init": {"preset": "pytorch", "bias": {"forget": 1.0}}}, {"cell": "relu"}, {"cell": "minimal_rnn"},
+            {"init": {"preset": "pytorch", "bias": {"forget": 2.0}}}, {"cell": "relu"}, {"cell": "minimal_rnn"},
+            {"init": {"preset": "pytorch", "bias": {"candidate": 1.0}}},
+            {"init": {"preset": "pytorch", "bias": {"forget": {"uniform": 1.0}}}},
             {"init": {"preset": "pytorch", "recurrent": {"gaussian": 3.0}}},
         ],
     ),
@@ -191,6 +194,17 @@ CASES = {
         ],
     ),
 }  # fmt: skip
+CASES["tied_population"] = (
+    FIELD | {"cell": "lstm"},
+    [
+        UNTIED, {"width": 1}, CLIP, RADIUS, recurrent(identity=1.0), recurrent(constant=0.0), {"drive": "none"},
+        {"drive": "none"} | biased("forget"), {"cell": "tanh"}, {"cell": "relu"}, {"cell": "linear"},
+        {"cell": "tanh", "drive": "none", "state_std": 1.0}, {"drive": "none", "init": "pytorch"},
+        {"cell": "min_gru", "init": FED}, {"drive": "none", "init": GAUSSIAN | {"bias": {"chrono": 20.0}}},
+        {"drive": "white", "init": GAUSSIAN | {"input": {"orthogonal": 1.0}}},
+        {"init": GAUSSIAN | {"bias": {"orthogonal": 1.0}}},
+    ],
+)  # fmt: skip
 UNTIED_CELLS = {
     "tanh": "hidden",
     "minimal_rnn": "candidate",
@@ -278,6 +292,8 @@ def test_a_user_s_cell_has_the_laws_that_its_class_states_and_inherits_none(tmp_
     assert set(ours) == {"zero_state"}
     assert growth == {"zero_state": ours["zero_state"].growth_rate}
     assert found("theirs:STATING", **bare(forget=1.0)).keys() == {"zero_weights"}
+    assert found("theirs:SILENT", drive="field").keys() == {"tied_population"}  # of what it does, whatever it states
+    assert found("theirs:SLOW", drive="field") == {}  # its state is not bounded
     assert set(found("theirs:SAME", **UNTIED)) == {"zero_state_vector", "zero_state"}  # no more: `untied_lstm` is ours
     slow = found("theirs:SLOW")["zero_state"]
     assert slow.growth_rate == pytest.approx(math.log(0.875 + 0.125 * 1.2))

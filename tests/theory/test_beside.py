@@ -27,7 +27,7 @@ def rows(**said):
 
 
 def test_statistics_are_left_as_they_are_and_every_column_is_added():
-    statistics, both, _ = rows(cell="lstm", width=4, init="pytorch", drive="white")
+    statistics, both, _ = rows(cell="lstm", width=1, init="pytorch", drive="white")
     assert both.select(statistics.columns).equals(statistics)
     assert both.columns == statistics.columns + list(COLUMNS)
     added = both.select(*COLUMNS)

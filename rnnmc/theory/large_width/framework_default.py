@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from scipy.special import expit
+
+from rnnmc.study.initialisation import EVERY
 from rnnmc.study.point import DesignPoint
-from rnnmc.theory.assumptions import autonomous, radius
+from rnnmc.theory.assumptions import autonomous, constant, radius
 from rnnmc.theory.large_width.zero_state import Rest, growth, onset
 from rnnmc.theory.law import Law, Prediction, required
 
@@ -11,19 +14,21 @@ from rnnmc.theory.law import Law, Prediction, required
 class FrameworkDefault(Law):
     """The rate of the zero state, to which the state stays within 1/sqrt n as it is attracting.
 
-    Keras's and Flax's biases are constants: their state is exactly zero, and `zero_state` says their rates.
+    Gates may have constant biases instead of PyTorch's, as people give a forget gate; the others are at 1/2. Keras's
+    and Flax's biases are constants: their state is exactly zero, and `zero_state` says their rates.
     """
 
     name = "framework_default"
     exact = False
-    formula = "U(-1/sqrt n, 1/sqrt n): g = 0.577; lambda_1 = log(a + b g): tanh -0.549, LSTM and GRU -0.440"
+    formula = (
+        "U(-1/sqrt n, 1/sqrt n): g = 0.577; lambda_1 = log(a + b g): tanh -0.549, LSTM and GRU -0.440; "
+        "LSTM of forget bias b log(sg(b) + g/4)"
+    )
     source = "torch.nn.RNN, LSTM, GRU; docs/physics.md section 6"
 
     def applies(self, point: DesignPoint) -> bool:
-        plain = point.init.preset == "pytorch" and not point.init.roles
-        if not (plain and point.width > 1 and autonomous(point) and point.state_std == 0 and point.weights == "tied"):
-            return False
-        rest = self._rest(point)
+        still = autonomous(point) and point.state_std == 0 and point.weights == "tied" and point.width > 1
+        rest = self._rest(point) if still and point.init.preset == "pytorch" else None
         gain = radius(point, rest.matrix) if rest else None
         return rest is not None and gain is not None and growth(rest.a, rest.b, gain, "tied") < 0
 
@@ -36,11 +41,16 @@ class FrameworkDefault(Law):
 
     @staticmethod
     def _rest(point: DesignPoint) -> Rest | None:
-        """Every gate at 1/2; None for a state that is not bounded, and where U has no part in the Jacobian at zero."""
-        cell = point.cell_object
-        if cell.at_zero is None or not cell.bounded:
+        """None for a state that is not bounded, where U has no part in the Jacobian at zero, and where anything but a
+        constant bias of a gate is said beside the preset.
+        """
+        cell, said = point.cell_object, point.init.roles
+        if cell.at_zero is None or not cell.bounded or set(said) - {"bias"}:
             return None
-        a, b = cell.slopes(*(0.5 for _ in cell.at_zero.gates))
+        biases = {gate: constant(point, gate) for gate in said.get("bias", {}) if gate != EVERY}
+        if EVERY in said.get("bias", {}) or None in biases.values() or set(biases) - set(cell.at_zero.gates):
+            return None
+        a, b = cell.slopes(*(float(expit(biases.get(gate) or 0.0)) for gate in cell.at_zero.gates))
         return Rest(cell.at_zero.matrix, a, b) if b else None
 
 

@@ -1,0 +1,48 @@
+"""Numbers of theory that take seconds, computed once: kept in this process and in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from rnnmc.common.errors import RunError
+from rnnmc.common.files import cache_folder, write_whole
+
+log = logging.getLogger("rnnmc")
+
+NumbersKept = tuple[float | None, ...]
+_known: dict[str, NumbersKept] = {}
+_locks: defaultdict[str, Lock] = defaultdict(Lock)  # threads that want the same number wait for one of them
+
+
+def digest(facts: Any) -> str:
+    """32 hexadecimal digits that name these facts, of what JSON can say."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def kept(facts: Any, compute: Callable[[], NumbersKept]) -> NumbersKept:
+    """What `compute()` says, which rests on `facts` alone: from memory, or from disk, or else now.
+
+    A file that cannot be read or is not what was written is made again; where none can be written, the log says so.
+    """
+    key = digest(facts)
+    with _locks[key]:
+        if key not in _known:
+            path = cache_folder("theory") / f"{key}.json"
+            with suppress(OSError, ValueError, TypeError, KeyError):
+                said = json.loads(path.read_text(encoding="utf-8"))
+                if said["facts"] == json.loads(json.dumps(facts)):
+                    _known[key] = tuple(None if x is None else float(x) for x in said["numbers"])
+        if key not in _known:
+            _known[key] = compute()
+            try:
+                write_whole(path, json.dumps({"facts": facts, "numbers": _known[key]}).encode())
+            except RunError as error:
+                log.warning("a number of theory is not kept: %s", error)
+        return _known[key]
