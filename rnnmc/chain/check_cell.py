@@ -106,7 +106,7 @@ def _sample(cell: Cell, width: int, rng: np.random.Generator, weights: float, dr
     vector, rows = (REPLICATES, 1, width), 1 if cell.diagonal else width
     return _Sample(
         {k: rng.standard_normal((REPLICATES, rows, width)) * weights / np.sqrt(rows) for k in cell.recurrent},
-        {k: rng.standard_normal(vector) * weights for k in cell.inner_biases},
+        {k: rng.standard_normal(vector) * weights for k in cell.inner},
         {k: rng.standard_normal(vector) * drive for k in cell.gates},
         tuple(rng.standard_normal(vector) * state for _ in cell.parts),
     )

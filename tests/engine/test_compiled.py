@@ -23,7 +23,7 @@ from rnnmc.chain.product import follow
 from rnnmc.engine import run
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.choice import KERNELS, kernel_of, step_seconds
-from rnnmc.engine.compiled import emit, trace
+from rnnmc.engine.compiled import emit, symbols, trace
 from rnnmc.engine.compiled import follow as compiled
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics import compiler
@@ -141,7 +141,7 @@ def of_one_unit(name: str, values: np.ndarray, dtype: str) -> np.ndarray:
 
         def linearise(self, weights, drive, state):
             symbol: Any = drive["hidden"]
-            after: Any = trace.Symbol(trace.Node(name, trace.VECTOR, (symbol.node,)))
+            after: Any = symbols.Symbol(symbols.Node(name, symbols.VECTOR, (symbol.node,)))
             return (after,), lambda directions: (weights.product(directions[0], weights.recurrent["hidden"]),)
 
     Toy.name = f"toy_{name}"
@@ -289,9 +289,9 @@ CELL = Strange()
 
 @pytest.mark.slow
 def test_a_cell_without_a_trace_runs_on_the_plain_engine():
-    with pytest.raises(trace.Untraceable, match="no linearise"):
+    with pytest.raises(symbols.Untraceable, match="no linearise"):
         trace.traced(CELL)
-    with pytest.raises(trace.Untraceable, match="erf has no symbol"):
+    with pytest.raises(symbols.Untraceable, match="erf has no symbol"):
         trace.traced(StrangeTangent())
     design = DesignPoint(cell="tests.engine.test_compiled:CELL", width=2, init={"recurrent": {"gaussian": 1.0}})
     assert kernel_of(design) == "columns"

@@ -30,7 +30,7 @@ from rnnmc.engine.few_directions.record import (
     number_of,
 )
 from rnnmc.numerics.layout import Layout
-from rnnmc.numerics.weights import Weights
+from rnnmc.numerics.weights import OverUnits, Weights
 
 if TYPE_CHECKING:
     from rnnmc.cells.cell import State
@@ -68,7 +68,7 @@ class Factors(Protocol):
 
 
 @dataclass(frozen=True)
-class FactoredWeights:
+class FactoredWeights(OverUnits):
     """What `linearise` asks of `Weights`, with matrices that are never formed; `names` are theirs."""
 
     layout: Layout

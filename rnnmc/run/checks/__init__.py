@@ -48,12 +48,13 @@ def check_named_cell(name: str, width: int = 5, seed: int = 0) -> Results:
     """Of a cell by name, or `module:attribute` of one's own. Raises UsageError where there is none."""
     from rnnmc.cells import cell
     from rnnmc.chain.check_cell import check_cell
+    from rnnmc.engine.compiled.agreement import check_kernel
 
     try:
         found = cell(name)
     except ValueError as error:
         raise UsageError(f"{name} {error}") from None
-    return check_cell(found, width, seed)
+    return [*check_cell(found, width, seed), *check_kernel(found, width, seed)]
 
 
 def _initialiser(name: str) -> Results:

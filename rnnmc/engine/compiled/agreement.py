@@ -1,0 +1,184 @@
+"""A compiled kernel against the plain engine, step by step: whether the trace saw all that the cell does.
+
+Both carry the same chains from the same numbers: moderate, small and saturated ones, exact zeros, whole dead layers.
+After each step the kernel's next state and directions are held against the plain engine's, and both go on from those.
+How far rounding may part them is found from the cell itself: the plain engine runs again from numbers that are moved
+by a few units in the last place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rnnmc.cells.cell import Cell
+from rnnmc.chain.product import identity_directions
+from rnnmc.common.checks import CheckResult
+from rnnmc.numerics.layout import Columns, Layout, Rows
+from rnnmc.numerics.weights import Weights
+
+# (weights, drive, state): deviations; share: of drive and state that is exactly zero; shift: of the drive
+SETTINGS = (
+    (0.3, 0.3, 0.1, 0.0, 0.0),
+    (1.0, 1.0, 1.0, 0.0, 0.0),
+    (2.0, 6.0, 1.0, 0.0, 0.0),
+    (1.0, 100.0, 1.0, 0.0, 0.0),
+    (1.0, 0.0, 0.0, 0.0, 0.0),  # nothing happens
+    (0.0, 1.0, 1.0, 0.5, 0.0),
+    (1.0, 1.0, 1.0, 0.5, 0.0),
+    (0.3, 1.0, 1.0, 0.0, -5.0),  # every relu is dead
+    (0.3, 1.0, 1.0, 0.0, 5.0),
+)
+STEPS = 3
+NARROW, EACH = 32, 2  # up to this width so many replicates of each setting, more than a lane holds; of wider ones one
+ULPS = 8  # by which numbers are moved, and what the least difference allowed is, four times, of the largest entry
+MOVES, MARGIN = 2, 8
+
+
+class Given(NamedTuple):
+    """What a step is made from, in one layout: stacked arrays of recurrent weights, inner vectors, drive; the chain."""
+
+    recurrent: Tensor
+    inner: Tensor
+    drive: Tensor
+    state: Tensor
+    directions: Tensor
+
+
+def disagreement(
+    cell: Cell, run: Callable[..., None], width: int, dtype: torch.dtype, by_replicate: bool, seed: int = 0
+) -> float:
+    """The worst difference between this kernel and the plain engine, as a multiple of what rounding may do.
+
+    At most 1 for a kernel that does what the cell does; infinite where one of them gives no number and the other does.
+    Raises whatever the cell raises.
+    """
+    layout, worst = Columns() if by_replicate else Rows(), 0.0
+    with torch.no_grad():
+        given = _first(cell, layout, width, dtype, np.random.default_rng(seed))
+        for _ in range(STEPS):
+            state, directions = _plain(cell, layout, given)
+            moved = [_plain(cell, layout, _moved(given, seed + move)) for move in range(MOVES)]
+            found = _by_kernel(run, layout, given)
+            scales = given.state, given.directions
+            for i, (plain, scale) in enumerate(zip((state, directions), scales, strict=True)):
+                worst = max(worst, _ratio(layout, found[i], plain, [one[i] for one in moved], scale))
+            given = given._replace(state=state, directions=directions)
+    return worst
+
+
+def _first(cell: Cell, layout: Layout, width: int, dtype: torch.dtype, rng: np.random.Generator) -> Given:
+    rows, each = 1 if cell.diagonal else width, EACH if width <= NARROW else 1
+
+    def load(arrays: list[np.ndarray]) -> Tensor:
+        return layout.load(np.concatenate(arrays), dtype, "cpu")
+
+    def drawn(deviation: float, rows: int, names: int, zero: float = 0.0, shift: float = 0.0) -> np.ndarray:
+        values = rng.standard_normal((each, rows, names * width)) * deviation + shift
+        return values * (rng.uniform(size=values.shape) >= zero)
+
+    parts = [[drawn(one[2], 1, 1, one[3]) for one in SETTINGS] for _ in cell.parts]
+    state = tuple(load(part) for part in parts)
+    directions = torch.stack(identity_directions(cell, layout, state))
+    return Given(
+        load([drawn(one[0] / np.sqrt(rows), rows, len(cell.recurrent)) for one in SETTINGS]),
+        load([drawn(one[0], 1, len(cell.inner)) for one in SETTINGS]),
+        load([drawn(one[1], 1, len(cell.gates), one[3], one[4]) for one in SETTINGS]),
+        torch.stack(state),
+        directions,
+    )
+
+
+def _moved(given: Given, seed: int) -> Given:
+    """Every number a few units in its last place away; zero stays zero."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def move(value: Tensor) -> Tensor:
+        sign = torch.randint(0, 2, value.shape, generator=generator) * 2 - 1
+        return value * (1 + sign * (ULPS * torch.finfo(value.dtype).eps))
+
+    return Given(*(move(value) for value in given))
+
+
+def _plain(cell: Cell, layout: Layout, given: Given) -> tuple[Tensor, Tensor]:
+    """(next state, directions) by the cell itself, (parts, ...) each."""
+    width = given.state.shape[1 + layout.out_axis]
+
+    def named(names: tuple[str, ...], array: Tensor) -> dict[str, Tensor]:
+        return {name: array.narrow(layout.out_axis, i * width, width) for i, name in enumerate(names)}
+
+    recurrent = named(cell.recurrent, given.recurrent)
+    weights = Weights(layout, given.recurrent if recurrent else None, recurrent, named(cell.inner, given.inner))
+    after, push = cell.linearise(weights, named(cell.gates, given.drive), tuple(given.state))
+    return torch.stack(after), torch.stack(push(tuple(given.directions)))
+
+
+def _by_kernel(run: Callable[..., None], layout: Layout, given: Given) -> tuple[Tensor, Tensor]:
+    state, directions = given.state.clone(), given.directions.clone()
+    replicates = state.shape[1 + layout.replicate_axis]
+    exponent = torch.zeros(replicates, dtype=torch.int64)
+    flags = [torch.ones(replicates, dtype=torch.bool) for _ in range(2)]
+    fixed = [given.recurrent, given.inner, given.drive, None, None, None]
+    run(replicates, 1, 0, *(None if one is None else one.data_ptr() for one in (*fixed, state, directions)),
+        exponent.data_ptr(), *(flag.data_ptr() for flag in flags))  # fmt: skip
+    shape = layout.size(directions[0]).shape
+    return state, torch.ldexp(directions, exponent.view(shape))
+
+
+def _ratio(layout: Layout, found: Tensor, plain: Tensor, moved: list[Tensor], before: Tensor) -> float:
+    """The largest difference of each replicate over what rounding may make of it, of all replicates the worst."""
+
+    def size(value: Tensor) -> Tensor:  # (R,) float64
+        return torch.stack([layout.size(part).flatten().double() for part in value]).amax(0)
+
+    is_finite = size(plain).isfinite()
+    if not torch.equal(is_finite, size(found).isfinite()):
+        return float("inf")
+    some = [value.index_select(1 + layout.replicate_axis, is_finite.nonzero()[:, 0]) for value in (found, plain)]
+    if not some[0].numel():
+        return 0.0
+    spread = torch.stack([size(one - plain)[is_finite].nan_to_num(nan=0.0) for one in moved]).amax(0)
+    scale = size(plain)[is_finite] + size(before)[is_finite].clamp(max=1.0)  # a derivative of 1 - 1 has no digits
+    allowed = MARGIN * spread + 4 * ULPS * torch.finfo(plain.dtype).eps * scale
+    error = size(some[0] - some[1])
+    return float(torch.where(error > 0, error / allowed, 0.0).max())
+
+
+def check_kernel(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]:
+    """A result for each layout and dtype that a kernel is made in, in multiples of what rounding may do.
+
+    One result that says why where none is made: the plain engine, which the other checks are about, then runs.
+    """
+    from rnnmc.engine.compiled.follow import made
+    from rnnmc.engine.compiled.symbols import Untraceable
+
+    meaning = "the compiled kernel does what the cell does, up to rounding"
+    try:
+        kernels = list(_kernels(lambda dtype, by: made(cell, width, dtype, by)[0]))
+    except Untraceable as error:
+        return [CheckResult("kernel", True, 0.0, 1.0, f"none is made, the plain engine runs: {error}")]
+    results = []
+    for name, dtype, by_replicate, run in kernels:
+        if run is None:
+            results.append(CheckResult(f"kernel {name}", True, 0.0, 1.0, "none is compiled, the plain engine runs"))
+            continue
+        try:
+            worst = disagreement(cell, run, width, dtype, by_replicate, seed)
+        except Exception as error:  # a cell of somebody's own may raise anything
+            results.append(CheckResult(f"kernel {name}", False, np.inf, 1.0, f"{meaning}: {error}"))
+            continue
+        said = meaning if worst <= 1 else f"{meaning}: it does not, and the plain engine runs in its place"
+        results.append(CheckResult(f"kernel {name}", worst <= 1, worst, 1.0, said))
+    return results
+
+
+def _kernels(
+    make: Callable[[torch.dtype, bool], Callable[..., None] | None],
+) -> Iterator[tuple[str, torch.dtype, bool, Callable[..., None] | None]]:
+    for layout, by_replicate in (("columns", True), ("rows", False)):
+        for dtype in (torch.float32, torch.float64):
+            yield f"{layout} {str(dtype).removeprefix('torch.')}", dtype, by_replicate, make(dtype, by_replicate)
