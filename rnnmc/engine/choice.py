@@ -170,4 +170,3 @@ def work(cell: str, width: int, lanes: int = 1) -> Work | None:
 def _guessed(point: DesignPoint) -> Work:
     n, d, gates = point.width, point.state_size, len(point.cell_object.gates)
     return Work(2.0 * d * n * n * len(point.cell_object.parts), 3.0 * gates * n, 2.0 * gates * n * n, 20 * gates)
-

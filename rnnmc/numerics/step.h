@@ -159,7 +159,7 @@ EACH lane reciprocal_(lane x) { return (real)1 / x; }
 EACH lane square_(lane x) { return x * x; }
 EACH lane abs_(lane x) { return magnitude(x); }
 EACH lane positive(lane x) { return choose(x > splat(0), splat(1), splat(0)); }
-EACH lane truth(mask holds) { return choose(holds, splat(1), splat(0)); }
+EACH lane indicator(mask holds) { return choose(holds, splat(1), splat(0)); }
 #define ONE_BY_ONE(name, function) \
     EACH lane name(lane x) { for (int i = 0; i < W; i++) x[i] = (real)function((double)x[i]); return x; }
 ONE_BY_ONE(cos_, cos)

@@ -46,8 +46,8 @@ OPERATIONS = {
     "where": "choose({0} != splat(0), {1}, {2})",
     "as number": "{0}",
     "and": "({0} * {1})",
-    "or": "truth({0} + {1} != splat(0))",
-    "xor": "truth({0} != {1})",
+    "or": "indicator({0} + {1} != splat(0))",
+    "xor": "indicator({0} != {1})",
     "not": "(splat(1) - {0})",
 }
 
@@ -122,7 +122,9 @@ class _Step:
             here = [node for node in made if self.level[node] == level]
             lines += [self._whole(node) for node in here if node.op in WHOLE]
             lines += self._vectors([node for node in here if node.kind == VECTOR and node.op not in WHOLE])
-            lines += [self._copied(node, self.kept[node]) for node in here if node.kind != VECTOR and node.op not in WHOLE]
+            lines += [
+                self._copied(node, self.kept[node]) for node in here if node.kind != VECTOR and node.op not in WHOLE
+            ]
         for part, node in enumerate(self.program.pushed):
             place = f"(pushed + {part} * K * NJ)"
             if self.kept.get(node) != place:
@@ -173,7 +175,7 @@ class _Step:
         if node.op in FUNCTIONS:
             return f"{node.op}_({args[0]})"
         if node.op in COMPARISONS.values():
-            return f"truth({args[0]} {node.op} {args[1]})"
+            return f"indicator({args[0]} {node.op} {args[1]})"
         return f"({f' {node.op} '.join(args)})" if len(args) == 2 else f"(-{args[0]})"
 
 

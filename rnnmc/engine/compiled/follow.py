@@ -61,9 +61,7 @@ def kernel(name: str, width: int, dtype: torch.dtype, by_replicate: bool) -> Cal
     return function
 
 
-def made(
-    cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool
-) -> tuple[Callable[..., None] | None, str]:
+def made(cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool) -> tuple[Callable[..., None] | None, str]:
     """(the compiled chain of this cell, its C), None where the machine has no compiler. Raises Untraceable."""
     text = source(traced(cell), width, torch.finfo(dtype).bits, by_replicate)
     function = compiled(text, "follow")

@@ -123,6 +123,8 @@ def _elementwise(op: str, *values: Any) -> Symbol:
     """A truth may scale what is no truth; torch has rules of its own for all other arithmetic with it."""
     nodes = tuple(node_of(value) for value in values)
     plain = [node for node in nodes if not node.is_truth]
+    if op == "*" and not plain:
+        return _of_truths("and", *values)
     if len(plain) < len(nodes) and (op != "*" or len(plain) != 1 or plain[0].kind == NUMBER):
         raise Untraceable("arithmetic with a truth, other than to scale by it, has no symbol")
     return Symbol(Node(op, _broadcast(*nodes), nodes))
