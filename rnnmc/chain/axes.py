@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -34,11 +33,10 @@ MEANS = {
     "log_softmax": "x - weights.sum(x.exp()).log(), which is over units",
 }
 ALONG_UNITS = "weights.layout.out_axis, which is the axis of units"
-ALONG = (
-    "amax amin max min argmax argmin prod cumsum cumprod logsumexp median quantile sort topk any all nansum nanmean "
-    "std_mean var_mean count_nonzero roll flip split chunk narrow select unbind cat concat concatenate stack squeeze "
-    "unsqueeze gather index_select"
-).split()
+ALONG = ("amax", "amin", "max", "min", "argmax", "argmin", "prod", "cumsum", "cumprod", "logsumexp", "median",
+         "quantile", "sort", "topk", "any", "all", "nansum", "nanmean", "std_mean", "var_mean", "count_nonzero", "roll", "flip",
+         "split", "chunk", "narrow", "select", "unbind", "cat", "concat", "concatenate", "stack", "squeeze",
+         "unsqueeze", "gather", "index_select")  # fmt: skip
 TRANSPOSES = ("transpose", "swapaxes", "swapdims", "permute", "movedim", "t", "T", "mT", "H", "mH")
 PRODUCTS = (
     "matmul",
@@ -121,7 +119,7 @@ class _Axes(TorchFunctionMode):
         if name in last:
             return self.layout.replicate_axis != 0
         axes = [one % 3 for one in _flat(args[1:]) if isinstance(one, int)]
-        if name in ("permute",) and len(axes) == 3:
+        if name == "permute" and len(axes) == 3:
             return axes[self.layout.replicate_axis] != self.layout.replicate_axis
         return not axes or self.layout.replicate_axis in axes
 

@@ -43,7 +43,8 @@ class Given:
     """What a tile keeps for all steps, in its layout.
 
     recurrent: matrices side by side, or None. inputs: matrix W (m x gates n), or None. bias: of the gates, side by
-    side. inner: the biases that the cell adds itself, then its vector weights. deviation: of the field on each gate and unit, or None.
+    side. inner: the biases that the cell adds itself, then its vector weights. deviation: of the field on each gate and
+    unit, or None.
     """
 
     recurrent: Tensor | None

@@ -122,6 +122,7 @@ def test_dead_overflowing_and_unresolved_replicates_are_marked_as_the_plain_engi
 def test_a_chain_of_a_hundred_thousand_steps_neither_overflows_nor_underflows():
     design = point("lstm", 1, "float32", horizons=(100_000,))
     function = compiled.kernel(design.cell, 1, torch.float32, True)
+    assert function is not None
     draws = Draws(design, [(0, 0)], 16, Columns(), "cpu")
     (moment,) = compiled.follow_compiled(function, draws, design.horizons)
     last = log_norms(moment)

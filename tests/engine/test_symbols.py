@@ -1,3 +1,4 @@
+# ruff: noqa: FURB171, FURB192, C416, B905, NPY002 - odd ways to ask are the point
 """What a cell asks of its tensors is answered by the numbers or not at all; and the kernel that runs is looked at."""
 
 from __future__ import annotations
@@ -222,6 +223,7 @@ def told(dtype, layout) -> np.ndarray:
 
     kind, columns = getattr(torch, dtype), isinstance(layout, Columns)
     function, _ = follow.made(Toy(), 1, kind, columns)
+    assert function is not None
     count = len(PAIRS)
     drive = layout.load(np.array(PAIRS).reshape(count, 1, 2), kind, "cpu")
     parts = len(TRACED)
@@ -284,6 +286,7 @@ def test_the_kernels_of_every_cell_of_ours_are_the_plain_engines_step(cell):
     for by_replicate, width in ((True, 3), (False, 17)):
         for dtype in (torch.float32, torch.float64):
             function, _ = follow.made(cells()[cell], width, dtype, by_replicate)
+            assert function is not None
             assert agreement.disagreement(cells()[cell], function, width, dtype, by_replicate) <= 0.5
 
 
@@ -292,6 +295,7 @@ def planted(cell, change):
     found = []
     for by_replicate, width, dtype in ((True, 3, torch.float64), (False, 17, torch.float32)):
         function, _ = follow.made(change, width, dtype, by_replicate)
+        assert function is not None
         found.append(agreement.disagreement(cell, function, width, dtype, by_replicate))
     return min(found)
 
@@ -386,7 +390,7 @@ def test_a_record_of_what_is_done_to_matrices_is_held_to_the_cell_s_own_push(ask
 
 
 def test_every_operator_and_question_of_python_is_answered_or_refused():
-    """A dunder that Python looks up and a symbol lacks would be answered by Python: TypeError, which a cell may catch."""
+    """What a symbol lacks Python would answer itself, by a TypeError, which a cell may catch."""
     operators = {f"__{side}{name}__" for side in ("", "r", "i") for name in symbols._OPERATORS}
     asked = {name for kind in (int, float, list, dict) for name in dir(kind) if name.startswith("__")}
     inherited = {"__new__", "__init__", "__doc__", "__class__", "__getattribute__", "__init_subclass__"}
