@@ -56,7 +56,6 @@ print(json.dumps({
     "page": "softsign network keeps its gradient" in (folder / "report.html").read_text(),
 }))
 """
-)
 
 
 @pytest.mark.slow

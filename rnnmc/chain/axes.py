@@ -34,8 +34,8 @@ MEANS = {
 }
 ALONG_UNITS = "weights.layout.out_axis, which is the axis of units"
 ALONG = ("amax", "amin", "max", "min", "argmax", "argmin", "prod", "cumsum", "cumprod", "logsumexp", "median",
-         "quantile", "sort", "topk", "any", "all", "nansum", "nanmean", "std_mean", "var_mean", "count_nonzero", "roll", "flip",
-         "split", "chunk", "narrow", "select", "unbind", "cat", "concat", "concatenate", "stack", "squeeze",
+         "quantile", "sort", "topk", "any", "all", "nansum", "nanmean", "std_mean", "var_mean", "count_nonzero", "roll",
+         "flip", "split", "chunk", "narrow", "select", "unbind", "cat", "concat", "concatenate", "stack", "squeeze",
          "unsqueeze", "gather", "index_select")  # fmt: skip
 TRANSPOSES = ("transpose", "swapaxes", "swapdims", "permute", "movedim", "t", "T", "mT", "H", "mH")
 PRODUCTS = (

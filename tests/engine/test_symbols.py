@@ -391,7 +391,7 @@ def test_a_record_of_what_is_done_to_matrices_is_held_to_the_cell_s_own_push(ask
 
 def test_every_operator_and_question_of_python_is_answered_or_refused():
     """What a symbol lacks Python would answer itself, by a TypeError, which a cell may catch."""
-    operators = {f"__{side}{name}__" for side in ("", "r", "i") for name in symbols._OPERATORS}
+    operators = {f"__{side}{name}__" for side in ("", "r", "i") for name in symbols.OPERATORS}
     asked = {name for kind in (int, float, list, dict) for name in dir(kind) if name.startswith("__")}
     inherited = {"__new__", "__init__", "__doc__", "__class__", "__getattribute__", "__init_subclass__"}
     inherited |= {"__subclasshook__", "__class_getitem__", "__getnewargs__", "__getformat__", "__setformat__"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from rnnmc.engine.compiled.symbols import COMPARISONS, FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Untraceable
+from rnnmc.engine.compiled.symbols import COMPARISONS, FUNCTIONS, MATRIX, ROWS, TRUTHS, VECTOR, Node, Untraceable
 from rnnmc.engine.compiled.trace import Program
 from rnnmc.numerics.compiler import step_header
 
@@ -36,7 +36,8 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
     }
     defines = "".join(f"#define {name} {value}\n" for name, value in said.items())
     chain = (HERE / "chain.c").read_text(encoding="utf-8")
-    return f"{defines}\n{step_header()}\n{step.text()}\n{chain}"
+    more = f"{(HERE / 'over_units.c').read_text(encoding='utf-8')}\n" if step.needs_more else ""
+    return f"{defines}\n{step_header()}\n{more}{step.text()}\n{chain}"
 
 
 OPERATIONS = {
@@ -81,6 +82,12 @@ class _Step:
             elif node.op in WHOLE or node in factors:
                 self.kept[node] = f"(work + ({' + '.join(['0', *self.work])}) * NJ)"
                 self.work.append(ROWS_OF[node.kind])
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether it does what is in `over_units.c`; ours do not."""
+        named = {node.op for node in self.level}
+        return bool(named & {"sum", "transpose", "constant", *TRUTHS} - {">"})
 
     def _is_fixed(self, node: Node) -> bool:
         if node.op == "input":

@@ -87,14 +87,15 @@ def _refused(name: str) -> Callable[..., Any]:
     return refuse
 
 
-_OPERATORS = ("add", "sub", "mul", "truediv", "matmul", "floordiv", "mod", "divmod", "pow", "lshift", "rshift", "and",
-              "or", "xor")  # fmt: skip
+OPERATORS = ("add", "sub", "mul", "truediv", "matmul", "floordiv", "mod", "divmod", "pow", "lshift", "rshift", "and",
+             "or", "xor")  # fmt: skip
 _ASKED = ("bool", "len", "length_hint", "iter", "next", "reversed", "contains", "hash", "eq", "ne", "lt", "le", "gt",
-          "ge", "getitem", "setitem", "delitem", "missing", "float", "int", "index", "complex", "round", "trunc", "floor",
-          "ceil", "bytes", "str", "repr", "format", "fspath", "call", "enter", "exit", "dir", "sizeof", "setattr",
+          "ge", "getitem", "setitem", "delitem", "missing", "float", "int", "index", "complex", "round", "trunc",
+          "floor", "ceil", "bytes", "str", "repr", "format", "fspath", "call", "enter", "exit", "dir", "sizeof",
+          "setattr",
           "delattr", "copy", "deepcopy", "reduce", "reduce_ex", "getstate", "array", "buffer", "invert", "neg", "pos",
           "abs")  # fmt: skip
-for _name in (*_ASKED, *(f"{side}{name}" for side in ("", "r", "i") for name in _OPERATORS)):
+for _name in (*_ASKED, *(f"{side}{name}" for side in ("", "r", "i") for name in OPERATORS)):
     setattr(Unanswered, f"__{_name}__", _refused(_name))
 
 

@@ -48,13 +48,20 @@ def check_named_cell(name: str, width: int = 5, seed: int = 0) -> Results:
     """Of a cell by name, or `module:attribute` of one's own. Raises UsageError where there is none."""
     from rnnmc.cells import cell
     from rnnmc.chain.check_cell import check_cell
-    from rnnmc.engine.compiled.agreement import check_kernel
 
     try:
         found = cell(name)
     except ValueError as error:
         raise UsageError(f"{name} {error}") from None
-    return [*check_cell(found, width, seed), *check_kernel(found, width, seed)]
+    return check_cell(found, width, seed)
+
+
+def check_cell_and_kernels(name: str, width: int = 5, seed: int = 0) -> Results:
+    """As `check_named_cell`, and then of the kernels that are made from the cell."""
+    from rnnmc.cells import cell
+    from rnnmc.engine.compiled.agreement import check_kernel
+
+    return [*check_named_cell(name, width, seed), *check_kernel(cell(name), width, seed)]
 
 
 def _initialiser(name: str) -> Results:
@@ -120,7 +127,7 @@ def _claim(name: str) -> Results:
 
 
 CHECKED_KINDS: Mapping[str, Callable[[str], Results]] = {
-    "cell": check_named_cell,
+    "cell": check_cell_and_kernels,
     "initialiser": _initialiser,
     "drive": _drive,
     "observable": _observable,
