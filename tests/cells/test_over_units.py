@@ -324,6 +324,7 @@ MEANT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:var:UserWarning", "ignore:std:UserWarning")
 @pytest.mark.parametrize("said", MEANT)
 def test_an_axis_by_its_number_is_refused_with_the_helper_that_was_meant(said):

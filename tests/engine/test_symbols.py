@@ -235,6 +235,7 @@ def told(dtype, layout) -> np.ndarray:
     return state.numpy()
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layout", [Columns(), Rows()], ids=["columns", "rows"])
@@ -266,6 +267,7 @@ HERE = f"tests.engine.{__name__.rpartition('.')[2]}"
 DRAWN = {"recurrent": {"gaussian": 1.2}, "input": {"gaussian": 1.0}}
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_relu_masked_by_is_not_zero_is_the_relu_on_the_kernel_too():
     horizons, vanished = (1, 10, 100), {}
@@ -280,6 +282,7 @@ def test_a_relu_masked_by_is_not_zero_is_the_relu_on_the_kernel_too():
         assert abs(explode - 0.14) < 0.09
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("cell", cells())
 def test_the_kernels_of_every_cell_of_ours_are_the_plain_engines_step(cell):
@@ -310,6 +313,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_kernel_that_is_not_the_cell_is_seen_in_either_layout(name):
@@ -326,6 +330,25 @@ def test_a_kernel_that_is_not_the_cell_is_seen_in_either_layout(name):
     assert planted(cell, Other()) > 3
 
 
+@pytest.mark.slow
+@needs_compiler
+def test_lanes_without_a_unit_that_are_no_numbers_are_seen():
+    """a / |a| is no number at zero, and zero is what they hold: every replicate would count as overflowing."""
+
+    class Sign(rnnmc.Cell):
+        name, formula, source, gates = "sign", "h' = a / |a|", "a test", ("hidden",)
+
+        def linearise(self, weights, drive, state):
+            a = drive["hidden"] + weights.apply(state[0], "hidden")["hidden"]
+            return (a / abs(a),), lambda directions: (weights.product(directions[0], weights.recurrent["hidden"]),)
+
+    worst = {by: agreement.disagreement(Sign(), follow.made(Sign(), 5, torch.float32, by)[0], 5, torch.float32, by)
+             for by in (True, False)}  # fmt: skip
+    assert worst[True] < 1
+    assert worst[False] == math.inf
+
+
+@pytest.mark.slow
 @needs_compiler
 def test_a_cell_that_fools_the_trace_runs_on_the_plain_engine_and_is_told_of(caplog, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -344,6 +367,7 @@ def test_a_cell_that_fools_the_trace_runs_on_the_plain_engine_and_is_told_of(cap
     follow.kernel.cache_clear()
 
 
+@pytest.mark.slow
 def test_the_check_of_a_cell_says_what_its_kernels_do_and_why_there_is_none():
     results = agreement.check_kernel(Counts("a field"))
     assert [one.name for one in results] == ["kernel"]

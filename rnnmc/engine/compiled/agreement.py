@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells.cell import Cell
-from rnnmc.chain.product import identity_directions
+from rnnmc.chain.product import SAFE, identity_directions
 from rnnmc.common.checks import CheckResult
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.weights import Weights
@@ -63,7 +63,11 @@ def disagreement(
         for _ in range(STEPS):
             state, directions = _plain(cell, layout, given)
             moved = [_plain(cell, layout, _moved(given, seed + move)) for move in range(MOVES)]
-            found = _by_kernel(run, layout, given)
+            found, sound = _by_kernel(run, layout, given)
+            size = _size(layout, directions)
+            known = _size(layout, state).isfinite() & size.isfinite() & (size >= torch.finfo(dtype).tiny)
+            if not bool((sound | ~known).all()):
+                return float("inf")
             scales = given.state, given.directions
             for i, (plain, scale) in enumerate(zip((state, directions), scales, strict=True)):
                 worst = max(worst, _ratio(layout, found[i], plain, [one[i] for one in moved], scale))
@@ -117,7 +121,11 @@ def _plain(cell: Cell, layout: Layout, given: Given) -> tuple[Tensor, Tensor]:
     return torch.stack(after), torch.stack(push(tuple(given.directions)))
 
 
-def _by_kernel(run: Callable[..., None], layout: Layout, given: Given) -> tuple[Tensor, Tensor]:
+def _by_kernel(run: Callable[..., None], layout: Layout, given: Given) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """((next state, directions), (R,) whether the kernel thinks it finite and has brought it back to the safe range).
+
+    The lanes that no unit fills in rows have a say in that, and a cell may make anything of their zeros.
+    """
     state, directions = given.state.clone(), given.directions.clone()
     replicates = state.shape[1 + layout.replicate_axis]
     exponent = torch.zeros(replicates, dtype=torch.int64)
@@ -125,27 +133,30 @@ def _by_kernel(run: Callable[..., None], layout: Layout, given: Given) -> tuple[
     fixed = [given.recurrent, given.inner, given.drive, None, None, None]
     run(replicates, 1, 0, *(None if one is None else one.data_ptr() for one in (*fixed, state, directions)),
         exponent.data_ptr(), *(flag.data_ptr() for flag in flags))  # fmt: skip
-    shape = layout.size(directions[0]).shape
-    return state, torch.ldexp(directions, exponent.view(shape))
+    shape, size = layout.size(directions[0]).shape, _size(layout, directions)
+    is_safe = (size == 0) | ((size > 1 / (2 * SAFE)) & (size < 2 * SAFE))
+    return (state, torch.ldexp(directions, exponent.view(shape))), flags[0] & is_safe
 
 
 def _ratio(layout: Layout, found: Tensor, plain: Tensor, moved: list[Tensor], before: Tensor) -> float:
     """The largest difference of each replicate over what rounding may make of it, of all replicates the worst."""
-
-    def size(value: Tensor) -> Tensor:  # (R,) float64
-        return torch.stack([layout.size(part).flatten().double() for part in value]).amax(0)
-
-    is_finite = size(plain).isfinite()
-    if not torch.equal(is_finite, size(found).isfinite()):
+    is_finite = _size(layout, plain).isfinite()
+    if not torch.equal(is_finite, _size(layout, found).isfinite()):
         return float("inf")
     some = [value.index_select(1 + layout.replicate_axis, is_finite.nonzero()[:, 0]) for value in (found, plain)]
     if not some[0].numel():
         return 0.0
-    spread = torch.stack([size(one - plain)[is_finite].nan_to_num(nan=0.0) for one in moved]).amax(0)
-    scale = size(plain)[is_finite] + size(before)[is_finite].clamp(max=1.0)  # a derivative of 1 - 1 has no digits
+    spread = torch.stack([_size(layout, one - plain)[is_finite].nan_to_num(nan=0.0) for one in moved]).amax(0)
+    known = _size(layout, before)[is_finite].clamp(max=1.0)  # a derivative of 1 - 1 has no digits
+    scale = _size(layout, plain)[is_finite] + known
     allowed = MARGIN * spread + 4 * ULPS * torch.finfo(plain.dtype).eps * scale
-    error = size(some[0] - some[1])
+    error = _size(layout, some[0] - some[1])
     return float(torch.where(error > 0, error / allowed, 0.0).max())
+
+
+def _size(layout: Layout, parts: Tensor) -> Tensor:
+    """(R,) float64, the largest |entry| of each replicate over all parts."""
+    return torch.stack([layout.size(part).flatten().double() for part in parts]).amax(0)
 
 
 def check_kernel(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]:
