@@ -14,8 +14,8 @@ from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import MODIFIERS, WeightLaw
 
 ROLES = ("recurrent", "input", "bias")
-VECTOR = "vector"  # the role of weights that most cells have none of, and no preset speaks of
-SAID = (*ROLES, VECTOR)
+VECTOR_ROLE = "vector"  # the role of weights that most cells have none of, and no preset speaks of
+SAID = (*ROLES, VECTOR_ROLE)
 EVERY = "every"  # the key under which the law of all gates that are not named stands
 
 LawsByGate = Mapping[str, WeightLaw]  # gate or EVERY -> law
@@ -75,8 +75,8 @@ class Initialisation:
                 raise refuse("", self.preset, f"has no law for {cell.name}; give init: {{recurrent: {{ring: 1.0}}}}")
             preset = presets()[self.preset].roles(cell, width, max(inputs, 1))
             base = {role: read_role(preset[role], role) for role in ROLES}
-        base[VECTOR], filled = UNSAID_VECTOR, {}
-        for role in SAID if cell.vectors or VECTOR in self.roles else ROLES:
+        base[VECTOR_ROLE], filled = UNSAID_VECTOR, {}
+        for role in SAID if cell.vectors or VECTOR_ROLE in self.roles else ROLES:
             names = names_of(cell, role)
             said = self.roles.get(role, {})
             if said and not names:
@@ -146,7 +146,7 @@ class Initialisation:
 
 def names_of(cell: Cell, role: str) -> tuple[str, ...]:
     """The names that weights of this role have in this cell."""
-    if role in ("recurrent", VECTOR):
+    if role in ("recurrent", VECTOR_ROLE):
         return cell.recurrent if role == "recurrent" else cell.vectors
     return cell.gates if role == "input" else (*cell.gates, *cell.inner_biases)
 

@@ -20,6 +20,7 @@ from rnnmc.cells import cells
 from rnnmc.engine import run
 from rnnmc.engine.block import run_block
 from rnnmc.engine.compiled import agreement, follow, symbols
+from rnnmc.engine.compiled.check_kernel import check_kernel
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.few_directions.factored import Linearised
@@ -342,8 +343,11 @@ def test_lanes_without_a_unit_that_are_no_numbers_are_seen():
             a = drive["hidden"] + weights.apply(state[0], "hidden")["hidden"]
             return (a / abs(a),), lambda directions: (weights.product(directions[0], weights.recurrent["hidden"]),)
 
-    worst = {by: agreement.disagreement(Sign(), follow.made(Sign(), 5, torch.float32, by)[0], 5, torch.float32, by)
-             for by in (True, False)}  # fmt: skip
+    worst = {}
+    for by_replicate in (True, False):
+        function, _ = follow.made(Sign(), 5, torch.float32, by_replicate)
+        assert function is not None
+        worst[by_replicate] = agreement.disagreement(Sign(), function, 5, torch.float32, by_replicate)
     assert worst[True] < 1
     assert worst[False] == math.inf
 
@@ -369,14 +373,14 @@ def test_a_cell_that_fools_the_trace_runs_on_the_plain_engine_and_is_told_of(cap
 
 @pytest.mark.slow
 def test_the_check_of_a_cell_says_what_its_kernels_do_and_why_there_is_none():
-    results = agreement.check_kernel(Counts("a field"))
+    results = check_kernel(Counts("a field"))
     assert [one.name for one in results] == ["kernel"]
     assert "every step would" in results[0].meaning
     if compiler.compiler() is not None:
-        said = {one.name: one.passed for one in agreement.check_kernel(MASKED)}
+        said = {one.name: one.passed for one in check_kernel(MASKED)}
         names = {f"kernel {layout} {dtype}" for layout in ("columns", "rows") for dtype in ("float32", "float64")}
         assert said == dict.fromkeys(names, True)
-        assert not any(one.passed for one in agreement.check_kernel(LINEAR))
+        assert not any(one.passed for one in check_kernel(LINEAR))
 
 
 # --- matrices that remember -----------------------------------------------------------------------

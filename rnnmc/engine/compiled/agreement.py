@@ -8,7 +8,7 @@ by a few units in the last place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from rnnmc.cells.cell import Cell
 from rnnmc.chain.product import SAFE, identity_directions
-from rnnmc.common.checks import CheckResult
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.weights import Weights
 
@@ -39,7 +38,7 @@ ULPS = 8  # by which numbers are moved, and what the least difference allowed is
 MOVES, MARGIN = 2, 8
 
 
-class Given(NamedTuple):
+class Chains(NamedTuple):
     """What a step is made from, in one layout: stacked arrays of recurrent weights, inner vectors, drive; the chain."""
 
     recurrent: Tensor
@@ -59,23 +58,23 @@ def disagreement(
     """
     layout, worst = Columns() if by_replicate else Rows(), 0.0
     with torch.no_grad():
-        given = _first(cell, layout, width, dtype, np.random.default_rng(seed))
+        now = _first(cell, layout, width, dtype, np.random.default_rng(seed))
         for _ in range(STEPS):
-            state, directions = _plain(cell, layout, given)
-            moved = [_plain(cell, layout, _moved(given, seed + move)) for move in range(MOVES)]
-            found, sound = _by_kernel(run, layout, given)
+            state, directions = _plain(cell, layout, now)
+            moved = [_plain(cell, layout, _moved(now, seed + move)) for move in range(MOVES)]
+            found, sound = _by_kernel(run, layout, now)
             size = _size(layout, directions)
             known = _size(layout, state).isfinite() & size.isfinite() & (size >= torch.finfo(dtype).tiny)
             if not bool((sound | ~known).all()):
                 return float("inf")
-            scales = given.state, given.directions
+            scales = now.state, now.directions
             for i, (plain, scale) in enumerate(zip((state, directions), scales, strict=True)):
                 worst = max(worst, _ratio(layout, found[i], plain, [one[i] for one in moved], scale))
-            given = given._replace(state=state, directions=directions)
+            now = now._replace(state=state, directions=directions)
     return worst
 
 
-def _first(cell: Cell, layout: Layout, width: int, dtype: torch.dtype, rng: np.random.Generator) -> Given:
+def _first(cell: Cell, layout: Layout, width: int, dtype: torch.dtype, rng: np.random.Generator) -> Chains:
     rows, each = 1 if cell.diagonal else width, EACH if width <= NARROW else 1
 
     def load(arrays: list[np.ndarray]) -> Tensor:
@@ -88,7 +87,7 @@ def _first(cell: Cell, layout: Layout, width: int, dtype: torch.dtype, rng: np.r
     parts = [[drawn(one[2], 1, 1, one[3]) for one in SETTINGS] for _ in cell.parts]
     state = tuple(load(part) for part in parts)
     directions = torch.stack(identity_directions(cell, layout, state))
-    return Given(
+    return Chains(
         load([drawn(one[0] / np.sqrt(rows), rows, len(cell.recurrent)) for one in SETTINGS]),
         load([drawn(one[0], 1, len(cell.inner)) for one in SETTINGS]),
         load([drawn(one[1], 1, len(cell.gates), one[3], one[4]) for one in SETTINGS]),
@@ -97,7 +96,7 @@ def _first(cell: Cell, layout: Layout, width: int, dtype: torch.dtype, rng: np.r
     )
 
 
-def _moved(given: Given, seed: int) -> Given:
+def _moved(now: Chains, seed: int) -> Chains:
     """Every number a few units in its last place away; zero stays zero."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -105,32 +104,32 @@ def _moved(given: Given, seed: int) -> Given:
         sign = torch.randint(0, 2, value.shape, generator=generator) * 2 - 1
         return value * (1 + sign * (ULPS * torch.finfo(value.dtype).eps))
 
-    return Given(*(move(value) for value in given))
+    return Chains(*(move(value) for value in now))
 
 
-def _plain(cell: Cell, layout: Layout, given: Given) -> tuple[Tensor, Tensor]:
+def _plain(cell: Cell, layout: Layout, now: Chains) -> tuple[Tensor, Tensor]:
     """(next state, directions) by the cell itself, (parts, ...) each."""
-    width = given.state.shape[1 + layout.out_axis]
+    width = now.state.shape[1 + layout.out_axis]
 
     def named(names: tuple[str, ...], array: Tensor) -> dict[str, Tensor]:
         return {name: array.narrow(layout.out_axis, i * width, width) for i, name in enumerate(names)}
 
-    recurrent = named(cell.recurrent, given.recurrent)
-    weights = Weights(layout, given.recurrent if recurrent else None, recurrent, named(cell.inner, given.inner))
-    after, push = cell.linearise(weights, named(cell.gates, given.drive), tuple(given.state))
-    return torch.stack(after), torch.stack(push(tuple(given.directions)))
+    recurrent = named(cell.recurrent, now.recurrent)
+    weights = Weights(layout, now.recurrent if recurrent else None, recurrent, named(cell.inner, now.inner))
+    after, push = cell.linearise(weights, named(cell.gates, now.drive), tuple(now.state))
+    return torch.stack(after), torch.stack(push(tuple(now.directions)))
 
 
-def _by_kernel(run: Callable[..., None], layout: Layout, given: Given) -> tuple[tuple[Tensor, Tensor], Tensor]:
+def _by_kernel(run: Callable[..., None], layout: Layout, now: Chains) -> tuple[tuple[Tensor, Tensor], Tensor]:
     """((next state, directions), (R,) whether the kernel thinks it finite and has brought it back to the safe range).
 
     The lanes that no unit fills in rows have a say in that, and a cell may make anything of their zeros.
     """
-    state, directions = given.state.clone(), given.directions.clone()
+    state, directions = now.state.clone(), now.directions.clone()
     replicates = state.shape[1 + layout.replicate_axis]
     exponent = torch.zeros(replicates, dtype=torch.int64)
     flags = [torch.ones(replicates, dtype=torch.bool) for _ in range(2)]
-    fixed = [given.recurrent, given.inner, given.drive, None, None, None]
+    fixed = [now.recurrent, now.inner, now.drive, None, None, None]
     run(replicates, 1, 0, *(None if one is None else one.data_ptr() for one in (*fixed, state, directions)),
         exponent.data_ptr(), *(flag.data_ptr() for flag in flags))  # fmt: skip
     shape, size = layout.size(directions[0]).shape, _size(layout, directions)
@@ -157,39 +156,3 @@ def _ratio(layout: Layout, found: Tensor, plain: Tensor, moved: list[Tensor], be
 def _size(layout: Layout, parts: Tensor) -> Tensor:
     """(R,) float64, the largest |entry| of each replicate over all parts."""
     return torch.stack([layout.size(part).flatten().double() for part in parts]).amax(0)
-
-
-def check_kernel(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]:
-    """A result for each layout and dtype that a kernel is made in, in multiples of what rounding may do.
-
-    One result that says why where none is made: the plain engine, which the other checks are about, then runs.
-    """
-    from rnnmc.engine.compiled.follow import made
-    from rnnmc.engine.compiled.symbols import Untraceable
-
-    meaning = "the compiled kernel does what the cell does, up to rounding"
-    try:
-        kernels = list(_kernels(lambda dtype, by: made(cell, width, dtype, by)[0]))
-    except Untraceable as error:
-        return [CheckResult("kernel", True, 0.0, 1.0, f"none is made, the plain engine runs: {error}")]
-    results = []
-    for name, dtype, by_replicate, run in kernels:
-        if run is None:
-            results.append(CheckResult(f"kernel {name}", True, 0.0, 1.0, "none is compiled, the plain engine runs"))
-            continue
-        try:
-            worst = disagreement(cell, run, width, dtype, by_replicate, seed)
-        except Exception as error:  # a cell of somebody's own may raise anything
-            results.append(CheckResult(f"kernel {name}", False, np.inf, 1.0, f"{meaning}: {error}"))
-            continue
-        said = meaning if worst <= 1 else f"{meaning}: it does not, and the plain engine runs in its place"
-        results.append(CheckResult(f"kernel {name}", worst <= 1, worst, 1.0, said))
-    return results
-
-
-def _kernels(
-    make: Callable[[torch.dtype, bool], Callable[..., None] | None],
-) -> Iterator[tuple[str, torch.dtype, bool, Callable[..., None] | None]]:
-    for layout, by_replicate in (("columns", True), ("rows", False)):
-        for dtype in (torch.float32, torch.float64):
-            yield f"{layout} {str(dtype).removeprefix('torch.')}", dtype, by_replicate, make(dtype, by_replicate)

@@ -99,7 +99,7 @@ for _name in (*_ASKED, *(f"{side}{name}" for side in ("", "r", "i") for name in 
     setattr(Unanswered, f"__{_name}__", _refused(_name))
 
 
-class Dtype(Unanswered):
+class AnyDtype(Unanswered):
     """The dtype of the numbers, whichever it will be."""
 
     __slots__ = ()
@@ -228,7 +228,7 @@ class Symbol(Unanswered):
 
     def to(self, other: Any) -> Symbol:
         """As torch's, to the dtype that all symbols have."""
-        if type(other) is not Dtype and node_of(other).is_truth:
+        if type(other) is not AnyDtype and node_of(other).is_truth:
             raise Untraceable("to the dtype of a truth has no symbol")
         return Symbol(Node("as number", self.node.kind, (self.node,))) if self.node.is_truth else self
 
@@ -238,14 +238,14 @@ class Symbol(Unanswered):
         """As torch's, of a truth: of a number it may cut digits off."""
         if not self.node.is_truth:
             raise Untraceable("float has no symbol")
-        return self.to(Dtype())
+        return self.to(AnyDtype())
 
     @property
-    def dtype(self) -> Dtype:
+    def dtype(self) -> AnyDtype:
         """As torch's."""
         if self.node.is_truth:
             raise Untraceable("the dtype of a truth has no symbol")
-        return Dtype()
+        return AnyDtype()
 
     def __getattr__(self, name: str) -> Callable[[], Symbol]:
         if name not in FUNCTIONS:

@@ -59,7 +59,7 @@ def check_named_cell(name: str, width: int = 5, seed: int = 0) -> Results:
 def check_cell_and_kernels(name: str, width: int = 5, seed: int = 0) -> Results:
     """As `check_named_cell`, and then of the kernels that are made from the cell."""
     from rnnmc.cells import cell
-    from rnnmc.engine.compiled.agreement import check_kernel
+    from rnnmc.engine.compiled.check_kernel import check_kernel
 
     return [*check_named_cell(name, width, seed), *check_kernel(cell(name), width, seed)]
 
