@@ -346,9 +346,9 @@ def check_cell(
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
     """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
-    from rnnmc.run.checks import check_named_cell
+    from rnnmc.run.checks import check_cell_and_kernels
 
-    _tell(cell, check_named_cell(cell, width, seed))
+    _tell(cell, check_cell_and_kernels(cell, width, seed))
 
 
 @app.command(name="check")

@@ -84,6 +84,7 @@ class Cell:
     gates: every pre-activation that input weights and a bias feed, by name.
     recurrent: the matrices (n x n) that the state meets, by name; the same as the gates unless said.
     diagonal: the recurrent weights are vectors of length n instead of matrices.
+    vectors: names of vectors of length n that weigh the state beside the matrices, such as peepholes.
     parts: names of the parts of the state, each of length n: ("h",) or ("h", "c"); d = n * len(parts).
     inner_biases: name -> gate, of biases that the cell adds itself, beside the gate's own.
     memory: gate -> +1 if the state is kept when it is open, -1 if when it is closed; for biases that set a time scale.
@@ -97,8 +98,9 @@ class Cell:
     fields: attributes of an instance that its numbers depend on, such as a leak rate; part of the key of one's own.
 
     Arrays (see `rnnmc.numerics.layout`) broadcast in either layout: `drive[gate]` and each part of the state are
-    vectors, `weights.recurrent[name]` is a matrix, input by output (U_k transposed), and directions are k rows of
-    length n for each part. A vector times a matrix scales the rows of U.
+    vectors, `weights.recurrent[name]` is a matrix, input by output (U_k transposed), `weights.vectors[name]` a vector,
+    and directions are k rows of length n for each part. A vector times a matrix scales the rows of U. What goes over
+    units, such as `weights.mean(x)`, is in `rnnmc.numerics.weights.OverUnits`: no axis has the same number in both.
     """
 
     name: ClassVar[str]
@@ -107,6 +109,7 @@ class Cell:
     gates: ClassVar[tuple[str, ...]]
     recurrent: ClassVar[tuple[str, ...]]
     diagonal: ClassVar[bool] = False
+    vectors: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[tuple[str, ...]] = ("h",)
     inner_biases: ClassVar[Mapping[str, str]] = {}
     memory: ClassVar[Mapping[str, int]] = {}
@@ -127,6 +130,8 @@ class Cell:
         for fact in ("at_zero", "gating"):  # any change of a cell may make a law of it wrong
             if fact not in cls.__dict__:
                 setattr(cls, fact, None)
+        if isinstance(cls.vectors, str) or {*cls.vectors} & {*cls.inner_biases}:
+            raise TypeError(f"{cls.__name__}: vectors is {cls.vectors!r}; give a tuple of names, none of an inner bias")
         cls._refuse_facts_that_name_nothing()
         if cls.step is Cell.step and cls.linearise is Cell.linearise:
             raise TypeError(f"{cls.__name__} has neither step nor linearise; write one of them")
@@ -134,7 +139,8 @@ class Cell:
     @classmethod
     def _refuse_facts_that_name_nothing(cls) -> None:
         """Raise TypeError, for a law would look for what is not there."""
-        problems = [*(cls._odd_at_zero(cls.at_zero) if cls.at_zero else ())]
+        problems = ["at_zero and gating say nothing of vectors"] if cls.vectors and (cls.at_zero or cls.gating) else []
+        problems += cls._odd_at_zero(cls.at_zero) if cls.at_zero else ()
         problems += cls._odd_gating(cls.gating) if cls.gating else ()
         if problems:
             raise TypeError(f"{cls.__name__}: {problems[0]}")
@@ -160,6 +166,11 @@ class Cell:
             yield "gating of a state with two parts needs admit and show"
         if gating.squashed and (len(cls.parts) == 1 or "candidate" not in cls.gates):
             yield "gating is squashed, which needs two parts and a gate named candidate"
+
+    @property
+    def inner(self) -> tuple[str, ...]:
+        """Names of the vectors that the cell is given itself, beside the drive: inner biases, then vector weights."""
+        return (*self.inner_biases, *self.vectors)
 
     def slopes(self, *openings: Any) -> tuple[Any, Any]:
         """(a, b) of `at_zero`, from the openings of its gates in their order: numbers, or arrays with one of each unit.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,12 +19,14 @@ from torch import Tensor
 from rnnmc.cells.cell import AtZero, Cell, Gating
 from rnnmc.cells.lru import LRU
 from rnnmc.cells.relu import ReLU
+from rnnmc.chain.axes import advice
 from rnnmc.common.checks import CheckResult
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.weights import Weights
 
 REPLICATES = 4
 STEP = 1e-5  # of the finite differences: truncation and rounding then leave about 1e-9
+BY_AXES = ("batch", "layouts")  # checks that an axis by its number fails
 SMALL = 1e-2  # errors are relative to the largest entry, or to this where all are smaller: autograd knows no 1e-17
 # (weights, drive, state), deviations of: the zero state's surroundings, moderate gates, saturated gates
 SETTINGS = ((0.3, 0.3, 0.1), (1.0, 1.0, 1.0), (2.0, 6.0, 1.0))
@@ -83,10 +85,22 @@ def check_cell(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]:
         ("linearity", 1e-10, "push is linear, for any number of directions", lambda: _linearity(cell, ones, rng)),
         ("batch", 1e-10, "no replicate feels the others of its batch", lambda: _batches(cell, samples)),
         ("layouts", 1e-10, "the order of the axes in memory changes nothing", lambda: _layouts(cell, samples)),
+        ("again", 0.0, "the same numbers give the same, whatever was asked before", lambda: _again(cell, samples)),
         ("bounded", 0.0, "a finite state stays finite, as the cell says", lambda: _bound(cell, width, rng)),
     ]
     checks += [(name, 1e-10, meaning, law) for name, meaning, law in _laws(cell, samples)]
-    return [_result(*check) for check in checks if check[0] != "bounded" or cell.bounded]
+    results = [_result(*check) for check in checks if check[0] != "bounded" or cell.bounded]
+    if all(result.passed for result in results):
+        return results
+    said = advice(cell, [samples[1].laid(layout) for layout in (Columns(), Rows())])
+    return [_advised(result, said) for result in results] if said else results
+
+
+def _advised(result: CheckResult, said: str) -> CheckResult:
+    """What is wrong along an axis stands in place of what torch says of shapes."""
+    if result.passed or not (result.name in BY_AXES or math.isinf(result.worst_error)):
+        return result
+    return replace(result, meaning=f"{result.meaning.partition(':')[0]}: {said}")
 
 
 def _result(name: str, tolerance: float, meaning: str, pairs: Callable[[], Pairs]) -> CheckResult:
@@ -106,7 +120,7 @@ def _sample(cell: Cell, width: int, rng: np.random.Generator, weights: float, dr
     vector, rows = (REPLICATES, 1, width), 1 if cell.diagonal else width
     return _Sample(
         {k: rng.standard_normal((REPLICATES, rows, width)) * weights / np.sqrt(rows) for k in cell.recurrent},
-        {k: rng.standard_normal(vector) * weights for k in cell.inner_biases},
+        {k: rng.standard_normal(vector) * weights for k in cell.inner},
         {k: rng.standard_normal(vector) * drive for k in cell.gates},
         tuple(rng.standard_normal(vector) * state for _ in cell.parts),
     )
@@ -177,6 +191,16 @@ def _batches(cell: Cell, samples: list[_Sample]) -> Pairs:
         for layout in (Rows(), Columns()):
             alone = [_seen(cell, sample.laid(layout, r)) for r in range(REPLICATES)]
             yield _seen(cell, sample.laid(layout)), torch.cat(alone)
+
+
+def _again(cell: Cell, samples: list[_Sample]) -> Pairs:
+    """What counts, draws or keeps something is another cell the second time."""
+    for sample in samples:
+        arguments = sample.laid(Rows())
+        first = _seen(cell, arguments)
+        for other in samples:
+            cell.linearise(*other.laid(Columns()))
+        yield _seen(cell, arguments), first
 
 
 def _layouts(cell: Cell, samples: list[_Sample]) -> Pairs:

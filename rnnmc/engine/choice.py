@@ -7,12 +7,12 @@ large a block is and how points compare, from the point alone. What a study take
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 from rnnmc.cells import cell as cell_of
-from rnnmc.engine.compiled.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program, Untraceable, traced
+from rnnmc.engine.compiled.symbols import FUNCTIONS, MATRIX, ROWS, VECTOR, Untraceable
+from rnnmc.engine.compiled.trace import traced
 from rnnmc.study.point import DesignPoint
 
 COMPILED = "compiled "  # before the name of the layout
@@ -31,7 +31,7 @@ ROWS_SEEN, CONDITIONAL_SWEEPS = 9, 3
 FEW_FROM_HORIZON = 100  # shorter products have many singular values that are nearly the largest
 ROWS_SWEPT, FEW_RATE, FEW_CALLS = 50, 4e10, 1e-4  # few directions: rows a step, flop a second, seconds of calls a step
 CALLS_A_STEP = 10  # of the engine itself: looking at the size, drives
-NO_WORK = ("input", "number", "identity")
+NO_WORK = ("input", "number", "identity", "width", "constant")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def work(cell: str, width: int, lanes: int = 1) -> Work | None:
         return None
     across = -(-width // lanes) * lanes
     rows = {VECTOR: 1, MATRIX: width, ROWS: len(program.cell.parts) * width}
-    sizes = {node: rows[node.kind] * across for node in _nodes(program) if node.op not in NO_WORK}
+    sizes = {node: rows[node.kind] * across for node in program.nodes() if node.op not in NO_WORK}
     products = sum(2.0 * size * width for node, size in sizes.items() if node.op == "product")
     functions = sum(size for node, size in sizes.items() if node.op in FUNCTIONS)
     entries = sum(size for node, size in sizes.items() if node.op not in (*FUNCTIONS, "product"))
@@ -171,14 +171,3 @@ def work(cell: str, width: int, lanes: int = 1) -> Work | None:
 def _guessed(point: DesignPoint) -> Work:
     n, d, gates = point.width, point.state_size, len(point.cell_object.gates)
     return Work(2.0 * d * n * n * len(point.cell_object.parts), 3.0 * gates * n, 2.0 * gates * n * n, 20 * gates)
-
-
-def _nodes(program: Program) -> Iterator[Node]:
-    seen: set[Node] = set()
-    todo = [*program.state, *program.pushed]
-    while todo:
-        node = todo.pop()
-        if node not in seen:
-            seen.add(node)
-            todo += node.args
-            yield node

@@ -43,7 +43,8 @@ class Given:
     """What a tile keeps for all steps, in its layout.
 
     recurrent: matrices side by side, or None. inputs: matrix W (m x gates n), or None. bias: of the gates, side by
-    side. inner: the biases that the cell adds itself. deviation: of the field on each gate and unit, or None.
+    side. inner: the biases that the cell adds itself, then its vector weights. deviation: of the field on each gate and
+    unit, or None.
     """
 
     recurrent: Tensor | None
@@ -117,6 +118,8 @@ class Draws:
         if biases is None:
             raise TypeError(f"{self.cell.name} has no gates")
         bias, inner = biases.split([of_gates, biases.shape[axis] - of_gates], axis)
+        if (vectors := self._drawn("vector", 1)) is not None:  # last: cells without any keep their draws
+            inner = torch.cat([inner, vectors], axis)
         return Given(recurrent, inputs, bias.contiguous(), inner.contiguous(), self._deviation())
 
     def recurrent(self) -> Tensor | None:
@@ -126,7 +129,7 @@ class Draws:
     def steps(self) -> Iterator[tuple[Weights, Mapping[str, Tensor]]]:
         """Yield (weights, drive) without end, one for each step; the drive is gate -> W_k x_t + b_k.
 
-        Untied weights are recurrent weights that are fresh at every step; input weights and biases stay.
+        Untied weights are recurrent matrices that are fresh at every step; input weights and biases stay.
         """
         given = self.given
         recurrent = given.recurrent
@@ -157,7 +160,7 @@ class Draws:
     def of_cell(self, recurrent: Tensor | None) -> Weights:
         """These recurrent matrices with the biases that the cell adds itself, by name."""
         named = self._by_name(self.cell.recurrent, recurrent) if recurrent is not None else {}
-        return Weights(self.layout, recurrent, named, self._by_name(tuple(self.cell.inner_biases), self.given.inner))
+        return Weights(self.layout, recurrent, named, self._by_name(self.cell.inner, self.given.inner))
 
     def _by_name(self, names: tuple[str, ...], side_by_side: Tensor) -> dict[str, Tensor]:
         return {

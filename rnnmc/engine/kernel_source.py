@@ -5,7 +5,8 @@ from __future__ import annotations
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, compiled_kernel
 from rnnmc.engine.compiled.emit import source
-from rnnmc.engine.compiled.trace import Untraceable, traced
+from rnnmc.engine.compiled.symbols import Untraceable
+from rnnmc.engine.compiled.trace import traced
 from rnnmc.study.options import known_cell
 from rnnmc.study.point import DesignPoint
 

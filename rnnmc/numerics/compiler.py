@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,8 @@ def compiled(source: str, name: str) -> Any:
     found = compiler()
     if found is None:
         return None
-    path, version = found
-    said = "\n".join((source, version, *FLAGS, platform.machine(), _processor()))
-    stem = hashlib.sha256(said.encode()).hexdigest()[:32]
-    for folder in (_cache(), Path(tempfile.gettempdir()) / f"rnnmc-{os.getuid()}"):
+    path, stem = found[0], _stem(source)
+    for folder in _folders():
         library = folder / f"{stem}.so"
         try:
             if not library.exists():
@@ -63,6 +62,36 @@ def compiled(source: str, name: str) -> Any:
             said = getattr(error, "stderr", None) or str(error)
             log.warning("a kernel could not be compiled in %s: %s", folder, said.strip().splitlines()[0])
     return None
+
+
+def remembered(source: str, about: str, make: Callable[[], str]) -> str:
+    """What `make` says about the function compiled from this source, kept beside it on disk under `about`."""
+    name = f"{_stem(source)}-{hashlib.sha256(about.encode()).hexdigest()[:16]}.txt"
+    for folder in _folders():
+        if (folder / name).exists():
+            return (folder / name).read_text(encoding="utf-8")
+    said = make()
+    for folder in _folders():
+        try:
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".said-") as place:
+                written = Path(place) / name
+                written.write_text(said, encoding="utf-8")
+                written.replace(folder / name)
+            break
+        except OSError:  # asked again by the next process
+            continue
+    return said
+
+
+def _stem(source: str) -> str:
+    """The name of what this compiler makes of this source on this machine."""
+    version = found[1] if (found := compiler()) else ""
+    said = "\n".join((source, version, *FLAGS, platform.machine(), _processor()))
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def _folders() -> tuple[Path, Path]:
+    return _cache(), Path(tempfile.gettempdir()) / f"rnnmc-{os.getuid()}"
 
 
 def _build(path: str, source: str, library: Path) -> None:

@@ -52,6 +52,10 @@ class Layout(Protocol):
         """The identity matrix, shaped to broadcast against matrices."""
         ...
 
+    def constant(self, values: list[float], like: Tensor) -> Tensor:
+        """A value for each unit, as a vector that is the same in every replicate."""
+        ...
+
 
 class Rows:
     """Replicate first: products are batched matrix multiplies."""
@@ -74,6 +78,9 @@ class Rows:
 
     def identity(self, rows: int, like: Tensor) -> Tensor:
         return torch.eye(rows, dtype=like.dtype, device=like.device)[None]
+
+    def constant(self, values: list[float], like: Tensor) -> Tensor:
+        return torch.tensor(values, dtype=like.dtype, device=like.device)[None, None]
 
 
 class Columns:
@@ -98,3 +105,6 @@ class Columns:
 
     def identity(self, rows: int, like: Tensor) -> Tensor:
         return torch.eye(rows, dtype=like.dtype, device=like.device)[..., None]
+
+    def constant(self, values: list[float], like: Tensor) -> Tensor:
+        return torch.tensor(values, dtype=like.dtype, device=like.device)[None, :, None]

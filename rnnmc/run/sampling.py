@@ -105,6 +105,8 @@ def sample(
     The samples go to shards below `directory`, or come back where it is None. A failure of one block stops no other,
     and all finished blocks are kept. Raises RunError naming what failed.
     """
+    if cluster and device != "cuda":
+        _tell_of_kernels(jobs)
     every, failed = [], []
     for done in fan_out(cluster, jobs, directory, device) if cluster else in_process(jobs, directory, device):
         every.append(done)
@@ -117,6 +119,14 @@ def sample(
         kept = "; finished blocks are kept: run again to go on" if directory else ""
         raise RunError(f"{failed[0]}{more}{kept}")
     return every
+
+
+def _tell_of_kernels(jobs: Sequence[Job]) -> None:
+    """What workers say is not shown: where a kernel is not what a cell of one's own does, the log says so here."""
+    from rnnmc.engine.run import made_by
+
+    for stored in {job.stored.key: job.stored for job in jobs if ":" in job.stored.cell}.values():
+        made_by(stored.design, "cpu", stored.cut.kernel)
 
 
 def repair(directory: Path, proof: Proof) -> None:

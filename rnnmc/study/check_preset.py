@@ -60,7 +60,7 @@ def _written(preset: Preset) -> None:
 def _draws(preset: Preset, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for cell, width, inputs in _asked():
-        rows = {"recurrent": width, "input": inputs, "bias": 1}
+        rows = {"recurrent": width, "input": inputs, "bias": 1, "vector": 1}
         for role, drawn in _read(preset, cell, width, inputs).assignments(cell, width, inputs).items():
             for gates, law in drawn:
                 signs = tuple(cell.memory.get(gate, 1) for gate in gates)

@@ -14,19 +14,23 @@ from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import MODIFIERS, WeightLaw
 
 ROLES = ("recurrent", "input", "bias")
+VECTOR_ROLE = "vector"  # the role of weights that most cells have none of, and no preset speaks of
+SAID = (*ROLES, VECTOR_ROLE)
 EVERY = "every"  # the key under which the law of all gates that are not named stands
 
 LawsByGate = Mapping[str, WeightLaw]  # gate or EVERY -> law
 Assignment = tuple[tuple[str, ...], WeightLaw]  # matrices drawn together, and their law
 
 UNSAID: Mapping[str, LawsByGate] = {"input": {EVERY: Gaussian(gain=1.0)}, "bias": {EVERY: Constant(value=0.0)}}
+UNSAID_VECTOR: LawsByGate = {EVERY: Gaussian(gain=1.0)}  # weighs as much as a matrix of gain 1: fan_in is 1
 
 
 @dataclass(frozen=True)
 class Initialisation:
     """A preset's name, or None, and what is said beside or instead of it: role -> gate -> law.
 
-    Without a preset the roles include the laws of UNSAID where nothing else is said.
+    Without a preset the roles include the laws of UNSAID where nothing else is said; vector weights of which nothing
+    is said have UNSAID_VECTOR, with a preset or without.
     """
 
     preset: str | None
@@ -45,11 +49,11 @@ class Initialisation:
         if preset is not None and (not isinstance(preset, str) or preset not in presets()):
             raise refuse("preset" if len(value) > 1 else "", preset, f"is not a preset; {_presets_or_laws(preset)}")
         for key in value:
-            if key not in ("preset", *ROLES):
-                raise refuse(str(key), value[key], f"is under an unknown key; {choose(str(key), ROLES)}")
-        roles = {role: read_role(value[role], role) for role in ROLES if value.get(role, {}) != {}}
+            if key not in ("preset", *SAID):
+                raise refuse(str(key), value[key], f"is under an unknown key; {choose(str(key), SAID)}")
+        roles = {role: read_role(value[role], role) for role in SAID if value.get(role, {}) != {}}
         if preset is None:
-            filled = {role: dict(UNSAID.get(role, {})) | dict(roles.get(role, {})) for role in ROLES}
+            filled = {role: dict(UNSAID.get(role, {})) | dict(roles.get(role, {})) for role in SAID}
             roles = {role: dict(sorted(law_of.items())) for role, law_of in filled.items() if law_of}
         return cls(preset, roles)
 
@@ -71,8 +75,8 @@ class Initialisation:
                 raise refuse("", self.preset, f"has no law for {cell.name}; give init: {{recurrent: {{ring: 1.0}}}}")
             preset = presets()[self.preset].roles(cell, width, max(inputs, 1))
             base = {role: read_role(preset[role], role) for role in ROLES}
-        filled = {}
-        for role in ROLES:
+        base[VECTOR_ROLE], filled = UNSAID_VECTOR, {}
+        for role in SAID if cell.vectors or VECTOR_ROLE in self.roles else ROLES:
             names = names_of(cell, role)
             said = self.roles.get(role, {})
             if said and not names:
@@ -142,8 +146,8 @@ class Initialisation:
 
 def names_of(cell: Cell, role: str) -> tuple[str, ...]:
     """The names that weights of this role have in this cell."""
-    if role == "recurrent":
-        return cell.recurrent
+    if role in ("recurrent", VECTOR_ROLE):
+        return cell.recurrent if role == "recurrent" else cell.vectors
     return cell.gates if role == "input" else (*cell.gates, *cell.inner_biases)
 
 

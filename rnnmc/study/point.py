@@ -119,6 +119,8 @@ class DesignPoint(Model):
         except PydanticCustomError as error:
             context = error.context or {}
             raise refuse(f"init.{context['path']}".strip("."), context["value"], context["problem"]) from None
+        if cell.vectors and self.weights == "untied":
+            raise refuse("weights", self.weights, f"is for matrices, and {cell.name} has vector weights; give tied")
         fields = laws["input"].values() if self.drive.is_field else ()
         for law in fields:
             if not isinstance(law, Gaussian):

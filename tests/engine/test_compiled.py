@@ -23,7 +23,7 @@ from rnnmc.chain.product import follow
 from rnnmc.engine import run
 from rnnmc.engine.block import partition, run_block
 from rnnmc.engine.choice import KERNELS, kernel_of, step_seconds
-from rnnmc.engine.compiled import emit, trace
+from rnnmc.engine.compiled import emit, symbols, trace
 from rnnmc.engine.compiled import follow as compiled
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics import compiler
@@ -122,6 +122,7 @@ def test_dead_overflowing_and_unresolved_replicates_are_marked_as_the_plain_engi
 def test_a_chain_of_a_hundred_thousand_steps_neither_overflows_nor_underflows():
     design = point("lstm", 1, "float32", horizons=(100_000,))
     function = compiled.kernel(design.cell, 1, torch.float32, True)
+    assert function is not None
     draws = Draws(design, [(0, 0)], 16, Columns(), "cpu")
     (moment,) = compiled.follow_compiled(function, draws, design.horizons)
     last = log_norms(moment)
@@ -141,7 +142,7 @@ def of_one_unit(name: str, values: np.ndarray, dtype: str) -> np.ndarray:
 
         def linearise(self, weights, drive, state):
             symbol: Any = drive["hidden"]
-            after: Any = trace.Symbol(trace.Node(name, trace.VECTOR, (symbol.node,)))
+            after: Any = symbols.Symbol(symbols.Node(name, symbols.VECTOR, (symbol.node,)))
             return (after,), lambda directions: (weights.product(directions[0], weights.recurrent["hidden"]),)
 
     Toy.name = f"toy_{name}"
@@ -289,9 +290,9 @@ CELL = Strange()
 
 @pytest.mark.slow
 def test_a_cell_without_a_trace_runs_on_the_plain_engine():
-    with pytest.raises(trace.Untraceable, match="no linearise"):
+    with pytest.raises(symbols.Untraceable, match="no linearise"):
         trace.traced(CELL)
-    with pytest.raises(trace.Untraceable, match="erf has no symbol"):
+    with pytest.raises(symbols.Untraceable, match="erf has no symbol"):
         trace.traced(StrangeTangent())
     design = DesignPoint(cell="tests.engine.test_compiled:CELL", width=2, init={"recurrent": {"gaussian": 1.0}})
     assert kernel_of(design) == "columns"

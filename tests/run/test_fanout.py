@@ -14,7 +14,8 @@ from studies import ROOT, sample_here, samples_digest, small, study_of
 import rnnmc
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import partition
-from rnnmc.run import fanout
+from rnnmc.numerics.compiler import compiler
+from rnnmc.run import fanout, sampling
 from rnnmc.run.cluster import connected
 from rnnmc.run.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds, make_blocks, source_facts, to_travel
 from rnnmc.run.pipeline import plan
@@ -126,3 +127,29 @@ def test_a_shard_carries_the_commit_of_the_checkout_that_made_it_and_the_version
     facts = source_facts()
     assert facts["commit"].removesuffix("-dirty") == top.strip()
     assert facts["versions"]["rnnmc"] == rnnmc.__version__
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(compiler() is None, reason="no C compiler on this machine")
+def test_what_a_kernel_of_ones_own_cell_is_not_is_told_here_and_not_to_the_workers_alone(caplog, monkeypatch, tmp_path):
+    (tmp_path / "fooling.py").write_text(FOOLING, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    study = study_of(small(replicates=20, points=[{"cell": ["fooling:CELL", "tanh"], "width": 2}], horizons=[500]))
+    monkeypatch.setattr(sampling, "fan_out", lambda *_: [])
+    with caplog.at_level("WARNING", "rnnmc"):
+        sampling.sample(None, jobs_of(cut_up(study)), object(), "auto")  # pyright: ignore[reportArgumentType]
+    assert [record.getMessage().partition(":CELL")[0] for record in caplog.records] == ["fooling"]
+    assert "is not what the cell does" in caplog.text
+
+
+FOOLING = """
+import torch
+from rnnmc.cells.cell import Cell
+class Fooling(Cell):
+    name, formula, source, gates = "fooling", "-", "a test", ("hidden",)
+    def linearise(self, weights, drive, state):
+        a = drive["hidden"] + weights.apply(state[0], "hidden")["hidden"]
+        jacobian = weights.recurrent["hidden"] * (1.0 if type(a) is torch.Tensor else 2.0)
+        return (a,), lambda directions: (weights.product(directions[0], jacobian),)
+CELL = Fooling()
+"""

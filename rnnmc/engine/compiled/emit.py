@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from rnnmc.engine.compiled.trace import FUNCTIONS, MATRIX, ROWS, VECTOR, Node, Program
+from rnnmc.engine.compiled.symbols import COMPARISONS, FUNCTIONS, MATRIX, ROWS, TRUTHS, VECTOR, Node, Untraceable
+from rnnmc.engine.compiled.trace import Program
 from rnnmc.numerics.compiler import step_header
 
 HERE = Path(__file__).parent
 ROWS_OF = {VECTOR: "1", MATRIX: "N", ROWS: "K"}
+WHOLE = ("product", "sum", "transpose")  # of what must be there as a whole before
 
 
 def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
-    """C source of the chain of this cell. bits: 32 or 64, of a number. by_replicate: see `step.h`."""
-    cell, step = program.cell, _Step(program)
+    """C source of the chain of this cell. bits: 32 or 64, of a number. by_replicate: see `step.h`.
+
+    Raises Untraceable for a constant that has no values at this width.
+    """
+    cell, step = program.cell, _Step(program, width)
     said = {
         "REAL_BITS": bits,
         "BY_REPLICATE": int(by_replicate),
@@ -21,7 +27,7 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
         "PARTS": len(cell.parts),
         "GATES": len(cell.gates),
         "RECURRENT": len(cell.recurrent),
-        "INNER": len(cell.inner_biases),
+        "INNER": len(cell.inner),
         "DIAGONAL": int(cell.diagonal),
         "BOUNDED": int(cell.bounded),
         "CAN_DIE": int(cell.can_die),
@@ -30,7 +36,21 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
     }
     defines = "".join(f"#define {name} {value}\n" for name, value in said.items())
     chain = (HERE / "chain.c").read_text(encoding="utf-8")
-    return f"{defines}\n{step_header()}\n{step.text()}\n{chain}"
+    more = f"{(HERE / 'over_units.c').read_text(encoding='utf-8')}\n" if step.needs_more else ""
+    return f"{defines}\n{step_header()}\n{more}{step.text()}\n{chain}"
+
+
+OPERATIONS = {
+    "identity": "identity({k}, {j})",
+    "width": "splat((real)N)",
+    ">": "positive({0} - {1})",
+    "where": "choose({0} != splat(0), {1}, {2})",
+    "as number": "{0}",
+    "and": "({0} * {1})",
+    "or": "indicator({0} + {1} != splat(0))",
+    "xor": "indicator({0} != {1})",
+    "not": "(splat(1) - {0})",
+}
 
 
 class _Step:
@@ -40,12 +60,13 @@ class _Step:
     they are functions of weights alone; `prepare` makes them, once for all steps of a segment.
     """
 
-    def __init__(self, program: Program):
-        self.program = program
+    def __init__(self, program: Program, width: int):
+        self.program, self.width = program, width
         self.level: dict[Node, int] = {}
-        for node in (*program.state, *program.pushed):
-            self._place(node)
-        factors = {arg for node in self.level if node.op == "product" for arg in node.args[:2]}
+        for node in program.nodes():
+            self.level[node] = max((self.level[arg] for arg in node.args), default=0) + (node.op in WHOLE)
+        factors = {arg for node in self.level if node.op in ("product", "transpose") for arg in node.args[:2]}
+        self.constants = [node for node in self.level if node.op == "constant"]
         self.kept: dict[Node, str] = {}  # node -> the array that holds it
         self.work: list[str] = []
         self.fixed = [node for node in self.level if node.op != "input" and self._is_fixed(node)]
@@ -58,20 +79,20 @@ class _Step:
                 self.kept[node] = f"(fixed + {self.fixed.index(node)} * NJ)"
             elif node.kind == VECTOR:
                 self.kept[node] = f"v{len(self.kept)}"
-            elif node.op == "product" or node in factors:
+            elif node.op in WHOLE or node in factors:
                 self.kept[node] = f"(work + ({' + '.join(['0', *self.work])}) * NJ)"
                 self.work.append(ROWS_OF[node.kind])
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether it does what is in `over_units.c`; ours do not."""
+        named = {node.op for node in self.level}
+        return bool(named & {"sum", "transpose", "constant", *TRUTHS} - {">"})
 
     def _is_fixed(self, node: Node) -> bool:
         if node.op == "input":
             return node.name[0] in ("recurrent", "bias")
-        return node.kind == VECTOR and node.op != "product" and all(self._is_fixed(arg) for arg in node.args)
-
-    def _place(self, node: Node) -> None:
-        if node not in self.level:
-            for arg in node.args:
-                self._place(arg)
-            self.level[node] = max((self.level[arg] for arg in node.args), default=0) + (node.op == "product")
+        return node.kind == VECTOR and node.op not in WHOLE and all(self._is_fixed(arg) for arg in node.args)
 
     def _given(self, role: str, name: str) -> str:
         cell = self.program.cell
@@ -80,14 +101,22 @@ class _Step:
         if role in ("state", "direction"):
             part = cell.parts.index(name)
             return f"(s + {part} * NJ)" if role == "state" else f"(d + {part} * K * NJ)"
-        names = list(cell.gates if role == "drive" else cell.inner_biases)
+        names = list(cell.gates if role == "drive" else cell.inner)
         return f"({'drive' if role == 'drive' else 'inner'} + {names.index(name)} * NJ)"
 
     def text(self) -> str:
-        """Both functions."""
+        """Both functions, and the constants before them."""
+        tables = [self._table(i, node) for i, node in enumerate(self.constants)]
         lines = ["EACH void prepare(const lane *u, const lane *inner, lane *fixed)", "{", *self._vectors(self.fixed)]
         prepare = "\n".join([*lines, "    (void)u, (void)inner, (void)fixed;", "}", ""])
-        return f"{prepare}\n{self._step()}"
+        return "\n".join([*tables, prepare, self._step()])
+
+    def _table(self, i: int, node: Node) -> str:
+        try:
+            values = node.values(self.width) if node.values else []
+        except Exception as error:  # of a function of the cell's own
+            raise Untraceable(f"{error}") from error
+        return f"static const real constant{i}[N] = {{{', '.join(_number(value) for value in values)}}};"
 
     def _step(self) -> str:
         made = [node for node in self.kept if node.op != "input" and node not in self.fixed]
@@ -98,10 +127,10 @@ class _Step:
         lines += ["{", *(f"    lane {self.kept[node]}[NJ];" for node in made if node.kind == VECTOR)]
         for level in range(max(self.level.values(), default=0) + 1):
             here = [node for node in made if self.level[node] == level]
-            lines += [self._product(node) for node in here if node.op == "product"]
-            lines += self._vectors([node for node in here if node.kind == VECTOR and node.op != "product"])
+            lines += [self._whole(node) for node in here if node.op in WHOLE]
+            lines += self._vectors([node for node in here if node.kind == VECTOR and node.op not in WHOLE])
             lines += [
-                self._copied(node, self.kept[node]) for node in here if node.kind != VECTOR and node.op != "product"
+                self._copied(node, self.kept[node]) for node in here if node.kind != VECTOR and node.op not in WHOLE
             ]
         for part, node in enumerate(self.program.pushed):
             place = f"(pushed + {part} * K * NJ)"
@@ -112,7 +141,11 @@ class _Step:
         lines += [f"        s[{i} * NJ + j] = next{i};" for i in range(len(self.program.state))]
         return "\n".join([*lines, "    }", "    (void)u, (void)inner, (void)fixed, (void)work;", "}", ""])
 
-    def _product(self, node: Node) -> str:
+    def _whole(self, node: Node) -> str:
+        if node.op == "sum":
+            return f"    SUM({self.kept[node]}, {ROWS_OF[node.kind]}, ({self._at(node.args[0], 'j', 'k')}))"
+        if node.op == "transpose":
+            return f"    TRANSPOSE({self.kept[node]}, {self.kept[node.args[0]]})"
         rows, matrix, *plus = node.args
         added = self._at(plus[0], "j", "k") if plus else "splat(0)"
         return (
@@ -140,12 +173,18 @@ class _Step:
         args = [self._at(arg, j, k) for arg in node.args]
         if node.op == "input":
             return self._at(node, j, k)
+        if node.op in OPERATIONS:
+            return OPERATIONS[node.op].format(*args, k=k, j=j)
         if node.op == "number":
-            return f"splat((real){node.value!r})"
-        if node.op == "identity":
-            return f"identity({k}, {j})"
-        if node.op == ">":
-            return f"positive({args[0]} - {args[1]})"
+            return f"splat({_number(node.value)})"
+        if node.op == "constant":
+            return f"of_unit(constant{self.constants.index(node)}, {j})"
         if node.op in FUNCTIONS:
             return f"{node.op}_({args[0]})"
+        if node.op in COMPARISONS.values():
+            return f"indicator({args[0]} {node.op} {args[1]})"
         return f"({f' {node.op} '.join(args)})" if len(args) == 2 else f"(-{args[0]})"
+
+
+def _number(value: float) -> str:
+    return f"(real){value!r}" if math.isfinite(value) else f"(real){str(value).upper().replace('INF', 'INFINITY')}"

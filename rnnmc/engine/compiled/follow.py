@@ -9,6 +9,7 @@ rescales a replicate only when it leaves the safe range.
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
@@ -16,29 +17,58 @@ import torch
 from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
+from rnnmc.cells import source_digest
+from rnnmc.cells.cell import Cell
 from rnnmc.chain.product import Moment, Step, Watch, identity_directions
+from rnnmc.engine.compiled.agreement import disagreement
 from rnnmc.engine.compiled.emit import source
-from rnnmc.engine.compiled.trace import Untraceable, traced
+from rnnmc.engine.compiled.symbols import Untraceable
+from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws, Given
-from rnnmc.numerics.compiler import compiled
+from rnnmc.numerics.compiler import compiled, remembered
 
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
+log = logging.getLogger("rnnmc")
+
 ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chain.c
 
 
 @cache
 def kernel(name: str, width: int, dtype: torch.dtype, by_replicate: bool) -> Callable[..., None] | None:
-    """The compiled chain of the cell of this name, or None where the cell or the machine has none."""
+    """The compiled chain of the cell of this name, or None where the cell or the machine has none.
+
+    Nor where it is of a user's own cell and does not do what the plain engine does, which is told and looked at once
+    for each kernel: of our own cells, tests have looked.
+    """
+    cell = cell_of(name)
     try:
-        text = source(traced(cell_of(name)), width, torch.finfo(dtype).bits, by_replicate)
+        function, text = made(cell, width, dtype, by_replicate)
     except Untraceable:
         return None
-    function = compiled(text, "follow")
-    if function is None:
+    if function is None or not (digest := source_digest(name)):
+        return function
+
+    def verdict() -> str:
+        try:
+            worst = disagreement(cell, function, width, dtype, by_replicate)
+        except Exception as error:  # a cell of somebody's own may raise anything
+            return f"{type(error).__name__}: {error}"
+        return "" if worst <= 1 else f"{worst:.3g} times what rounding could do"
+
+    if said := remembered(text, f"agreement {digest} {torch.__version__}", verdict):
+        log.warning("%s: its compiled kernel is not what the cell does (%s), so that the plain engine runs", name, said)
         return None
-    function.restype = None
-    function.argtypes = ARGUMENTS
     return function
+
+
+def made(cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool) -> tuple[Callable[..., None] | None, str]:
+    """(the compiled chain of this cell, its C), None where the machine has no compiler. Raises Untraceable."""
+    text = source(traced(cell), width, torch.finfo(dtype).bits, by_replicate)
+    function = compiled(text, "follow")
+    if function is not None:
+        function.restype = None
+        function.argtypes = ARGUMENTS
+    return function, text
 
 
 class _Chain:

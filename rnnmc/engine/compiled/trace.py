@@ -1,38 +1,38 @@
 """One step of a cell as a small graph, found by running the cell's own `linearise` on symbols.
 
 A symbol is a vector, a matrix or a block of directions, as in `rnnmc.numerics.layout`, and remembers what was done to
-it. What a cell does beyond the operations here raises `Untraceable`, and the cell then runs on the plain engine.
+it (`symbols`). What a cell does beyond that raises `Untraceable`, and the cell then runs on the plain engine; and so
+does what a graph cannot hold, since it is the same at every step: counters, random numbers, fields that change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 from rnnmc.cells.cell import Cell
+from rnnmc.engine.compiled.symbols import (
+    MATRIX,
+    NUMBER,
+    ROWS,
+    VECTOR,
+    Node,
+    Symbol,
+    Unanswered,
+    Untraceable,
+    node_of,
+    refusals,
+)
+from rnnmc.numerics.weights import numbers_of
 
-VECTOR, MATRIX, ROWS = "vector", "matrix", "rows"
-FUNCTIONS = ("tanh", "sigmoid", "sech2", "exp", "cos", "sin", "sqrt", "relu", "reciprocal", "square", "cosh", "abs")
-
-
-class Untraceable(Exception):
-    """The cell does something that has no symbol."""
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """What was done, and to what. op: "input", "identity", "number", "product", an arithmetic sign or one of FUNCTIONS.
-
-    kind: VECTOR, MATRIX or ROWS. args: nodes; for "product" (rows, matrix) and what is added, if anything.
-    name: of an input, (role, name). value: of a number.
-    """
-
-    op: str
-    kind: str
-    args: tuple[Node, ...] = ()
-    name: tuple[str, str] = ("", "")
-    value: float = 0.0
+MOST_NODES = 4000  # of a step; a loop over units or layers that is unrolled further takes a compiler minutes
+TRACES = 3  # that must be alike
+WIDTHS = (1, 2, 3, 8)  # at which constants of two traces are compared
 
 
 @dataclass(frozen=True)
@@ -43,120 +43,153 @@ class Program:
     state: tuple[Node, ...]
     pushed: tuple[Node, ...]
 
+    def nodes(self) -> Iterator[Node]:
+        """Every node once, what it rests on before it."""
+        seen: set[Node] = set()
+        for result in (*self.state, *self.pushed):
+            todo = [(result, iter(result.args))]
+            while todo:
+                node, rest = todo[-1]
+                if node in seen:
+                    todo.pop()
+                elif (arg := next(rest, None)) is not None:
+                    todo.append((arg, iter(arg.args)))
+                else:
+                    seen.add(node)
+                    yield node
+
 
 def traced(cell: Cell) -> Program:
-    """The graph of one step of this cell. Raises Untraceable."""
+    """The graph of one step of this cell. Raises Untraceable, also where it is not the same each time."""
     if type(cell).linearise is Cell.linearise:
         raise Untraceable("it has no linearise of its own")
-    vectors = "vector" if cell.diagonal else MATRIX
+    before = _told(cell), _generators()
+    program, *others = (_traced_once(cell) for _ in range(TRACES))
+    if _generators() != before[1]:
+        raise Untraceable("it draws random numbers, and every step would have the same")
+    if _told(cell) != before[0]:
+        raise Untraceable("it changes its own fields, and every step would have those of the first")
+    if any(_said(other) != _said(program) for other in others):
+        raise Untraceable("it does not do the same each time, and every step would do what the first does")
+    return program
+
+
+def _traced_once(cell: Cell) -> Program:
+    met: list[Untraceable] = []
+    token = refusals.set(met)
+    try:
+        program = _run(cell)
+        if met:  # and swallowed by the cell
+            raise met[0]
+        if sum(1 for _ in program.nodes()) > MOST_NODES:
+            raise Untraceable(f"it takes more than {MOST_NODES} operations a step")
+        return program
+    except Exception as error:  # whatever a cell of somebody's own tries on a symbol
+        if met:
+            raise met[0] from error
+        raise Untraceable(f"{type(error).__name__}: {error}") from error
+    finally:
+        refusals.reset(token)
+
+
+def _run(cell: Cell) -> Program:
+    vectors = VECTOR if cell.diagonal else MATRIX
     recurrent = {name: Symbol(Node("input", vectors, name=("recurrent", name))) for name in cell.recurrent}
-    bias = {name: _given("bias", name) for name in cell.inner_biases}
+    bias = {name: _given("bias", name) for name in cell.inner}
     drive = {gate: _given("drive", gate) for gate in cell.gates}
     directions = tuple(Symbol(Node("input", ROWS, name=("direction", part))) for part in cell.parts)
-    try:
-        weights: Any = _Weights(recurrent, bias)
-        state: Any = tuple(_given("state", part) for part in cell.parts)
-        after, push = cell.linearise(weights, drive, state)  # pyright: ignore[reportArgumentType]
-        pushed = push(directions)  # pyright: ignore[reportArgumentType]
-        return Program(cell, tuple(_node(part) for part in after), tuple(_node(part) for part in pushed))
-    except Untraceable:
-        raise
-    except Exception as error:  # whatever a cell of somebody's own tries on a symbol
-        raise Untraceable(f"{type(error).__name__}: {error}") from error
+    weights: Any = _Weights(recurrent, bias)
+    state: Any = tuple(_given("state", part) for part in cell.parts)
+    after, push = cell.linearise(weights, drive, state)  # pyright: ignore[reportArgumentType]
+    pushed = push(directions)  # pyright: ignore[reportArgumentType]
+    return Program(cell, _of_kind(cell, after, VECTOR), _of_kind(cell, pushed, ROWS))
 
 
 def _given(role: str, name: str) -> Symbol:
     return Symbol(Node("input", VECTOR, name=(role, name)))
 
 
-def _node(value: Any) -> Node:
-    if isinstance(value, Symbol):
-        return value.node
-    if isinstance(value, (int, float)):
-        return Node("number", "number", value=float(value))
-    raise Untraceable(f"{type(value).__name__} has no symbol")
+def _of_kind(cell: Cell, parts: Any, kind: str) -> tuple[Node, ...]:
+    """The nodes of what a cell gives for the parts of its state."""
+    nodes = tuple(node_of(part) for part in parts)
+    if len(nodes) != len(cell.parts) or any(node.kind not in (kind, NUMBER) or node.is_truth for node in nodes):
+        raise Untraceable(f"what it gives is not {kind} for each of {', '.join(cell.parts)}")
+    return nodes
 
 
-def _broadcast(*nodes: Node) -> str:
-    kinds = {node.kind for node in nodes} - {"number"}
-    if {MATRIX, ROWS} <= kinds:
-        raise Untraceable("a matrix and directions are combined entry by entry")
-    return MATRIX if MATRIX in kinds else ROWS if ROWS in kinds else VECTOR
+def _said(program: Program) -> list[Any]:
+    """The graph in plain values, to compare it with another."""
+    number = {node: i for i, node in enumerate(program.nodes())}
+    results = [number[node] for node in (*program.state, *program.pushed)]
+    return [(node.op, node.kind, *(number[arg] for arg in node.args), *_details(node)) for node in number] + results
 
 
-def _elementwise(op: str, *values: Any) -> Symbol:
-    nodes = tuple(_node(value) for value in values)
-    return Symbol(Node(op, _broadcast(*nodes), nodes))
+def _details(node: Node) -> tuple[Any, ...]:
+    return node.name, repr(node.value), *(_values_at(node, width) for width in WIDTHS)
 
 
-class Symbol:
-    """A tensor that stands for any: knows what it was made of."""
-
-    def __init__(self, node: Node):
-        self.node = node
-
-    def __add__(self, other: Any) -> Symbol:
-        return _elementwise("+", self, other)
-
-    def __sub__(self, other: Any) -> Symbol:
-        return _elementwise("-", self, other)
-
-    def __rsub__(self, other: Any) -> Symbol:
-        return _elementwise("-", other, self)
-
-    def __mul__(self, other: Any) -> Symbol:
-        return _elementwise("*", self, other)
-
-    def __truediv__(self, other: Any) -> Symbol:
-        return _elementwise("/", self, other)
-
-    def __rtruediv__(self, other: Any) -> Symbol:
-        return _elementwise("/", other, self)
-
-    def __gt__(self, other: Any) -> Symbol:
-        return _elementwise(">", self, other)
-
-    def __neg__(self) -> Symbol:
-        return _elementwise("-", self)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def addcmul(self, a: Any, b: Any) -> Symbol:
-        """As torch's."""
-        return self + _elementwise("*", a, b)
-
-    def __getattr__(self, name: str) -> Callable[[], Symbol]:
-        if name not in FUNCTIONS:
-            raise Untraceable(f"{name} has no symbol")
-        return lambda: self._function(name)
-
-    def _function(self, name: str) -> Symbol:
-        inner = self.node.args[0] if self.node.op == "reciprocal" else None
-        if name == "square" and inner is not None and inner.op == "cosh":
-            return Symbol(Node("sech2", inner.kind, inner.args))
-        return _elementwise(name, self)
-
-    @classmethod
-    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Symbol:
-        said: str = function.__name__
-        name = f"__{said}__" if said in ("add", "sub", "mul", "neg") else said
-        if kwargs or not isinstance(args[0], Symbol) or (name not in FUNCTIONS and not hasattr(cls, name)):
-            raise Untraceable(f"torch.{function.__name__} has no symbol")
-        return getattr(args[0], name)(*args[1:])
+def _values_at(node: Node, width: int) -> str:
+    """Of a constant; one of a fixed length has values at that width alone."""
+    try:
+        return repr(node.values(width)) if node.values else ""
+    except ValueError:
+        return ""
 
 
-class _Weights:
+def _told(cell: Cell) -> str:
+    """What the fields of the cell hold, as far as they say it."""
+    return repr(sorted(vars(cell).items()))
+
+
+def _generators() -> tuple[Any, ...]:
+    """The states of the generators of random numbers that a cell may reach."""
+    import torch
+
+    algorithm, keys, *rest = np.random.get_state()  # noqa: NPY002 - a cell may use it
+    return random.getstate(), algorithm, np.asarray(keys).tobytes(), *rest, torch.get_rng_state().numpy().tobytes()
+
+
+class _Weights(Unanswered):
     """Stands for `rnnmc.numerics.weights.Weights`."""
 
-    def __init__(self, recurrent: Mapping[str, Symbol], bias: Mapping[str, Symbol]):
-        self.recurrent, self.bias = recurrent, bias
-        self.identity = Symbol(Node("identity", MATRIX))
+    __slots__ = ("bias", "identity", "recurrent")
+
+    def __init__(self, recurrent: dict[str, Symbol], bias: dict[str, Symbol]):
+        for name, value in (("recurrent", recurrent), ("bias", bias), ("identity", Symbol(Node("identity", MATRIX)))):
+            object.__setattr__(self, name, value)
+
+    @property
+    def vectors(self) -> dict[str, Symbol]:
+        return self.bias
 
     def apply(self, h: Symbol, *gates: str) -> dict[str, Symbol]:
         return {gate: self.product(h, self.recurrent[gate]) for gate in gates}
 
     def product(self, rows: Symbol, matrix: Symbol, plus: Symbol | None = None) -> Symbol:
-        args = (rows.node, matrix.node, *(() if plus is None else (_node(plus),)))
-        if matrix.node.kind != MATRIX:
+        args = (rows.node, matrix.node, *(() if plus is None else (node_of(plus),)))
+        if matrix.node.kind != MATRIX or rows.node.kind == NUMBER or any(arg.is_truth for arg in args):
             raise Untraceable("a product with what is no matrix")
         return Symbol(Node("product", rows.node.kind, args))
+
+    def sum(self, x: Symbol) -> Symbol:
+        if x.node.kind not in (VECTOR, ROWS) or x.node.is_truth:
+            raise Untraceable("a sum over the units of what is no vector or directions has no symbol")
+        return Symbol(Node("sum", x.node.kind, (x.node,)))
+
+    def mean(self, x: Symbol) -> Symbol:
+        return self.sum(x) / Symbol(Node("width", NUMBER))
+
+    def variance(self, x: Symbol) -> Symbol:
+        return self.mean((x - self.mean(x)).square())
+
+    def norm(self, x: Symbol) -> Symbol:
+        return self.sum(x.square()).sqrt()
+
+    def constant(self, values: Sequence[float] | Callable[[int], Sequence[float]], like: Symbol) -> Symbol:
+        node_of(like)
+        return Symbol(Node("constant", VECTOR, values=partial(numbers_of, values)))
+
+    def transpose(self, matrix: Symbol) -> Symbol:
+        if matrix.node.kind != MATRIX or matrix.node.is_truth:
+            raise Untraceable("the transpose of what is no matrix has no symbol")
+        return Symbol(Node("transpose", MATRIX, (matrix.node,)))

@@ -91,12 +91,13 @@ def _has_record(cell: Cell) -> bool:
     """Whether the cell does to matrices and directions only what has a record, tried on one step of two units."""
     row = torch.zeros(1, 1, 2)
     matrices = ConditionalMatrices(2, dict.fromkeys(cell.recurrent, 1.0), row, [np.random.default_rng(0)])
-    weights = Weights(Rows(), None, {}, dict.fromkeys(cell.inner_biases, row))
+    weights = Weights(Rows(), None, {}, dict.fromkeys(cell.inner, row))
     try:
-        Linearised(cell).step_of(matrices, weights, dict.fromkeys(cell.gates, row), tuple(row for _ in cell.parts))
+        linearised = Linearised(cell)
+        linearised.step_of(matrices, weights, dict.fromkeys(cell.gates, row), tuple(row for _ in cell.parts))
     except Exception:  # whatever somebody's own cell does
         return False
-    return True
+    return linearised.recorded
 
 
 def follow(

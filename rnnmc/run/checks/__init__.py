@@ -56,6 +56,14 @@ def check_named_cell(name: str, width: int = 5, seed: int = 0) -> Results:
     return check_cell(found, width, seed)
 
 
+def check_cell_and_kernels(name: str, width: int = 5, seed: int = 0) -> Results:
+    """As `check_named_cell`, and then of the kernels that are made from the cell."""
+    from rnnmc.cells import cell
+    from rnnmc.engine.compiled.check_kernel import check_kernel
+
+    return [*check_named_cell(name, width, seed), *check_kernel(cell(name), width, seed)]
+
+
 def _initialiser(name: str) -> Results:
     from rnnmc.initialisers import laws, presets
     from rnnmc.initialisers.check_initialiser import check_initialiser
@@ -119,7 +127,7 @@ def _claim(name: str) -> Results:
 
 
 CHECKED_KINDS: Mapping[str, Callable[[str], Results]] = {
-    "cell": check_named_cell,
+    "cell": check_cell_and_kernels,
     "initialiser": _initialiser,
     "drive": _drive,
     "observable": _observable,
