@@ -45,6 +45,11 @@ def cell_source(name: str) -> OwnSource:
     return OURS if _is_ours(name) else _sources[id(cell(name))][1]
 
 
+def source_digest(name: str) -> str:
+    """The digest of `cell_source`."""
+    return cell_source(name).digest
+
+
 _sources: dict[int, tuple[Cell, OwnSource]] = {}  # as first seen: a file changed later is not what this process runs
 
 

@@ -10,7 +10,7 @@ import pytest
 from reference import measured
 from studies import ROOT, command
 
-from rnnmc.cells import cell_source, cells
+from rnnmc.cells import cells, source_digest
 from rnnmc.cells.leaky_tanh import LeakyTanh
 from rnnmc.chain.check_cell import check_cell
 from rnnmc.engine.compiled.trace import traced
@@ -169,10 +169,10 @@ def own_point(tmp_path, monkeypatch, module, leak, **more):
 
 def test_a_leak_of_ones_own_is_another_key(tmp_path, monkeypatch):
     one, other = (own_point(tmp_path, monkeypatch, f"leak{i}", leak, width=2) for i, leak in enumerate((0.3, 0.4)))
-    digests = [cell_source(point.cell).digest for point in (one, other)]
+    digests = [source_digest(point.cell) for point in (one, other)]
     assert all(digests)
     assert digests[0] != digests[1]
-    assert cell_source("leaky_tanh").digest == ""
+    assert source_digest("leaky_tanh") == ""
     assert cells()["leaky_tanh"].leak == 0.5
 
 

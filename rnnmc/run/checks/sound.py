@@ -121,18 +121,25 @@ def _refusal_at(name: str, source: OwnSource, width: int) -> _Refusal | None:
 
 
 def _sentence(name: str, failed: list[CheckResult], number: int) -> str:
-    told = [f"{one.name} ({one.meaning}{_off_by(one.worst_error)})" for one in failed[:TOLD]]
-    told += [one.name for one in failed[TOLD:]]
     wrong = {one.name for one in failed if math.isfinite(one.worst_error)}
-    remedy = next((said for check, said in REMEDIES.items() if check in wrong), "mend what is named there")
+    remedy = next((said for check, said in REMEDIES.items() if check in wrong), "mend what is named there") + "; "
+    if any("; use " in one.meaning for one in failed):  # a check has said how
+        remedy = ""
     return (
         f"cell: {name} fails {len(failed)} of the {number} checks of a cell, and what it would give is no measurement: "
-        f"{', '.join(told)}; {remedy}; rnnmc check-cell {name} shows every check"
+        f"{', '.join(_told(failed))}; {remedy}rnnmc check-cell {name} shows every check"
     )
 
 
-def _off_by(error: float) -> str:
-    return f"; off by {error:.2g}" if math.isfinite(error) else ""
+def _told(failed: list[CheckResult]) -> Iterator[str]:
+    """Each failed check, the first ones with what they mean; what several of them have met is told once."""
+    met: set[str] = set()
+    for i, one in enumerate(failed):
+        meaning, _, cause = one.meaning.partition(": ")
+        said = meaning if cause in met else one.meaning
+        met.add(cause)
+        off = f"; off by {one.worst_error:.2g}" if math.isfinite(one.worst_error) else ""
+        yield f"{one.name} ({said}{off})" if i < TOLD else one.name
 
 
 def _checked(name: str, width: int) -> list[CheckResult]:
