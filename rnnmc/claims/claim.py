@@ -36,7 +36,8 @@ class Part:
     def rule(self) -> str:
         """When it holds, and when it fails."""
         other = {"below": "above", "above": "below"}[self.side]
-        return f"holds where the interval lies {self.side} {self.bound:g}, fails where {other}"
+        enough = "; one question of which it holds is enough" if self.asks == "some" else ""
+        return f"holds where the interval lies {self.side} {self.bound:g}, fails where {other}{enough}"
 
 
 @dataclass(frozen=True)
