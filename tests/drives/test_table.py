@@ -62,7 +62,7 @@ READ_AS_THEY_ARE = {
     "no last line end": NAMED.rstrip("\n").encode(),
     "empty lines at the end": (NAMED + "\n\n\r\n").encode(),
     "empty lines before": ("\n\n" + NAMED).encode(),
-    "gzip": gzip.compress(NAMED.encode()),
+    "gzip": gzip.compress(NAMED.encode(), mtime=0),
     "quotes": ('"x"\n' + "".join(f'"{value}"\n' for value in VALUES)).encode(),
     "blanks around": (" x \n" + "".join(f"  {value}\t \n" for value in VALUES)).encode(),
     "plus signs": NAMED.replace("\n0", "\n+0").replace("\n1", "\n+1").encode(),
@@ -70,7 +70,7 @@ READ_AS_THEY_ARE = {
     "capital exponents": ("x\n" + "".join(f"{value:.18E}\n" for value in VALUES)).encode(),
     "UTF-16, little end first": NAMED.encode("utf-16"),
     "UTF-16, big end first": b"\xfe\xff" + NAMED.encode("utf-16-be"),
-    "gzip of Windows with a mark": gzip.compress(b"\xef\xbb\xbf" + NAMED.replace("\n", "\r\n").encode()),
+    "gzip of Windows with a mark": gzip.compress(b"\xef\xbb\xbf" + NAMED.replace("\n", "\r\n").encode(), mtime=0),
 }
 
 
@@ -210,8 +210,8 @@ def test_nan_in_a_float_column_of_a_parquet_file_is_a_gap_and_so_is_a_number_tha
         ("x\n1\n2\n".encode("utf-16-le"), {}, "has a zero at byte 1, as UTF-16 has and no UTF-8 text; save"),
         (b"\xff\xfex\x00\n", {}, "begins as UTF-16 does, and is not; save it as UTF-8"),
         ("t,gr\xf6\xdfe\n1,2\n3,4\n".encode("latin-1"), {}, "is not UTF-8 text from byte 4 on; save it as UTF-8"),
-        (gzip.compress(NAMED.encode())[:-12], {}, "is not a whole gzip file"),
-        (gzip.compress(b"\n"), {}, "is empty"),
+        (gzip.compress(NAMED.encode(), mtime=0)[:-12], {}, "is not a whole gzip file"),
+        (gzip.compress(b"\n", mtime=0), {}, "is empty"),
         (b"PK\x03\x04 and so on", {}, "is a zip file or an Excel workbook; save the table as CSV"),
         (b"\x93NUMPY\x01\x00", {}, "is a NumPy file; save it with numpy.savetxt, or as Parquet"),
         ('x\n"1\n2\n', {}, "is not a table"),

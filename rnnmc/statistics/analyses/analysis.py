@@ -61,6 +61,11 @@ def freedom_of(row: Mapping[str, Any]) -> float:
     return float(said if said is not None else max((row.get("weight_draws") or row["replicates"]) - 1, 1))
 
 
+def systematic_of(row: Mapping[str, Any]) -> float:
+    """What brings the growth rate of a row to that by the other estimator, nats a step; 0 where there is no telling."""
+    return row.get("growth_systematic") or 0.0
+
+
 def gain_of(said: Mapping[str, Any]) -> float | None:
     """g, where the recurrent weights of this design point are N(0, g^2 / n) in every gate and not cut or scaled."""
     init = said["init"]

@@ -9,7 +9,7 @@ import polars as pl
 from scipy.stats import chi2
 
 from rnnmc.common.arrays import Floats
-from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, groups, last_rows
+from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, groups, last_rows, systematic_of
 from rnnmc.statistics.rates import pooled_freedom, student_half
 
 FEWEST = 3  # widths that a curve must rest on
@@ -53,7 +53,7 @@ class FiniteWidth(Analysis):
 
         widths, and rates with their errors and the degrees of freedom of these: one entry a point, in rising order.
         limit, slope and curvature (nats a step) of lambda(n) = limit + slope / n + curvature / n^2, with standard
-        errors and the 95 % interval of the limit: the mean over all fits of a line and of a parabola in 1/n from every
+        errors and the 95 % interval of the limit, as far as it reaches for the rates of either estimator: the mean over all fits of a line and of a parabola in 1/n from every
         width on, each as likely as `averaged` says. from_width: where the likeliest of them begins; p_value: of its sum
         of squares. Where that is small all the same, the errors say too little. theory: the growth rate that a law of
         large width predicts, for the largest.
@@ -88,8 +88,12 @@ def _row(found: list[dict]) -> dict | None:
     columns = {"widths": "width", "rates": "growth_rate", "errors": "growth_rate_error"}
     row |= {name: [one[column] for one in known] for name, column in columns.items()}
     row["freedoms"] = [freedom_of(one) for one in known]
-    arrays = (np.array(row[name], float) for name in ("widths", "rates", "errors", "freedoms"))
-    return row | averaged(*arrays) | {"theory": last.get("theory_growth_rate")}
+    width, rate, error, freedom = (np.array(row[name], float) for name in ("widths", "rates", "errors", "freedoms"))
+    row |= averaged(width, rate, error, freedom)
+    other = averaged(width, rate + np.array([systematic_of(one) for one in known]), error, freedom)
+    bounds = {"limit_low": min(row["limit_low"], other["limit_low"])}
+    bounds["limit_high"] = max(row["limit_high"], other["limit_high"])
+    return row | bounds | {"theory": last.get("theory_growth_rate")}
 
 
 class Fit(NamedTuple):

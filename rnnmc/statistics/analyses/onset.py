@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, groups, last_rows
+from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, groups, last_rows, systematic_of
 from rnnmc.statistics.crossing import Curve, crossing
 from rnnmc.statistics.rates import student_half
 
@@ -53,7 +53,7 @@ class Onset(Analysis):
         which the growth rate (nats a step, at the last horizon) turns positive; onset, the zero of the polynomial in
         log gain through the rates about it, with its standard error from those of the rates; interpolation, how far it
         moves with another polynomial, beyond these errors; low to high, 95 %, by Student's law with the interpolation
-        on top, null on a side that the gains about it do not bound: see `rnnmc.statistics.crossing`. Null where all
+        on top, as far as it reaches for the rates of either estimator (`growth_systematic`), null on a side that the gains about it do not bound: see `rnnmc.statistics.crossing`. Null where all
         are of one sign: the onset is below the first gain where `above` is given alone, beyond the last where `below`
         is. turns: how often the rate surely changes its sign along the gains; where more than once, as where a few
         networks have fallen into very negative rates, the onset of the mean is the first of several.
@@ -123,7 +123,13 @@ def _row(found: list[dict]) -> dict | None:
     theory = [one["theory_onset_gain"] for one in found if one.get("theory_onset_gain") is not None]
     row |= {"gains": len(known), "theory": theory[0] if theory else None}
     if len(known) >= FEWEST:
-        row |= located([(one["gain"], one["growth_rate"], one["growth_rate_error"], freedom_of(one)) for one in known])
+        rates = [(one["gain"], one["growth_rate"], one["growth_rate_error"], freedom_of(one)) for one in known]
+        shifts = [systematic_of(one) for one in known]
+        other = located([(gain, rate + shift, *rest) for (gain, rate, *rest), shift in zip(rates, shifts, strict=True)])
+        row |= located(rates)
+        for end, further in (("low", min), ("high", max)):
+            ends = row[end], other[end]
+            row[end] = None if None in ends else further(ends)
     if len(typical) >= FEWEST:
         numbers = [(one["gain"], one["growth_median"], _median_error(one), np.inf) for one in typical]
         middle = located(numbers)
