@@ -31,6 +31,8 @@ def read_drive(value: Any) -> Drive:
 def label_of(said: Any) -> str:
     """The label of a drive that `Drive.written` said, without reading it again: its file may be gone."""
     name, value = (said, None) if isinstance(said, str) else next(iter(said.items()))
+    if name not in drives():  # somebody's own, which is here no more
+        return str(name)
     kind = drives()[name]
     parameters = value if isinstance(value, dict) else {} if value is None else {str(kind.main): value}
     return kind.model_construct(**parameters).label

@@ -23,6 +23,7 @@ SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'", " ": "blanks"}
 COMMENTS = ("#", "%", "//", "!")
 LOOKED_AT = 100  # lines from which is seen what else may separate fields
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?|\d+([-/.:]\d+)+.*", re.IGNORECASE)
+THOUSANDS = r"^[+-]?[1-9]\d{0,2}(\.\d{3})+$"
 COMMA = re.compile(r"[+-]?\d*(\.\d{3})*,\d+([eE][+-]?\d+)?")
 
 
@@ -76,6 +77,8 @@ def numbers(table: pl.DataFrame, name: str, dialect: Dialect, path: str) -> pl.S
     if dialect.decimal == ",":
         _refuse_dots(texts, dialect, f"{path}: {name}")
         written = texts.str.replace_all(",", ".", literal=True)
+    elif dialect.decimal is None and dialect.separator in (";", "\t"):
+        _refuse_thousands(texts, f"{path}: {name}")
     values = written.cast(pl.Float64, strict=False)
     odd = values.is_null() | ~values.is_finite()
     if odd.any():
@@ -105,6 +108,14 @@ def _refuse_dots(texts: pl.Series, dialect: Dialect, place: str) -> None:
     if dotted.any():
         row = int(dotted.arg_max() or 0)
         raise ValueError(f"{place}: {texts[row]!r} in data row {row + 1} has a dot, and decimal is ','; mend the file")
+
+
+def _refuse_thousands(texts: pl.Series, place: str) -> None:
+    """Raise ValueError where every number with a dot may as well have it between thousands."""
+    dotted = texts.filter(texts.str.contains(".", literal=True) & (texts != "."))
+    if len(dotted) and dotted.str.contains(THOUSANDS).all():
+        problem = "may be decimal or thousands, as in every number of the column with a dot"
+        raise ValueError(f"{place}: {dotted[0]!r} {problem}; give decimal: '.', or take the dots out of thousands")
 
 
 def _without_missing(values: pl.Series, dialect: Dialect) -> pl.Series:
@@ -186,7 +197,7 @@ def _fields(lines: Iterator[str], separator: str) -> Iterator[list[str]]:
 
 def _splitting(content: bytes, dialect: Dialect) -> dict[str, int]:
     """separator -> fields in each of the first lines, of those that split them all alike, in two at least."""
-    lines = [line.strip(" \n") for line in islice(_lines(content, dialect), LOOKED_AT)]
+    lines = [re.sub(r" *([,;|\t]) *", r"\1", line.strip(" \n")) for line in islice(_lines(content, dialect), LOOKED_AT)]
     found = {}
     for separator in SEPARATORS:
         try:
@@ -203,8 +214,11 @@ def _refuse_other_separators(content: bytes, dialect: Dialect, path: str) -> Non
     if dialect.separator is not None:
         return
     seen = _splitting(content, dialect)
-    if "," in seen:
-        seen.pop(" ", None)  # a blank after each comma, say
+    if seen == {",": 2} and dialect.header is False:
+        lines = [line.strip() for line in islice(_lines(content, dialect), LOOKED_AT)]
+        if all(COMMA.fullmatch(line) for line in lines):
+            problem = "is two fields, or a number with a decimal comma, like every line"
+            raise ValueError(f"{path}: {lines[0]!r} {problem}; give separator: ',', or ';' and decimal: ','")
     if seen.keys() <= {","}:
         return
     told = [f"{width} at {SEPARATORS[separator]}" for separator, width in seen.items()]

@@ -328,5 +328,6 @@ def test_a_label_says_the_dimension_of_its_drive_also_where_the_file_is_gone(sai
 
 
 def test_every_kind_of_drive_has_a_label() -> None:
+    assert label_of({"of_mine": {"path": "x"}}) == label_of("of_mine") == "of_mine", "one that is here no more too"
     seen = {next(iter(said)) if isinstance(said, dict) else said for said, _ in LABELS.values()}
     assert seen == set(drives())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnmc.common.errors import UsageError
@@ -97,7 +97,15 @@ READ_WHEN_TOLD = {
     "a name that begins like a comment": ("# x\n0.5\n0.7\n", {"comment": ""}),
     "comments before Windows lines": ("# of 2020\r\nx\r\n0.5\r\n0.7\r\n", {"comment": "#"}),
 }
+READ_WHEN_TOLD |= {
+    "three decimals": ("t;x\n1;1.234\n2;12.345\n", {"decimal": ".", "separator": ";"}),
+    "three decimals, one below 1": ("t;x\n1;1.234\n2;0.345\n", {"separator": ";"}),
+    "three decimals, once two": ("t\tx\n1\t1.234\n2\t12.34\n", {"separator": "\t"}),
+}
 TOLD_LAST = {
+    "three decimals": (1.234, 12.345),
+    "three decimals, one below 1": (1.234, 0.345),
+    "three decimals, once two": (1.234, 12.34),
     "no header": VALUES,
     "no header, of whole numbers": (1, 2, 5),
     "names that are numbers": (1, 2, 5),
@@ -181,7 +189,8 @@ def test_nan_in_a_float_column_of_a_parquet_file_is_a_gap_and_so_is_a_number_tha
         ("x,0.5\na,0.6\nb,0.7\n", {"column": "0.5"}, "'0.5' in the first line is no name"),
         ("t;x\n1;2\n3;4\n", {}, "its lines have fields, 2 at ';'; give separator: \";\""),
         ("t\tx\n1\t2\n3\t4\n", {"column": "x"}, "2 at a tab; give separator: \"\\t\""),
-        ("a; b\n1; 2\n3; 4\n", {}, "2 at ';' or 2 at blanks; give separator: \";\" or \" \""),
+        ("a; b\n1; 2\n3; 4\n", {}, "its lines have fields, 2 at ';'; give separator: \";\" (and"),
+        ("a b;c d\n1 2;3 4\n", {}, "2 at ';' or 3 at blanks; give separator: \";\" or \" \""),
         ("a,b;c,d\n1,2;3,4\n", {"column": "a"}, "3 at ',' or 2 at ';'; give separator: \",\" or \";\""),
         ("x\n0,29\n0,79\n", {}, "line 2 has 2 fields, and the first has 1, at ','; give decimal: ','"),
         ("x\n0,29\n0,79\n", {"decimal": ","}, "which may separate fields too; give the separator, such as ';'"),
@@ -189,6 +198,9 @@ def test_nan_in_a_float_column_of_a_parquet_file_is_a_gap_and_so_is_a_number_tha
         ("x\n1.234,5\n2,5\n", {"decimal": ",", "separator": ";"}, "'1.234,5' in data row 1 has a dot"),
         ("t;x\n1;0,29\n2;0,79\n", {"separator": ";", "column": "x"}, "'0,29' in data row 1 is not a number; give dec"),
         ('x,y\n"1,234",2\n3,4\n', {"column": "x"}, "'1,234' in data row 1 is not a number; give decimal: ',' if that"),
+        ("0,29\n0,79\n", {"header": False}, "'0,29' is two fields, or a number with a decimal comma, like every line"),
+        ("t;x\n1;1.234\n2;987\n", {"separator": ";", "column": "x"}, "'1.234' may be decimal or thousands, as in"),
+        ("t\tx\n1\t12.345\n2\t-1.234\n", {"separator": "\t", "column": "x"}, "give decimal: '.', or take the dots out"),
         ("x\n1,234,567\n2\n", {"decimal": ",", "separator": ";"}, "'1,234,567' in data row 1 is not a number; mend"),
         ("x\n1 234\n2\n", {}, "'1 234' in data row 1 is not a number; mend the file"),
         ("# by me\nx\n1\n2\n", {}, "begins with '# by me'; give comment: '#'"),
@@ -240,6 +252,7 @@ def test_a_parquet_file_has_no_dialect(name: str, tmp_path: Path) -> None:
 numbers_written = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.tuples(numbers_written, numbers_written), min_size=2, max_size=20),
     separator=st.sampled_from([",", ";", "\t", "|", " "]),
@@ -257,3 +270,38 @@ def test_every_dialect_gives_back_every_number_to_the_last_bit(
     said = {"separator": separator, "decimal": decimal, "header": header}
     found = read((end.join(lines) + end).encode(), **said)
     assert found.tolist() == [list(row) for row in values]
+
+
+written_as = st.sampled_from(["{:d}", "{:.1f}", "{:.3f}", "{:.6e}"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_whatever_is_said_of_its_dialect_a_table_is_read_rightly_or_refused(data: st.DataObject) -> None:
+    """Of a file by somebody who says all of its dialect, some or nothing: never another number, nor one fewer."""
+    separator = data.draw(st.sampled_from([",", ";", "\t", "|", " "]))
+    decimal = "." if separator == "," else data.draw(st.sampled_from([".", ","]))
+    header, comment, single = (data.draw(st.booleans()) for _ in range(3))
+    form, end = data.draw(written_as), data.draw(st.sampled_from(["\n", "\r\n"]))
+    gaps = data.draw(st.sampled_from(["", "NA", "NaN", ".", "-999"])) if not single and separator != " " else "NA"
+    values = data.draw(st.lists(st.one_of(st.none(), st.integers(-3000, 3000)), min_size=3, max_size=8))
+    texts = [gaps if v is None else form.format(v if form == "{:d}" else v / 7).replace(".", decimal) for v in values]
+    rows = [[text] if single else [str(i), text] for i, text in enumerate(texts)]
+    lines = (["# made by us"] if comment else []) + (
+        [separator.join(["x"] if single else ["t", "x"])] if header else []
+    )
+    content = (end.join(lines + [separator.join(row) for row in rows]) + end).encode()
+    truth = {"separator": separator, "decimal": decimal, "header": header, "comment": "#" if comment else ""}
+    truth |= {"missing": ("-999",)} if gaps == "-999" else {}
+    said = {key: value for key, value in truth.items() if data.draw(st.booleans())}
+    dialect = Dialect(**said)
+    try:
+        table = read_table(content, dialect, "t.csv")
+        found = numbers(table, table.columns[-1], dialect, "t.csv").to_list()
+    except ValueError:
+        assert said != truth, "what is told whole is read"
+        return
+    wanted = [None if v is None else float(text.replace(",", ".")) for v, text in zip(values, texts, strict=True)]
+    if "missing" not in said and gaps == "-999":
+        wanted = [-999.0 if v is None else v for v in wanted]  # nobody can know
+    assert found == wanted
