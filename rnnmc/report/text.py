@@ -45,8 +45,12 @@ THEORY = {
     "theory_law": pl.String,
 }
 GROWTH = dict.fromkeys(
-    ("growth_rate_freedom", "growth_rate_low", "growth_rate_high", "growth_median", "growth_median_low")
-    + ("growth_median_high", "p_growing", "p_growing_low", "p_growing_high"),
+    [
+        "growth_rate_freedom",
+        *(f"{name}_{end}" for name in ("growth_rate", "growth_median", "p_growing") for end in ("low", "high")),
+        "growth_median",
+        "p_growing",
+    ],
     pl.Float64,
 )
 GROWTH_ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
@@ -58,7 +62,7 @@ def study_points(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def complete(statistics: pl.DataFrame) -> pl.DataFrame:
-    """The statistics with every column of bands, theory and growth rates; null where an earlier rnnmc has not written it."""
+    """The statistics with every column of bands, theory and rates; null where an earlier rnnmc has not written it."""
     wanted = BANDS | THEORY | GROWTH
     there = set(statistics.columns)
     return statistics.with_columns(

@@ -39,8 +39,15 @@ class FiniteWidthPicture:
             x=alt.X("widths:Q", title="width", scale=alt.Scale(type="log", base=2, nice=False)),
             color=alt.Color("series:N", sort=series, scale=series_scale(series), legend=legend),
             tooltip=tooltip(
-                "cell", "widths", "series", rates="growth rate", errors="standard error", limit="limit", limit_low="from (95 %)",
-                limit_high="to", slope="slope",
+                "cell",
+                "widths",
+                "series",
+                rates="growth rate",
+                errors="standard error",
+                limit="limit",
+                limit_low="from (95 %)",
+                limit_high="to",
+                slope="slope",
             ),
         )
         y = alt.Y("low:Q", title=name)
@@ -53,7 +60,19 @@ class FiniteWidthPicture:
         ]
         columns = min(len(cells), 3)
         shown = rates.select(
-            "cell", "widths", "series", "rates", "errors", "limit", "limit_low", "limit_high", "slope", "rate", "low", "high", "line"
+            "cell",
+            "widths",
+            "series",
+            "rates",
+            "errors",
+            "limit",
+            "limit_low",
+            "limit_high",
+            "slope",
+            "rate",
+            "low",
+            "high",
+            "line",
         )
         return {
             "finite-width": alt.layer(*layers, data=inline(shown))
@@ -63,8 +82,8 @@ class FiniteWidthPicture:
             .properties(
                 title=title(
                     "Growth rate against the width",
-                    "Dots with 95 % intervals, less the limit of the curves in 1/n, averaged over all that fit; drawn from the "
-                    "width on where the likeliest begins",
+                    "Dots with 95 % intervals, less the limit of the curves in 1/n, averaged over all that fit; drawn "
+                    "from the width on where the likeliest begins",
                 )
             )
         }

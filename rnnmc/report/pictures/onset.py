@@ -36,7 +36,9 @@ class OnsetPicture:
         place = alt.Chart().encode(
             x=alt.X("driven:N", sort=driven, title="drive", axis=alt.Axis(labelAngle=0 if len(driven) < 3 else -40)),
             xOffset=alt.XOffset("series:N", sort=series),
-            tooltip=tooltip("cell", "width", "driven", "series", "onset", "interval", "turns", "median_onset", "theory"),
+            tooltip=tooltip(
+                "cell", "width", "driven", "series", "onset", "interval", "turns", "median_onset", "theory"
+            ),
         )
         legend = alt.Legend(title=None, orient="top", columns=5)
         base = place.encode(color=alt.Color("series:N", sort=series, scale=series_scale(series), legend=legend))
@@ -64,8 +66,8 @@ class OnsetPicture:
             .properties(
                 title=title(
                     "The gain at which the growth rate turns positive",
-                    "Zero of the curve through the gains about it, with its 95 % interval; open: the mean turns more than "
-                    "once; tick: onset of the median; diamonds: theory of large width; a field is given with its "
+                    "Zero of the curve through the gains about it, with its 95 % interval; open: the mean turns more "
+                    "than once; tick: onset of the median; diamonds: theory of large width; a field is given with its "
                     "deviation",
                 )
             )

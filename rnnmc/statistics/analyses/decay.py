@@ -84,7 +84,9 @@ def _row(point: str, mode: str, before: dict, after: dict) -> dict | None:
 def _of_draws(mode: str, before: dict, after: dict) -> tuple[float, float]:
     """Bounds of the ratio of two shares from the intervals of each, which heed shared weight draws."""
     name = f"p_stable_{mode}"
-    (p, low, high), (q, least, most) = ([row[f"{name}{end}"] for end in ("", "_low", "_high")] for row in (before, after))
+    (p, low, high), (q, least, most) = (
+        [row[f"{name}{end}"] for end in ("", "_low", "_high")] for row in (before, after)
+    )
     if q == 0:
         return 0.0, most / low if low > 0 else math.inf
     down = math.hypot(math.log(q / least), math.log(high / p)) if least > 0 else math.inf

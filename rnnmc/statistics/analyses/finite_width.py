@@ -93,9 +93,11 @@ def _row(found: list[dict]) -> dict | None:
 
 
 class Fit(NamedTuple):
-    """A polynomial in 1/n by weighted least squares: of the constant, 1/n and 1/n^2 the coefficients, the variances and
-    the degrees of freedom of these, (3,) each, 0 with variance 0 where the polynomial has none; from the width at
-    `start` on; the sum of squared residuals over errors, and how many rates are more than coefficients."""
+    """A polynomial in 1/n by weighted least squares, from the width at `start` on.
+
+    coefficients of the constant, 1/n and 1/n^2, their variance and the degrees of freedom of this, (3,) each; 0 with
+    variance 0 where the polynomial has none. squares: of residuals over errors, summed. left: rates less coefficients.
+    """
 
     start: int
     coefficients: Floats

@@ -154,7 +154,9 @@ def test_the_errors_of_a_fit_are_right_and_a_bad_fit_is_seen():
     for degree in (1, 2):
         curve = np.vander(1 / width, degree + 1, increasing=True) @ truth[: degree + 1]
         fits = [fit(width, curve + one, error, freedom, 0, degree) for one in noise]
-        scores = np.array([(one.coefficients - truth) / np.sqrt(one.variance + 1e-300) for one in fits])[:, : degree + 1]
+        scores = np.array([(one.coefficients - truth) / np.sqrt(one.variance + 1e-300) for one in fits])[
+            :, : degree + 1
+        ]
         assert np.abs(scores.mean(axis=0)).max() < 5 / math.sqrt(3000)
         assert np.abs(scores.var(axis=0) - 1).max() < 5 * math.sqrt(2 / 3000)
         tails = chi2.sf([one.squares for one in fits], fits[0].left)
