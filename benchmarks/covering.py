@@ -37,7 +37,6 @@ from rnnmc.theory import predictions
 STUDIES = 400
 LEVEL = 0.95
 Z = float(-ndtri((1 - LEVEL) / 2))
-Holds = Callable[[float, float], bool]
 
 
 class Case(NamedTuple):
@@ -66,7 +65,8 @@ def gated_rate(width: int, gain: float) -> float:
     """
     scale = (gain / 4) ** 2 / width
     half = 0.25 / scale / 2
-    j = np.arange(*poisson.ppf([1e-15, 1 - 1e-15], half) + [0, 2])
+    least, most = poisson.ppf([1e-15, 1 - 1e-15], half)
+    j = np.arange(least, most + 2)
     return float((math.log(2 * scale) + poisson.pmf(j, half) @ digamma(width / 2 + j)) / 2)
 
 
@@ -189,7 +189,7 @@ def _apart(pairs: list[tuple[bool, bool]]) -> tuple[NDArray, NDArray]:
     return np.array(first), np.array(second)
 
 
-WIDTHS = {1: 640, 2: 320, 4: 160, 8: 80, 16: 40}
+WIDTHS = {1: 160, 2: 80, 4: 40, 8: 20, 16: 10}
 
 
 def limits(studies: int) -> tuple[NDArray, NDArray]:
@@ -263,6 +263,24 @@ def lifetimes(studies: int, replicates: int, percent: int) -> tuple[NDArray, NDA
     return np.array(found), np.array([], bool)
 
 
+def rings(studies: int, replicates: int, percent: int) -> tuple[NDArray, NDArray]:
+    """Lifetimes of linear recurrent units, whose |lambda|^2 is uniform on [0, .98]: P_T is gone once the larger is."""
+    horizons, init = (
+        (*range(1, 10), *(round(10 ** (k / 16)) for k in range(16, 49))),
+        {"recurrent": {"ring": 0.98**0.5}},
+    )
+    point = DesignPoint(cell="lru", width=2, drive="none", horizons=horizons, init=init)  # pyright: ignore[reportArgumentType]
+    gone = [min(1.0, 1e-3 ** (2 / t) / 0.98) ** 2 for t in point.horizons]
+    truth = next(t for t, p in zip(point.horizons, gone, strict=True) if p >= percent / 100)
+    points, found = rows_of_points([planned(point)]), []
+    for one in dealt(chains(studies * replicates, point), studies):
+        table = analyses()["lifetime"].table(points, point_statistics(one, 1e-3, 1e3))
+        row = table.filter(percent=percent).row(0, named=True)
+        low, high = (math.inf if row[end] is None else row[end] for end in ("earliest", "latest"))
+        found.append(low <= truth <= high)
+    return np.array(found), np.array([], bool)
+
+
 CASES = [
     *(Case("rate", f"fresh linear, 4 units, {count} replicates", "chains", False,
            functools.partial(rates, replicates=count)) for count in (3, 6, 20)),
@@ -282,7 +300,10 @@ CASES = [
     *(Case("exponent", f"IRNN by 10 to 100 steps, {count} replicates", "chains", True,
            functools.partial(exponents, replicates=count)) for count in (100, 400)),
     *(Case("lifetime", f"IRNN, {percent} %, {count} replicates", "chains", True,
-           functools.partial(lifetimes, replicates=count, percent=percent)) for percent, count in ((50, 30), (50, 300), (99, 300))),
+           functools.partial(lifetimes, replicates=count, percent=percent))
+      for percent, count in ((50, 30), (50, 300), (99, 300))),
+    *(Case("lifetime", f"LRU, 2 units, {percent} %, {count} replicates", "chains", True,
+           functools.partial(rings, replicates=count, percent=percent)) for percent, count in ((50, 100), (99, 300))),
 ]  # fmt: skip
 
 

@@ -1,10 +1,11 @@
-"""Fill the tables of docs/validation.md from the studies validation, spectrum, paths and oracle (make validate)."""
+"""Fill the tables of docs/validation.md from the studies behind it, and from simulations of its own (make validate)."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+import covering
 import polars as pl
 from sheets import filled
 
@@ -106,6 +107,7 @@ def main() -> None:
     """Write docs/validation.md and its figures."""
     page = PAGE.read_text(encoding="utf-8")
     tables = {"growth-rates": growth_rates, "spectrum": spectrum, "paths": paths, "coverage": coverage}
+    tables["intervals"] = lambda: covering.sheet().for_page()
     for name, make in tables.items():
         page = filled(page, name, make(), PAGE)
     PAGE.write_text(page, encoding="utf-8")

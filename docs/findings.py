@@ -18,7 +18,7 @@ import polars as pl
 
 import rnnmc
 from rnnmc.claims import CONDITIONS, FAILS, HOLDS, WRONG, verdict_text
-from rnnmc.report.text import event_text, nats_text, passage_text
+from rnnmc.report.text import event_text, lifetime_text, nats_text
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
 
@@ -169,15 +169,27 @@ def percent_text(share: float | None) -> str:
 
 
 def steps_text(row: dict[str, Any], last: int) -> str:
-    """`18`, `(18, 24]` or `beyond 10,000`: when so many have left, by a row of lifetime."""
-    return f"beyond {last:,}" if row["by"] is None else passage_text(row["after"], row["by"])
+    """`18`, `(18, 24] [18, 32]` or `beyond 10,000`: when so many have left, with its bounds, by a row of lifetime."""
+    return lifetime_text(row, last)
 
 
 def onset_text(row: dict[str, Any]) -> str:
-    """`1.99 [1.97, 2.01]`, or on which side of all gains the onset lies, by a row of onset."""
+    """`1.99 [1.97, 2.01]`, or on which side of all gains the onset lies, by a row of onset.
+
+    A question mark stands for a bound that the gains do not give. Where the mean turns more than once, `, median 1.35
+    [1.33, 1.38]` follows: where half of the networks grow.
+    """
     if row["onset"] is None:
         return f"below {row['above']:g}" if row["below"] is None else f"above {row['below']:g}"
-    return f"{row['onset']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+    def said(*values: float | None) -> str:
+        onset, low, high = ("?" if value is None else f"{value:.3f}" for value in values)
+        return f"{onset} [{low}, {high}]"
+
+    text = said(row["onset"], row["low"], row["high"])
+    if row["turns"] > 1 and row["median_onset"] is not None:
+        text += f", median {said(*(row[f'median_{name}'] for name in ('onset', 'low', 'high')))}"
+    return text
 
 
 def exponent_text(rows: list[dict[str, Any]]) -> str:

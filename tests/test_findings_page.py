@@ -53,7 +53,8 @@ def test_a_lifetime_is_in_steps_and_leads_to_its_row(results: Path):
         pl.read_parquet(results / "small" / "points.parquet").filter(cell="lstm", width=12), on="point"
     )
     by = row.filter(percent=50)["by"].item()
-    assert text == f"{'beyond 100' if by is None else page.passage_text(row['after'][0], by)}[^1]"
+    assert text == f"{page.lifetime_text(row.filter(percent=50).row(0, named=True), 100)}[^1]"
+    assert text.startswith("beyond 100" if by is None else "(" if by > row["after"][0] + 1 else str(by))
     assert found.sources() == [f"`results/small/lifetime.csv`, point {row['point'][0]}, percent 50.0: `by`"]
 
 

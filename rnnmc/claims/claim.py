@@ -15,6 +15,7 @@ import polars as pl
 
 from rnnmc.chain.norms import SPECTRAL
 from rnnmc.claims.estimate import Estimate, Share
+from rnnmc.drives import label_of
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class Seen:
     """One design point of the evidence."""
 
     def __init__(self, row: Mapping[str, Any]):
-        self.row = row
         self.said: dict[str, Any] = json.loads(row["json"])
+        self.row = {**row, "drive": label_of(self.said["drive"])}
         self.key, self.cell, self.width = str(row["point"]), str(row["cell"]), int(row["width"])
         self.horizons: list[int] = self.said["horizons"]
 

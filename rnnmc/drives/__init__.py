@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any, cast
 
 from rnnmc.common.refusals import choose, refuse
@@ -36,3 +38,8 @@ def label_of(said: Any) -> str:
     kind = drives()[name]
     parameters = value if isinstance(value, dict) else {} if value is None else {str(kind.main): value}
     return kind.model_construct(**parameters).label
+
+
+def labels_of(points: Iterable[str]) -> list[str]:
+    """The labels of the drives of design points, each as points.parquet says it in JSON."""
+    return [label_of(json.loads(one)["drive"]) for one in points]

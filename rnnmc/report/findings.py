@@ -32,7 +32,14 @@ def findings(rows: pl.DataFrame, statistics: pl.DataFrame) -> list[str]:
         opening = [f"{_thresholds(rows)} {_single(rows.row(0, named=True))}"]
     else:
         opening = [f"{_thresholds(rows)} {_majorities(rows)}", *_extremes(rows)]
-    return [*opening, _longest(rows, statistics), *_agreement(rows)]
+    return [*opening, _longest(rows, statistics), *_agreement(rows), _drives(rows)]
+
+
+def _drives(rows: pl.DataFrame) -> str:
+    """What the networks are driven by, of which dimension: with another input these numbers may be others."""
+    drives = rows["driven"].unique(maintain_order=True).to_list()
+    several = f"one of {len(drives)} drives ({'; '.join(drives)})" if len(drives) > 1 else f"the drive {drives[0]}"
+    return f"All of this holds for {several}, and need not for another."
 
 
 def of_claims(verdicts: pl.DataFrame) -> str:

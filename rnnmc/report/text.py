@@ -9,6 +9,7 @@ import re
 import polars as pl
 
 from rnnmc.common.errors import UsageError
+from rnnmc.drives import labels_of
 from rnnmc.statistics.rates import normal_score, pooled_freedom
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
@@ -45,20 +46,26 @@ THEORY = {
     "theory_law": pl.String,
 }
 GROWTH = dict.fromkeys(
-    ("growth_rate_freedom", "growth_rate_low", "growth_rate_high", "growth_median", "growth_median_low")
-    + ("growth_median_high", "p_growing", "p_growing_low", "p_growing_high"),
+    [
+        "growth_rate_freedom",
+        *(f"{name}_{end}" for name in ("growth_rate", "growth_median", "p_growing") for end in ("low", "high")),
+        "growth_median",
+        "p_growing",
+    ],
     pl.Float64,
 )
 GROWTH_ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
 
 
 def study_points(points: pl.DataFrame) -> pl.DataFrame:
-    """The points that the study asks for, without those that were added to prove rnnmc itself."""
+    """The points that the study asks for, without those that were added to prove rnnmc itself; `drive` for people."""
+    if "json" in points.columns:
+        points = points.with_columns(pl.Series("drive", labels_of(points["json"]), dtype=pl.String))
     return points.filter(~pl.col("oracle").fill_null(False)) if "oracle" in points.columns else points
 
 
 def complete(statistics: pl.DataFrame) -> pl.DataFrame:
-    """The statistics with every column of bands, theory and growth rates; null where an earlier rnnmc has not written it."""
+    """The statistics with every column of bands, theory and rates; null where an earlier rnnmc has not written it."""
     wanted = BANDS | THEORY | GROWTH
     there = set(statistics.columns)
     return statistics.with_columns(
@@ -97,8 +104,8 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "log_spectral") -> pl.DataFrame:
-    """One row a point, in the order of `points`: its factors, its series and its statistics at its last
-    horizon, `complete`; and half_width, the precision that decided how many replicates it has, or null.
+    """One row a point, in the order of `points`: its factors, its series, what it is `driven` by and its statistics at
+    its last horizon, `complete`; and half_width, the precision that decided how many replicates it has, or null.
 
     statistics: rows of `rnnmc.statistics.point.point_statistics` of any number of points; points without any are
     left out, and those that prove rnnmc itself. Raises UsageError for statistics of an rnnmc that still averaged over
@@ -119,6 +126,7 @@ def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "lo
         "width",
         *varying_factors(points),
         "series",
+        pl.col("drive").alias("driven"),
         half_width.cast(pl.Float64).alias("half_width"),
     )
     return named.join(last, on="point", how="inner", maintain_order="left")

@@ -27,13 +27,13 @@ class Curve(NamedTuple):
 class Crossing(NamedTuple):
     """What is known of the zero; None where it is not.
 
-    turns: how often the sign surely changes along x: each value is told from zero by Student's interval, and all
-    of them together are wrong no more often than the level says. below, above: between which of the places the curve turns positive for the first time that is sure, or, where
-    no value is surely on a side, from the first that is above zero on; one of them alone where all are on one side. at:
-    zero of the polynomial through the values about it, in units of x; error to first order, from those of the values;
-    bent: how far, in x, the zero moves where an outer value is left out or the degree is one less, beyond what their
-    errors explain; low, high: where the polynomial is not told from zero, `bent` added; None where that reaches beyond
-    the values about it.
+    turns: how often the sign surely changes along x: each value is told from zero by Student's interval, all of them
+    together at the level. below, above: between which of the places the curve turns positive for the first time that is
+    sure, or, where no value is surely on a side, from the first that is above zero on; one of them alone where all are
+    on one side. at: zero of the polynomial through the values about it, in units of x; error to first order, from those
+    of the values; bent: how far, in x, the zero moves where an outer value is left out or the degree is one less,
+    beyond what their errors explain; low, high: where the polynomial is not told from zero, `bent` added; None where
+    that reaches beyond the values about it.
     """
 
     turns: int

@@ -1,8 +1,8 @@
 """Growth rates over replicates beyond their mean: the interval of the mean, the median, and how many grow.
 
-A mean with the standard error of `freedom` + 1 weight draws has Student's interval: 1.96 standard errors of six cover 89
-times of a hundred. The mean of a few very negative rates among many that grow, as of networks that have fallen into a
-superstable cycle, says little of either; the median and the share that grows do. docs/physics.md section 8.
+A mean with the standard error of `freedom` + 1 weight draws has Student's interval: 1.96 standard errors of six cover
+89 times of a hundred. The mean of a few very negative rates among many that grow, as of networks that have fallen into
+a superstable cycle, says little of either; the median and the share that grows do. docs/physics.md section 8.
 """
 
 from __future__ import annotations
@@ -36,8 +36,12 @@ def pooled_freedom(parts: ArrayLike, freedom: ArrayLike) -> float:
 
 
 def normal_score(deviation: float, freedom: float) -> float:
-    """A number of standard errors with these degrees of freedom, as the number of a normal law with the same tail."""
-    return float(-ndtri(stdtr(freedom, -abs(deviation))) * np.sign(deviation))
+    """A number of standard errors with these degrees of freedom, as the number of a normal law with the same tail.
+
+    Itself where that tail is too small to be told from zero.
+    """
+    score = -float(ndtri(stdtr(freedom, -abs(deviation))))
+    return float(np.copysign(score if np.isfinite(score) else abs(deviation), deviation))
 
 
 def decade_start(horizons: NDArray[np.int64], horizon: int) -> int:

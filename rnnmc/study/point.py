@@ -188,7 +188,7 @@ class DesignPoint(Model):
 
     @property
     def label(self) -> str:
-        """The design point for people: `lstm n=64 pytorch white`."""
+        """The design point for people: `lstm n=64 pytorch, drive white, m = 1, untied`."""
         extra = []
         if self.weights != "tied":
             extra.append(self.weights)
@@ -196,4 +196,4 @@ class DesignPoint(Model):
             extra.append(f"state {self.state_std:g}")
         if self.nested.group > 1:
             extra.append(f"nested {self.nested.drives} x {self.nested.states}")
-        return " ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive.label}", *extra])
+        return ", ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive.label}", *extra])

@@ -88,6 +88,7 @@ class PlannedPoint(Model):
             "width": point.width,
             "init": str(point.init),
             "drive": str(point.drive),
+            "m": None if point.drive.is_field else point.drive.dimension,
             "weights": point.weights,
             "state_std": float(point.state_std),
             "dtype": point.dtype,

@@ -1,5 +1,6 @@
 """Figures of theory beside the curves, bands, variance and self-validation: what they show is what the tables say."""
 
+import math
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 import synthetic
 from charts import data_of
+from scipy.stats import norm, t
 from synthetic import EXPLODE, VANISH, of_an_earlier_release, point_row, samples_of, self_validation, walks
 
 from rnnmc.report.charts import overview as figures
@@ -14,7 +16,7 @@ from rnnmc.report.charts.curves import QUESTIONS, SOURCE_COLOURS
 from rnnmc.report.charts.parts import config
 from rnnmc.report.findings import findings, verdict
 from rnnmc.report.rendering import rendered
-from rnnmc.report.text import main_rows, passage_text, rate_deviation, study_points, theory_text
+from rnnmc.report.text import lifetime_text, main_rows, passage_text, rate_deviation, study_points, theory_text
 from rnnmc.statistics.oracles import coverage
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.variance_split import variance_split
@@ -233,6 +235,32 @@ def test_a_deviation_counts_standard_errors_of_both_and_is_none_of_a_law_that_is
     assert theory_text(row | {"theory_growth_exact": True}) == "0.4 exact (+2.0 s.e.)"
     assert theory_text(row | {"theory_growth_exact": False}) == "0.4 ± 0.04 large width"
     assert theory_text(row | {"theory_growth_exact": False, "theory_growth_rate_error": 0.0}) == "0.4 large width"
+
+
+def test_a_deviation_of_few_replicates_counts_as_far_out_as_its_tail():
+    row = {"growth_rate": 0.5, "growth_rate_error": 0.03, "theory_growth_rate": 0.4, "theory_growth_rate_error": 0.0}
+    few = rate_deviation(row | {"theory_growth_exact": True, "growth_rate_freedom": 5.0})
+    assert few == pytest.approx(norm.isf(t.sf(0.1 / 0.03, 5)), rel=1e-3)  # 2.3 in place of 3.3
+    half_known = row | {"theory_growth_error": 0.0, "growth_rate_error": 0.03, "theory_growth_rate_error": 0.03}
+    both = rate_deviation(half_known | {"theory_growth_exact": True, "growth_rate_freedom": 5.0})
+    assert both == pytest.approx(norm.isf(t.sf(0.1 / math.hypot(0.03, 0.03), 20)), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((4, 5, 5, 5), "5"),
+        ((75, 100, 75, 133), "(75, 100] [75, 133]"),
+        ((75, 100, 100, 100), "(75, 100]"),
+        ((3, 4, 4, 5), "4 [4, 5]"),
+        ((None, None, 7500, None), "beyond 10,000 [7,500, beyond]"),
+        ((None, None, None, None), "beyond 10,000"),
+        ((7500, 10000, 5600, None), "(7,500, 10,000] [5,600, beyond]"),
+    ],
+)
+def test_a_lifetime_is_written_with_the_horizons_that_sampling_leaves_open(numbers, text):
+    row = dict(zip(("after", "by", "earliest", "latest"), numbers, strict=True))
+    assert lifetime_text(row, 10_000) == text
 
 
 def test_a_first_passage_is_written_as_the_interval_it_is_known_to():

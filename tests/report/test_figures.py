@@ -1,6 +1,7 @@
 """Figures and terminal tables: what they show is what the statistics say, for large, tiny and odd studies alike."""
 
 import io
+import math
 import re
 import time
 
@@ -22,6 +23,7 @@ from rnnmc.report.terminal import horizon_table, main_table
 from rnnmc.report.text import (
     log_norm_text,
     main_rows,
+    most_text,
     nats_text,
     probability_text,
     rate_text,
@@ -285,6 +287,22 @@ def test_log_norms_and_rates_are_written_to_three_digits_or_to_their_error():
 def test_a_rate_is_written_to_its_error_and_with_those_it_speaks_for(rate, error, ok, overflowed, text):
     row = {"growth_rate": rate, "growth_rate_error": error, "ok_count": ok, "replicates": 4000}
     assert rate_text(row | {"overflow_by_count": overflowed}) == text
+
+
+def test_a_rate_has_its_interval_and_most_networks_stand_beside_where_they_do_the_opposite():
+    row = {
+        "growth_rate": -0.0421, "growth_rate_error": 0.01, "growth_rate_low": -0.0678, "growth_rate_high": -0.0164,
+        "growth_median": -0.0352, "growth_median_low": -0.041, "growth_median_high": -0.031,
+        "p_growing": 0.1, "p_growing_low": 0.05, "p_growing_high": 0.18,
+        "ok_count": 6, "replicates": 6, "overflow_by_count": 0,
+    }  # fmt: skip
+    assert rate_text(row) == "-0.042 [-0.068, -0.016]"
+    assert most_text(row) == "median -0.0352 [-0.0410, -0.0310], 0.10 [0.05, 0.18] grow"
+    turned = row | {"growth_median": 0.0352, "growth_median_low": 0.031, "growth_median_high": 0.041}
+    assert rate_text(turned).startswith("-0.042 [-0.068, -0.016]; median 0.0352 [0.0310, 0.0410]")
+    open_ended = row | {"growth_median": -math.inf, "growth_median_low": None, "growth_median_high": None}
+    assert most_text(open_ended) == "median -inf, 0.10 [0.05, 0.18] grow"
+    assert most_text(row | {"growth_median": None}) == ""
 
 
 def printed(table, width: int = 160) -> str:

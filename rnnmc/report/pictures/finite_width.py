@@ -82,8 +82,8 @@ class FiniteWidthPicture:
             .properties(
                 title=title(
                     "Growth rate against the width",
-                    "Dots with 95 % intervals, less the limit of the curves in 1/n, averaged over all that fit; drawn from the "
-                    "width on where the likeliest begins",
+                    "Dots with 95 % intervals, less the limit of the curves in 1/n, averaged over all that fit; drawn "
+                    "from the width on where the likeliest begins",
                 )
             )
         }

@@ -66,8 +66,8 @@ class OnsetPicture:
             .properties(
                 title=title(
                     "The gain at which the growth rate turns positive",
-                    "Zero of the curve through the gains about it, with its 95 % interval; open: the mean turns more than "
-                    "once; tick: onset of the median; diamonds: theory of large width; a field is given with its "
+                    "Zero of the curve through the gains about it, with its 95 % interval; open: the mean turns more "
+                    "than once; tick: onset of the median; diamonds: theory of large width; a field is given with its "
                     "deviation",
                 )
             )

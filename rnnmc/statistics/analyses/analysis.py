@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from rnnmc.chain.norms import SPECTRAL
+from rnnmc.drives import labels_of
 
 
 class Analysis:
@@ -40,7 +41,7 @@ def spectral_rows(points: pl.DataFrame, statistics: pl.DataFrame) -> pl.DataFram
     Without points that are there to check the program.
     """
     ours = points.filter(~pl.col("oracle").fill_null(False)) if "oracle" in points.columns else points
-    kept = ours.select(
+    kept = ours.with_columns(pl.Series("drive", labels_of(ours["json"]), dtype=pl.String)).select(
         pl.col("point").cast(pl.String), "cell", "width", "init", "drive", "weights", "state_std", "json"
     )
     rows = statistics.filter(pl.col("measure").cast(pl.String) == SPECTRAL).with_columns(

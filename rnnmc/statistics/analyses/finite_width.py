@@ -97,9 +97,16 @@ def _row(found: list[dict]) -> dict | None:
 
 
 class Fit(NamedTuple):
+<<<<<<< .merge_file_y4j6m8
     """A polynomial in 1/n by weighted least squares: of the constant, 1/n and 1/n^2 the coefficients, the variances and
     the degrees of freedom of these, (3,) each, 0 with variance 0 where the polynomial has none; from the width at
     `start` on; the sum of squared residuals over errors, and how many rates are more than coefficients.
+=======
+    """A polynomial in 1/n by weighted least squares, from the width at `start` on.
+
+    coefficients of the constant, 1/n and 1/n^2, their variance and the degrees of freedom of this, (3,) each; 0 with
+    variance 0 where the polynomial has none. squares: of residuals over errors, summed. left: rates less coefficients.
+>>>>>>> .merge_file_vK5lST
     """
 
     start: int
