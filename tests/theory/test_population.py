@@ -137,6 +137,7 @@ def test_of_tanh_it_is_the_closed_law_in_a_field_and_in_chaos():
         assert abs(found - wanted) < SIGMAS * error < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "gain"), [("lstm", 1.5), ("gru", 1.0), ("gru_output_gated", 1.5), ("leaky_tanh", 0.9)]
 )
