@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
@@ -18,7 +17,7 @@ log = logging.getLogger("rnnmc")
 
 NumbersKept = tuple[float | None, ...]
 _known: dict[str, NumbersKept] = {}
-_locks: defaultdict[str, Lock] = defaultdict(Lock)  # threads that want the same number wait for one of them
+_locks: dict[str, Lock] = {}  # threads that want the same number wait for one of them
 
 
 def digest(facts: Any) -> str:
@@ -32,7 +31,7 @@ def kept(facts: Any, compute: Callable[[], NumbersKept]) -> NumbersKept:
     A file that cannot be read or is not what was written is made again; where none can be written, the log says so.
     """
     key = digest(facts)
-    with _locks[key]:
+    with _locks.setdefault(key, Lock()):
         if key not in _known:
             path = cache_folder("theory") / f"{key}.json"
             with suppress(OSError, ValueError, TypeError, KeyError):

@@ -122,6 +122,7 @@ def test_onsets_in_a_field_of_deviation_1(cell, wanted, error):
     assert abs(found - wanted) < 3 * math.hypot(own, error)
 
 
+@pytest.mark.slow
 def test_of_tanh_it_is_the_closed_law_in_a_field_and_in_chaos():
     q = tanh_field.variance(2.0, 0.25)
     for point, wanted in (
@@ -136,6 +137,7 @@ def test_of_tanh_it_is_the_closed_law_in_a_field_and_in_chaos():
         assert abs(found - wanted) < SIGMAS * error < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "gain"), [("lstm", 1.5), ("gru", 1.0), ("gru_output_gated", 1.5), ("leaky_tanh", 0.9)]
 )
@@ -149,6 +151,7 @@ def test_a_state_that_comes_to_rest_grows_as_the_zero_state_does(cell, gain):
     assert abs(found - math.log(a**2 + (b * gain) ** 2) / 2) > 0.05
 
 
+@pytest.mark.slow
 def test_without_recurrent_weights_a_memory_decays_as_its_gates_say():
     """By E (1-z)^2 a step, while products of so many are still means over 2,000 sites."""
     point = fed("gru", 1.0, 1.0)
@@ -159,12 +162,14 @@ def test_without_recurrent_weights_a_memory_decays_as_its_gates_say():
     assert logs.std() < 0.05
 
 
+@pytest.mark.slow
 def test_a_linear_cell_grows_by_its_gain_whatever_it_hears():
     for drive in ("field", {"white": 2}, "constant"):
         found, error = growth(fed("linear", 0.8, drive=drive), 0.8)
         assert abs(found - math.log(0.8)) < SIGMAS * error < 0.04
 
 
+@pytest.mark.slow
 def test_fields_that_forget_are_the_theory_of_fresh_weights_and_far_from_this(monkeypatch):
     """The mistake planted: every answer drawn anew. It is `untied_lstm`, which an other algorithm gives."""
     point = fed("lstm", 2.0)
@@ -196,6 +201,7 @@ def test_the_error_of_a_rate_covers_scatter_a_power_of_time_and_finite_width(sit
     assert np.mean(inside) > 0.9
 
 
+@pytest.mark.slow
 def test_gates_with_random_biases_and_white_input_are_drawn_as_the_point_says():
     """Chrono remembers longer than no bias; two dimensions of input are not a field; a bias of -1 is not one of +1."""
 
@@ -218,6 +224,7 @@ def test_gates_with_random_biases_and_white_input_are_drawn_as_the_point_says():
     assert one > field + 0.03  # what all units hear at once suppresses less
 
 
+@pytest.mark.slow
 def test_orthogonal_weights_have_the_number_of_gaussian_ones_and_stacked_ones_of_their_blocks():
     law = laws()["tied_population"]
     said = {"input": {"gaussian": 0.5}}
