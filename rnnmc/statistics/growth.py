@@ -4,8 +4,9 @@ Two estimators, both from the last decade before a horizon: the growth of the no
 vector, fixed before anything was drawn. The first lies above the second by what grows from zero to a constant, within
 some multiple of the time in which directions align; which of the two has no part in it depends on the chain. With fresh
 Gaussian weights at every step the vector has the growth of its law from the first step on, and the norm is too large by
-(1/2) log of the ratio of horizons over the decade (docs/physics.md, section 8). Around a state at rest P_T is a power of
-one matrix, and the norm settles first. In between, the truth lies in between, and the distance is the systematic error.
+(1/2) log of the ratio of horizons over the decade (docs/physics.md, section 8). Around a state at rest P_T is a power
+of one matrix, and the norm settles first. In between, the truth lies in between, and the distance is the systematic
+error.
 """
 
 from __future__ import annotations

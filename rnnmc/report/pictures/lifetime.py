@@ -27,14 +27,9 @@ class LifetimePicture:
 
 
 def _ends(rows: pl.DataFrame, percent: int, name: str) -> pl.DataFrame:
-<<<<<<< .merge_file_sCCEFw
-    """When so many have left: `<name>`, its bounds `<name>_from` and `<name>_to`, at the last horizon if not yet, and in
-    words.
-=======
     """When so many have left: `<name>`, its bounds `<name>_from` and `<name>_to`, and all as `<name>_text`.
 
     Bounds beyond the last horizon are put there.
->>>>>>> .merge_file_8FD1B3
     """
     own = rows.filter(pl.col("percent") == percent)
     words = [lifetime_text(row, row["horizon"]) for row in own.iter_rows(named=True)]

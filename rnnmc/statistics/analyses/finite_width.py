@@ -53,8 +53,8 @@ class FiniteWidth(Analysis):
 
         widths, and rates with their errors and the degrees of freedom of these: one entry a point, in rising order.
         limit, slope and curvature (nats a step) of lambda(n) = limit + slope / n + curvature / n^2, with standard
-        errors and the 95 % interval of the limit, as far as it reaches for the rates of either estimator: the mean over all fits of a line and of a parabola in 1/n from every
-        width on, each as likely as `averaged` says. from_width: where the likeliest of them begins; p_value: of its sum
+        errors and the 95 % interval of the limit, as far as it reaches for the rates of either estimator: the mean over
+        all fits of a line and of a parabola in 1/n from every width on, each as likely as `averaged` says. from_width: where the likeliest of them begins; p_value: of its sum
         of squares. Where that is small all the same, the errors say too little. theory: the growth rate that a law of
         large width predicts, for the largest.
         """
@@ -97,16 +97,10 @@ def _row(found: list[dict]) -> dict | None:
 
 
 class Fit(NamedTuple):
-<<<<<<< .merge_file_y4j6m8
-    """A polynomial in 1/n by weighted least squares: of the constant, 1/n and 1/n^2 the coefficients, the variances and
-    the degrees of freedom of these, (3,) each, 0 with variance 0 where the polynomial has none; from the width at
-    `start` on; the sum of squared residuals over errors, and how many rates are more than coefficients.
-=======
     """A polynomial in 1/n by weighted least squares, from the width at `start` on.
 
     coefficients of the constant, 1/n and 1/n^2, their variance and the degrees of freedom of this, (3,) each; 0 with
     variance 0 where the polynomial has none. squares: of residuals over errors, summed. left: rates less coefficients.
->>>>>>> .merge_file_vK5lST
     """
 
     start: int
