@@ -54,9 +54,9 @@ class FiniteWidth(Analysis):
         widths, and rates with their errors and the degrees of freedom of these: one entry a point, in rising order.
         limit, slope and curvature (nats a step) of lambda(n) = limit + slope / n + curvature / n^2, with standard
         errors and the 95 % interval of the limit, as far as it reaches for the rates of either estimator: the mean over
-        all fits of a line and of a parabola in 1/n from every width on, each as likely as `averaged` says. from_width: where the likeliest of them begins; p_value: of its sum
-        of squares. Where that is small all the same, the errors say too little. theory: the growth rate that a law of
-        large width predicts, for the largest.
+        all fits of a line and of a parabola in 1/n from every width on, each as likely as `averaged` says. from_width:
+        where the likeliest of them begins; p_value: of its sum of squares. Where that is small all the same, the errors
+        say too little. theory: the growth rate that a law of large width predicts, for the largest.
         """
         rows = [
             _row(sorted(found, key=lambda row: row["width"]))

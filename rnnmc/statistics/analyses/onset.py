@@ -55,10 +55,11 @@ class Onset(Analysis):
         moves with another polynomial, beyond these errors; low to high, 95 %, by Student's law with the interpolation
         on top, as far as it reaches for the rates of either estimator (`growth_systematic`), null on a side that the
         gains about it do not bound: see `rnnmc.statistics.crossing`. Null where all are of one sign: the onset is below
-        the first gain where `above` is given alone, beyond the last where `below` is. turns: how often the rate surely changes its sign along the gains; where more than once, as where a few
-        networks have fallen into very negative rates, the onset of the mean is the first of several.
-        median_onset, median_low, median_high: the same for the median rate, where the share of networks whose gradient
-        grows is one half. theory: the onset that a law of large width predicts.
+        the first gain where `above` is given alone, beyond the last where `below` is. turns: how often the rate surely
+        changes its sign along the gains; where more than once, as where a few networks have fallen into very negative
+        rates, the onset of the mean is the first of several. median_onset, median_low, median_high: the same for the
+        median rate, where the share of networks whose gradient grows is one half. theory: the onset that a law of large
+        width predicts.
         """
         rows = [
             _row(sorted(found, key=lambda row: row["gain"])) for found in groups(last_rows(points, statistics), "gain")
