@@ -52,7 +52,7 @@ PRODUCTS = (
     "inner",
     "outer",
 )
-OURS = (layout.__file__, weights.__file__, sys.modules[Cell.__module__].__file__)
+HELPERS = (layout.__file__, weights.__file__, sys.modules[Cell.__module__].__file__)
 AXIS_SECOND = ("split", "chunk", "vector_norm", "norm", "normalize", "roll", "topk", "quantile")
 BY_POSITION = {"layer_norm": -1, "rms_norm": -1, "normalize": 1}  # functions that take no axis, or have one unless said
 
@@ -90,7 +90,7 @@ class _Axes(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if sys._getframe(1).f_code.co_filename in OURS:  # what we do for a cell knows the axes
+        if sys._getframe(1).f_code.co_filename in HELPERS:  # what we do for a cell knows the axes
             return function(*args, **kwargs)
         name = _name(function)
         tensors = [one for one in _flat(args) if isinstance(one, Tensor)]

@@ -183,6 +183,28 @@ def test_a_cell_that_does_the_same_each_time_is_traced():
     assert traced(cell_with(lambda a, h: 2.0)).pushed
 
 
+GIVEN = {
+    "a number for the state": (lambda a: (0.0,), lambda directions: directions),
+    "a number for the directions": (lambda a: (a,), lambda directions: (0.0,)),
+    "a vector for the directions": (lambda a: (a,), None),
+    "a truth for the state": (lambda a: (a > 0,), lambda directions: directions),
+    "a part too many": (lambda a: (a, a), lambda directions: directions),
+    "nothing": (lambda a: None, lambda directions: directions),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_is_no_state_or_no_directions_is_untraceable(name):
+    state_of, push = GIVEN[name]
+
+    class Odd(Gain):
+        def linearise(self, weights, drive, state):
+            return state_of(drive["hidden"]), push or (lambda directions: (drive["hidden"],))
+
+    with pytest.raises(Untraceable):
+        traced(Odd())
+
+
 # --- comparisons that have a symbol ---------------------------------------------------------------
 
 NUMBERS = [0.0, -0.0, 1.0, -1.0, 1e-45, 0.5, math.inf, -math.inf, math.nan, 3.0]

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-VECTOR, MATRIX, ROWS, NUMBER = "vector", "matrix", "rows", "number"
+VECTOR, MATRIX, ROWS, SCALAR = "vector", "matrix", "rows", "number"
 FUNCTIONS = ("tanh", "sigmoid", "sech2", "exp", "cos", "sin", "sqrt", "relu", "reciprocal", "square", "cosh", "abs")
 COMPARISONS = {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "==", "ne": "!="}  # torch's name -> sign
 TRUTHS = (*COMPARISONS.values(), "and", "or", "xor", "not")
@@ -49,7 +49,7 @@ class Node:
 
     op: "input", "identity", "number", "width" (n, as a number), "constant" (a value for each unit), "product", "sum"
     (over units, the same in each), "transpose", "where", "as number" (of a truth), an arithmetic sign, or one of
-    FUNCTIONS or TRUTHS. kind: VECTOR, MATRIX, ROWS or NUMBER. args: nodes; for "product" (rows, matrix) and what is
+    FUNCTIONS or TRUTHS. kind: VECTOR, MATRIX, ROWS or SCALAR. args: nodes; for "product" (rows, matrix) and what is
     added, if anything. name: of an input, (role, name). value: of a number. values: of a constant, from the width.
     """
 
@@ -110,12 +110,12 @@ def node_of(value: Any) -> Node:
     if type(value) is Symbol:
         return value.node
     if isinstance(value, (int, float)):
-        return Node("number", NUMBER, value=float(value))
+        return Node("number", SCALAR, value=float(value))
     raise Untraceable(f"{type(value).__name__} has no symbol")
 
 
 def _broadcast(*nodes: Node) -> str:
-    kinds = {node.kind for node in nodes} - {NUMBER}
+    kinds = {node.kind for node in nodes} - {SCALAR}
     if {MATRIX, ROWS} <= kinds:
         raise Untraceable("a matrix and directions are combined entry by entry")
     return MATRIX if MATRIX in kinds else ROWS if ROWS in kinds else VECTOR
@@ -127,7 +127,7 @@ def _elementwise(op: str, *values: Any) -> Symbol:
     plain = [node for node in nodes if not node.is_truth]
     if op == "*" and not plain:
         return _of_truths("and", *values)
-    if len(plain) < len(nodes) and (op != "*" or len(plain) != 1 or plain[0].kind == NUMBER):
+    if len(plain) < len(nodes) and (op != "*" or len(plain) != 1 or plain[0].kind == SCALAR):
         raise Untraceable("arithmetic with a truth, other than to scale by it, has no symbol")
     return Symbol(Node(op, _broadcast(*nodes), nodes))
 
@@ -141,7 +141,7 @@ def _of_truths(op: str, *values: Any) -> Symbol:
 
 def _chosen(condition: Any, here: Any, there: Any) -> Symbol:
     nodes = tuple(node_of(value) for value in (condition, here, there))
-    if not nodes[0].is_truth or nodes[1].is_truth or nodes[2].is_truth or nodes[1].kind == nodes[2].kind == NUMBER:
+    if not nodes[0].is_truth or nodes[1].is_truth or nodes[2].is_truth or nodes[1].kind == nodes[2].kind == SCALAR:
         raise Untraceable("where chooses by a comparison, between numbers that are not both given, or has no symbol")
     return Symbol(Node("where", _broadcast(*nodes), nodes))
 

@@ -18,7 +18,7 @@ import numpy as np
 from rnnmc.cells.cell import Cell
 from rnnmc.engine.compiled.symbols import (
     MATRIX,
-    NUMBER,
+    SCALAR,
     ROWS,
     VECTOR,
     Node,
@@ -112,7 +112,7 @@ def _given(role: str, name: str) -> Symbol:
 def _of_kind(cell: Cell, parts: Any, kind: str) -> tuple[Node, ...]:
     """The nodes of what a cell gives for the parts of its state."""
     nodes = tuple(node_of(part) for part in parts)
-    if len(nodes) != len(cell.parts) or any(node.kind not in (kind, NUMBER) or node.is_truth for node in nodes):
+    if len(nodes) != len(cell.parts) or any(node.kind != kind or node.is_truth for node in nodes):
         raise Untraceable(f"what it gives is not {kind} for each of {', '.join(cell.parts)}")
     return nodes
 
@@ -167,7 +167,7 @@ class _Weights(Unanswered):
 
     def product(self, rows: Symbol, matrix: Symbol, plus: Symbol | None = None) -> Symbol:
         args = (rows.node, matrix.node, *(() if plus is None else (node_of(plus),)))
-        if matrix.node.kind != MATRIX or rows.node.kind == NUMBER or any(arg.is_truth for arg in args):
+        if matrix.node.kind != MATRIX or rows.node.kind == SCALAR or any(arg.is_truth for arg in args):
             raise Untraceable("a product with what is no matrix")
         return Symbol(Node("product", rows.node.kind, args))
 
@@ -177,7 +177,7 @@ class _Weights(Unanswered):
         return Symbol(Node("sum", x.node.kind, (x.node,)))
 
     def mean(self, x: Symbol) -> Symbol:
-        return self.sum(x) / Symbol(Node("width", NUMBER))
+        return self.sum(x) / Symbol(Node("width", SCALAR))
 
     def variance(self, x: Symbol) -> Symbol:
         return self.mean((x - self.mean(x)).square())

@@ -35,7 +35,7 @@ SIGHTS = 5  # named one by one, of what a key does not see
 
 _OVER_UNITS = (
     "sum, average and take norms over units alone, never over the first or the last axis, where replicates lie: "
-    "give x.mean(weights.layout.out_axis, keepdim=True) in place of x.mean(-1)"
+    "give weights.mean(x) in place of x.mean(-1)"
 )
 _BY_ITSELF = "leave linearise out and write step alone: its tangent then comes from automatic differentiation"
 REMEDIES = {  # the first that fits is said
