@@ -88,8 +88,8 @@ def _row(found: list[dict]) -> dict | None:
     columns = {"widths": "width", "rates": "growth_rate", "errors": "growth_rate_error"}
     row |= {name: [one[column] for one in known] for name, column in columns.items()}
     row["freedoms"] = [freedom_of(one) for one in known]
-    arrays = (np.array(row[name], float) for name in ("widths", "rates", "errors", "freedoms"))
-    return row | averaged(*arrays) | {"theory": last.get("theory_growth_rate")}
+    width, rate, error, freedom = (np.array(row[name], float) for name in ("widths", "rates", "errors", "freedoms"))
+    return row | averaged(width, rate, error, freedom) | {"theory": last.get("theory_growth_rate")}
 
 
 class Fit(NamedTuple):
@@ -119,7 +119,8 @@ def fit(width: Floats, rate: Floats, error: Floats, freedom: Floats, start: int 
     numbers[2] = np.inf
     numbers[2, : degree + 1] = [pooled_freedom(part, freedom[own]) for part in parts]
     residuals = (rate[own] - design @ (solve @ rate[own])) * scale
-    return Fit(start, *numbers, float((residuals**2).sum()), len(scale) - degree - 1)
+    squares = float((residuals**2).sum())
+    return Fit(start, numbers[0], numbers[1], numbers[2], squares, len(scale) - degree - 1)
 
 
 def averaged(width: Floats, rate: Floats, error: Floats, freedom: Floats, level: float = 0.95) -> dict[str, float]:
