@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from rich.console import Console
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import digamma, ndtri
 from scipy.stats import binom, poisson
 from sheets import Sheet
@@ -72,7 +72,7 @@ def gated_rate(width: int, gain: float) -> float:
 
 def gated_onset(width: int) -> float:
     """The gain at which `gated_rate` is zero."""
-    return float(brentq(lambda gain: gated_rate(width, gain), 2, 6, xtol=1e-12))
+    return float(root_scalar(lambda gain: gated_rate(width, gain), bracket=(2, 6), xtol=1e-12).root)
 
 
 def alive(steps: int) -> float:
@@ -135,7 +135,8 @@ def most(studies: int, replicates: int, column: str) -> tuple[NDArray, NDArray]:
     if column == "p_growing":
         truth = 1 - float(law.below(0.0, steps) or 0)
     else:
-        truth = brentq(lambda x: float(law.below(x, steps) or 0) - 0.5, -60, 60, xtol=1e-9) / steps
+        half = root_scalar(lambda x: float(law.below(x, steps) or 0) - 0.5, bracket=(-60, 60), xtol=1e-9)
+        truth = half.root / steps
     found = [last_rate(one) for one in dealt(chains(studies * replicates, point), studies)]
     return np.array([row[f"{column}_low"] <= truth <= row[f"{column}_high"] for row in found]), np.array([], bool)
 
@@ -315,7 +316,7 @@ def allowed(studies: int, at_least: bool, risk: float = 0.05) -> tuple[int, int]
 
 def sheet(studies: int = STUDIES, cases: list[Case] | None = None) -> Sheet:
     """One row a case."""
-    head = ["interval", "case", "of", "studies", "hold", "should", "", "a normal one would"]
+    head = ["interval", "case", "source", "studies", "hold", "should", "", "a normal one would"]
     found = Sheet("intervals", "How often 95 % intervals hold the truth", head)
     for case in cases or CASES:
         holds, normal = case.make(studies)

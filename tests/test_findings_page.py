@@ -75,14 +75,20 @@ def test_a_rate_stands_with_its_error_to_two_digits():
 
 
 def test_what_is_not_known_is_said_in_words_and_not_as_a_number():
-    known = {"onset": 1.99, "low": 1.9, "high": 2.1, "below": 1.5, "above": 2.0}
+    known = {"onset": 1.99, "low": 1.9, "high": 2.1, "below": 1.5, "above": 2.0, "turns": 1}
     assert page.onset_text(known) == "1.990 [1.900, 2.100]"
     assert page.onset_text(known | {"onset": None, "above": None}) == "above 1.5"
     assert page.onset_text(known | {"onset": None, "below": None}) == "below 2"
+    assert page.onset_text(known | {"high": None}) == "1.990 [1.900, ?]"
+    median = {"median_onset": 1.2, "median_low": 1.15, "median_high": 1.26}
+    assert page.onset_text(known | median) == "1.990 [1.900, 2.100]"
+    assert page.onset_text(known | median | {"turns": 3}) == "1.990 [1.900, 2.100], median 1.200 [1.150, 1.260]"
     assert page.exponent_text([]) == "-"
     assert page.exponent_text([{"exponent": 0.5, "low": 0.4, "high": float("inf")}]) == "0.50 [0.40, inf]"
-    assert page.steps_text({"after": 13, "by": 18}, 100) == "(13, 18]"
-    assert page.steps_text({"after": None, "by": None}, 1000) == "beyond 1,000"
+    half = {"after": 13, "by": 18, "earliest": 18, "latest": 18}
+    assert page.steps_text(half, 100) == "(13, 18]"
+    assert page.steps_text(half | {"latest": 24}, 100) == "(13, 18] [18, 24]"
+    assert page.steps_text(dict.fromkeys(half), 1000) == "beyond 1,000"
     fit = {"widths": [1, 16], "rates": [-0.5, -0.25], "errors": [0.01, 0.02]}
     assert (page.rate_text(fit, 16), page.rate_text(fit, 64)) == ("-0.250 ± 0.020", "-")
     assert (page.percent_text(0.834), page.percent_text(None)) == ("83 %", "-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from rnnmc.common.arrays import Floats
 from rnnmc.statistics.rates import pooled_freedom, student_half
@@ -157,7 +157,7 @@ def _root(value, x: Floats, found: Crossing, places: Floats) -> float | None:
         return None
     away = np.maximum(first - grid[up + 1], grid[up] - last).clip(0)
     start = int(up[np.argmin(away)])
-    return float(brentq(value, grid[start], grid[start + 1], xtol=1e-14))
+    return float(root_scalar(value, bracket=(grid[start], grid[start + 1]), xtol=1e-14).root)
 
 
 def _edge(told, at: float, end: float) -> float | None:
@@ -165,6 +165,7 @@ def _edge(told, at: float, end: float) -> float | None:
     before = at
     for place in np.linspace(at, end, STEPS + 1)[1:]:
         if told(place) > 0:
-            return float(brentq(told, before, place, xtol=1e-12)) if told(before) < 0 else before
+            known = told(before) >= 0  # as where nothing is left to chance
+            return before if known else float(root_scalar(told, bracket=(before, place), xtol=1e-12).root)
         before = place
     return None

@@ -106,5 +106,5 @@ def median_interval(values: Floats, group: int = 1, level: float = 0.95) -> tupl
         ranks = np.floor(bounds[0][0] * number).astype(int) - 1, np.ceil(bounds[1][0] * number).astype(int)
     inside = (ranks[0] >= 0) & (ranks[1] < number)
     each = np.arange(values.shape[1])
-    ends = (np.where(inside, ordered[np.clip(rank, 0, number - 1), each], np.nan) for rank in ranks)
-    return median, *ends
+    low, high = (np.where(inside, ordered[np.clip(rank, 0, number - 1), each], np.nan) for rank in ranks)
+    return median, low, high

@@ -89,11 +89,15 @@ def _row(found: list[dict]) -> dict | None:
     row |= {name: [one[column] for one in known] for name, column in columns.items()}
     row["freedoms"] = [freedom_of(one) for one in known]
     width, rate, error, freedom = (np.array(row[name], float) for name in ("widths", "rates", "errors", "freedoms"))
+<<<<<<< HEAD
     row |= averaged(width, rate, error, freedom)
     other = averaged(width, rate + np.array([systematic_of(one) for one in known]), error, freedom)
     bounds = {"limit_low": min(row["limit_low"], other["limit_low"])}
     bounds["limit_high"] = max(row["limit_high"], other["limit_high"])
     return row | bounds | {"theory": last.get("theory_growth_rate")}
+=======
+    return row | averaged(width, rate, error, freedom) | {"theory": last.get("theory_growth_rate")}
+>>>>>>> p14-covers
 
 
 class Fit(NamedTuple):
@@ -123,7 +127,8 @@ def fit(width: Floats, rate: Floats, error: Floats, freedom: Floats, start: int 
     numbers[2] = np.inf
     numbers[2, : degree + 1] = [pooled_freedom(part, freedom[own]) for part in parts]
     residuals = (rate[own] - design @ (solve @ rate[own])) * scale
-    return Fit(start, *numbers, float((residuals**2).sum()), len(scale) - degree - 1)
+    squares = float((residuals**2).sum())
+    return Fit(start, numbers[0], numbers[1], numbers[2], squares, len(scale) - degree - 1)
 
 
 def averaged(width: Floats, rate: Floats, error: Floats, freedom: Floats, level: float = 0.95) -> dict[str, float]:

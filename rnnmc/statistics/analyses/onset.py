@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -115,7 +116,7 @@ def _named(row: dict) -> str:
 
 def _row(found: list[dict]) -> dict | None:
     known = [row for row in found if row["growth_rate"] is not None and row["growth_rate_error"] is not None]
-    typical = [row for row in found if _median_error(row) is not None]
+    typical = [(row["gain"], row["growth_median"], error, np.inf) for row in found if (error := _median_error(row))]
     if max(len(known), len(typical)) < FEWEST:
         return None
     first = found[0]
@@ -132,21 +133,19 @@ def _row(found: list[dict]) -> dict | None:
             ends = row[end], other[end]
             row[end] = None if None in ends else further(ends)
     if len(typical) >= FEWEST:
-        numbers = [(one["gain"], one["growth_median"], _median_error(one), np.inf) for one in typical]
-        middle = located(numbers)
+        middle = located(typical)
         row |= {f"median_{name}": middle[name] for name in ("onset", "low", "high")}
     return row
 
 
 def _median_error(row: dict) -> float | None:
     """Of the median rate, from the interval that order statistics give it; None where that has no end."""
-    ends = [row.get(f"growth_median_{end}") for end in ("low", "high")]
-    if any(end is None or not np.isfinite(end) for end in [row.get("growth_median"), *ends]):
-        return None
-    return (ends[1] - ends[0]) / (2 * float(student_half(1.0, np.inf, row["level"])))
+    names = ("growth_median", "growth_median_low", "growth_median_high")
+    known = [row[name] for name in names if row.get(name) is not None and np.isfinite(row[name])]
+    return (known[2] - known[1]) / (2 * float(student_half(1.0, np.inf, row["level"]))) if len(known) == 3 else None
 
 
-def located(numbers: Sequence[tuple[float, float, float, float]], level: float = 0.95) -> dict[str, float | None]:
+def located(numbers: Sequence[tuple[float, float, float, float]], level: float = 0.95) -> dict[str, Any]:
     """The columns below to high, and turns, of the onset; numbers: (gain, rate, error, degrees of freedom), rising."""
     gain, rate, error, freedom = (np.array(part, float) for part in zip(*numbers, strict=True))
     found = crossing(Curve(np.log(gain), rate, error, freedom), level)

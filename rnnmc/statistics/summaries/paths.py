@@ -7,6 +7,7 @@ import polars as pl
 
 from rnnmc.common.arrays import Floats
 from rnnmc.statistics.point import growth_rate
+from rnnmc.statistics.rates import rate_columns
 from rnnmc.statistics.summaries.summary import Settings, Summary, probability, rectangle, rows_a_replicate
 
 CLOSE = 0.01  # nats a step
@@ -21,8 +22,9 @@ class PathsSummary(Summary):
         """One row for each (measure, horizon, path).
 
         The columns of `Summary.summarise`, `quantity` being called `measure`; then growth_rate and growth_rate_error,
-        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.point.growth_rate`); less_joint
-        and less_joint_error, the same for the path less the joint chain of the same replicate; and for the events
+        in nats a step, over the last decade before the horizon (see `rnnmc.statistics.point.growth_rate`), with
+        Student's interval growth_rate_low to growth_rate_high; less_joint, less_joint_error, less_joint_low and
+        less_joint_high, the same for the path less the joint chain of the same replicate; and for the events
         vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
         `p_<event>`, `p_<event>_low` and `p_<event>_high`; and close_count, the replicates whose growth rate along the
         path is within CLOSE of that of the joint chain, or that are dead along both. From the first horizon on at which
@@ -38,19 +40,26 @@ class PathsSummary(Summary):
 def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFrame:
     """values: (replicates, rows), horizons: (rows,), with all paths of a horizon next to each other."""
     paths = np.count_nonzero(horizons == horizons[0])
-    rates = [growth_rate(values[:, path::paths], horizons[::paths], settings.group) for path in range(paths)]
+    rates = [_rates(values[:, path::paths], horizons[::paths], settings) for path in range(paths)]
     with np.errstate(invalid="ignore"):  # infinities, which take part in no rate
         apart = [values[:, path::paths] - values[:, ::paths] for path in range(paths)]  # the joint chain comes first
-    rates_apart = [growth_rate(one, horizons[::paths], settings.group) for one in apart]
-    rate, error = (np.stack(some, axis=1).ravel() for some in zip(*rates, strict=True))
-    less, less_error = (np.stack(some, axis=1).ravel() for some in zip(*rates_apart, strict=True))
+    rates_apart = [_rates(one, horizons[::paths], settings) for one in apart]
+    columns = {
+        f"{name}{end}": pl.Series(np.stack(some, axis=1).ravel(), nan_to_null=True)
+        for name, of in (("growth_rate", rates), ("less_joint", rates_apart))
+        for end, some in zip(("", "_error", "_low", "_high"), zip(*of, strict=True), strict=True)
+    }
     found = pl.DataFrame(
         {
+<<<<<<< HEAD
             "growth_rate": pl.Series(rate, nan_to_null=True),
             "growth_rate_error": pl.Series(error, nan_to_null=True),
             "less_joint": pl.Series(less, nan_to_null=True),
             "less_joint_error": pl.Series(less_error, nan_to_null=True),
             "close_count": pl.Series(_close(values, horizons, int(paths)), nan_to_null=True).cast(pl.Int64),
+=======
+            **columns,
+>>>>>>> p14-covers
             **probability("vanish_at", values < np.log(settings.vanish), settings),
             **probability("explode_at", values > np.log(settings.explode), settings),
         }
@@ -59,6 +68,7 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
     return found.select(pl.when(known).then(pl.col(name)).alias(name) for name in found.columns)
 
 
+<<<<<<< HEAD
 def _close(values: Floats, horizons: np.ndarray, paths: int) -> Floats:
     """(rows,) how many replicates have the growth rate of the joint chain within CLOSE; NaN where there is none."""
     ends = horizons[::paths]
@@ -72,6 +82,13 @@ def _close(values: Floats, horizons: np.ndarray, paths: int) -> Floats:
             gone = shaped[:, j] == -np.inf
             found[j] = (near | (gone & gone[:, :1])).sum(axis=0)
     return found.ravel()
+=======
+def _rates(values: Floats, horizons: np.ndarray, settings: Settings) -> tuple[Floats, Floats, Floats, Floats]:
+    """Growth rate, its error, and the ends of its interval, (horizons,) each."""
+    rate, error = growth_rate(values, horizons, settings.group)
+    more = rate_columns(values, horizons, rate, error, settings.group, settings.interval, settings.level)
+    return rate, error, more["growth_rate_low"], more["growth_rate_high"]
+>>>>>>> p14-covers
 
 
 SUMMARY = PathsSummary()
