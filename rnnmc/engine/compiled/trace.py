@@ -18,8 +18,8 @@ import numpy as np
 from rnnmc.cells.cell import Cell
 from rnnmc.engine.compiled.symbols import (
     MATRIX,
-    SCALAR,
     ROWS,
+    SCALAR,
     VECTOR,
     Node,
     Symbol,

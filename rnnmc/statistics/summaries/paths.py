@@ -51,15 +51,8 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
     }
     found = pl.DataFrame(
         {
-<<<<<<< HEAD
-            "growth_rate": pl.Series(rate, nan_to_null=True),
-            "growth_rate_error": pl.Series(error, nan_to_null=True),
-            "less_joint": pl.Series(less, nan_to_null=True),
-            "less_joint_error": pl.Series(less_error, nan_to_null=True),
-            "close_count": pl.Series(_close(values, horizons, int(paths)), nan_to_null=True).cast(pl.Int64),
-=======
             **columns,
->>>>>>> p14-covers
+            "close_count": pl.Series(_close(values, horizons, int(paths)), nan_to_null=True).cast(pl.Int64),
             **probability("vanish_at", values < np.log(settings.vanish), settings),
             **probability("explode_at", values > np.log(settings.explode), settings),
         }
@@ -68,7 +61,13 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
     return found.select(pl.when(known).then(pl.col(name)).alias(name) for name in found.columns)
 
 
-<<<<<<< HEAD
+def _rates(values: Floats, horizons: np.ndarray, settings: Settings) -> tuple[Floats, Floats, Floats, Floats]:
+    """Growth rate, its error, and the ends of its interval, (horizons,) each."""
+    rate, error = growth_rate(values, horizons, settings.group)
+    more = rate_columns(values, horizons, rate, error, settings.group, settings.interval, settings.level)
+    return rate, error, more["growth_rate_low"], more["growth_rate_high"]
+
+
 def _close(values: Floats, horizons: np.ndarray, paths: int) -> Floats:
     """(rows,) how many replicates have the growth rate of the joint chain within CLOSE; NaN where there is none."""
     ends = horizons[::paths]
@@ -82,13 +81,6 @@ def _close(values: Floats, horizons: np.ndarray, paths: int) -> Floats:
             gone = shaped[:, j] == -np.inf
             found[j] = (near | (gone & gone[:, :1])).sum(axis=0)
     return found.ravel()
-=======
-def _rates(values: Floats, horizons: np.ndarray, settings: Settings) -> tuple[Floats, Floats, Floats, Floats]:
-    """Growth rate, its error, and the ends of its interval, (horizons,) each."""
-    rate, error = growth_rate(values, horizons, settings.group)
-    more = rate_columns(values, horizons, rate, error, settings.group, settings.interval, settings.level)
-    return rate, error, more["growth_rate_low"], more["growth_rate_high"]
->>>>>>> p14-covers
 
 
 SUMMARY = PathsSummary()
