@@ -114,7 +114,7 @@ def test_a_mean_rate_that_turns_twice_is_said_and_the_onset_of_the_median_stands
     row = table.row(0, named=True)
     assert row["turns"] == 3
     assert row["median_low"] < 1.2 < row["median_high"]
-    assert row["median_high"] - row["median_low"] < 0.05
+    assert row["median_high"] - row["median_low"] < 0.1
     assert any("more than once" in sentence for sentence in analyses()["onset"].found(table))
     last = pl.concat(tables).filter(pl.col("horizon") == 100, pl.col("measure") == "log_spectral")
     dipped = last.filter(pl.col("growth_rate") < 0, pl.col("growth_median") > 0)
