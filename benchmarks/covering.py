@@ -28,7 +28,7 @@ from rnnmc import DesignPoint, run_block
 from rnnmc.engine.block import blocks, partition
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.analyses.finite_width import averaged
-from rnnmc.statistics.analyses.onset import located
+from rnnmc.statistics.analyses.onset import located, share_score
 from rnnmc.statistics.made_up import planned, rows_of_points
 from rnnmc.statistics.point import SampleRectangle, growth_rate, joined, point_statistics, rectangle
 from rnnmc.statistics.rates import rate_columns
@@ -162,6 +162,22 @@ def onsets(studies: int, replicates: int, cell: str) -> tuple[NDArray, NDArray]:
     return _apart([onset_of(list(study), truth) for study in zip(*found, strict=True)])
 
 
+def halves(studies: int, replicates: int) -> tuple[NDArray, NDArray]:
+    """Where half of the networks grow, of fresh chains of one unit, whose rate is log g plus a law of no gain."""
+    steps = ENDS[1] - ENDS[0]
+    law = next(said.log_norm["log_spectral"] for one, said in predictions(fresh(1)) if one.exact and said.log_norm)
+    half = root_scalar(lambda x: float(law.below(x, steps) or 0) - 0.5, bracket=(-2.0 * steps, 0), xtol=1e-9)
+    truth = math.exp(-half.root / steps)
+    gains = [factor * truth for factor in (0.85, 0.95, 1.04, 1.15)]
+    dealt_out = [dealt(chains(studies * replicates, fresh(1, gain)), studies) for gain in gains]
+    found = []
+    for study in zip(*dealt_out, strict=True):
+        rows = [last_rate(one) | {"level": LEVEL} for one in study]
+        shares = [(gain, *share_score(row), math.inf) for gain, row in zip(gains, rows, strict=True)]
+        found.append(onset_of(shares, truth))
+    return _apart(found)[0], np.array([], bool)
+
+
 GAINS = (2.5, 3.0, 3.25, 3.75, 4.0, 4.5)
 
 
@@ -266,10 +282,8 @@ def lifetimes(studies: int, replicates: int, percent: int) -> tuple[NDArray, NDA
 
 def rings(studies: int, replicates: int, percent: int) -> tuple[NDArray, NDArray]:
     """Lifetimes of linear recurrent units, whose |lambda|^2 is uniform on [0, .98]: P_T is gone once the larger is."""
-    horizons, init = (
-        (*range(1, 10), *(round(10 ** (k / 16)) for k in range(16, 49))),
-        {"recurrent": {"ring": 0.98**0.5}},
-    )
+    horizons = (*range(1, 10), *(round(10 ** (k / 16)) for k in range(16, 49)))
+    init = {"recurrent": {"ring": 0.98**0.5}}
     point = DesignPoint(cell="lru", width=2, drive="none", horizons=horizons, init=init)  # pyright: ignore[reportArgumentType]
     gone = [min(1.0, 1e-3 ** (2 / t) / 0.98) ** 2 for t in point.horizons]
     truth = next(t for t, p in zip(point.horizons, gone, strict=True) if p >= percent / 100)
@@ -296,6 +310,8 @@ CASES = [
     *(Case("onset", f"gated cells at rest, fresh weights, {width} units ({gated_onset(width):.4f}), {count} replicates "
            "a gain", "rates", True, functools.partial(gated_onsets, replicates=count, width=width))
       for width, count in ((16, 200), (16, 3), (64, 30), (256, 6))),
+    *(Case("onset of the median", f"fresh linear, 1 unit, {count} replicates a gain", "chains", True,
+           functools.partial(halves, replicates=count)) for count in (12, 60)),
     Case("limit", "fresh linear, 1 to 16 units", "chains", True, limits),
     *(Case("limit", name, "rates", True, functools.partial(curved_limits, name=name)) for name in CURVES),
     *(Case("exponent", f"IRNN by 10 to 100 steps, {count} replicates", "chains", True,

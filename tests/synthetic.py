@@ -1,6 +1,7 @@
 """Samples and studies made up from random walks, for tests that need numbers but no recurrent network."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -105,7 +106,7 @@ def point_row(cell: str, width: int, init: str, horizon: int, replicates: int, *
         "block": 64,
         "tile": 32,
         "kernel": "eager",
-        "json": "{}",
+        "json": json.dumps({"drive": factors.get("drive", "white")}),
     }
     return row | factors
 

@@ -96,7 +96,9 @@ def test_a_worker_that_has_another_cell_than_was_planned_samples_nothing(tmp_pat
     stale = task._replace(point=task.point | {"key": "another"})
     ((done,),) = make_blocks([stale], str(tmp_path), "cpu", {})
     assert done.wrong
-    assert "tanh n=2 pytorch, drive white: its cell, a law or its drive is not here as it was planned" in done.error
+    assert (
+        "tanh n=2 pytorch, drive white, m = 1: its cell, a law or its drive is not here as it was planned" in done.error
+    )
     assert not list(tmp_path.rglob("*.parquet"))
 
 

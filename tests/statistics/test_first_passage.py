@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 from synthetic import EXPLODE, VANISH, log_spaced, samples_of, walks
 
-from rnnmc.statistics.first_passage import first_passage
+from rnnmc.statistics.first_passage import first_passage, guaranteed
+from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.point import PERCENTS, first_excursions, point_statistics
 from rnnmc.statistics.resampling import share_intervals, shares
 
@@ -117,7 +118,9 @@ def test_earliest_and_latest_come_from_the_bounds_of_the_incidence(diverse, grou
     rows = rows_of(diverse, level=0.9, interval=interval, group=group)
     assert 0 < rows["by"].null_count() < rows.height  # some are reached, some are not
     for row in rows.iter_rows(named=True):
-        low, high = (shown[f"p_{row['event']}_by_{end}"].to_list() for end in ("low", "high"))
+        low, high = (shown[f"p_{row['event']}_by_{end}"].to_numpy() for end in ("low", "high"))
+        least, most = binomial_interval(shown[f"{row['event']}_by_count"].to_numpy(), 300, 0.9, "clopper-pearson")
+        low, high = np.minimum(low, least), np.maximum(high, most)
         earliest = [t for t, bound in zip(HORIZONS, high, strict=True) if bound >= row["percent"] / 100]
         short = [t for t, bound in zip(HORIZONS, low, strict=True) if bound < row["percent"] / 100]
         later = [t for t in HORIZONS if not short or t > short[-1]]
@@ -204,6 +207,25 @@ def test_several_points_at_once_give_what_each_gives_alone(diverse):
         point_statistics(samples_of(log_norm, HORIZONS, name), VANISH, EXPLODE) for name, log_norm in others.items()
     ]
     assert first_passage(pl.concat(alone)).equals(pl.concat([first_passage(one) for one in alone]))
+
+
+def test_rare_shares_have_the_bounds_that_hold_for_every_probability_and_wilsons_are_too_narrow():
+    """Of 300 replicates, 99 % or more have left by the horizon at which 99.3 % truly have."""
+    total, truth = 300, 0.993
+    count = np.arange(total + 1)
+    table = pl.DataFrame({"left_by_count": count, "replicates": total, "level": 0.95}).with_columns(
+        pl.Series("p_left_by_low", binomial_interval(count, total)[0]),
+        pl.Series("p_left_by_high", binomial_interval(count, total)[1]),
+    )
+    chances = stats.binom.pmf(count, total, truth)
+    missed = {}
+    for name, bounds in {"wilson": table, "ours": guaranteed(table, ["left"])}.items():
+        missed[name] = max(
+            chances[bounds["p_left_by_high"].to_numpy() < truth].sum(),
+            chances[bounds["p_left_by_low"].to_numpy() > truth].sum(),
+        )
+    assert missed["ours"] <= 0.025
+    assert missed["wilson"] > 0.03
 
 
 @pytest.mark.parametrize("percents", [(0,), (50, 101), (math.nan,)])

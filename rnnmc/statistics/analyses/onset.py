@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.special import ndtri
+from scipy.stats import norm
 
 from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, groups, last_rows, systematic_of
 from rnnmc.statistics.crossing import Curve, crossing
@@ -58,8 +60,9 @@ class Onset(Analysis):
         gains about it do not bound: see `rnnmc.statistics.crossing`. Null where all are of one sign: the onset is below
         the first gain where `above` is given alone, beyond the last where `below` is. turns: how often the rate surely
         changes its sign along the gains; where more than once, as where a few networks have fallen into very negative
-        rates, the onset of the mean is the first of several. median_onset, median_low, median_high: the same for the
-        median rate, where the share of networks whose gradient grows is one half. theory: the onset that a law of large
+        rates, the onset of the mean is the first of several. median_onset, median_low, median_high: where the share of
+        networks whose gradient grows is one half and so the median rate zero, in the same way from the normal scores of
+        the shares. theory: the onset that a law of large
         width predicts.
         """
         rows = [
@@ -116,8 +119,8 @@ def _named(row: dict) -> str:
 
 def _row(found: list[dict]) -> dict | None:
     known = [row for row in found if row["growth_rate"] is not None and row["growth_rate_error"] is not None]
-    typical = [(row["gain"], row["growth_median"], error, np.inf) for row in found if (error := _median_error(row))]
-    if max(len(known), len(typical)) < FEWEST:
+    shares = [(row["gain"], *share_score(row), np.inf) for row in found if row.get("p_growing") is not None]
+    if max(len(known), len(shares)) < FEWEST:
         return None
     first = found[0]
     names = ("point", "cell", "width", "drive", "weights", "state_std", "field", "horizon")
@@ -125,24 +128,33 @@ def _row(found: list[dict]) -> dict | None:
     theory = [one["theory_onset_gain"] for one in found if one.get("theory_onset_gain") is not None]
     row |= {"gains": len(known), "theory": theory[0] if theory else None}
     if len(known) >= FEWEST:
-        rates = [(one["gain"], one["growth_rate"], one["growth_rate_error"], freedom_of(one)) for one in known]
-        shifts = [systematic_of(one) for one in known]
-        other = located([(gain, rate + shift, *rest) for (gain, rate, *rest), shift in zip(rates, shifts, strict=True)])
-        row |= located(rates)
-        for end, further in (("low", min), ("high", max)):
-            ends = row[end], other[end]
-            row[end] = None if None in ends else further(ends)
-    if len(typical) >= FEWEST:
-        middle = located(typical)
+        row |= _by_either(known)
+    if len(shares) >= FEWEST:
+        middle = located(shares)
         row |= {f"median_{name}": middle[name] for name in ("onset", "low", "high")}
     return row
 
 
-def _median_error(row: dict) -> float | None:
-    """Of the median rate, from the interval that order statistics give it; None where that has no end."""
-    names = ("growth_median", "growth_median_low", "growth_median_high")
-    known = [row[name] for name in names if row.get(name) is not None and np.isfinite(row[name])]
-    return (known[2] - known[1]) / (2 * float(student_half(1.0, np.inf, row["level"]))) if len(known) == 3 else None
+def share_score(row: dict) -> tuple[float, float]:
+    """Normal score of the share that grows, 0 where it is one half, and its standard error, both from its interval.
+
+    A share is straight in this score where rates are normal about a mean that is straight in log gain. The middle of
+    the interval stands for the share, for it is never 0 or 1.
+    """
+    low, high = row["p_growing_low"], row["p_growing_high"]
+    score = float(ndtri((low + high) / 2))
+    return score, (high - low) / (2 * float(student_half(1.0, np.inf, row["level"] or 0.95))) / float(norm.pdf(score))
+
+
+def _by_either(known: list[dict]) -> dict[str, Any]:
+    """`located` by the mean rates, with bounds as far as they reach for the rates of either estimator."""
+    rates = [(one["gain"], one["growth_rate"], one["growth_rate_error"], freedom_of(one)) for one in known]
+    found = located(rates)
+    other = located([(one[0], one[1] + systematic_of(row), *one[2:]) for one, row in zip(rates, known, strict=True)])
+    for end, further in (("low", min), ("high", max)):
+        ends = (found[end], other[end])
+        found[end] = None if None in ends else further(ends)
+    return found
 
 
 def located(numbers: Sequence[tuple[float, float, float, float]], level: float = 0.95) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _by_unit(point: DesignPoint) -> bool:
     laws = point.init.laws(point.cell_object, point.width, point.drive.dimension)
     roles = ("input", "bias") if point.drive.dimension else ("bias",)
     asked = [law for role in roles for law in laws[role].values()]
-    return all(isinstance(law, OF_UNITS) and law.spectral_radius is None for law in asked)
+    return all(law.is_zero or (isinstance(law, OF_UNITS) and law.spectral_radius is None) for law in asked)
 
 
 def _facts(point: DesignPoint, gains: Mapping[str, float]) -> dict[str, Any]:
