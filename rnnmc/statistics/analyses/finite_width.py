@@ -89,11 +89,11 @@ def _row(found: list[dict]) -> dict | None:
     row |= {name: [one[column] for one in known] for name, column in columns.items()}
     row["freedoms"] = [freedom_of(one) for one in known]
     width, rate, error, freedom = (np.array(row[name], float) for name in ("widths", "rates", "errors", "freedoms"))
-    row |= averaged(width, rate, error, freedom)
+    fitted = averaged(width, rate, error, freedom)
     other = averaged(width, rate + np.array([systematic_of(one) for one in known]), error, freedom)
-    bounds = {"limit_low": min(row["limit_low"], other["limit_low"])}
-    bounds["limit_high"] = max(row["limit_high"], other["limit_high"])
-    return row | bounds | {"theory": last.get("theory_growth_rate")}
+    for end, further in (("limit_low", min), ("limit_high", max)):
+        fitted[end] = further(fitted[end], other[end])
+    return row | fitted | {"theory": last.get("theory_growth_rate")}
 
 
 class Fit(NamedTuple):
