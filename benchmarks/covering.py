@@ -93,7 +93,8 @@ def chains(number: int, point: DesignPoint) -> SampleRectangle:
 def _rows(samples: SampleRectangle, begin: int, end: int) -> SampleRectangle:
     own = slice(begin, end)
     norms = {name: of[own] for name, of in samples.log_norms.items()}
-    return samples._replace(log_norms=norms, dead=samples.dead[own], overflow=samples.overflow[own])
+    tangent, dead, overflow = samples.tangent[own], samples.dead[own], samples.overflow[own]
+    return samples._replace(log_norms=norms, tangent=tangent, dead=dead, overflow=overflow)
 
 
 def dealt(samples: SampleRectangle, studies: int) -> Iterator[SampleRectangle]:
@@ -103,10 +104,10 @@ def dealt(samples: SampleRectangle, studies: int) -> Iterator[SampleRectangle]:
 
 
 def last_rate(samples: SampleRectangle) -> dict[str, float]:
-    """The columns of the growth rate of the spectral norm at the last horizon."""
-    norm = samples.log_norms["log_spectral"]
-    rate, error = growth_rate(norm, samples.horizons)
-    found = rate_columns(norm, samples.horizons, rate, error, 1, "wilson", LEVEL)
+    """The columns of the growth rate at the last horizon, of fresh Gaussian weights: by a vector, with no bias."""
+    logs = samples.tangent
+    rate, error = growth_rate(logs, samples.horizons)
+    found = rate_columns(logs, samples.horizons, rate, error, 1, "wilson", LEVEL)
     return {name: float(of[-1]) for name, of in (found | {"growth_rate": rate, "growth_rate_error": error}).items()}
 
 
@@ -151,12 +152,12 @@ def onset_of(numbers: list[tuple[float, float, float, float]], truth: float) -> 
     return low <= truth <= high, abs(row["onset"] - truth) <= Z * row["error"]
 
 
-def onsets(studies: int, replicates: int, cell: str) -> tuple[NDArray, NDArray]:
-    """At 4 units, of chains: fresh linear ones, whose rate is straight in log gain, or a GRU at its zero state."""
-    truth = math.exp(-float(newman(4))) if cell == "linear" else gated_onset(4)
+def onsets(studies: int, replicates: int, cell: str, width: int) -> tuple[NDArray, NDArray]:
+    """Of chains: fresh linear ones, whose rate is straight in log gain, or a GRU at its zero state."""
+    truth = math.exp(-float(newman(width))) if cell == "linear" else gated_onset(width)
     found = []
     for factor in (0.75, 0.92, 1.1, 1.4):
-        samples = chains(studies * replicates, fresh(4, factor * truth, cell))
+        samples = chains(studies * replicates, fresh(width, factor * truth, cell))
         rows = [last_rate(one) for one in dealt(samples, studies)]
         found.append([(factor * truth, row["growth_rate"], row["growth_rate_error"], replicates - 1) for row in rows])
     return _apart([onset_of(list(study), truth) for study in zip(*found, strict=True)])
@@ -297,16 +298,18 @@ def rings(studies: int, replicates: int, percent: int) -> tuple[NDArray, NDArray
 
 
 CASES = [
-    *(Case("rate", f"fresh linear, 4 units, {count} replicates", "chains", False,
-           functools.partial(rates, replicates=count)) for count in (3, 6, 20)),
+    *(Case("rate", f"fresh linear, {width} units, {count} replicates", "chains", False,
+           functools.partial(rates, replicates=count, width=width))
+      for width, count in ((4, 3), (4, 6), (4, 20), (32, 6))),
     Case("median rate", "fresh linear, 1 unit, 6 replicates", "chains", True,
          functools.partial(most, replicates=6, column="growth_median")),
     Case("median rate", "fresh linear, 1 unit, 40 replicates", "chains", True,
          functools.partial(most, replicates=40, column="growth_median")),
     Case("share that grows", "fresh linear, 1 unit, 100 replicates", "chains", False,
          functools.partial(most, replicates=100, column="p_growing")),
-    *(Case("onset", f"{cell}, fresh weights, 4 units, 6 replicates a gain", "chains", True,
-           functools.partial(onsets, replicates=6, cell=cell)) for cell in ("linear", "gru")),
+    *(Case("onset", f"{cell}, fresh weights, {width} units, 6 replicates a gain", "chains", True,
+           functools.partial(onsets, replicates=6, cell=cell, width=width))
+      for cell, width in (("linear", 4), ("gru", 4), ("gru", 16))),
     *(Case("onset", f"gated cells at rest, fresh weights, {width} units ({gated_onset(width):.4f}), {count} replicates "
            "a gain", "rates", True, functools.partial(gated_onsets, replicates=count, width=width))
       for width, count in ((16, 200), (16, 3), (64, 30), (256, 6))),

@@ -159,6 +159,7 @@ def _page(
         stopped=rows["half_width"].is_not_null().any(),
         banded=rows["p_vanish_at_band_low"].is_not_null().any(),
         shared="weight_draws" in rows.columns and (rows["weight_draws"] < rows["replicates"]).any(),
+        medians=rows["growth_median"].is_not_null().any(),
         theory=rows["theory_growth_rate"].is_not_null().any() or rows["theory_law"].is_not_null().any(),
         rounding=GROWTH_ROUNDING,
         wrong=WRONG,

@@ -10,7 +10,7 @@ import polars as pl
 
 from rnnmc.common.errors import UsageError
 from rnnmc.drives import labels_of
-from rnnmc.statistics.rates import normal_score, pooled_freedom
+from rnnmc.statistics.rates import normal_score, pooled_freedom, student_half
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTOR_LABELS = {
@@ -65,14 +65,25 @@ def study_points(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def complete(statistics: pl.DataFrame) -> pl.DataFrame:
-    """The statistics with every column of bands, theory and rates; null where an earlier rnnmc has not written it."""
+    """The statistics with every column of bands, theory and rates; null where an earlier rnnmc has not written it.
+
+    But for the interval of the growth rate, which follows from its error.
+    """
     wanted = BANDS | THEORY | GROWTH
     there = set(statistics.columns)
-    return statistics.with_columns(
+    whole = statistics.with_columns(
         pl.col("point").cast(pl.String),
         pl.col("measure").cast(pl.String),
         *((pl.col(name) if name in there else pl.lit(None)).cast(kind).alias(name) for name, kind in wanted.items()),
     )
+    if "growth_rate_low" in there or whole.is_empty():
+        return whole
+    draws = pl.min_horizontal("ok_count", *({"weight_draws"} & there))
+    whole = whole.with_columns(pl.when(draws > 1).then(draws - 1.0).alias("growth_rate_freedom"))
+    error, freedom = (whole[name].to_numpy() for name in ("growth_rate_error", "growth_rate_freedom"))
+    half = pl.Series("half", student_half(error, freedom, whole["level"][0]), nan_to_null=True)
+    rate = pl.col("growth_rate")
+    return whole.with_columns((rate - half).alias("growth_rate_low"), (rate + half).alias("growth_rate_high"))
 
 
 def varying_factors(points: pl.DataFrame) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
 from rnnmc.report.text import with_series
+from rnnmc.statistics.analyses.analysis import completed
+from rnnmc.statistics.analyses.finite_width import SCHEMA
 from rnnmc.statistics.rates import student_half
 
 
@@ -21,7 +25,9 @@ class FiniteWidthPicture:
         if summary.is_empty():
             return {}
         labels = with_series(points).select("point", "series")
-        rows = summary.join(labels, on="point", how="left", maintain_order="left")
+        known = pl.col("errors").list.eval(pl.element() * 0 + math.inf)
+        rows = completed(summary, SCHEMA).join(labels, on="point", how="left", maintain_order="left")
+        rows = rows.with_columns(pl.col("freedoms").fill_null(known), pl.col("curvature").fill_null(0.0))
         rates = rows.explode("widths", "rates", "errors", "freedoms")
         half = pl.Series("half", student_half(rates["errors"], rates["freedoms"]))
         curve = pl.col("slope") / pl.col("widths") + pl.col("curvature") / pl.col("widths") ** 2

@@ -7,7 +7,8 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
-from rnnmc.statistics.analyses.onset import bounds_text, situation
+from rnnmc.statistics.analyses.analysis import completed
+from rnnmc.statistics.analyses.onset import SCHEMA, bounds_text, situation
 
 
 class OnsetPicture:
@@ -20,7 +21,9 @@ class OnsetPicture:
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`onset`; nothing where no set of points has a growth rate that changes sign."""
+        summary = completed(summary, SCHEMA)
         table = summary.drop_nulls("onset").with_columns(
+            pl.col("turns").fill_null(1),
             situation().alias("driven"),
             pl.format("{}, width {}", "weights", "width").alias("series"),
             pl.coalesce("low", "below").alias("from"),
@@ -47,8 +50,10 @@ class OnsetPicture:
                 y=alt.Y("from:Q", title=name, scale=alt.Scale(zero=False)), y2="to:Q"
             ),
         ]
-        for filled, test in ((True, "<= 1"), (False, "> 1")):
-            mark = base.transform_filter(f"datum.turns {test}").mark_point(filled=filled, size=34)
+        for filled, own in ((True, pl.col("turns") <= 1), (False, pl.col("turns") > 1)):
+            if table.filter(own).is_empty():  # an empty layer has no extent
+                continue
+            mark = base.transform_filter(f"datum.turns {'<=' if filled else '>'} 1").mark_point(filled=filled, size=34)
             layers.append(mark.encode(y=alt.Y("onset:Q", title=name)))
         if table["median_onset"].is_not_null().any():
             known = base.transform_filter("isValid(datum.median_onset)")

@@ -35,6 +35,12 @@ class Analysis:
         return []
 
 
+def completed(table: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """The table with every column of its schema; null where an earlier rnnmc has not written it."""
+    missing = {name: kind for name, kind in schema.items() if name not in table.columns}
+    return table.with_columns(pl.lit(None).cast(kind).alias(name) for name, kind in missing.items())
+
+
 def spectral_rows(points: pl.DataFrame, statistics: pl.DataFrame) -> pl.DataFrame:
     """The rows of the spectral norm with the factors of their design points, in the order of `points`.
 

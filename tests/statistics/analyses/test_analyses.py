@@ -13,7 +13,7 @@ from charts import data_of
 from scipy.stats import binom, chi2, t
 from synthetic import EXPLODE, VANISH, log_spaced, point_row, samples_of, walks
 
-from rnnmc.report.pictures import lifetime, phase
+from rnnmc.report.pictures import lifetime, phase, picture_of
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.analyses.finite_width import averaged, fit
 from rnnmc.statistics.point import point_statistics
@@ -307,6 +307,22 @@ def test_the_rectangles_of_a_map_reach_halfway_to_the_next_gain_of_the_same_fiel
     )
     drawn = data_of(phase.PICTURE.charts(summary, summary)["phase-tanh"]).filter(field=0.1)
     assert drawn.select("gain", "from", "to").rows() == [(1, 0.5, 1.5), (2, 1.5, 3), (4, 3, 5)]
+
+
+def test_tables_of_an_earlier_release_are_still_drawn():
+    gains = [({"gain": gain}, 0.1 * math.log(gain / 1.7)) for gain in (1.0, 1.5, 2.0, 3.0)]
+    widths = [({"width": n}, -0.3 + 1.5 / n) for n in (8, 16, 32, 64)]
+    later = {
+        "onset": ("turns", "median_onset", "median_low", "median_high"),
+        "finite-width": ("freedoms", "limit_low", "limit_high", "curvature"),
+    }
+    for (name, columns), rates in zip(later.items(), (gains, widths), strict=True):
+        points, statistics = study_with(rates)
+        table = analyses()[name].table(points, statistics)
+        for own in (table, table.drop(columns)):
+            (chart,) = picture_of(name).charts(own, points).values()
+            chart.to_dict(validate=True)
+            assert data_of(chart).height == (1 if name == "onset" else 4)
 
 
 def test_a_study_has_only_the_analyses_that_its_points_allow():
