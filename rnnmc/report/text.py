@@ -221,7 +221,7 @@ def _bounded(value: float, low: float, high: float) -> str:
 def rate_deviation(row: dict) -> float | None:
     """Measured minus predicted growth rate in standard errors, as far out as a normal law has them.
 
-    That is, with the tail of Student's law for the degrees of freedom of the measured one's error. None unless both are
+    From what the two estimators leave open in between (`growth_systematic`), and with the tail of Student's law for the degrees of freedom of the measured one's error. None unless both are
     known and the law is exact.
     """
     rate, predicted = row["growth_rate"], row["theory_growth_rate"]
@@ -230,7 +230,9 @@ def rate_deviation(row: dict) -> float | None:
     own = row["growth_rate_error"] ** 2
     others = (row["theory_growth_rate_error"] or 0) ** 2 + GROWTH_ROUNDING**2
     freedom = pooled_freedom([own, others], [row.get("growth_rate_freedom") or math.inf, math.inf])
-    return normal_score((rate - predicted) / math.sqrt(own + others), freedom)
+    low, high = sorted((rate, rate + (row.get("growth_systematic") or 0.0)))
+    away = rate - predicted if low == high else max(low - predicted, 0.0) + min(high - predicted, 0.0)
+    return normal_score(away / math.sqrt(own + others), freedom)
 
 
 def theory_text(row: dict) -> str:
