@@ -221,8 +221,8 @@ def _bounded(value: float, low: float, high: float) -> str:
 def rate_deviation(row: dict) -> float | None:
     """Measured minus predicted growth rate in standard errors, as far out as a normal law has them.
 
-    From what the two estimators leave open in between (`growth_systematic`), and with the tail of Student's law for the degrees of freedom of the measured one's error. None unless both are
-    known and the law is exact.
+    From what the two estimators leave open in between (`growth_systematic`), with the tail of Student's law for the
+    degrees of freedom of the measured one's error. None unless both are known and the law is exact.
     """
     rate, predicted = row["growth_rate"], row["theory_growth_rate"]
     if rate is None or predicted is None or not row["theory_growth_exact"] or row["growth_rate_error"] is None:
