@@ -23,6 +23,7 @@ from rnnmc.report.text import (
     interval_names,
     log_norm_text,
     main_rows,
+    most_text,
     number_text,
     rare_events,
     rate_text,
@@ -107,8 +108,10 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
     rare = rare_events(rows)
     last = complete(rows).row(-1, named=True)
     growth = f"growth rate over the last decade: {rate_text(last)} nats a step" if last["growth_rate"] else ""
+    most = most_text(last)
+    most = "" if most in growth else most
     theory = f"theory: {theory_text(last)}" if last["theory_growth_rate"] is not None else ""
-    said = [f"{MEASURE_NAMES[measure]}, {rows['replicates'][0]:,} replicates", _caption(rows), growth, theory]
+    said = [f"{MEASURE_NAMES[measure]}, {rows['replicates'][0]:,} replicates", _caption(rows), growth, most, theory]
     table = _table(title, "; ".join(text for text in said if text))
     _add_numbers(table, ["horizon"])
     # In 80 columns an interval stays whole as long as there are not two rare events beside it.
