@@ -32,14 +32,31 @@ def read_drive(value: Any) -> Drive:
 
 def label_of(said: Any) -> str:
     """The label of a drive that `Drive.written` said, without reading it again: its file may be gone."""
+    drive = _unread(said)
+    return drive if isinstance(drive, str) else drive.label
+
+
+def _unread(said: Any) -> Drive | str:
+    """The drive that `Drive.written` said, unchecked; its name where it was somebody's own, which is here no more."""
     name, value = (said, None) if isinstance(said, str) else next(iter(said.items()))
-    if name not in drives():  # somebody's own, which is here no more
+    if name not in drives():
         return str(name)
     kind = drives()[name]
     parameters = value if isinstance(value, dict) else {} if value is None else {str(kind.main): value}
-    return kind.model_construct(**parameters).label
+    return kind.model_construct(**parameters)
+
+
+def is_as_wide(said: Any, width: int) -> bool:
+    """Whether the drive that `Drive.written` said has as many dimensions as this network of several units."""
+    drive = _unread(said)
+    return isinstance(drive, Drive) and not drive.is_field and drive.dimension == width > 1
 
 
 def labels_of(points: Iterable[str]) -> list[str]:
-    """The labels of the drives of design points, each as points.parquet says it in JSON."""
-    return [label_of(json.loads(one)["drive"]) for one in points]
+    """The labels of the drives of design points, each as points.parquet says it in JSON.
+
+    A dimension that is the width is m = n, so that points of all widths can be compared.
+    """
+    said = [json.loads(one) for one in points]
+    labels = [(label_of(one["drive"]), is_as_wide(one["drive"], one.get("width", 0))) for one in said]
+    return [f"{label.rpartition(' = ')[0]} = n" if as_wide else label for label, as_wide in labels]

@@ -3,6 +3,7 @@
 Statistical assertions: ALPHA = 1e-9 each (or a normal score of 6.1), about twenty: a false alarm below 1e-7.
 """
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from reference import measured
 from scipy import stats
 
 from rnnmc.common.errors import UsageError
-from rnnmc.drives import read_drive
+from rnnmc.drives import labels_of, read_drive
 from rnnmc.drives.file import FileDrive
 from rnnmc.study.point import DesignPoint
 
@@ -293,3 +294,14 @@ def test_the_field_needs_no_more_than_a_gaussian_input():
     init = {"recurrent": {"gaussian": 1.0}, "input": {"gaussian": 0.5}}
     assert point("field", init=init)
     assert "drive: field needs its deviation" in refused("field", init=init | {"input": {"uniform": 1.0}})
+
+
+def test_a_dimension_that_is_the_width_reads_m_equals_n_whatever_the_width():
+    points = [
+        DesignPoint(cell="tanh", width=width, drive=drive).written()
+        for width, drive in ((16, {"white": 16}), (64, {"white": 64}), (64, {"white": 16}), (64, "white"), (1, "white"))
+    ]
+    wanted = ["white, m = n", "white, m = n", "white, m = 16", "white, m = 1", "white, m = 1"]
+    assert labels_of([json.dumps(one) for one in points]) == wanted
+    still = [DesignPoint(cell="tanh", width=1, drive="none").written()]
+    assert labels_of([json.dumps(one) for one in still]) == ["none"]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from rnnmc.chain.norms import SPECTRAL
-from rnnmc.drives import labels_of
+from rnnmc.drives import is_as_wide, labels_of
 
 
 class Analysis:
@@ -89,6 +89,9 @@ def input_std_of(said: Mapping[str, Any]) -> float | None:
     return float(law["gaussian"]) if law.keys() == {"gaussian"} else None
 
 
+NOT_WIDE = ("none", "field", {"white": 1})  # drives that lie on one map, of the deviation of what they bring
+
+
 def groups(rows: pl.DataFrame, *varied: str) -> Iterator[list[dict[str, Any]]]:
     """Rows whose design points differ in nothing but what is varied: "gain", "width" or "field".
 
@@ -103,11 +106,11 @@ def groups(rows: pl.DataFrame, *varied: str) -> Iterator[list[dict[str, Any]]]:
         rest = json.loads(row["json"])
         rest.pop("observables", None)
         if "width" in varied:
-            rest.pop("width")
+            rest["drive"] = row["drive"] if is_as_wide(said["drive"], rest.pop("width")) else said["drive"]
         if "gain" in varied:
             rest["init"]["recurrent"] = None
         if "field" in varied:
-            rest["drive"] = None
+            rest["drive"] = row["drive"] if said["drive"] not in NOT_WIDE else None
             rest["init"]["input"] = None
         found.setdefault(json.dumps(rest, sort_keys=True), []).append(row | known | {"said": said})
     yield from found.values()

@@ -97,9 +97,10 @@ class Onset(Analysis):
 
 
 def situation() -> pl.Expr:
-    """What drives a network of a row of this table, in words: `field 0.3`, `none, state std 0`."""
+    """What drives a network of a row of this table: `field 0.3`, `white, m = 1, input 0.3`, `none, state std 0`."""
     drive = pl.col("drive")
-    driven = pl.when(drive == "none").then(drive).otherwise(pl.format("{} {}", drive, _plain("field")))
+    felt = pl.when(drive == "field").then(pl.format("field {}", _plain("field")))
+    driven = felt.when(drive == "none").then(drive).otherwise(pl.format("{}, input {}", drive, _plain("field")))
     stirred = (pl.col("state_std").fill_null(0) > 0) | (pl.col("field") == 0)
     return pl.when(stirred).then(pl.format("{}, state std {}", driven, _plain("state_std"))).otherwise(driven)
 

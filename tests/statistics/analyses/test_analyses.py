@@ -13,8 +13,10 @@ from charts import data_of
 from scipy.stats import binom, chi2, t
 from synthetic import EXPLODE, VANISH, log_spaced, point_row, samples_of, walks
 
+from rnnmc.drives import labels_of
 from rnnmc.report.pictures import lifetime, phase, picture_of
 from rnnmc.statistics.analyses import analysed, analyses
+from rnnmc.statistics.analyses.analysis import groups
 from rnnmc.statistics.analyses.finite_width import averaged, fit
 from rnnmc.statistics.point import point_statistics
 
@@ -328,3 +330,14 @@ def test_tables_of_an_earlier_release_are_still_drawn():
 def test_a_study_has_only_the_analyses_that_its_points_allow():
     points, statistics = study_with([({"gain": 1.0}, 0.1)])
     assert set(analysed(points, statistics)) == {"decay", "lifetime"}
+
+
+def test_networks_with_as_many_inputs_as_units_are_one_set_over_their_widths_and_those_with_one_another():
+    init = {"recurrent": {"gaussian": 1.0}, "input": {"gaussian": 1.0}}
+    drives = [(4, {"white": 4}), (4, {"white": 1}), (8, {"white": 8}), (8, {"white": 1}), (8, {"white": 4})]
+    said = [{"cell": "tanh", "width": width, "init": init, "drive": drive} for width, drive in drives]
+    texts = [json.dumps(one) for one in said]
+    rows = pl.DataFrame({"width": [one["width"] for one in said], "drive": labels_of(texts), "json": texts})
+    found = [[(row["width"], row["drive"]) for row in group] for group in groups(rows, "width")]
+    as_wide = [(4, "white, m = n"), (8, "white, m = n")]
+    assert found == [as_wide, [(4, "white, m = 1"), (8, "white, m = 1")], [(8, "white, m = 4")]]
