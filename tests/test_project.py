@@ -313,6 +313,7 @@ def test_no_file_holds_both_sides_of_a_merge():
     assert not [path for path in looked_at if marked.search(path.read_text(encoding="utf-8", errors="replace"))]
 
 
+@pytest.mark.process
 def test_every_relative_link_of_a_page_leads_somewhere():
     links = [
         (path, target)
