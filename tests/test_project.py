@@ -305,6 +305,15 @@ def test_no_file_holds_a_path_of_one_machine_or_the_address_of_a_package_registr
 
 
 @pytest.mark.process
+def test_no_file_holds_both_sides_of_a_merge():
+    marked = re.compile(rf"^\s*(?:{'<' * 7}|{'>' * 7}) \S", re.MULTILINE)
+    assert marked.search(f"one\n    {'<' * 7} HEAD\n")
+    looked_at = [path for path in files() if path.suffix in {".py", ".md", ".yaml", ".toml", ".c", ".h", ".j2", ""}]
+    assert len(looked_at) > 100
+    assert not [path for path in looked_at if marked.search(path.read_text(encoding="utf-8", errors="replace"))]
+
+
+@pytest.mark.process
 def test_every_relative_link_of_a_page_leads_somewhere():
     links = [
         (path, target)

@@ -22,7 +22,7 @@ RADIUS = Part(
     "below",
     0.01,
 )
-NORM = Part(
+SINGULAR_VALUES = Part(
     "norm",
     "with singular values cut to an operator norm of at most 1 fewer than one network of a hundred explodes",
     "P(explode at T)",
@@ -36,14 +36,14 @@ class Clipping(Claim):
 
     name = "A4"
     states = "Clipping U to [-1, 1] keeps the gradient from exploding."
-    parts = (ENTRIES, RADIUS, NORM)
+    parts = (ENTRIES, RADIUS, SINGULAR_VALUES)
 
     def questions(self, evidence):
         for point in evidence.points():
             law = point.law("recurrent")
             cut = law.get("contraction", {})
             said = law | {"norm": cut.get("norm") if isinstance(cut, dict) else 1}
-            for part, limit in ((ENTRIES, "clip"), (RADIUS, "spectral_radius"), (NORM, "norm")):
+            for part, limit in ((ENTRIES, "clip"), (RADIUS, "spectral_radius"), (SINGULAR_VALUES, "norm")):
                 if said.get(limit) == 1:
                     share, place = evidence.share(point, "explode_at")
                     yield Question(part, point.where("cell", *FACTORS, horizon=point.last), share, (place,))

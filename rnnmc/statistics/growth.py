@@ -12,14 +12,17 @@ error.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnmc.cells.cell import Cell
 from rnnmc.common.arrays import Floats
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.study.point import DesignPoint
+from rnnmc.theory.assumptions import autonomous, constant_biases
 
 NORM, TANGENT_VECTOR = "norm", "tangent"
 
@@ -38,10 +41,13 @@ def estimator_of(point: DesignPoint) -> Estimator:
     """The one that this design point calls for: the vector where something of every unit is fresh at every step.
 
     Fresh Gaussian matrices turn any direction into a random one, so that there the growth of the vector is unbiased as
-    soon as the state has settled.
+    soon as the state has settled; but where there is a way around the matrices, as in every gated cell, for units that
+    are alike alone. Where biases or input weights of its own let one unit keep its part of the direction for longer,
+    the direction gathers there in as many steps as that takes.
     """
     if point.weights == "untied":
-        return Estimator(TANGENT_VECTOR, _is_isotropic(point))
+        settles = _is_isotropic(point) and (_units_are_alike(point) or not _leads_around_matrices(point.cell_object))
+        return Estimator(TANGENT_VECTOR, settles)
     return Estimator(TANGENT_VECTOR if point.drive.is_field else NORM, False)
 
 
@@ -50,6 +56,36 @@ def _is_isotropic(point: DesignPoint) -> bool:
     cell = point.cell_object
     laws = point.init.laws(cell, point.width, point.drive.dimension)["recurrent"].values()
     return not cell.diagonal and bool(laws) and all(isinstance(law, Gaussian) and law.clip is None for law in laws)
+
+
+def _units_are_alike(point: DesignPoint) -> bool:
+    """Whether what a unit is given for good, its biases and input weights, is the same for all."""
+    cell = point.cell_object
+    return (autonomous(point) or point.drive.is_field) and constant_biases(point, *cell.gates, *cell.inner_biases)
+
+
+@lru_cache(maxsize=256)
+def _leads_around_matrices(cell: Cell) -> bool:
+    """Whether anything of the state reaches the next one but through recurrent matrices; True where it is not known.
+
+    Tried: with matrices that answer nothing, two states must lead to the same one.
+    """
+    import torch
+
+    from rnnmc.theory.population import Population
+
+    def stepped(seed: int) -> list[float]:
+        drawn = np.random.default_rng(seed).standard_normal
+        state = tuple(torch.from_numpy(drawn((1, 1, 4))) for _ in cell.parts)
+        inner = {name: torch.zeros(1, 1, 4, dtype=torch.float64) for name in cell.inner_biases}
+        weights: Any = Population(cell, inner, lambda name, rows: 0 * rows)
+        drive = {gate: torch.ones(1, 1, 4, dtype=torch.float64) for gate in cell.gates}
+        return torch.cat([part.ravel() for part in cell.step(weights, drive, state)]).tolist()
+
+    try:
+        return stepped(1) != stepped(2)
+    except Exception:  # whatever a user's cell does
+        return True
 
 
 def growth_columns(

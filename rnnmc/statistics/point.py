@@ -69,19 +69,11 @@ def point_statistics(
     horizons at once, `p_<event>_<mode>_band_low` and `p_<event>_<mode>_band_high`; ok_count, the replicates with status
     ok, which are those behind the next three and the growth rate; mean and deviation (ddof = 1) of their log-norms, and
     deviation_error, the standard error of the latter to first order, from weight draws; q05 to q95 of all log-norms,
-    <<<<<<< .merge_file_asexM9
     infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; the growth rate and its
     errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`), the interval of that mean, the
     median and the share that grows, each with its own (see `rnnmc.statistics.rates.rate_columns`); numerical_error, the
     largest that any log-norm is said to be off by beside rounding (nats), null where all are computed in full; and the
     settings behind the row: threshold_vanish, threshold_explode, interval, level.
-    =======
-    infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; growth_rate and
-    growth_rate_error (nats a step; see `growth_rate`), with the interval of that mean, the median and the share that
-    grows, each with its own (see `rnnmc.statistics.rates.rate_columns`); numerical_error, the largest that any log-norm
-    is said to be off by beside rounding (nats), null where all are computed in full; and the settings behind the row:
-    threshold_vanish, threshold_explode, interval, level.
-    >>>>>>> .merge_file_AAV5Tl
 
     Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have not
     died. From the first horizon at which any replicate has overflowed, they and their errors are null: what the fastest

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from scipy.integrate import quad
 from scipy.special import digamma
-from scipy.stats import ncx2, t
+from scipy.stats import ncx2, norm, t
 
 from rnnmc.chain.product import follow
 from rnnmc.engine.block import run_block
@@ -76,6 +76,22 @@ def test_the_growth_of_fresh_gates_at_rest_is_exact(cell, width, gain):
 
 
 @pytest.mark.slow
+def test_where_units_forget_at_rates_of_their_own_the_interval_reaches_for_the_norm_as_the_vector_lags_behind():
+    width, replicates = 16, 4000
+    init = {"recurrent": {"gaussian": 1e-3}, "bias": {"forget": {"gaussian": 2}}}
+    point = DesignPoint(cell="lstm", width=width, init=init, weights="untied", drive="none", horizons=(10, 100))
+
+    def of_slowest(z):  # log f of the unit that forgets last, times the density of its score
+        return -math.log1p(math.exp(-2 * z)) * width * norm.cdf(z) ** (width - 1) * norm.pdf(z)
+
+    truth = quad(of_slowest, -9, 9)[0]
+    row = at_the_end(point, replicates)
+    assert score(row, truth, replicates) > 1, "a planted mistake: to call it unbiased"
+    assert score(row | {"growth_rate": row["growth_rate"] + row["growth_systematic"]}, truth, replicates) < 1
+    assert row["growth_rate_low"] < truth < row["growth_rate_high"]
+
+
+@pytest.mark.slow
 def test_without_whole_matrices_too_the_growth_is_exact():
     width, gain, replicates = 2048, 1.5, 12
     point = fresh("linear", width, gain, (2, 20))
@@ -102,8 +118,29 @@ def test_log_tangent_is_what_the_product_does_to_the_vector_of_the_draws():
     ("said", "wanted"),
     [
         ({"weights": "untied"}, Estimator(TANGENT_VECTOR, False)),
-        ({"weights": "untied", "init": {"recurrent": {"gaussian": 2}}}, Estimator(TANGENT_VECTOR, True)),
+        ({"weights": "untied", "init": {"recurrent": {"gaussian": 2}}}, Estimator(TANGENT_VECTOR, False)),
         ({"weights": "untied", "init": {"recurrent": {"gaussian": 2, "clip": 1}}}, Estimator(TANGENT_VECTOR, False)),
+        *(
+            ({"weights": "untied", "cell": cell, "init": {"recurrent": {"gaussian": 2}} | more, "drive": drive}, wanted)
+            for cell, more, drive, wanted in [
+                ("lstm", {"input": {"gaussian": 1}}, "white", (TANGENT_VECTOR, False)),
+                ("lstm", {"input": {"gaussian": 1}, "bias": {"forget": 3}}, "field", (TANGENT_VECTOR, True)),
+                ("lstm", {"bias": {"forget": {"gaussian": 2}}}, "none", (TANGENT_VECTOR, False)),
+                ("lstm", {"bias": {"chrono": {"t_max": 100}}}, "none", (TANGENT_VECTOR, False)),
+                ("lstm", {"input": 0, "bias": {"forget": 3}}, "white", (TANGENT_VECTOR, True)),
+                (
+                    "gru_reset_after",
+                    {"bias": {"candidate_recurrent": {"gaussian": 1}}},
+                    "none",
+                    (TANGENT_VECTOR, False),
+                ),
+                ("minimal_rnn", {"input": {"gaussian": 1}}, {"constant": 1}, (TANGENT_VECTOR, False)),
+                ("leaky_tanh", {"input": {"gaussian": 1}}, {"white": 4}, (TANGENT_VECTOR, False)),
+                ("tanh", {"input": {"gaussian": 1}, "bias": {"gaussian": 1}}, "white", (TANGENT_VECTOR, True)),
+                ("relu", {"input": {"gaussian": 1}, "bias": {"gaussian": 1}}, "white", (TANGENT_VECTOR, True)),
+                ("linear", {"input": {"gaussian": 1}}, {"ar1": {"correlation": 0.5}}, (TANGENT_VECTOR, True)),
+            ]
+        ),
         ({"drive": "white"}, BY_NORM),
         ({"drive": "field", "init": {"recurrent": {"gaussian": 2}, "input": {"gaussian": 1}}}, (TANGENT_VECTOR, False)),
         ({"drive": {"ar1": {"correlation": 0.5}}}, BY_NORM),
