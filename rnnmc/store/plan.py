@@ -70,8 +70,8 @@ def _rows(directory: Path) -> list[dict[str, Any]]:
 
 
 WITHOUT_POINT = (
-    "so no theory stands beside it, no law judges it, and its growth rate is that of the norm, whatever its design calls"
-    " for; count again in the folder where the study ran, with what it ran with"
+    "so no theory stands beside it, no law judges it, and its growth rate is that of the norm, whatever its design "
+    "calls for; count again in the folder where the study ran, with what it ran with"
 )
 log = logging.getLogger("rnnmc")
 

@@ -232,6 +232,7 @@ def test_what_is_counted_without_its_cell_is_said(study, caplog):
     assert set(pl.read_parquet(study / "statistics.parquet")["point"].cast(pl.String)) == set(rows["point"])
 
 
+@pytest.mark.process
 def test_a_page_of_tables_of_another_release_is_refused_with_what_mends_it(study):
     count_again(study)
     path = study / "lifetime.parquet"
