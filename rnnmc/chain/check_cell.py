@@ -7,10 +7,16 @@ layout check, a wrong formula (with a tangent that fits it) the laws.
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
+import pickle
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import FunctionType, ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -110,7 +116,9 @@ def _result(name: str, tolerance: float, meaning: str, pairs: Callable[[], Pairs
             if found.shape != wanted.shape:
                 raise ValueError(f"the shape is {tuple(found.shape)}, not {tuple(wanted.shape)}")
             error = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=SMALL))
-            worst = max(worst, math.inf if math.isnan(error) else error)
+            if math.isnan(error):
+                raise ValueError("what it gives is NaN; let it be a number for every state and drive")
+            worst = max(worst, error)
     except Exception as error:  # a cell of somebody's own may raise anything
         return CheckResult(name, False, math.inf, tolerance, f"{meaning}: {type(error).__name__}: {error}")
     return CheckResult(name, worst <= tolerance, worst, tolerance, meaning)
@@ -152,9 +160,22 @@ def _of_flat_state(cell: Cell, one: Arguments) -> tuple[Callable[[Tensor], Tenso
     width = state[0].shape[2]
 
     def step(flat: Tensor) -> Tensor:
-        return torch.cat(cell.step(weights, drive, flat[None, None].split(width, 2)), dim=2)[0, 0]
+        return torch.cat(_stepped(cell, weights, drive, flat[None, None].split(width, 2)), dim=2)[0, 0]
 
     return step, torch.cat(state, dim=2)[0, 0]
+
+
+def _stepped(cell: Cell, *arguments: Any) -> tuple[Tensor, ...]:
+    return _parts(cell, "step", cell.step(*arguments))
+
+
+def _parts(cell: Cell, giver: str, given: Any) -> tuple[Tensor, ...]:
+    """The next state as given. Raises TypeError where it is no tuple of as many tensors as the cell has parts."""
+    if not isinstance(given, tuple) or len(given) != len(cell.parts) or not all(isinstance(x, Tensor) for x in given):
+        seen = f"a {type(given).__name__}" + (f" of {len(given)}" if isinstance(given, tuple | list) else "")
+        wanted = f"a tuple of {len(cell.parts)}" + (", as in return (h,)" if len(cell.parts) == 1 else "")
+        raise TypeError(f"{giver} gives {seen} as the next state; give {wanted}, a tensor for each of parts")
+    return given
 
 
 def _autograd(cell: Cell, one: Arguments) -> Tensor:
@@ -170,7 +191,7 @@ def _differences(cell: Cell, one: Arguments) -> Tensor:
 
 def _next_states(cell: Cell, ones: list[Arguments]) -> Pairs:
     for one in ones:
-        yield torch.cat(cell.linearise(*one)[0]), torch.cat(cell.step(*one))
+        yield torch.cat(_parts(cell, "linearise", cell.linearise(*one)[0])), torch.cat(_stepped(cell, *one))
 
 
 def _linearity(cell: Cell, ones: list[Arguments], rng: np.random.Generator) -> Pairs:
@@ -183,7 +204,7 @@ def _linearity(cell: Cell, ones: list[Arguments], rng: np.random.Generator) -> P
 
 def _seen(cell: Cell, arguments: Arguments) -> Tensor:
     """(replicate, d, d + 1): the Jacobian beside the next state."""
-    return torch.cat([_tangent(cell, arguments), _flat(arguments[0].layout, cell.step(*arguments)).mT], dim=2)
+    return torch.cat([_tangent(cell, arguments), _flat(arguments[0].layout, _stepped(cell, *arguments)).mT], dim=2)
 
 
 def _batches(cell: Cell, samples: list[_Sample]) -> Pairs:
@@ -194,13 +215,50 @@ def _batches(cell: Cell, samples: list[_Sample]) -> Pairs:
 
 
 def _again(cell: Cell, samples: list[_Sample]) -> Pairs:
-    """What counts, draws or keeps something is another cell the second time."""
-    for sample in samples:
-        arguments = sample.laid(Rows())
-        first = _seen(cell, arguments)
-        for other in samples:
-            cell.linearise(*other.laid(Columns()))
-        yield _seen(cell, arguments), first
+    """What counts, draws or keeps something is another cell the second time, or would be one some day.
+
+    Raises ValueError where it has kept something else from the same calls: it may count to a number that lies far.
+    """
+    kept: list[dict[str, bytes]] = []
+    for _ in range(2):  # what a cell keeps for each shape, it has after the first
+        for sample in samples:
+            arguments = sample.laid(Rows())
+            first = _seen(cell, arguments)
+            for other in samples:
+                cell.linearise(*other.laid(Columns()))
+            yield _seen(cell, arguments), first
+        kept.append(_memory(cell))
+    changed = [name for name in kept[1] if kept[0].get(name) != kept[1][name]]
+    if changed:
+        raise ValueError(
+            f"{changed[0]} is another after every call; let what a step depends on come from its arguments alone, "
+            "and keep what lasts as a part of the state"
+        )
+
+
+def _memory(cell: Cell) -> dict[str, bytes]:
+    """All that the instance, its own classes and their modules hold, by name; without what cannot be written down."""
+    places: dict[str, Mapping[str, Any]] = {"self": vars(cell)}
+    for own in type(cell).__mro__:
+        if own.__module__.partition(".")[0] not in ("rnnmc", "builtins"):
+            places |= {own.__name__: vars(own), own.__module__: vars(sys.modules[own.__module__])}
+    found = {}
+    for place, held in places.items():
+        for name, value in held.items():
+            if name.startswith("__") or isinstance(value, ModuleType | FunctionType | type | Cell):
+                continue
+            with suppress(Exception):  # whatever somebody keeps
+                written = io.BytesIO()
+                _Plain(written).dump(value)
+                found[f"{place}.{name}"] = written.getvalue()
+    return found
+
+
+class _Plain(pickle.Pickler):
+    """Tensors by their numbers alone, not by where those lie."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (bytes, (obj.detach().numpy().tobytes(),)) if isinstance(obj, Tensor) else NotImplemented
 
 
 def _layouts(cell: Cell, samples: list[_Sample]) -> Pairs:

@@ -31,7 +31,7 @@ def plan(study: Study, directory: Path) -> list[StoredPoint]:
 
 
 def report(directory: Path) -> Path:
-    """Write figures and page from the statistics that are there. Raises RunError where there are none."""
+    """Write figures and page from the statistics that are there. Raises RunError where there are none, or not ours."""
     import polars as pl
 
     from rnnmc.report.page import write_report
@@ -45,4 +45,10 @@ def report(directory: Path) -> Path:
             f"{directory}: statistics.parquet or points.parquet cannot be read ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from None
-    return write_report(directory, said, points, tables)
+    try:
+        return write_report(directory, said, points, tables)
+    except pl.exceptions.ColumnNotFoundError as error:
+        raise RunError(
+            f"{directory}: its tables are of another release of rnnmc ({str(error).splitlines()[0]}); "
+            f"run rnnmc statistics {directory} first"
+        ) from error

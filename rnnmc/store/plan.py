@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -68,16 +69,33 @@ def _rows(directory: Path) -> list[dict[str, Any]]:
         raise UsageError(f"{path}: cannot be read; give the folder of a study, such as results/default") from None
 
 
+WITHOUT_POINT = (
+    "so no theory stands beside it, no law judges it, and its growth rate is that of the norm, whatever its design "
+    "calls for; count again in the folder where the study ran, with what it ran with"
+)
+log = logging.getLogger("rnnmc")
+
+
 def stored_points(directory: Path) -> list[StoredPoint]:
     """All planned points of a study folder, in plan order, without their design points. Raises UsageError."""
     return [_stored(directory, row) for row in _rows(directory)]
 
 
 def with_points(directory: Path) -> Iterator[StoredPoint]:
-    """Every stored point, with its design point where what that needs (a drive's file, one's own cell) is there."""
+    """Every stored point, with its design point where what that needs (a drive's file, one's own cell) is there.
+
+    Where it is not, a warning in the log says so, once for each cause.
+    """
+    causes: set[str] = set()
     for row in _rows(directory):
-        point, _ = _design(row)
-        yield replace(_stored(directory, row), point=point if point is not None and point.key == row["point"] else None)
+        point, error = _design(row)
+        stored = _stored(directory, row)
+        if point is None or point.key != row["point"]:
+            point, cause = None, str(error or f"{row['cell']}, its drive or rnnmc itself is not as it was planned")
+            if cause not in causes:
+                causes.add(cause)
+                log.warning("%s: %s; %s", stored.label, cause, WITHOUT_POINT)
+        yield replace(stored, point=point)
 
 
 def _design(row: dict[str, Any]) -> tuple[DesignPoint | None, UsageError | None]:

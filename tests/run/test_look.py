@@ -218,3 +218,26 @@ def test_looks_are_no_samples(study: Path) -> None:
     count_again(study, vanish=0.01)
     assert rnnmc.scan(study).collect().equals(before)
     assert Thresholds() == Thresholds(vanish=0.001, explode=1000.0)
+
+
+def test_what_is_counted_without_its_cell_is_said(study, caplog):
+    rows = pl.read_parquet(study / "points.parquet")
+    gone = rows.with_columns(pl.col("json").str.replace_all('"cell": ?"tanh"', '"cell":"gone:cell"'))
+    assert not gone.equals(rows)
+    gone.write_parquet(study / "points.parquet")
+    count_again(study)
+    (said,) = [one.getMessage() for one in caplog.records if "no theory stands beside it" in one.getMessage()]
+    assert "gone:cell cannot be imported" in said
+    assert "in the folder where the study ran" in said
+    assert set(pl.read_parquet(study / "statistics.parquet")["point"].cast(pl.String)) == set(rows["point"])
+
+
+@pytest.mark.process
+def test_a_page_of_tables_of_another_release_is_refused_with_what_mends_it(study):
+    count_again(study)
+    path = study / "lifetime.parquet"
+    pl.read_parquet(path).drop("percent").write_parquet(path)
+    with pytest.raises(RunError, match=r"another release of rnnmc .*run rnnmc statistics .* first"):
+        report(study)
+    count_again(study)
+    assert report(study).exists()

@@ -21,7 +21,7 @@ from rnnmc.run.sampling import jobs_missing
 from rnnmc.store.plan import cut_up
 from rnnmc.study.study import load_study, read_study
 
-HEAD = "import rnnmc, torch, time\n\n\nclass Own(rnnmc.Cell):\n    name, gates = 'own', ('hidden',)\n"
+HEAD = "import rnnmc, torch, time\n\nCALLS = []\n\n\nclass Own(rnnmc.Cell):\n    name, gates = 'own', ('hidden',)\n"
 STEP = """    formula, source = "h' = f(W x + U h + b)", "a test"
 
     def step(self, weights, drive, state):
@@ -59,6 +59,7 @@ def by_hand(code: str = "pass", pushed: str = RIGHT, after: str = "y") -> str:
 
 NORM = "a = (a - a.mean({axis}, keepdim=True)) / (a.var({axis}, keepdim=True, unbiased=False) + 1e-5).sqrt()"
 OVER_UNITS = "weights."  # the axis of units, or a helper that knows it
+COUNTED = "{what}\n        a = a if len(CALLS) + getattr(self, 't', 0) < 10**6 else 2 * a"  # beyond any check
 UNSOUND = {
     "a norm over the last axis": (own(NORM.format(axis="-1")), "batch (", OVER_UNITS),
     "a norm over the first axis": (own(NORM.format(axis="0")), "batch (", OVER_UNITS),
@@ -88,8 +89,26 @@ UNSOUND = {
     ),
     "what raises": (own("raise RuntimeError('no luck')"), "RuntimeError: no luck", "mend what is named"),
     "another shape": (own("a = a[..., :1]"), "batch (", "check-cell"),
-    "numbers that are none": (own("a = a / 0 * 0"), "autograd (", "mend what is named"),
+    "numbers that are none": (own("a = a / 0 * 0"), "autograd (", "let it be a number"),
     "dropout": (own("a = torch.nn.functional.dropout(a)"), "next state (", "draw nothing"),
+    "a list": (own("return [a.tanh()]"), "step gives a list of 1", "return (h,)"),
+    "no tuple": (own("return a.tanh()"), "step gives a Tensor", "return (h,)"),
+    "nothing": (own("return None"), "gives a NoneType", "return (h,)"),
+    "one part too many": (own("return (a.tanh(), a)"), "step gives a tuple of 2", "give a tuple of 1"),
+    "names as a text": (own().replace("('hidden',)", "'hidden'"), "KeyError: 'hidden'", "in tuples"),
+    "two parts, one taken": (own(facts="    parts = ('h', 'c')\n"), "values to unpack", "names in parts"),
+    "Python's max": (own("a = max(a, 0 * a)"), "Boolean value", "torch.maximum"),
+    "a chained comparison": (by_hand("y = a * (-1 < a < 1)"), "Boolean value", "(a > 0) & (a < 1)"),
+    "NumPy": (own("import numpy\n        a = torch.from_numpy(numpy.tanh(a.numpy()))"), "autograd (", "a.tanh()"),
+    "Python's mathematics": (own("import math\n        a = a * math.tanh(a)"), "autograd (", "a.tanh()"),
+    "a drive that is changed": (own("drive['hidden'].mul_(0.5)"), "autograd (", "make a new tensor"),
+    "a count on itself": (by_hand(COUNTED.format(what="self.t = getattr(self, 't', 0) + 1")), "self.t", "is another"),
+    "a count on its class": (
+        by_hand(COUNTED.format(what="type(self).t = getattr(self, 't', 0) + 1")),
+        "Own.t",
+        "is another",
+    ),
+    "a count in its module": (by_hand(COUNTED.format(what="CALLS.append(1)")), "own.CALLS", "is another"),
     "what ends the process": (
         own("raise SystemExit(7)"),
         "ends the process in a check (SystemExit: 7)",
@@ -110,6 +129,15 @@ def desk(tmp_path, monkeypatch):
 
 def point(width=3, cell="own:cell"):
     return rnnmc.DesignPoint(cell=cell, width=width, horizons=(1, 4))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["self.last = a", "self.__dict__.setdefault('known', {})[tuple(a.shape), a.dtype] = 2.0", "CALLS[:] = [len(a)]"],
+)
+def test_a_cell_may_keep_what_is_the_same_after_the_same_calls(kept, desk):
+    desk.write({"own.py": by_hand(kept)})
+    assert rnnmc.measure(point(), replicates=4).height
 
 
 @pytest.mark.parametrize(("text", "wrong", "remedy"), UNSOUND.values(), ids=UNSOUND)

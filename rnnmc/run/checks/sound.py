@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import platform
+import re
 import signal
 import tempfile
 import threading
@@ -48,6 +49,16 @@ REMEDIES = {  # the first that fits is said
     "bounded": "leave bounded out, so that overflow is looked for",
     "law of zero weights": "leave gating out, or let it say what the gates of this cell do",
     "law of the zero state": "leave at_zero and slopes out, or let them say what this cell does at a state of zero",
+}
+RAISED = {  # what torch or Python says -> what to write instead
+    r"Boolean value of Tensor|__round__": "write torch.where(a > 0, x, y), torch.maximum(x, y) and (a > 0) & (a < 1) "
+    "in place of if, max, `and` and chained comparisons, which are for one number",
+    r"numpy|data pointer|converted to Python scalars|must be real number": "write what torch has in place of numpy and "
+    "math, as a.tanh() for np.tanh(a)",
+    r"in-?place": "make a new tensor in place of changing one that is given, as a = 0.5 * a for a.mul_(0.5)",
+    r"random operation": "draw nothing, for a cell is a function of its arguments; noise belongs into the drive",
+    r"values to unpack": "take as many tensors from the state as there are names in parts, ('h',) unless said",
+    r"KeyError": "take gates, vectors and matrices by the names that the cell itself gives them, in tuples",
 }
 
 log = logging.getLogger("rnnmc")
@@ -122,13 +133,20 @@ def _refusal_at(name: str, source: OwnSource, width: int) -> _Refusal | None:
 
 def _sentence(name: str, failed: list[CheckResult], number: int) -> str:
     wrong = {one.name for one in failed if math.isfinite(one.worst_error)}
-    remedy = next((said for check, said in REMEDIES.items() if check in wrong), "mend what is named there") + "; "
-    if any("; use " in one.meaning for one in failed):  # a check has said how
-        remedy = ""
+    raised = next((said for seen, said in RAISED.items() for one in failed if re.search(seen, one.meaning)), "")
+    remedy = raised or next((said for check, said in REMEDIES.items() if check in wrong), "mend what is named there")
+    remedy += "; "
+    if any(map(_says_how, failed)):
+        remedy, failed = "", sorted(failed, key=lambda one: not _says_how(one))
     return (
         f"cell: {name} fails {len(failed)} of the {number} checks of a cell, and what it would give is no measurement: "
         f"{', '.join(_told(failed))}; {remedy}rnnmc check-cell {name} shows every check"
     )
+
+
+def _says_how(failed: CheckResult) -> bool:
+    """Whether this check says itself what to write."""
+    return re.search("; (use|give|let) ", failed.meaning) is not None
 
 
 def _told(failed: list[CheckResult]) -> Iterator[str]:

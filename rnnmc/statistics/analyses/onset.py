@@ -10,7 +10,7 @@ import polars as pl
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, groups, last_rows, systematic_of
+from rnnmc.statistics.analyses.analysis import Analysis, completed, freedom_of, groups, last_rows, systematic_of
 from rnnmc.statistics.crossing import Curve, crossing
 from rnnmc.statistics.rates import student_half
 
@@ -87,7 +87,7 @@ class Onset(Analysis):
                 to = f" to {_named(last)}" if own.height > 1 else f" {bounds_text(first['low'], first['high'])}"
                 parts.append(f"with drive {driven} at {_named(first)}{to}")
             said.append(f"The growth rate of {weights} networks turns positive {', '.join(parts)}.")
-        several = table.filter(pl.col("turns") > 1)
+        several = completed(table, SCHEMA).filter(pl.col("turns") > 1)
         if not several.is_empty():
             said.append(
                 f"At {several.height} of {table.height} sets of gains the mean growth rate changes its sign more than "

@@ -325,6 +325,8 @@ def test_tables_of_an_earlier_release_are_still_drawn():
             (chart,) = picture_of(name).charts(own, points).values()
             chart.to_dict(validate=True)
             assert data_of(chart).height == (1 if name == "onset" else 4)
+            if name == "onset":
+                assert analyses()[name].found(own) == analyses()[name].found(table)
 
 
 def test_a_study_has_only_the_analyses_that_its_points_allow():
