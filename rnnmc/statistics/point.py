@@ -70,10 +70,10 @@ def point_statistics(
     ok, which are those behind the next three and the growth rate; mean and deviation (ddof = 1) of their log-norms, and
     deviation_error, the standard error of the latter to first order, from three weight draws on; q05 to q95 of all
     log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; the growth rate
-    and its errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`), the interval of that mean, the
-    median and the share that grows, each with its own (see `rnnmc.statistics.rates.rate_columns`); numerical_error, the
-    largest that any log-norm is said to be off by beside rounding (nats), null where all are computed in full; and the
-    settings behind the row: threshold_vanish, threshold_explode, interval, level.
+    and its errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`), the interval of that
+    mean, the median and the share that grows, each with its own (see `rnnmc.statistics.rates.rate_columns`);
+    numerical_error, the largest that any log-norm is said to be off by beside rounding (nats), null where all are
+    computed in full; and the settings behind the row: threshold_vanish, threshold_explode, interval, level.
 
     Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have not
     died. From the first horizon at which any replicate has overflowed, they and their errors are null: what the fastest
@@ -344,7 +344,8 @@ def _moments(log_norm: Floats, group: int) -> dict[str, Floats]:
     """Mean, sample deviation and the error of the latter over finite log-norms, each (horizons,).
 
     NaN where there are too few, for the error fewer than three weight draws, and once a replicate has overflowed. The
-    error is that of the mean of what each replicate adds to the deviation, ((x - mean)^2 - deviation^2) / (2 deviation).
+    error is that of the mean of what each replicate adds to the deviation, ((x - mean)^2 - deviation^2) / (2
+    deviation).
     """
     mean, deviation, error = np.full((3, log_norm.shape[1]), np.nan)
     for j in np.flatnonzero(~_overflowed(log_norm)):
