@@ -68,12 +68,12 @@ def point_statistics(
     pointwise, `p_<event>_<mode>_low` and `p_<event>_<mode>_high`, and for vanish, stable and explode the band over all
     horizons at once, `p_<event>_<mode>_band_low` and `p_<event>_<mode>_band_high`; ok_count, the replicates with status
     ok, which are those behind the next three and the growth rate; mean and deviation (ddof = 1) of their log-norms, and
-    deviation_error, the standard error of the latter to first order, from weight draws; q05 to q95 of all log-norms,
-    infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; the growth rate and its
-    errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`), the interval of that mean, the
-    median and the share that grows, each with its own (see `rnnmc.statistics.rates.rate_columns`); numerical_error, the
-    largest that any log-norm is said to be off by beside rounding (nats), null where all are computed in full; and the
-    settings behind the row: threshold_vanish, threshold_explode, interval, level.
+    deviation_error, the standard error of the latter to first order, from three weight draws on; q05 to q95 of all
+    log-norms, infinities included: order statistics, NumPy's "inverted_cdf", which never interpolate; the growth rate
+    and its errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`), the interval of that
+    mean, the median and the share that grows, each with its own (see `rnnmc.statistics.rates.rate_columns`);
+    numerical_error, the largest that any log-norm is said to be off by beside rounding (nats), null where all are
+    computed in full; and the settings behind the row: threshold_vanish, threshold_explode, interval, level.
 
     Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have not
     died. From the first horizon at which any replicate has overflowed, they and their errors are null: what the fastest
@@ -259,9 +259,11 @@ def _growth(
     log_norm: Floats, replicates: SampleRectangle, estimator: Estimator, group: int, interval: str, level: float
 ) -> dict[str, Floats | NDArray[np.str_]]:
     """Columns of the growth rate: its value by the estimator and by the other, and what `rate_columns` adds to it."""
-    horizons, followed = replicates.horizons, {NORM: log_norm, TANGENT_VECTOR: replicates.tangent}
+    stored = not np.isnan(replicates.tangent).any()  # of some alone, the gap would be between unlike replicates
+    tangent = replicates.tangent if stored else np.full_like(replicates.tangent, np.nan)
+    horizons, followed = replicates.horizons, {NORM: log_norm, TANGENT_VECTOR: tangent}
     rates = {by: growth_rate(logs, horizons, group) for by, logs in followed.items()}
-    by = NORM if np.isnan(replicates.tangent).any() else estimator.by
+    by = estimator.by if stored else NORM
     columns = growth_columns(rates, by, estimator.is_unbiased)
     beside = rate_columns(followed[by], horizons, *rates[by], group, interval, level)
     for end, further in (("low", np.fmin), ("high", np.fmax)):  # as far as the other estimator is off
@@ -341,8 +343,9 @@ def _overflowed(log_norm: Floats) -> Flags:
 def _moments(log_norm: Floats, group: int) -> dict[str, Floats]:
     """Mean, sample deviation and the error of the latter over finite log-norms, each (horizons,).
 
-    NaN where there are too few, and once a replicate has overflowed. The error is that of the mean of what each
-    replicate adds to the deviation, ((x - mean)^2 - deviation^2) / (2 deviation).
+    NaN where there are too few, for the error fewer than three weight draws, and once a replicate has overflowed. The
+    error is that of the mean of what each replicate adds to the deviation, ((x - mean)^2 - deviation^2) / (2
+    deviation).
     """
     mean, deviation, error = np.full((3, log_norm.shape[1]), np.nan)
     for j in np.flatnonzero(~_overflowed(log_norm)):
@@ -351,7 +354,7 @@ def _moments(log_norm: Floats, group: int) -> dict[str, Floats]:
         mean[j] = finite.mean() if len(finite) else np.nan
         deviation[j] = finite.std(ddof=1) if len(finite) > 1 else np.nan
         draws = np.count_nonzero(sums_by_draw(is_finite, group))
-        if draws > 1 and deviation[j] > 0:
+        if draws > 2 and deviation[j] > 0:  # two lie equally far from their mean, whatever they are
             added = np.zeros(len(log_norm))
             added[is_finite] = ((finite - mean[j]) ** 2 - finite.var()) / (2 * deviation[j])
             error[j] = np.sqrt((sums_by_draw(added, group) ** 2).sum() * draws / (draws - 1)) / len(finite)

@@ -26,6 +26,7 @@ from torch.autograd import forward_ad
 
 from rnnmc.cells.cell import Cell
 from rnnmc.numerics.layout import Rows
+from rnnmc.numerics.normal import SinglePrecision
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import field_variances
 
@@ -161,7 +162,7 @@ def log_growth(point: DesignPoint, gains: Mapping[str, float], extent: Extent, s
     gains: recurrent matrix -> g, whatever the point says. Everything else is drawn as the point says it, at its width;
     each population has an input of its own.
     """
-    cell, rng = point.cell_object, np.random.default_rng(seed)
+    cell, rng = point.cell_object, SinglePrecision(np.random.SFC64(seed))
     drives, inner = _drives(point, extent, rng)
     fields = Fields(gains, extent, rng)
     population = Population(cell, inner, fields)
@@ -201,12 +202,13 @@ def rate(logs: np.ndarray, sites: int) -> tuple[float, float]:
     """(growth rate, its standard error), nats a step, of (populations, steps) logarithms of growth.
 
     Of the last half of all steps. The error has three parts: what scatters between populations; what the quarter before
-    is further off than its scatter, for a power of time that is still there; and OF_FINITE over the sites.
+    is further off than its scatter, which is what a power of time that is still there adds; and OF_FINITE over the
+    sites.
     """
     steps, root = logs.shape[1], math.sqrt(len(logs))
     late, before = logs[:, steps // 2 :].mean(1), logs[:, steps // 4 : steps // 2].mean(1)
     gap, scatter = (before - late).mean(), (before - late).std(ddof=1) / root
-    drift = max(gap**2 - scatter**2, 0.0) / 4
+    drift = max(gap**2 - scatter**2, 0.0)
     return float(late.mean()), float(math.sqrt(late.var(ddof=1) / len(logs) + drift + (OF_FINITE / sites) ** 2))
 
 

@@ -175,3 +175,15 @@ def test_the_interval_of_a_rate_reaches_as_far_as_the_other_estimator_is_off():
     half = t.ppf(0.975, 49) * row["growth_rate_error"]
     assert row["growth_rate_low"] == pytest.approx(row["growth_rate"] - half + gap)
     assert row["growth_rate_high"] == pytest.approx(row["growth_rate"] + half)
+
+
+def test_where_some_shards_are_of_before_the_vector_it_does_not_stand_for_the_others():
+    point = DesignPoint(cell="gru", width=4, horizons=(2, 20), init={"recurrent": {"gaussian": 2}})
+    samples = pl.DataFrame(pl.from_arrow(run_block(point, 0, 8)))
+    some = samples.with_columns(pl.when(pl.col("replicate") < 4).then("log_tangent").alias("log_tangent"))
+    known = point_statistics(samples, 1e-3, 1e3).drop("tangent_growth_rate", "tangent_growth_rate_error")
+    without = point_statistics(samples.drop("log_tangent"), 1e-3, 1e3)
+    assert point_statistics(some, 1e-3, 1e3).equals(without)
+    assert without["growth_systematic"].null_count() == without.height
+    assert known["growth_systematic"].drop_nulls().abs().min() > 0
+    assert without["growth_rate"].equals(known["growth_rate"])

@@ -393,8 +393,8 @@ def test_the_error_of_a_deviation_is_that_of_leaving_out_one_weight_draw_at_a_ti
     assert row["deviation_error"] == pytest.approx(jackknife, rel=0.03)
 
 
-def test_a_deviation_of_equal_norms_or_of_one_replicate_has_no_error():
-    for log_norm in (np.zeros((5, 1)), np.ones((1, 1))):
+def test_a_deviation_of_equal_norms_or_of_fewer_than_three_replicates_has_no_error():
+    for log_norm in (np.zeros((5, 1)), np.ones((1, 1)), np.array([[1.0], [4.0]])):
         assert point_statistics(samples_of(log_norm, [10]), VANISH, EXPLODE)["deviation_error"].to_list() == [
             None,
             None,

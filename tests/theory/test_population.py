@@ -200,6 +200,15 @@ def test_the_error_of_a_rate_covers_scatter_a_power_of_time_and_finite_width(sit
     assert np.mean(inside) > 0.9
 
 
+@pytest.mark.parametrize("power", [0.1, 0.25, 0.5, 1.0])
+def test_a_power_of_time_that_no_scatter_hides_is_within_one_error(power):
+    t = np.arange(1, 129)
+    logs = np.tile(-0.2 - power * np.diff(np.log(np.r_[1, t])), (12, 1))
+    found, error = rate(logs, 10**9)
+    assert abs(found + 0.2) > 0.9 * error, "a planted mistake: half of the gap"
+    assert abs(found + 0.2) < 1.01 * error
+
+
 @pytest.mark.slow
 def test_gates_with_random_biases_and_white_input_are_drawn_as_the_point_says():
     """Chrono remembers longer than no bias; two dimensions of input are not a field; a bias of -1 is not one of +1."""

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from rnnmc.cells import source_digest
 from rnnmc.initialisers.chrono import Chrono
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 CLOSED = (framework_default, frozen_edge, tanh_autonomous, tanh_driven, zero_state)  # laws that need no population
 OF_UNITS = (Constant, Uniform, Gaussian, TruncatedGaussian, Chrono)  # laws by which each unit draws by itself
 WHOLE, SMALL, ROUGH = (12, 1000, 128), (8, 400, 64), (6, 500, 64)  # populations, sites, steps
-NARROW = 16  # units, below which a network is so far from infinite width that SMALL is precise enough
+NARROW = 64  # units, below which a network is so far from infinite width that SMALL is precise enough
 SPAN = 0.04  # of the onset gain, on either side of where it was roughly found
 LARGEST = 100.0  # gain up to which an onset is looked for
 
@@ -94,10 +95,8 @@ class TiedPopulation(Law):
             low, high = high, 2 * high
             if high > LARGEST:
                 return None, 0.0
-        while high - low > SPAN * low:
-            middle = (low + high) / 2
-            low, high = (middle, high) if rough(middle) < 0 else (low, middle)
-        ends = [(low + high) / 2 * (1 + side * SPAN) for side in (-1, 1)]
+        near = float(f"{brentq(rough, low, high, xtol=SPAN * low / 4):.12g}")
+        ends = [near * (1 + side * SPAN) for side in (-1, 1)]
         (first, error), (last, other) = (growth(point, dict.fromkeys(names, gain), size) for gain in ends)
         slope = (last - first) / (ends[1] - ends[0])
         if not slope > 0:
