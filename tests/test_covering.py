@@ -24,7 +24,8 @@ from rnnmc.statistics import rates  # noqa: E402
 from rnnmc.statistics.analyses.finite_width import fit  # noqa: E402
 
 RISK = 1e-6 / (len(covering.CASES) + 1)
-FEW = {covering.exponents, covering.lifetimes, covering.rings, covering.limits}  # whose studies take longest
+# whose studies take longest
+FEW = {covering.exponents, covering.lifetimes, covering.rings, covering.limits, covering.onsets}
 
 
 @pytest.mark.parametrize(("width", "gain"), [(16, 3.6053), (64, 3.4983), (256, 3.4726)])

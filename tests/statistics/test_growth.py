@@ -65,10 +65,10 @@ def test_fresh_gates_at_rest_turn_where_the_noncentral_chi_square_says(width, on
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cell", "width", "gain"), [("gru", 16, 3.6053), ("gru_output_gated", 8, 3.0), ("lstm", 64, 3.25)]
+    ("cell", "width", "gain", "replicates"),
+    [("gru", 16, 3.6053, 500), ("gru_output_gated", 8, 3.0, 500), ("lstm", 64, 3.25, 100)],
 )
-def test_the_growth_of_fresh_gates_at_rest_is_exact(cell, width, gain):
-    replicates = 500
+def test_the_growth_of_fresh_gates_at_rest_is_exact(cell, width, gain, replicates):
     point = fresh(cell, width, gain)
     assert score(at_the_end(point, replicates), at_rest(width, gain), replicates) < 1
     if width > 16:

@@ -9,7 +9,7 @@ from scipy.stats import norm, t
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.made_up import varied
 
-AGREEMENT = analyses()["agreement"]
+AGAINST_THEORY = analyses()["against-theory"]
 CHANGED = ("growth_rate", "growth_rate_error", "growth_systematic", "growth_rate_freedom", "theory_growth_rate")
 
 
@@ -20,7 +20,7 @@ def of_one(theory_error=0.0, **numbers):
     numbers = numbers | {"theory_growth_rate_error": theory_error, "theory_growth_exact": False}
     own = statistics.filter(pl.col("point").cast(pl.String) == points["point"][0])
     rows = own.with_columns(pl.lit(value).alias(name) for name, value in numbers.items())
-    return AGREEMENT.table(points, rows).row(0, named=True)
+    return AGAINST_THEORY.table(points, rows).row(0, named=True)
 
 
 def test_a_score_is_the_tail_of_student_s_law_and_that_of_the_law_s_own_error():
@@ -44,8 +44,8 @@ def test_what_lies_between_the_two_estimators_is_no_disagreement(systematic, the
 
 def test_the_furthest_apart_come_first_and_exact_laws_are_left_to_the_oracles():
     points, statistics = varied()
-    table = AGREEMENT.table(points, statistics)
+    table = AGAINST_THEORY.table(points, statistics)
     assert table["score"].abs().drop_nulls().is_sorted(descending=True)
     exact = statistics.with_columns(pl.lit(True).alias("theory_growth_exact"))
-    assert AGREEMENT.table(points, exact).is_empty()
-    assert f"Of {table.height} design points" in AGREEMENT.found(table)[0]
+    assert AGAINST_THEORY.table(points, exact).is_empty()
+    assert f"Of {table.height} design points" in AGAINST_THEORY.found(table)[0]

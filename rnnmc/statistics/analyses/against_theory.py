@@ -31,10 +31,10 @@ SCHEMA = {
 }
 
 
-class Agreement(Analysis):
+class AgainstTheory(Analysis):
     """Measured less predicted, of every design point that has a law of large width."""
 
-    name = "agreement"
+    name = "against-theory"
     says = "Measured growth rates less those that theory of large width predicts, the furthest apart first"
     source = "docs/physics.md sections 6, 8 and 9"
 
@@ -80,4 +80,4 @@ def _row(row: dict) -> dict | None:
     return kept | own | {"times_width": difference * row["width"], "score": score}
 
 
-ANALYSIS = Agreement()
+ANALYSIS = AgainstTheory()
