@@ -135,7 +135,7 @@ def test_of_tanh_it_is_the_closed_law_in_a_field_and_in_chaos():
     ):
         gain = point.init.roles["recurrent"]["every"].gain
         found, error = growth(point, gain)
-        assert abs(found - wanted) < SIGMAS * error < 0.03
+        assert abs(found - wanted) < SIGMAS * error < 0.05
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_without_recurrent_weights_a_memory_decays_as_its_gates_say():
 def test_a_linear_cell_grows_by_its_gain_whatever_it_hears():
     for drive in ("field", {"white": 2}, "constant"):
         found, error = growth(fed("linear", 0.8, drive=drive), 0.8)
-        assert abs(found - math.log(0.8)) < SIGMAS * error < 0.04
+        assert abs(found - math.log(0.8)) < SIGMAS * error < 0.06
 
 
 @pytest.mark.slow
@@ -309,7 +309,7 @@ def test_networks_of_64_orthogonal_units_grow_as_it_says(cell, drive):
     gains = dict.fromkeys(point.cell_object.recurrent, 1.5)
     found, own = tied_population.growth(point, gains, tied_population.WHOLE)
     allowed = 0.5 / 64 + 5 * math.hypot(own, rates.std(ddof=1) / 12**0.5)
-    assert abs(rates.mean() - found) < allowed < 0.06
+    assert abs(rates.mean() - found) < allowed < 0.08
     if cell != "gru_reset_after":
         plain = point.model_copy(update={"init": fed(cell, 1.5, 1.0).init})
         assert abs(rates.mean() - tied_population.growth(plain, gains, tied_population.WHOLE)[0]) > allowed
