@@ -55,8 +55,9 @@ class FiniteWidth(Analysis):
         limit, slope and curvature (nats a step) of lambda(n) = limit + slope / n + curvature / n^2, with standard
         errors and the 95 % interval of the limit, as far as it reaches for the rates of either estimator: the mean over
         all fits of a line and of a parabola in 1/n from every width on, each as likely as `averaged` says. from_width:
-        where the likeliest of them begins; p_value: of its sum of squares. Where that is small all the same, the errors
-        say too little. theory: the growth rate that a law of large width predicts, for the largest.
+        where the likeliest of them begins; p_value: of its sum of squares. Where that is below 0.01 no such curve
+        fits, the errors say too little, and the limit has no interval. theory: the growth rate that a law of large
+        width predicts, for the largest.
         """
         rows = [
             _row(sorted(found, key=lambda row: row["width"]))
@@ -91,9 +92,10 @@ def _row(found: list[dict]) -> dict | None:
     width, rate, error, freedom = (np.array(row[name], float) for name in ("widths", "rates", "errors", "freedoms"))
     fitted = averaged(width, rate, error, freedom)
     other = averaged(width, rate + np.array([systematic_of(one) for one in known]), error, freedom)
-    for end, further in (("limit_low", min), ("limit_high", max)):
-        fitted[end] = further(fitted[end], other[end])
-    return row | fitted | {"theory": last.get("theory_growth_rate")}
+    fits = fitted["p_value"] >= GOOD
+    bounds = {"limit_low": min, "limit_high": max}
+    ends = {end: further(fitted[end], other[end]) if fits else None for end, further in bounds.items()}
+    return row | fitted | ends | {"theory": last.get("theory_growth_rate")}
 
 
 class Fit(NamedTuple):

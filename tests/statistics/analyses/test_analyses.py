@@ -188,6 +188,15 @@ def test_widths_too_small_for_the_curve_are_left_out_of_it():
     assert row["freedoms"] == [49.0] * 5
 
 
+def test_rates_that_no_curve_fits_have_a_limit_without_an_interval():
+    jumps = dict(zip((4, 8, 16, 32, 64), (0.3, -0.2, 0.4, -0.3, 0.2), strict=True))
+    table = analyses()["finite-width"].table(*study_with([({"width": n}, by) for n, by in jumps.items()], error=1e-4))
+    row = table.row(0, named=True)
+    assert row["p_value"] < 1e-6
+    assert (row["limit_low"], row["limit_high"]) == (None, None)
+    assert "fits the growth rates of 0 of 1 networks" in analyses()["finite-width"].found(table)[0]
+
+
 def test_an_unbiased_random_walk_is_still_stable_at_t_with_the_exponent_one_half():
     rng = np.random.default_rng(2)
     horizons = [100, 1000, 10000]
