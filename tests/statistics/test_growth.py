@@ -135,7 +135,7 @@ def test_log_tangent_is_what_the_product_does_to_the_vector_of_the_draws():
                     (TANGENT_VECTOR, False),
                 ),
                 ("minimal_rnn", {"input": {"gaussian": 1}}, {"constant": 1}, (TANGENT_VECTOR, False)),
-                ("leaky_tanh", {"input": {"gaussian": 1}}, {"white": 4}, (TANGENT_VECTOR, False)),
+                ("minimal_rnn", {"input": {"gaussian": 1}}, {"white": 4}, (TANGENT_VECTOR, False)),
                 ("tanh", {"input": {"gaussian": 1}, "bias": {"gaussian": 1}}, "white", (TANGENT_VECTOR, True)),
                 ("relu", {"input": {"gaussian": 1}, "bias": {"gaussian": 1}}, "white", (TANGENT_VECTOR, True)),
                 ("linear", {"input": {"gaussian": 1}}, {"ar1": {"correlation": 0.5}}, (TANGENT_VECTOR, True)),
