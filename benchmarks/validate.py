@@ -51,8 +51,7 @@ def growth_rates() -> str:
             for row in of.iter_rows(named=True):
                 line[f"{weights}, n = {row['width']}"] = measured(row["growth_rate"], row["growth_rate_error"])
             last = of.row(-1, named=True)
-            theory = last["theory_growth_rate"]
-            line[f"theory, {weights}"] = "-" if theory is None else f"{theory:.4f}"
+            line[f"theory, {weights}"] = measured(last["theory_growth_rate"], last["theory_growth_rate_error"] or None)
         lines.append(line)
     order = {"none, zero state": 0, "none": 1, "white field": 2}
     return table(sorted(lines, key=lambda line: (line["cell"], order[line["input"]], float(line["gain"]))))
