@@ -51,7 +51,8 @@ def growth_rates() -> str:
             for row in of.iter_rows(named=True):
                 line[f"{weights}, n = {row['width']}"] = measured(row["growth_rate"], row["growth_rate_error"])
             last = of.row(-1, named=True)
-            line[f"theory, {weights}"] = measured(last["theory_growth_rate"], last["theory_growth_rate_error"] or None)
+            theory, error = last["theory_growth_rate"], last["theory_growth_rate_error"] or 0.0
+            line[f"theory, {weights}"] = measured(theory, error if error >= 5e-5 else None)
         lines.append(line)
     order = {"none, zero state": 0, "none": 1, "white field": 2}
     return table(sorted(lines, key=lambda line: (line["cell"], order[line["input"]], float(line["gain"]))))

@@ -10,6 +10,7 @@ from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, last_rows, 
 from rnnmc.statistics.rates import normal_score, pooled_freedom
 
 APART = 3.0  # standard errors
+ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
 SCHEMA = {
     "point": pl.String,
     "cell": pl.String,
@@ -70,10 +71,11 @@ def _row(row: dict) -> dict | None:
         return None
     error, other = row["growth_rate_error"], row["theory_growth_rate_error"] or 0.0
     low, high = sorted((rate, rate + systematic_of(row)))
-    score, square = None, (error or 0.0) ** 2 + other**2
-    if error is not None and square > 0:
-        freedom = pooled_freedom([error**2, other**2], [freedom_of(row), math.inf])
-        score = normal_score((max(low - theory, 0.0) + min(high - theory, 0.0)) / math.sqrt(square), freedom)
+    score = None
+    if error is not None:
+        squares = [error**2, other**2 + ROUNDING**2]
+        freedom = pooled_freedom(squares, [freedom_of(row), math.inf])
+        score = normal_score((max(low - theory, 0.0) + min(high - theory, 0.0)) / math.sqrt(sum(squares)), freedom)
     difference = rate - theory
     own = {"law": row["theory_growth_law"], "theory": theory, "theory_error": other, "difference": difference}
     kept = {name: row.get(name) for name in SCHEMA if name in row}
