@@ -23,8 +23,9 @@ from rnnmc.report.charts.parts import VL_VERSION, config
 from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
-from rnnmc.report.text import GROWTH_ROUNDING, interval_names, main_rows, study_points
+from rnnmc.report.text import interval_names, main_rows, study_points
 from rnnmc.statistics.analyses import analyses
+from rnnmc.statistics.rates import GROWTH_ROUNDING
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
 OF_OBSERVABLE = "statistics-"  # what the name of a table starts with that sums up an observable

@@ -10,7 +10,7 @@ import polars as pl
 
 from rnnmc.common.errors import UsageError
 from rnnmc.drives import labels_of
-from rnnmc.statistics.rates import normal_score, pooled_freedom, student_half
+from rnnmc.statistics.rates import deviation_from, student_half
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTOR_LABELS = {
@@ -54,7 +54,6 @@ GROWTH = dict.fromkeys(
     ],
     pl.Float64,
 )
-GROWTH_ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
 
 
 def study_points(points: pl.DataFrame) -> pl.DataFrame:
@@ -219,20 +218,13 @@ def _bounded(value: float, low: float, high: float) -> str:
 
 
 def rate_deviation(row: dict) -> float | None:
-    """Measured minus predicted growth rate in standard errors, as far out as a normal law has them.
-
-    From what the two estimators leave open in between (`growth_systematic`), with the tail of Student's law for the
-    degrees of freedom of the measured one's error. None unless both are known and the law is exact.
-    """
+    """`rnnmc.statistics.rates.deviation_from` an exact law; None unless measured and predicted rate are known."""
     rate, predicted = row["growth_rate"], row["theory_growth_rate"]
     if rate is None or predicted is None or not row["theory_growth_exact"] or row["growth_rate_error"] is None:
         return None
-    own = row["growth_rate_error"] ** 2
-    others = (row["theory_growth_rate_error"] or 0) ** 2 + GROWTH_ROUNDING**2
-    freedom = pooled_freedom([own, others], [row.get("growth_rate_freedom") or math.inf, math.inf])
-    low, high = sorted((rate, rate + (row.get("growth_systematic") or 0.0)))
-    away = rate - predicted if low == high else max(low - predicted, 0.0) + min(high - predicted, 0.0)
-    return normal_score(away / math.sqrt(own + others), freedom)
+    errors = (row["growth_rate_error"], row["theory_growth_rate_error"] or 0.0)
+    freedom = row.get("growth_rate_freedom") or math.inf
+    return deviation_from(predicted, rate, row.get("growth_systematic") or 0.0, errors, freedom)
 
 
 def theory_text(row: dict) -> str:

@@ -7,7 +7,7 @@ on survival. The overflown have one that is not known: means over the others wou
 are null. Nothing is NaN: what is undefined or not known is null. docs/physics.md sections 3.6, 4 and 8.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -94,10 +94,11 @@ def point_statistics(
     replicates = samples if isinstance(samples, SampleRectangle) else rectangle(samples)
     ok_count = np.count_nonzero(~(replicates.dead | replicates.overflow), axis=0)
     of_measures = []
-    for name, log_norm in replicates.log_norms.items():
+    growth = _growth(replicates, estimator, group, interval, level)
+    for (name, log_norm), of_growth in zip(replicates.log_norms.items(), growth, strict=True):
         columns = _shares(_events(log_norm, vanish, explode, replicates), interval, level, group)
         columns |= {"ok_count": ok_count} | _moments(log_norm, group) | _quantiles(log_norm)
-        columns |= _growth(log_norm, replicates, estimator, group, interval, level)
+        columns |= of_growth
         columns["numerical_error"] = replicates.errors[name]
         of_measures.append(columns)
     number, horizons = replicates.dead.shape
@@ -256,19 +257,23 @@ def growth_rate(log_norm: Floats, horizons: NDArray[np.int64], group: int = 1) -
 
 
 def _growth(
-    log_norm: Floats, replicates: SampleRectangle, estimator: Estimator, group: int, interval: str, level: float
-) -> dict[str, Floats | NDArray[np.str_]]:
-    """Columns of the growth rate: its value by the estimator and by the other, and what `rate_columns` adds to it."""
+    replicates: SampleRectangle, estimator: Estimator, group: int, interval: str, level: float
+) -> Iterator[dict[str, Floats | NDArray[np.str_]]]:
+    """For each measure the columns of the growth rate: its value by the estimator and by the other, and what
+    `rate_columns` adds to it.
+    """
     stored = not np.isnan(replicates.tangent).any()  # of some alone, the gap would be between unlike replicates
     tangent = replicates.tangent if stored else np.full_like(replicates.tangent, np.nan)
-    horizons, followed = replicates.horizons, {NORM: log_norm, TANGENT_VECTOR: tangent}
-    rates = {by: growth_rate(logs, horizons, group) for by, logs in followed.items()}
-    by = estimator.by if stored else NORM
-    columns = growth_columns(rates, by, estimator.is_unbiased)
-    beside = rate_columns(followed[by], horizons, *rates[by], group, interval, level)
-    for end, further in (("low", np.fmin), ("high", np.fmax)):  # as far as the other estimator is off
-        beside[f"growth_rate_{end}"] += further(columns["growth_systematic"], 0.0)
-    return columns | beside
+    by, horizons, settings = estimator.by if stored else NORM, replicates.horizons, (group, interval, level)
+    of_tangent = growth_rate(tangent, horizons, group)
+    beside_tangent = rate_columns(tangent, horizons, *of_tangent, *settings) if by == TANGENT_VECTOR else None
+    for log_norm in replicates.log_norms.values():
+        of_norm = growth_rate(log_norm, horizons, group)
+        columns = growth_columns({NORM: of_norm, TANGENT_VECTOR: of_tangent}, by, estimator.is_unbiased)
+        columns |= beside_tangent or rate_columns(log_norm, horizons, *of_norm, *settings)
+        for end, further in (("low", np.fmin), ("high", np.fmax)):  # as far as the other estimator is off
+            columns[f"growth_rate_{end}"] = columns[f"growth_rate_{end}"] + further(columns["growth_systematic"], 0.0)
+        yield columns
 
 
 def first_excursions(log_norm: Floats, vanish: float, explode: float) -> tuple[Flags, Flags]:

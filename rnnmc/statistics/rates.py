@@ -15,6 +15,8 @@ from rnnmc.common.arrays import Floats
 from rnnmc.statistics.intervals import effective_interval
 from rnnmc.statistics.resampling import effective_number, share_intervals, shares, sums_by_draw
 
+GROWTH_ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
+
 
 def student_half(error: ArrayLike, freedom: ArrayLike, level: float = 0.95) -> Floats:
     """Half the width of the two-sided interval of a mean with this standard error, in its unit.
@@ -42,6 +44,21 @@ def normal_score(deviation: float, freedom: float) -> float:
     """
     score = -float(ndtri(stdtr(freedom, -abs(deviation))))
     return float(np.copysign(score if np.isfinite(score) else abs(deviation), deviation))
+
+
+def deviation_from(
+    predicted: float, rate: float, systematic: float, errors: tuple[float, float], freedom: float
+) -> float:
+    """Measured less predicted growth rate in standard errors, as far out as a normal law has them.
+
+    rate and systematic (nats a step): the prediction deviates where it lies outside of what the two estimators leave
+    open in between. errors: standard errors of the measured rate, with so many degrees of freedom, and of the predicted
+    one, to which GROWTH_ROUNDING is added.
+    """
+    squares = [errors[0] ** 2, errors[1] ** 2 + GROWTH_ROUNDING**2]
+    low, high = sorted((rate, rate + systematic))
+    away = max(low - predicted, 0.0) + min(high - predicted, 0.0)
+    return normal_score(away / float(np.sqrt(sum(squares))), pooled_freedom(squares, [freedom, np.inf]))
 
 
 def decade_start(horizons: NDArray[np.int64], horizon: int) -> int:

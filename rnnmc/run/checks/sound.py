@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from rnnmc.cells import cell_source
 from rnnmc.common.checks import CheckResult
 from rnnmc.common.errors import RunError
-from rnnmc.common.files import write_whole
+from rnnmc.common.files import cache_folder, write_whole
 from rnnmc.common.refusals import usage_error
 from rnnmc.common.sources import OwnSource
 from rnnmc.run.checks import check_named_cell
@@ -222,9 +222,8 @@ def _own_digest() -> str:
 def _files(kept: str, width: int) -> Iterator[tuple[Path, bytes]]:
     """Where the word may lie, beside the compiled kernels, and what must stand there."""
     said = f"{kept}\n{width} units: every check passed\n".encode()
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rnnmc"
-    for folder in (base, Path(tempfile.gettempdir()) / f"rnnmc-{os.getuid()}"):
-        yield folder / "checks" / f"{hashlib.sha256(said).hexdigest()[:32]}.txt", said
+    for folder in (cache_folder("checks"), Path(tempfile.gettempdir()) / f"rnnmc-{os.getuid()}" / "checks"):
+        yield folder / f"{hashlib.sha256(said).hexdigest()[:32]}.txt", said
 
 
 def _is_kept(kept: str, width: int) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import polars as pl
 
 from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, last_rows, systematic_of
-from rnnmc.statistics.rates import normal_score, pooled_freedom
+from rnnmc.statistics.rates import deviation_from
 
 APART = 3.0  # standard errors
-ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
 SCHEMA = {
     "point": pl.String,
     "cell": pl.String,
@@ -70,12 +67,8 @@ def _row(row: dict) -> dict | None:
     if rate is None or theory is None or row["theory_growth_exact"]:
         return None
     error, other = row["growth_rate_error"], row["theory_growth_rate_error"] or 0.0
-    low, high = sorted((rate, rate + systematic_of(row)))
-    score = None
-    if error is not None:
-        squares = [error**2, other**2 + ROUNDING**2]
-        freedom = pooled_freedom(squares, [freedom_of(row), math.inf])
-        score = normal_score((max(low - theory, 0.0) + min(high - theory, 0.0)) / math.sqrt(sum(squares)), freedom)
+    known = (systematic_of(row), (error, other), freedom_of(row))
+    score = None if error is None else deviation_from(theory, rate, *known)
     difference = rate - theory
     own = {"law": row["theory_growth_law"], "theory": theory, "theory_error": other, "difference": difference}
     kept = {name: row.get(name) for name in SCHEMA if name in row}
