@@ -272,6 +272,8 @@ class Dispatcher:
                 some = await done.get()
                 left -= len(some)
                 yield some
+            if running:  # at the end of their streams, where a cancel that meets it ends this process
+                await asyncio.wait(running)
         finally:
             feeder.cancel()
             for task in list(running):

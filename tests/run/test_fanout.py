@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import pickle
 import random
@@ -9,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import ray
 from studies import ROOT, sample_here, samples_digest, small, study_of
 
 import rnnmc
@@ -17,7 +19,18 @@ from rnnmc.engine.block import partition
 from rnnmc.numerics.compiler import compiler
 from rnnmc.run import fanout, sampling
 from rnnmc.run.cluster import connected
-from rnnmc.run.fanout import TASK_SECONDS, Done, Job, batches, expected_seconds, make_blocks, source_facts, to_travel
+from rnnmc.run.fanout import (
+    TASK_SECONDS,
+    Dispatcher,
+    Done,
+    Job,
+    Task,
+    batches,
+    expected_seconds,
+    make_blocks,
+    source_facts,
+    to_travel,
+)
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, jobs_of, sample
 from rnnmc.store.plan import cut_up
@@ -155,3 +168,55 @@ class Fooling(Cell):
         return (a,), lambda directions: (weights.product(directions[0], jacobian),)
 CELL = Fooling()
 """
+
+
+class Stream:
+    """What a task of Ray gives back: one batch of blocks that are done, and its end somewhat later."""
+
+    def __init__(self, batch):
+        self.left = [batch]
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self.left:
+            await asyncio.sleep(0.05)
+            raise StopAsyncIteration
+        reference = asyncio.get_running_loop().create_future()
+        reference.set_result([Done(task.point["key"], task.block, 1, 0.0) for task in self.left.pop()])
+        return reference
+
+
+class Submitted:
+    """A remote function whose tasks are done at once."""
+
+    def options(self, **_):
+        return self
+
+    def remote(self, batch, *_):
+        return Stream(batch)
+
+
+@pytest.mark.parametrize("left_early", [False, True])
+def test_a_task_that_has_delivered_is_not_cancelled_in_its_last_moment_but_one_left_early_is(monkeypatch, left_early):
+    cancelled, point = [], {"key": "k", "label": "l", "cell": "tanh", "width": "4", "most": 3, "cut": {"block": 1}}
+    monkeypatch.setattr(ray, "cancel", cancelled.append)
+    dispatcher = Dispatcher(2)
+    dispatcher.task = Submitted()
+    every = [[Task(point, block, 1)] for block in range(3)]
+
+    async def follow():
+        found, blocks = [], dispatcher.sample(every, "", "cpu", {})
+        async for some in blocks:
+            found += some
+            if left_early:
+                break
+        await blocks.aclose()
+        await asyncio.sleep(0.01)  # a cancelled one has its turn
+        return found
+
+    found = asyncio.run(follow())
+    assert {done.block for done in found} <= {0, 1, 2}
+    assert len(found) == (1 if left_early else 3)
+    assert bool(cancelled) == left_early
