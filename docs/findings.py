@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,22 @@ import jinja2
 import polars as pl
 
 import rnnmc
-from rnnmc.claims import CONDITIONS, FAILS, HOLDS, WRONG, verdict_text
+from rnnmc.claims import CONDITIONS, EMPTY, FAILS, HOLDS, ONLY_WHEN, UNDECIDED, WRONG, verdict_text
 from rnnmc.report.text import event_text, lifetime_text, nats_text
-from rnnmc.study.point import DesignPoint
-from rnnmc.theory import predictions
+from rnnmc.statistics.analyses.against_theory import APART
+from rnnmc.study.study import load_study
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from covering import gated_onset as exact_onset  # noqa: E402
+
 PAGE, FIGURES, RESULTS = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings", ROOT / "results"
 AGAIN = "article-7888"  # the claims with another seed, where that has been run
-FACTORS = ("cell", "width", "init", "drive", "weights", "state_std")
+FACTORS = ("cell", "width", "init", "drive", "m", "weights", "state_std")
 SPECTRAL = "log_spectral"
+ENDS = ("onset", "low", "high")
+ROUNDING = 1e-6  # nats a step, of a rate in single precision
 
 
 class Results:
@@ -111,13 +118,9 @@ class Results:
         last = self.row(study, "points", point=row["point"])["horizon"]
         return steps_text(row, last) + self.note(study, "lifetime", "by", row)
 
-    def at_rest(self, study: str, point: str) -> float | None:
-        """The growth rate that theory gives the same network without input, from the zero state (docs/theory.md)."""
-        said = json.loads(self.row(study, "points", point=point)["json"])
-        said.pop("observables")
-        quiet = DesignPoint.model_validate(said | {"drive": "none", "state_std": 0.0})
-        rates = [predicted.growth_rate for _, predicted in predictions(quiet)]
-        return next((rate for rate in rates if rate is not None), None)
+    def against_theory(self, *studies: str) -> list[dict[str, Any]]:
+        """The rows of against-theory of some studies, each with its `study`."""
+        return [row | {"study": study} for study in studies for row in self.rows(study, "against-theory")]
 
     def sources(self) -> list[str]:
         """The notes, in the order of their numbers."""
@@ -143,9 +146,12 @@ class Results:
             facts = json.loads((pq.read_metadata(path).metadata or {})[b"rnnmc"])
             seconds += facts["wall_seconds"]
             commits.add(str(facts["commit"])[:12])
+        config, sampled = ROOT / "config" / f"{study}.yaml", points["replicates"].sum()
+        whole = sum(one.replicates for one in load_study(config).points) if config.exists() else sampled
         return {
+            "scale": round(sampled / whole, 2),
             "points": points.height,
-            "replicates": points["replicates"].sum(),
+            "replicates": sampled,
             "seed": points["seed"][0],
             "core_minutes": round(seconds / 60),
             "commits": ", ".join(sorted(commits)),
@@ -163,6 +169,62 @@ class Results:
         return {"asked": both.height, "same": same, "opposite": opposite, "open": both.height - same - opposite}
 
 
+def counted(verdicts: list[dict[str, Any]]) -> str:
+    """`9 hold, 2 fail, 25 hold under some conditions alone and 3 are undecided`: how many statements came to what."""
+    words = {HOLDS: "hold", FAILS: "fail", ONLY_WHEN: "hold under some conditions alone", UNDECIDED: "are undecided"}
+    words |= {EMPTY: "have nothing to see in them"}
+    said = {word: sum(row["verdict"] == verdict for row in verdicts) for verdict, word in words.items()}
+    *most, last = [f"{number} {word}" for word, number in said.items() if number]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def inside(fits: list[dict[str, Any]]) -> int:
+    """Of how many rows of finite-width the interval of the limit holds the theory."""
+    return sum(fit["limit_low"] <= fit["theory"] <= fit["limit_high"] for fit in fits)
+
+
+def furthest(fits: list[dict[str, Any]]) -> float:
+    """The largest distance between limit and theory of rows of finite-width, nats a step."""
+    return max(abs(fit["limit"] - fit["theory"]) for fit in fits)
+
+
+def extrapolated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Networks that stand at two widths or more in rows of against-theory, carried on to infinitely many units.
+
+    From the two largest, as if the rest of the difference fell as 1/n. Each is the row of the largest width with
+    `limit`, `limit_error` and `remains`, limit less theory (nats a step), and `left`: standard errors of both together
+    between them, of which `apart` is the size.
+    """
+    found: dict[tuple[Any, ...], dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        if row["growth_rate_error"]:
+            same = tuple(row[name] for name in ("study", "cell", "init", "drive", "weights", "state_std", "law"))
+            found.setdefault(same, {})[row["width"]] = row
+    limits = []
+    for by_width in found.values():
+        if len(by_width) > 1:
+            small, large = sorted(by_width)[-2:]
+            near, far = by_width[large], by_width[small]
+            limit = (large * near["growth_rate"] - small * far["growth_rate"]) / (large - small)
+            parts = large * near["growth_rate_error"], small * far["growth_rate_error"]
+            error = math.hypot(*parts) / (large - small)
+            left = (limit - near["theory"]) / math.hypot(error, near["theory_error"], ROUNDING)
+            rest = {"remains": limit - near["theory"], "left": left, "apart": abs(left)}
+            limits.append(near | {"limit": limit, "limit_error": error} | rest)
+    return limits
+
+
+def typical(rows: list[dict[str, Any]], name: str) -> float:
+    """The median size of a column."""
+    return statistics.median(abs(row[name]) for row in rows)
+
+
+def interval_text(value: float, low: float, high: float) -> str:
+    """`0.1205 [0.1201, 0.1209]`, to two digits of half the interval."""
+    digits = min(max(1 - math.floor(math.log10((high - low) / 2)), 0), 8)
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
 def percent_text(share: float | None) -> str:
     """`83 %`, a dash where there is none."""
     return "-" if share is None else f"{100 * share:.0f} %"
@@ -177,19 +239,19 @@ def onset_text(row: dict[str, Any]) -> str:
     """`1.99 [1.97, 2.01]`, or on which side of all gains the onset lies, by a row of onset.
 
     A question mark stands for a bound that the gains do not give. Where the mean turns more than once, `, median 1.35
-    [1.33, 1.38]` follows: where half of the networks grow.
+    [1.33, 1.38]` follows, where half of the networks grow; that alone where the mean is of no number.
     """
-    if row["onset"] is None:
-        return f"below {row['above']:g}" if row["below"] is None else f"above {row['below']:g}"
 
-    def said(*values: float | None) -> str:
-        onset, low, high = ("?" if value is None else f"{value:.3f}" for value in values)
+    def said(kind: str) -> str:
+        onset, low, high = ("?" if row[kind + name] is None else f"{row[kind + name]:.3f}" for name in ENDS)
         return f"{onset} [{low}, {high}]"
 
-    text = said(row["onset"], row["low"], row["high"])
-    if row["turns"] > 1 and row["median_onset"] is not None:
-        text += f", median {said(*(row[f'median_{name}'] for name in ('onset', 'low', 'high')))}"
-    return text
+    median = f"median {said('median_')}" if row.get("median_onset") is not None else ""
+    if row["onset"] is not None:
+        return said("") + (f", {median}" if median and row["turns"] > 1 else "")
+    if row["below"] is not None:
+        return f"above {row['below']:g}"
+    return f"below {row['above']:g}" if row["above"] is not None else median or "-"
 
 
 def exponent_text(rows: list[dict[str, Any]]) -> str:
@@ -216,7 +278,22 @@ def rate_text(row: dict[str, Any], width: int) -> str:
     return error_text(*known.get(width, (None, None)))
 
 
-TEXTS = (error_text, event_text, exponent_text, onset_text, percent_text, rate_text, steps_text, verdict_text)
+TEXTS = (
+    counted,
+    extrapolated,
+    inside,
+    furthest,
+    interval_text,
+    error_text,
+    event_text,
+    exponent_text,
+    onset_text,
+    percent_text,
+    rate_text,
+    steps_text,
+    typical,
+    verdict_text,
+)
 
 
 def main() -> None:
@@ -228,9 +305,12 @@ def main() -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts", "at_rest")
-    functions = {name: getattr(results, name) for name in (*names, "figure", "said", "sources", "compared")}
-    functions |= {one.__name__: one for one in TEXTS}
+    environment.tests["far"] = lambda score: score is not None and abs(score) > APART
+    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts")
+    functions = {
+        name: getattr(results, name) for name in (*names, "figure", "said", "sources", "compared", "against_theory")
+    }
+    functions |= {one.__name__: one for one in TEXTS} | {"exact_onset": exact_onset}
     text = environment.get_template("findings.md.j2").render(
         **functions, wrong=WRONG, again=AGAIN if (RESULTS / AGAIN).exists() else ""
     )

@@ -83,6 +83,9 @@ def test_what_is_not_known_is_said_in_words_and_not_as_a_number():
     median = {"median_onset": 1.2, "median_low": 1.15, "median_high": 1.26}
     assert page.onset_text(known | median) == "1.990 [1.900, 2.100]"
     assert page.onset_text(known | median | {"turns": 3}) == "1.990 [1.900, 2.100], median 1.200 [1.150, 1.260]"
+    of_none = dict.fromkeys(("onset", "low", "high", "below", "above", "turns"))
+    assert page.onset_text(of_none | median) == "median 1.200 [1.150, 1.260]"
+    assert page.onset_text(of_none) == "-"
     assert page.exponent_text([]) == "-"
     assert page.exponent_text([{"exponent": 0.5, "low": 0.4, "high": float("inf")}]) == "0.50 [0.40, inf]"
     half = {"after": 13, "by": 18, "earliest": 18, "latest": 18}
@@ -130,3 +133,46 @@ def test_two_runs_are_compared_question_by_question(tmp_path: Path):
         table.write_parquet(tmp_path / name / "claims.parquet")
     found = page.Results(tmp_path).compared("one", "two")
     assert found == {"asked": 4, "same": 1, "opposite": 1, "open": 2}
+
+
+def test_every_verdict_is_counted_and_what_does_not_occur_is_not_told():
+    kinds = ["holds", "holds", "fails", "holds only when", "undecided", "empty"]
+    said = page.counted([{"verdict": kind} for kind in kinds])
+    assert said == (
+        "2 hold, 1 fail, 1 hold under some conditions alone, 1 are undecided and 1 have nothing to see in them"
+    )
+    assert page.counted([{"verdict": "holds"}] * 3) == "3 hold"
+
+
+def test_what_falls_as_1_over_n_is_gone_when_carried_on_and_what_does_not_is_left():
+    same = {
+        "study": "s",
+        "cell": "lstm",
+        "init": "i",
+        "drive": "field",
+        "weights": "tied",
+        "state_std": 0.0,
+        "law": "l",
+    }
+    rows = [
+        same
+        | {"width": n, "growth_rate": -0.3 + slope / n, "growth_rate_error": 1e-3, "theory": at, "theory_error": 0.0}
+        for slope, at in ((2.0, -0.3),)
+        for n in (256, 16, 64)
+    ]
+    (gone,) = page.extrapolated(rows)
+    assert gone["width"] == 256
+    assert gone["limit"] == pytest.approx(-0.3)
+    assert gone["limit_error"] == pytest.approx((256**2 + 64**2) ** 0.5 / 192 * 1e-3)
+    assert abs(gone["left"]) < 1e-6
+    (left,) = page.extrapolated([row | {"theory": -0.31} for row in rows])
+    assert left["left"] == pytest.approx(0.01 / gone["limit_error"], rel=1e-3)
+    assert page.extrapolated(rows[:1]) == []
+    assert len(page.extrapolated(rows + [row | {"drive": "none"} for row in rows])) == 2
+
+
+def test_limits_are_held_against_theory_by_their_own_intervals():
+    fits = [{"limit": 0.12, "limit_low": 0.119, "limit_high": 0.121, "theory": at} for at in (0.1205, 0.125)]
+    assert page.inside(fits) == 1
+    assert page.furthest(fits) == pytest.approx(0.005)
+    assert page.interval_text(0.12034, 0.11912, 0.12156) == "0.1203 [0.1191, 0.1216]"
