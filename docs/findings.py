@@ -191,9 +191,9 @@ def furthest(fits: list[dict[str, Any]]) -> float:
 def extrapolated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Networks that stand at two widths or more in rows of against-theory, carried on to infinitely many units.
 
-    From the two largest, as if the rest of the difference fell as 1/n. Each is the row of the largest width with
-    `limit`, `limit_error` and `remains`, limit less theory (nats a step), and `left`: standard errors of both together
-    between them, of which `apart` is the size.
+    From the two largest, as if measured less predicted (of each width, for the input may change with it) fell as 1/n.
+    Each is the row of the largest width with `remains` of it (nats a step), the `limit` that this makes of theory, its
+    `limit_error`, and `left`: standard errors of limit and theory together in `remains`, of which `apart` is the size.
     """
     found: dict[tuple[Any, ...], dict[int, dict[str, Any]]] = {}
     for row in rows:
@@ -205,12 +205,12 @@ def extrapolated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if len(by_width) > 1:
             small, large = sorted(by_width)[-2:]
             near, far = by_width[large], by_width[small]
-            limit = (large * near["growth_rate"] - small * far["growth_rate"]) / (large - small)
+            remains = (large * near["difference"] - small * far["difference"]) / (large - small)
             parts = large * near["growth_rate_error"], small * far["growth_rate_error"]
             error = math.hypot(*parts) / (large - small)
-            left = (limit - near["theory"]) / math.hypot(error, near["theory_error"], ROUNDING)
-            rest = {"remains": limit - near["theory"], "left": left, "apart": abs(left)}
-            limits.append(near | {"limit": limit, "limit_error": error} | rest)
+            left = remains / math.hypot(error, near["theory_error"], ROUNDING)
+            said = {"limit": near["theory"] + remains, "limit_error": error, "remains": remains}
+            limits.append(near | said | {"left": left, "apart": abs(left)})
     return limits
 
 
