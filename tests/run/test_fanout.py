@@ -7,10 +7,11 @@ import itertools
 import pickle
 import random
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-import ray
 from studies import ROOT, sample_here, samples_digest, small, study_of
 
 import rnnmc
@@ -191,6 +192,9 @@ class Stream:
 class Submitted:
     """A remote function whose tasks are done at once."""
 
+    def __init__(self, *_):
+        pass
+
     def options(self, **_):
         return self
 
@@ -198,12 +202,27 @@ class Submitted:
         return Stream(batch)
 
 
+class Meter:
+    """A metric that nobody reads."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def inc(self, *_):
+        pass
+
+    observe = inc
+
+
 @pytest.mark.parametrize("left_early", [False, True])
 def test_a_task_that_has_delivered_is_not_cancelled_in_its_last_moment_but_one_left_early_is(monkeypatch, left_early):
     cancelled, point = [], {"key": "k", "label": "l", "cell": "tanh", "width": "4", "most": 3, "cut": {"block": 1}}
-    monkeypatch.setattr(ray, "cancel", cancelled.append)
+    # the real one reads the environment once, when it is first imported, and a cluster sets that before
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(cancel=cancelled.append, remote=Submitted))
+    monkeypatch.setitem(sys.modules, "ray.exceptions", SimpleNamespace(RayError=RuntimeError))
+    metrics = SimpleNamespace(Counter=Meter, Histogram=Meter)
+    monkeypatch.setitem(sys.modules, "ray.util", SimpleNamespace(metrics=metrics))
     dispatcher = Dispatcher(2)
-    dispatcher.task = Submitted()
     every = [[Task(point, block, 1)] for block in range(3)]
 
     async def follow():
