@@ -73,7 +73,7 @@ def _within(count: int, probability: float, total: int) -> None:
         (["measure", "lstm", "--device", "cuda", "--horizons", "2", "--replicates", "2"], "no CUDA device"),
         (["measure", "lstm", "--out", "nowhere/x.parquet"], "nowhere is not a folder"),
         (["measure", "lstm", "--seed", "-1"], "seed: -1"),
-        (["measure", "lru"], "give init: {recurrent: {ring: 1.0}}"),
+        (["measure", "lru"], "give init: published"),
         (["measure"], "Missing"),
         (["measure", "lstm", "--colour"], "No such option"),
         (["measures"], "No such command"),

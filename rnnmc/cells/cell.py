@@ -179,6 +179,13 @@ class Cell:
         """
         raise NotImplementedError(f"{self.name} says nothing of its zero state")
 
+    def published(self, width: int, inputs: int) -> dict[str, Any] | None:
+        """The initialisation of the cell's own paper (`init: published`), role -> laws as in a study file; or None.
+
+        width: n. inputs: m, at least 1. Unsaid, input weights are N(0, 1/m) and biases 0; `recurrent` must be said.
+        """
+        return None
+
     def step(self, weights: Weights, drive: Mapping[str, Tensor], state: State) -> State:
         """The next state. drive: gate -> W_k x + b_k (or the field), each of the shape of a part of the state."""
         return self.linearise(weights, drive, state)[0]

@@ -16,6 +16,9 @@ class LRU(Cell):
     diagonal = True
     parts = ("real", "imaginary")
 
+    def published(self, width, inputs):
+        return {"recurrent": {"ring": 1.0}, "input": {"gaussian": 0.5**0.5}}
+
     def linearise(self, weights, drive, state):
         modulus, phase = weights.recurrent["modulus"], weights.recurrent["phase"]
         cosine, sine = modulus * phase.cos(), modulus * phase.sin()

@@ -81,11 +81,20 @@ class WeightLaw(Described):
         return {self.name: said[str(self.main)] if list(said) == [self.main] else said} | self.modifiers()
 
 
+def of_matrices(cell: Cell) -> bool:
+    """Whether a framework's default can be meant: its recurrent weights are matrices."""
+    return not cell.diagonal
+
+
 @dataclass(frozen=True)
 class Preset:
-    """A framework's default initialisation. `roles(cell, width, inputs)` says it as a study file would."""
+    """An initialisation by name, such as a framework's default.
+
+    roles(cell, width, inputs): what a study file would say of each role. serves: whether it has something for a cell.
+    """
 
     name: str
     formula: str
     source: str
     roles: Callable[[Cell, int, int], dict[str, Any]]
+    serves: Callable[[Cell], bool] = of_matrices

@@ -15,7 +15,7 @@ from rnnmc.initialisers.law import MODIFIERS, WeightLaw
 
 ROLES = ("recurrent", "input", "bias")
 VECTOR_ROLE = "vector"  # the role of weights that most cells have none of, and no preset speaks of
-SAID = (*ROLES, VECTOR_ROLE)
+ALL_ROLES = (*ROLES, VECTOR_ROLE)
 EVERY = "every"  # the key under which the law of all gates that are not named stands
 
 LawsByGate = Mapping[str, WeightLaw]  # gate or EVERY -> law
@@ -49,11 +49,11 @@ class Initialisation:
         if preset is not None and (not isinstance(preset, str) or preset not in presets()):
             raise refuse("preset" if len(value) > 1 else "", preset, f"is not a preset; {_presets_or_laws(preset)}")
         for key in value:
-            if key not in ("preset", *SAID):
-                raise refuse(str(key), value[key], f"is under an unknown key; {choose(str(key), SAID)}")
-        roles = {role: read_role(value[role], role) for role in SAID if value.get(role, {}) != {}}
+            if key not in ("preset", *ALL_ROLES):
+                raise refuse(str(key), value[key], f"is under an unknown key; {choose(str(key), ALL_ROLES)}")
+        roles = {role: read_role(value[role], role) for role in ALL_ROLES if value.get(role, {}) != {}}
         if preset is None:
-            filled = {role: dict(UNSAID.get(role, {})) | dict(roles.get(role, {})) for role in SAID}
+            filled = {role: dict(UNSAID.get(role, {})) | dict(roles.get(role, {})) for role in ALL_ROLES}
             roles = {role: dict(sorted(law_of.items())) for role, law_of in filled.items() if law_of}
         return cls(preset, roles)
 
@@ -71,12 +71,13 @@ class Initialisation:
         """
         base: dict[str, LawsByGate] = {}
         if self.preset is not None:
-            if cell.diagonal:
-                raise refuse("", self.preset, f"has no law for {cell.name}; give init: {{recurrent: {{ring: 1.0}}}}")
-            preset = presets()[self.preset].roles(cell, width, max(inputs, 1))
-            base = {role: read_role(preset[role], role) for role in ROLES}
-        base[VECTOR_ROLE], filled = UNSAID_VECTOR, {}
-        for role in SAID if cell.vectors or VECTOR_ROLE in self.roles else ROLES:
+            preset = presets()[self.preset]
+            if not preset.serves(cell):
+                raise refuse("", self.preset, f"has no law for {cell.name}; {_served(cell)}")
+            said = preset.roles(cell, width, max(inputs, 1))
+            base = {role: read_role(laws_, role) for role, laws_ in said.items()}
+        base, filled = {VECTOR_ROLE: UNSAID_VECTOR} | base, {}
+        for role in ALL_ROLES if cell.vectors or VECTOR_ROLE in self.roles else ROLES:
             names = names_of(cell, role)
             said = self.roles.get(role, {})
             if said and not names:
@@ -206,6 +207,13 @@ def _written_role(role: LawsByGate) -> dict[str, Any]:
     return (
         {} | (role[EVERY].written() if EVERY in role else {}) | {g: v.written() for g, v in role.items() if g != EVERY}
     )
+
+
+def _served(cell: Cell) -> str:
+    """What to give in place of a preset that has no law for this cell."""
+    if presets()["published"].serves(cell):
+        return "give init: published"
+    return "give a law of its weights, such as init: {recurrent: {gaussian: 1.0}}"
 
 
 def _presets_or_laws(name: Any) -> str:

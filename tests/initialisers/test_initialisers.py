@@ -228,7 +228,7 @@ def test_laws_that_do_not_fit_the_cell_are_refused():
             "init.bias.fogret: fogret is not a bias gate of lstm; did you mean",
         ),
         ("lstm", {"input": {"gaussian": 1.0}}, "init.recurrent: nothing is said for forget of lstm"),
-        ("lstm", "lecun", "init: lecun is not a preset; there are flax, keras, pytorch"),
+        ("lstm", "lecun", "init: lecun is not a preset; there are flax, keras, published, pytorch"),
         ("lstm", "gaussian", "write init: {recurrent: {gaussian: 1.0}}"),
         (
             "tanh",
@@ -388,3 +388,13 @@ def test_under_a_contraction_no_chain_ever_grows_though_it_does_under_cut_entrie
 
     assert largest({"contraction": 4}) < 1e-4
     assert largest({"gaussian": 4, "clip": 1}) > 1  # planted
+
+
+def test_what_a_cell_s_own_paper_says_is_a_preset_that_refuses_cells_without_one():
+    own = Initialisation.read("published").laws(cells()["lru"], 8, 2)
+    assert own["recurrent"]["modulus"].written() == {"ring": {"outer": 1.0, "inner": 0.0}}
+    assert {law.written()["constant"] for law in own["bias"].values()} == {0.0}
+    with pytest.raises(ValueError, match="has no law for lru; give init: published"):
+        Initialisation.read("pytorch").laws(cells()["lru"], 8, 2)
+    with pytest.raises(ValueError, match="has no law for linear; give a law of its weights"):
+        Initialisation.read("published").laws(cells()["linear"], 8, 2)

@@ -76,8 +76,8 @@ from rnnmc.study.study import load_study
         ("points: {cell: tanh}", 'points: {"cell": "tanh"} is not a list; give a list of entries'),
         ("points: [tanh]", "points[0]: tanh is not a mapping; give cell, width"),
         ("", "points: nothing is given; give a list of entries"),
-        (entry("init: {preset: {a: 1}}"), 'points[0].init: {"a": 1} is not a preset; there are flax, keras, pytorch'),
-        (entry("init: {preset: 4}"), "points[0].init: 4 is not a preset; there are flax, keras, pytorch"),
+        (entry("init: {preset: {a: 1}}"), 'points[0].init: {"a": 1} is not a preset; there are flax, keras, published'),
+        (entry("init: {preset: 4}"), "points[0].init: 4 is not a preset; there are flax, keras, published, pytorch"),
         (
             entry("init: {recurrent: {gaussian: {gain: 1, clip: 2}, clip: 1}}"),
             "points[0].init.recurrent.gaussian.clip: 2 is clip a second time; give it once",

@@ -1,0 +1,57 @@
+"""The command line, a file for each group of commands. Exit codes: 0 done, 1 a run or check failed, 2 wrong usage,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from rnnmc.cli.shared import app
+from rnnmc.common.errors import RunError, UsageError
+
+FIRST = ("measure", "studies")  # in the list of commands; the others follow by name
+
+
+def _find_commands() -> None:
+    """Import every module beside this one: each registers its commands, and a new one is one new file."""
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    for name in (*FIRST, *sorted(set(names) - set(FIRST))):
+        importlib.import_module(f"{__name__}.{name}")
+
+
+_find_commands()
+
+
+def main() -> None:
+    """Run a command, and turn every foreseen failure into one sentence and an exit code."""
+    code: int | None = 0
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        _fail(str(error), 2)
+    except RunError as error:
+        _fail(str(error), 1)
+    except TyperException as error:  # every mistake in options and arguments
+        context = getattr(error, "ctx", None)
+        said = getattr(error, "format_message", error.__str__)()
+        _fail(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except MemoryError as error:
+        _fail(f"not enough memory ({error or 'no word'}); give a smaller width or fewer replicates", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed the pipe: nothing to tell
+    if code == 130:  # what typer itself returns when interrupted
+        _fail("interrupted; finished blocks are kept: run again to go on", 130)
+    sys.exit(code or 0)
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(f"rnnmc: {sentence}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,40 @@
+"""Whether a cell, or any one thing, keeps what its kind promises."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rnnmc.cli.shared import CellName, Dtype, Width, app, judged
+
+
+@app.command()
+def kernel(cell: CellName, width: Width = 16, dtype: Dtype = "float32") -> None:
+    """Print the C that is made for a cell; docs/design.md walks through one."""
+    from rnnmc.engine.kernel_source import kernel_source
+
+    print(kernel_source(cell, width, dtype), end="")
+
+
+@app.command(name="check-cell")
+def check_cell(
+    cell: CellName,
+    width: Annotated[int, typer.Option(help="n, units", min=1, max=256)] = 5,
+    seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
+) -> None:
+    """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
+    from rnnmc.run.checks import check_cell_and_kernels
+
+    judged(cell, check_cell_and_kernels(cell, width, seed))
+
+
+@app.command(name="check")
+def check_one(
+    kind: Annotated[str, typer.Argument(help="cell, initialiser, drive, observable, law, analysis, picture or claim")],
+    name: Annotated[str, typer.Argument(help="its name, or a mapping in YAML, such as '{ar1: 0.5}'")],
+) -> None:
+    """Check one thing of any kind against what its kind promises; exit 1 on a mistake."""
+    from rnnmc.run.checks import check
+
+    judged(f"{kind} {name}", check(kind, name))

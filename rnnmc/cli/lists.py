@@ -1,0 +1,48 @@
+"""What there is to choose from."""
+
+from __future__ import annotations
+
+from rnnmc.cli.shared import app, told
+
+
+@app.command()
+def cells() -> None:
+    """List the cells, with formula and source."""
+    from rnnmc.cells import cells as all_cells
+
+    told("cell", {name: (cell.formula, cell.source) for name, cell in all_cells().items()})
+
+
+@app.command()
+def initialisers() -> None:
+    """List the presets and laws of weights, with formula and source."""
+    from rnnmc.initialisers import laws, presets
+
+    told("preset", {name: (preset.formula, preset.source) for name, preset in presets().items()})
+    told("law", {name: (law.formula, law.source) for name, law in laws().items()})
+
+
+@app.command()
+def observables() -> None:
+    """List what can be looked at along a chain beside its norm, with formula and source."""
+    from rnnmc.observables import observables as all_observables
+
+    told("observable", {name: (one.formula, one.source) for name, one in all_observables().items()})
+
+
+@app.command()
+def drives() -> None:
+    """List the kinds of input sequence, with formula and source."""
+    from rnnmc.drives import drives as all_drives
+
+    told("drive", {name: (drive.formula, drive.source) for name, drive in all_drives().items()})
+
+
+@app.command()
+def claims() -> None:
+    """The article's claims as questions: what is estimated, and the rule that decides; every study may ask them."""
+    from rnnmc.claims import claims as every
+
+    for claim in every().values():
+        parts = {part.name: (f"{part.says}; {part.quantity}", part.rule) for part in claim.parts}
+        told(f"{claim.name}: {claim.states}", parts, "what is decided, and the estimate", "rule")

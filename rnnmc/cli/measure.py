@@ -1,0 +1,78 @@
+"""One design point, now."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnmc.cli.shared import Address, CellName, Device, Dtype, Width, app
+from rnnmc.common.errors import UsageError
+from rnnmc.study.options import initialisation, known_device, parsed
+
+
+@app.command()
+def measure(
+    cell: CellName,
+    width: Width = 16,
+    init: Annotated[
+        str, typer.Option(help="preset or law (see `rnnmc initialisers`), or a mapping in YAML")
+    ] = "pytorch",
+    gain: Annotated[float | None, typer.Option(help="of the recurrent law: gaussian means N(0, gain^2/n)")] = None,
+    input_std: Annotated[float | None, typer.Option(help="deviation of the input weights or of the field")] = None,
+    bias: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, for example forget=1; repeatable")] = None,
+    weights: Annotated[str, typer.Option(help="tied (a real RNN) or untied (recurrent ones fresh each step)")] = "tied",
+    drive: Annotated[str, typer.Option(help="a drive (see `rnnmc drives`), or a mapping in YAML")] = "white",
+    state_std: Annotated[float, typer.Option(help="deviation of the initial state")] = 0.0,
+    horizons: Annotated[str, typer.Option(help="steps, in rising order")] = "10,100,1000",
+    replicates: Annotated[int, typer.Option(help="random initialisations")] = 1000,
+    target_half_width: Annotated[
+        float | None, typer.Option(help="sample, up to a million, until P(vanish) and P(explode) are known so well")
+    ] = None,
+    vanish: Annotated[float, typer.Option(help="a norm below this has vanished")] = 1e-3,
+    explode: Annotated[float, typer.Option(help="a norm above this has exploded")] = 1e3,
+    dtype: Dtype = "float32",
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="of every draw")] = 7888,
+    observables: Annotated[
+        str, typer.Option(help="what else to look at (see `rnnmc observables`): names with commas, or a list in YAML")
+    ] = "norms",
+    out: Annotated[Path | None, typer.Option(help="also write the samples to this Parquet file")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the statistics as JSON")] = False,
+    address: Address = None,
+) -> None:
+    """Measure one design point, now, and print a table by horizon."""
+    from rnnmc.report.terminal import printed
+    from rnnmc.run.answer import answered
+    from rnnmc.study.point import DesignPoint
+    from rnnmc.study.study import PlannedPoint, Thresholds
+
+    try:
+        steps = [int(part) for part in horizons.split(",")]
+    except ValueError:
+        raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None
+    point = DesignPoint(
+        cell=cell, width=width, init=initialisation(init, gain, input_std, bias or []), drive=parsed(drive),
+        weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
+    )  # fmt: skip
+    looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
+    wanted = PlannedPoint.checked(point=point, replicates=1, observables=looked_at)
+    thresholds = Thresholds.checked(vanish=vanish, explode=explode)
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out: {out} is a folder; give a file")
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out: {out.parent} is not a folder; make it first")
+    answer = answered(wanted, replicates, target_half_width, thresholds, known_device(device), address)
+    if answer.short_of is not None:
+        print(
+            f"rnnmc: a million replicates give +- {answer.short_of:.2g}, not yet +- {target_half_width:g}",
+            file=sys.stderr,
+        )
+    if out is not None:
+        answer.write(out)
+    if as_json:
+        print(answer.as_json())
+    else:
+        printed(*answer.tables())

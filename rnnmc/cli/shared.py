@@ -1,0 +1,43 @@
+"""The application, what its commands share: kinds of argument, and tables that several print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rnnmc.common.errors import RunError
+
+app = typer.Typer(
+    help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
+Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
+CellName = Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")]
+Width = Annotated[int, typer.Option(help="n, units")]
+Dtype = Annotated[str, typer.Option(help="float32 or float64")]
+Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda")]
+Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
+
+
+def told(title: str, rows: dict[str, tuple[str, str]], first: str = "formula", second: str = "source") -> None:
+    """Print what there is of a kind, with a formula and a source of each."""
+    from rnnmc.report.terminal import described_table, printed
+
+    printed(described_table(title, rows, first, second))
+
+
+def judged(name: str, results: list[Any]) -> None:
+    """Print the results of checks. Raises RunError where one failed."""
+    from rnnmc.report.terminal import checks_table, printed
+
+    printed(checks_table(results))
+    wrong = [one.name for one in results if not one.passed]
+    if wrong:
+        raise RunError(f"{name}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")

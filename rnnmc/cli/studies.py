@@ -1,0 +1,171 @@
+"""A study, from its file to its page, and what is told of its folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnmc.cli.shared import Address, Device, Folder, StudyFile, app
+from rnnmc.common.errors import RunError, UsageError
+from rnnmc.study.options import known_device
+
+
+@app.command()
+def run(
+    study_file: StudyFile, address: Address = None, device: Device = "auto", results: Path = Path("results")
+) -> None:
+    """Run a whole study without Snakemake: the same results in the same files."""
+    from rnnmc.report.terminal import show
+    from rnnmc.run.aggregate import aggregate
+    from rnnmc.run.checks.sound import sound_study
+    from rnnmc.run.cluster import connected
+    from rnnmc.run.pipeline import folder_of
+    from rnnmc.run.pipeline import plan as write_plan
+    from rnnmc.run.pipeline import report as write_report
+    from rnnmc.run.progress import progress
+    from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
+
+    study, device = sound_study(study_file), known_device(device)
+    if results.exists() and not results.is_dir():
+        raise UsageError(f"--results: {results} is a file; give a folder")
+    directory = folder_of(study, results)
+    points = write_plan(study, directory)
+    jobs = jobs_missing(directory, points, study.thresholds)
+    if jobs:
+        with (
+            connected(address, dashboard=True) as cluster,
+            progress(study.study, replicates_of(jobs, points)) as tell,
+        ):
+            print(
+                f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
+                file=sys.stderr,
+            )
+            sample_all(directory, points, study.thresholds, cluster, device, tell, jobs)
+    else:
+        print("nothing to sample: every block is there", file=sys.stderr)
+        sample_all(directory, points, study.thresholds, None, device, jobs=jobs)
+    aggregate(directory, study.thresholds, study.interval, study.oracles, study.claims)
+    write_report(directory)
+    show(directory)
+
+
+@app.command()
+def plan(study_file: StudyFile) -> None:
+    """Say what a study is, what it will cost and what its keys do not see, before anything runs."""
+    from rnnmc.report.terminal import printed
+    from rnnmc.run.checks.sound import sound_study, unseen
+    from rnnmc.run.planning import cost_tables
+
+    study = sound_study(study_file)
+    printed(*cost_tables(study))
+    for sentence in unseen(study.points):
+        print(sentence)
+
+
+@app.command(hidden=True)
+def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
+    """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
+    from rnnmc.run.cluster import connected
+    from rnnmc.run.progress import progress
+    from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
+    from rnnmc.store.plan import planned, study_said
+    from rnnmc.study.study import Thresholds
+
+    points = planned(directory, set(keys.split(",")))
+    thresholds = Thresholds.checked(**study_said(directory)["thresholds"])
+    jobs = jobs_missing(directory, points, thresholds)
+    title = points[0].label + (f" and {len(points) - 1} more" if len(points) > 1 else "")
+    if not jobs:
+        sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
+        return
+    with (
+        connected(cpus=cpus) as cluster,
+        progress(title, replicates_of(jobs, points)) as tell,
+    ):
+        sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
+
+
+@app.command()
+def status(directory: Folder) -> None:
+    """Say what is done, running and missing."""
+    from rnnmc.report.terminal import printed
+    from rnnmc.run.planning import status_table
+
+    printed(status_table(directory))
+
+
+@app.command()
+def verify(
+    directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged and missing shards again")] = False
+) -> None:
+    """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
+    from rnnmc.run.sampling import repair as compute_again
+    from rnnmc.store.folder import shard_path
+    from rnnmc.store.verify import verify as prove
+
+    proof = prove(directory)
+    for error in proof.damaged:
+        print(error)
+    for stored, block in proof.missing:
+        print(
+            f"{shard_path(directory, stored, block)}: is missing; rnnmc verify --repair or another run will compute it"
+        )
+    for path in proof.unplanned:
+        print(f"{path}: is no part of this study as it stands; no statistic counts it")
+    if repair and (proof.damaged or proof.missing):
+        compute_again(directory, proof)
+        proof = prove(directory)
+        print(f"repaired; {len(proof.damaged)} damaged and {len(proof.missing)} missing shards are left")
+    if proof.damaged:
+        raise RunError(f"{directory}: {len(proof.damaged)} of {proof.read} shards are damaged")
+    if proof.missing and not proof.read:
+        raise RunError(f"{directory}: no shard is there")
+    also = f", {len(proof.missing)} missing" if proof.missing else ""
+    print(f"{proof.read} shards whole{also}; samples SHA-256 {proof.digest}")
+
+
+@app.command()
+def statistics(
+    directory: Folder,
+    vanish: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
+    explode: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="wilson, jeffreys, clopper-pearson or confidence-sequence")
+    ] = None,
+) -> None:
+    """Aggregate the samples again. Other thresholds or intervals go to a folder of their own. Samples nothing."""
+    from rnnmc.run.look import count_again
+
+    print(count_again(directory, vanish, explode, interval))
+
+
+@app.command()
+def report(directory: Folder) -> None:
+    """Write figures and page from the statistics that are there. Samples nothing."""
+    from rnnmc.run.pipeline import report as write_report
+
+    print(write_report(directory))
+
+
+@app.command(hidden=True)
+def show(directory: Folder) -> None:
+    """Print the main table and where the page is: the last words of a run."""
+    from rnnmc.report.terminal import show as show_study
+
+    show_study(directory)
+
+
+@app.command()
+def dataset(
+    directories: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/article")],
+    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/dataset"),
+    samples: Annotated[list[Path] | None, typer.Option(help="of these studies the samples too; repeatable")] = None,
+) -> None:
+    """Write the statistics of studies, and the samples of some, as a folder to publish: readable without rnnmc."""
+    from rnnmc.run.publish import write_dataset
+
+    size = write_dataset(out, directories, samples or [])
+    print(f"{out}: {size / 1e6:.1f} MB")
