@@ -6,6 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || ec
 TESTS ?=
 BENCH ?=
 SCALE ?=
+SECTION ?=
 STUDIES := article atlas phase horizon width
 
 VENV := .venv
@@ -43,8 +44,8 @@ validate: install ## run the studies behind docs/validation.md and write its tab
 	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile config/$$study.yaml || exit 1; done
 	@$(BIN)/python benchmarks/validate.py
 
-findings: install ## write docs/findings.md and its figures anew from the results of the studies behind it
-	@$(BIN)/python docs/findings.py
+findings: install ## write docs/findings.md and its figures anew from the results of its studies; SECTION=cells for one section
+	@$(BIN)/python docs/findings.py $(SECTION)
 
 dataset: install ## write results/dataset: statistics of these studies, samples of article, ready to publish
 	@$(BIN)/rnnmc dataset $(STUDIES:%=results/%) --samples results/article --out results/dataset
