@@ -28,7 +28,8 @@ help: ## list the targets
 install: $(VENV)/.installed ## create .venv from requirements.lock
 
 study: install ## run a study, then print its table and the path of its report; CONFIG=config/x.yaml JOBS=8 SCALE=0.1
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile $(CONFIG) $(if $(SCALE),--config scale=$(SCALE))
+	@case "$(JOBS)" in all) ;; 0|''|*[!0-9]*) echo "JOBS=$(JOBS) is not a number of jobs; give 1 or more" >&2; exit 2;; esac
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j "$(JOBS)" --config 'study_file="$(CONFIG)"' $(if $(SCALE),'scale=$(SCALE)')
 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
