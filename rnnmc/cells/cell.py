@@ -182,7 +182,8 @@ class Cell:
     def published(self, width: int, inputs: int) -> dict[str, Any] | None:
         """The initialisation of the cell's own paper (`init: published`), role -> laws as in a study file; or None.
 
-        width: n. inputs: m, at least 1. Unsaid, input weights are N(0, 1/m) and biases 0; `recurrent` must be said.
+        width: n. inputs: m, at least 1. Unsaid, input weights are N(0, 1/m) and biases 0; `recurrent` must be said
+        where there is any.
         """
         return None
 

@@ -31,7 +31,7 @@ from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.weights import Weights
 
 REPLICATES = 4
-STEP = 1e-5  # of the finite differences: truncation and rounding then leave about 1e-9
+STEP = 2e-6  # of the finite differences: truncation and rounding then leave about 1e-9
 BY_AXES = ("batch", "layouts")  # checks that an axis by its number fails
 SMALL = 1e-2  # errors are relative to the largest entry, or to this where all are smaller: autograd knows no 1e-17
 # (weights, drive, state), deviations of: the zero state's surroundings, moderate gates, saturated gates

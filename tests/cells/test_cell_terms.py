@@ -104,7 +104,8 @@ def test_a_cell_makes_the_terms_that_it_names_and_none_of_them_is_small_change(n
 
 
 def test_every_cell_with_gates_on_its_memory_has_a_main_term():
-    assert set(GATED) >= {name for name, cell in cells().items() if cell.memory}
+    shown_by_a_matrix = {"lstm_layer_norm", "lstm_projected"}  # dh'/dc' is no vector, as terms need it
+    assert set(GATED) >= {name for name, cell in cells().items() if cell.memory} - shown_by_a_matrix
     assert len(GATED) >= 7
     assert set(SHOWN) >= {"lstm", "gru_output_gated"}
 
