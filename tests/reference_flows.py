@@ -113,6 +113,16 @@ def slstm(u, a, inner, s):
     return sg(raw["output"]) * c / torch.clamp(n, min=1), c, n, m
 
 
+def cfc(u, a, inner, s):
+    share, g, k = (a[gate] + u[gate] @ s[0] for gate in ("time", "early", "late"))
+    return (torch.lerp(torch.tanh(g), torch.tanh(k), sg(share)),)
+
+
+def ltc(u, a, inner, s):
+    f = sg(a["hidden"] + u["hidden"] @ s[0])
+    return ((s[0] + f * inner["reversal"]) / (2 + f),)
+
+
 def s4d(u, a, inner, s):
     modulus, phase = u["modulus"][:, 0], u["phase"][:, 0]
     turned = phase + math.pi * (modulus < 0).double()  # a negative modulus is half a turn
@@ -126,6 +136,6 @@ STEPS = {
     step.__name__: step
     for step in (
         indrnn, antisymmetric, cornn, lem, unicornn, lipschitz_rnn, modrelu_rnn, unitary, esn, min_lstm, qrnn, sru,
-        gru_diagonal, lstm_diagonal, s6, rg_lru, slstm, s4d,
+        gru_diagonal, lstm_diagonal, s6, rg_lru, slstm, s4d, cfc, ltc,
     )
 }  # fmt: skip
