@@ -24,7 +24,13 @@ SAID = [
     {"chrono": 50.0},
     {"contraction": {"gain": 2.0, "norm": 0.9}},
     {"ring": {"outer": 0.9, "inner": 0.4}},
-    {"between": {"low": -1.0, "high": 2.0}},
+    {"between": {"low": -0.5, "high": 2.0}},
+    {"ramp": {"first": 5.0, "last": -7.0, "power": 0.3}},
+    {"softplus": 0.1},
+    {"logistic_power": 0.999},
+    {"rotations": 2.0},
+    {"unitary_product": 1.5},
+    {"modes": 0.1},
 ]
 
 
