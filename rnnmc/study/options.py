@@ -42,6 +42,13 @@ def known_cell(name: str) -> Cell:
         raise UsageError(f"{name} {error}") from None
 
 
+def default_of(cell: str) -> str:
+    """What `init` is where nothing is said: the layer's own where `cell` is one, else pytorch."""
+    from rnnmc.initialisers import layers
+
+    return cell if cell in layers() else "pytorch"
+
+
 def initialisation(init: str, gain: float | None, input_std: float | None, bias: list[str]) -> Any:
     """The initialisation that --init, --gain, --input-std and --bias describe, as a study file would say it."""
     from rnnmc.initialisers import laws
