@@ -15,10 +15,16 @@ def cells() -> None:
 
 @app.command()
 def initialisers() -> None:
-    """List the presets and laws of weights, with formula and source."""
-    from rnnmc.initialisers import laws, presets
+    """List the presets, the layers of each framework with the cell that each is, and the laws of weights."""
+    from itertools import groupby
 
-    told("preset", {name: (preset.formula, preset.source) for name, preset in presets().items()})
+    from rnnmc.initialisers import laws, layers, presets
+
+    whole = {name: preset for name, preset in presets().items() if name not in layers()}
+    told("preset", {name: (preset.formula, preset.source) for name, preset in whole.items()})
+    for framework, named in groupby(layers(), lambda name: name.partition(".")[0]):
+        rows = {name: (" or ".join(layers()[name].cells), layers()[name].formula) for name in named}
+        told(f"layer of {framework}", rows, "cell", "what it draws")
     told("law", {name: (law.formula, law.source) for name, law in laws().items()})
 
 

@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, CellName, Device, Dtype, Width, app
+from rnnmc.cli.shared import Address, CellOrLayer, Device, Dtype, Width, app
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import initialisation, known_device, parsed
 
 
 @app.command()
 def measure(
-    cell: CellName,
+    cell: CellOrLayer,
     width: Width = 16,
     init: Annotated[
         str | None,
         typer.Option(
-            help="preset or law (see `rnnmc initialisers`), or a mapping in YAML",
-            show_default="pytorch; published where weights are vectors",
+            help="preset, layer or law (see `rnnmc initialisers`), or a mapping in YAML",
+            show_default="the layer's; pytorch for a cell, published where its weights are vectors",
         ),
     ] = None,
     gain: Annotated[float | None, typer.Option(help="of the recurrent law: gaussian means N(0, gain^2/n)")] = None,

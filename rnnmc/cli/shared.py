@@ -20,6 +20,12 @@ app = typer.Typer(
 StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
 CellName = Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")]
+CellOrLayer = Annotated[
+    str,
+    typer.Argument(
+        metavar="CELL", help="a cell (see `rnnmc cells`), a layer (torch.nn.LSTM), or your own module:attribute"
+    ),
+]
 Width = Annotated[int, typer.Option(help="n, units")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda")]

@@ -18,12 +18,24 @@ def offered(package: str, attribute: str) -> dict[str, Any]:
 
 
 @cache
+def offered_many(package: str, attribute: str) -> dict[str, Any]:
+    """name -> object, for every module of `package` whose `attribute` is a tuple of objects, sorted by name."""
+    modules = [importlib.import_module(f"{package}.{name}") for name in _modules(package)]
+    return dict(sorted((thing.name, thing) for module in modules for thing in getattr(module, attribute, ())))
+
+
+@cache
 def homes(package: str, attribute: str) -> dict[str, str]:
     """name -> the module that offers what `offered` finds under it."""
     found = {}
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        home = f"{package}.{module.name}"
+    for name in _modules(package):
+        home = f"{package}.{name}"
         thing = getattr(importlib.import_module(home), attribute, None)
         if thing is not None:
             found[thing.name] = home
     return dict(sorted(found.items()))
+
+
+def _modules(package: str) -> list[str]:
+    """Names of the modules right below `package`."""
+    return [module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.common.registry import offered
+from rnnmc.common.registry import offered, offered_many
 from rnnmc.initialisers.law import Preset, WeightLaw
 
 
@@ -12,5 +12,10 @@ def laws() -> dict[str, type[WeightLaw]]:
 
 
 def presets() -> dict[str, Preset]:
-    """name -> preset: a framework's default for every role."""
-    return offered("rnnmc.initialisers", "PRESET")
+    """name -> preset: a default for every role, of a whole framework or of one of its layers."""
+    return offered("rnnmc.initialisers", "PRESET") | layers()
+
+
+def layers() -> dict[str, Preset]:
+    """name -> preset, of the layers of the frameworks alone, such as torch.nn.LSTM; those of a framework together."""
+    return offered_many("rnnmc.initialisers", "PRESETS")

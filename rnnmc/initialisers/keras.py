@@ -1,11 +1,11 @@
-"""Keras's default for SimpleRNN, LSTM and GRU."""
+"""Keras's default for SimpleRNN, LSTM and GRU, and these layers by name."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rnnmc.cells.cell import Cell
-from rnnmc.initialisers.law import Preset
+from rnnmc.initialisers.law import Preset, layers_of
 
 
 def roles(cell: Cell, width: int, inputs: int) -> dict[str, Any]:
@@ -24,3 +24,15 @@ PRESET = Preset(
     "keras.layers.SimpleRNN, LSTM, GRU",
     roles,
 )
+_SOURCE = "Keras 3.15, keras/src/layers/rnn: orthogonal, glorot_uniform, unit_forget_bias"
+PRESETS = (
+    *layers_of(
+        "keras.layers", "recurrent orthogonal, input Glorot uniform, bias 0", _SOURCE, roles,
+        SimpleRNN="tanh relu", SimpleRNNCell="tanh relu",
+    ),
+    *layers_of("keras.layers", PRESET.formula, _SOURCE, roles, LSTM="lstm", LSTMCell="lstm"),
+    *layers_of(
+        "keras.layers", "recurrent orthogonal (stacked), input Glorot uniform, bias 0", _SOURCE, roles,
+        GRU="gru_reset_after gru", GRUCell="gru_reset_after gru",
+    ),
+)  # fmt: skip

@@ -86,15 +86,29 @@ def of_matrices(cell: Cell) -> bool:
     return not cell.diagonal
 
 
+Roles = Callable[[Cell, int, int], dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Preset:
-    """An initialisation by name, such as a framework's default.
+    """An initialisation by name, such as a framework's default, or that of one of its layers.
 
     roles(cell, width, inputs): what a study file would say of each role. serves: whether it has something for a cell.
+    cells: of a layer the cells that it can be, first the one that it is unless an option of it says another.
     """
 
     name: str
     formula: str
     source: str
-    roles: Callable[[Cell, int, int], dict[str, Any]]
+    roles: Roles
     serves: Callable[[Cell], bool] = of_matrices
+    cells: tuple[str, ...] = ()
+
+
+def layers_of(module: str, formula: str, source: str, roles: Roles, **cells: str) -> tuple[Preset, ...]:
+    """A preset for each layer of `module`, all of which draw alike: name of a layer -> its cells, with spaces."""
+    return tuple(_layer(f"{module}.{name}", formula, source, roles, tuple(of.split())) for name, of in cells.items())
+
+
+def _layer(name: str, formula: str, source: str, roles: Roles, cells: tuple[str, ...]) -> Preset:
+    return Preset(name, formula, source, roles, lambda cell: cell.name in cells, cells)

@@ -1,11 +1,11 @@
-"""PyTorch's default for torch.nn.RNN, LSTM and GRU."""
+"""PyTorch's default for torch.nn.RNN, LSTM and GRU, and its layers by name."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rnnmc.cells.cell import Cell
-from rnnmc.initialisers.law import Preset
+from rnnmc.initialisers.law import Preset, layers_of
 
 
 def roles(cell: Cell, width: int, inputs: int) -> dict[str, Any]:
@@ -23,3 +23,8 @@ def roles(cell: Cell, width: int, inputs: int) -> dict[str, Any]:
 PRESET = Preset(
     "pytorch", "all U(-1/sqrt n, 1/sqrt n), two bias vectors", "torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU", roles
 )
+PRESETS = layers_of(
+    "torch.nn", PRESET.formula, "torch 2.13, torch/nn/modules/rnn.py: reset_parameters", roles,
+    RNN="tanh relu", RNNCell="tanh relu", LSTM="lstm", LSTMCell="lstm",
+    GRU="gru_reset_after", GRUCell="gru_reset_after",
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 from rnnmc.cells import cell
 from rnnmc.cells.cell import Cell
 from rnnmc.common.refusals import choose, refuse
-from rnnmc.initialisers import laws, presets
+from rnnmc.initialisers import laws, layers, presets
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
-from rnnmc.initialisers.law import MODIFIERS, WeightLaw
+from rnnmc.initialisers.law import MODIFIERS, Preset, WeightLaw
 
 ROLES = ("recurrent", "input", "bias")
 VECTOR_ROLE = "vector"  # the role of weights that most cells have none of, and no preset speaks of
 ALL_ROLES = (*ROLES, VECTOR_ROLE)
 EVERY = "every"  # the key under which the law of all gates that are not named stands
+
+LAYERS_LISTED = "`rnnmc initialisers` lists them all"
 
 LawsByGate = Mapping[str, WeightLaw]  # gate or EVERY -> law
 Assignment = tuple[tuple[str, ...], WeightLaw]  # matrices drawn together, and their law
@@ -74,7 +77,7 @@ class Initialisation:
         if self.preset is not None:
             preset = presets()[self.preset]
             if not preset.serves(cell):
-                raise refuse("", self.preset, f"has no law for {cell.name}; {_served(cell)}")
+                raise refuse("", self.preset, f"has no law for {cell.name}; {_served(cell, preset)}")
             said = preset.roles(cell, width, max(inputs, 1))
             base = {role: read_role(laws_, role) for role, laws_ in said.items()}
         base, filled = {VECTOR_ROLE: UNSAID_VECTOR} | base, {}
@@ -148,8 +151,10 @@ class Initialisation:
 
 def unsaid(name: Any) -> Any:
     """The initialisation of a cell of which nothing is said: `pytorch`, or where that has none, as the weights are
-    vectors, `published`, and N(0, 1) for a cell whose paper says nothing. `pytorch` too for what is no cell.
+    vectors, `published`, and N(0, 1) for a cell whose paper says nothing. A layer is its own; of no cell, `pytorch`.
     """
+    if isinstance(name, str) and name in layers():
+        return name
     try:
         found = cell(name)
     except (ValueError, TypeError, AttributeError):  # refused where the cell is read
@@ -223,8 +228,31 @@ def _written_role(role: LawsByGate) -> dict[str, Any]:
     )
 
 
-def _served(cell: Cell) -> str:
+def of_layer(values: Any) -> Any:
+    """`values` of a design point, with what the layer that is named under `cell` or `init` says of the other."""
+    if not isinstance(values, dict):
+        return values
+    named, init = values.get("cell"), values.get("init")
+    if isinstance(named, str) and named in layers():
+        return values | {"cell": layers()[named].cells[0], "init": named if init is None else init}
+    drawn = init.preset if isinstance(init, Initialisation) else init.get("preset") if isinstance(init, dict) else init
+    if named is None and isinstance(drawn, str):
+        if drawn not in presets():
+            raise refuse("init", drawn, f"is not a preset; {_presets_or_laws(drawn)}")
+        return values | {"cell": layers()[drawn].cells[0]} if drawn in layers() else values
+    return values
+
+
+def near_layers(name: str) -> list[str]:
+    """The layers that somebody who writes `name` may mean: those that end in its last word, or are spelt like it."""
+    same = [known for known in layers() if known.split(".")[-1].lower() == name.split(".")[-1].lower()]
+    return difflib.get_close_matches(name, same, 3, 0) or difflib.get_close_matches(name, layers(), 3, 0.7)
+
+
+def _served(cell: Cell, preset: Preset) -> str:
     """What to give in place of a preset that has no law for this cell."""
+    if preset.cells:
+        return f"it is {' or '.join(preset.cells)}: give cell: {preset.cells[0]}, or leave cell out"
     if presets()["published"].serves(cell):
         return "give init: published"
     return "give a law of its weights, such as init: {recurrent: {gaussian: 1.0}}"
@@ -233,4 +261,8 @@ def _served(cell: Cell) -> str:
 def _presets_or_laws(name: Any) -> str:
     if isinstance(name, str) and name in laws():
         return f"{name} is a law: write init: {{recurrent: {{{name}: 1.0}}}}"
-    return choose(name if isinstance(name, str) else "", presets())
+    near = near_layers(name) if isinstance(name, str) else []
+    if near:
+        return f"did you mean {' or '.join(near)}? {LAYERS_LISTED}"
+    known = [preset for preset in presets() if preset not in layers()]
+    return f"{choose(name if isinstance(name, str) else '', known)}, and layers such as torch.nn.LSTM; {LAYERS_LISTED}"

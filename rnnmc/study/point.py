@@ -20,7 +20,7 @@ from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import NonNegative
-from rnnmc.study.initialisation import Initialisation, unsaid
+from rnnmc.study.initialisation import LAYERS_LISTED, Initialisation, near_layers, of_layer, unsaid
 from rnnmc.study.replicates import MOST, Nested
 from rnnmc.study.yaml_file import check_nesting
 
@@ -80,7 +80,8 @@ class DesignPoint(Model):
     """Everything that determines the numbers of one design point, and nothing else.
 
     cell: name or module:attribute. width: n. init: see `rnnmc.study.initialisation`, where `unsaid` is the default.
-    drive: see `rnnmc.drives`.
+    drive: see `rnnmc.drives`. A layer of a framework, such as torch.nn.LSTM, may stand for both cell and init, or under
+    init in place of the cell.
     weights: tied (one draw for all steps) or untied (recurrent weights fresh at every step, the rest drawn once).
     state_std: of the initial state.
     horizons: steps at which the norms are stored. dtype: of the chain. seed: of the study.
@@ -103,18 +104,25 @@ class DesignPoint(Model):
 
     def __init__(self, **values: Any) -> None:
         check_nesting(values, "")
-        values.setdefault("init", unsaid(values.get("cell")))
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise sentence(error, "") from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_layer(cls, values: Any) -> Any:
+        said = of_layer(values)
+        return said | {"init": unsaid(said.get("cell"))} if isinstance(said, dict) and "init" not in said else said
 
     @model_validator(mode="after")
     def _fits_together(self) -> DesignPoint:
         try:
             cell = self.cell_object
         except ValueError as error:
-            raise refuse("cell", self.cell, str(error)) from None
+            near = near_layers(self.cell) if "." in self.cell and ":" not in self.cell else []
+            layer = f"is neither a cell nor a layer; did you mean {' or '.join(near)}? {LAYERS_LISTED}"
+            raise refuse("cell", self.cell, layer if near else str(error)) from None
         try:
             laws = self.init.laws(cell, self.width, self.drive.dimension)
             self.init.assignments(cell, self.width, self.drive.dimension)

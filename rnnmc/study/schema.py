@@ -23,7 +23,9 @@ def study_schema() -> dict[str, Any]:
         factors[name] = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
     of_their_own = {"horizons": horizons, "thresholds": Thresholds.model_json_schema(), "replicates": replicates}
     head = {name: _json_type(Study.model_fields[name]) for name in HEAD if name not in of_their_own}
-    entry = {"type": "object", "additionalProperties": False, "required": ["cell", "width"], "properties": factors}
+    named = [{"required": ["cell"]}, {"required": ["init"]}]  # a layer under init says which cell it is
+    of_entry = {"additionalProperties": False, "required": ["width"], "anyOf": named, "properties": factors}
+    entry = {"type": "object"} | of_entry
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "rnnmc study",

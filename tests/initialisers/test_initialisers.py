@@ -8,15 +8,14 @@ seeds. There are about a hundred, so the whole file raises a false alarm with pr
 import numpy as np
 import pytest
 import torch
+from drawn import Drawn
 from scipy import stats
 
 from rnnmc.cells import cells
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import run_block
-from rnnmc.engine.draws import Draws
 from rnnmc.initialisers.truncated_gaussian import DEVIATION_WITHIN_TWO
-from rnnmc.numerics.layout import Rows
-from rnnmc.study.initialisation import Initialisation, names_of, read_role
+from rnnmc.study.initialisation import Initialisation, read_role
 from rnnmc.study.point import DesignPoint
 
 ALPHA, SIGMAS = 1e-9, 6.1
@@ -41,27 +40,6 @@ def draw(said, shape, signs=(1,), seed=11):
     assert matrix.shape == shape
     assert matrix.dtype == np.float64
     return matrix
-
-
-class Drawn:
-    """Weights of one tile of a design point, by name: recurrent (R, in, out), input (R, in, out), bias (R, n)."""
-
-    def __init__(self, cell, init, width=6, inputs=3, replicates=400):
-        self.point = DesignPoint(cell=cell, width=width, init=init, drive={"white": inputs}, dtype="float64")
-        draws = Draws(self.point, [(0, 0)], replicates, Rows(), "cpu")
-        cell = self.point.cell_object
-        rows = {"recurrent": 1 if cell.diagonal else width, "input": inputs, "bias": 1}
-        self.stacked, self.recurrent = None, {}
-        for role in rows:  # in the order in which a chain draws them
-            drawn = draws._drawn(role, rows[role])
-            if drawn is None:
-                continue
-            named = {name: matrix.numpy() for name, matrix in draws._by_name(names_of(cell, role), drawn).items()}
-            if role == "bias":
-                named = {name: vector[:, 0] for name, vector in named.items()}
-            setattr(self, role, named)
-            if role == "recurrent":
-                self.stacked = drawn.numpy()
 
 
 # --- laws -----------------------------------------------------------------------------------------

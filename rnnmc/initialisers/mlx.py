@@ -1,0 +1,20 @@
+"""MLX's layers by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnmc.cells.cell import Cell
+from rnnmc.initialisers.law import layers_of
+
+
+def roles(cell: Cell, width: int, inputs: int) -> dict[str, Any]:
+    """Every weight and the one bias vector U(-1/sqrt n, 1/sqrt n); the GRU has bhn inside the reset product too."""
+    within = {"uniform": {"limit": width**-0.5}}
+    return {"recurrent": within, "input": within, "bias": within}
+
+
+PRESETS = layers_of(
+    "mlx.nn", "all U(-1/sqrt n, 1/sqrt n), one bias vector", "mlx 0.32.4, mlx/nn/layers/recurrent.py", roles,
+    RNN="tanh relu", LSTM="lstm", GRU="gru_reset_after",
+)  # fmt: skip
