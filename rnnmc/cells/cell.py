@@ -40,10 +40,15 @@ def scaled_terms(matrices: Mapping[str, Tensor], scales: Mapping[str, Tensor]) -
 
 
 class Tangent(NamedTuple):
-    """What `linearise` gives in a cell with a main term: push, as any cell, which also knows its terms."""
+    """A push that knows more: of the memory, in a cell with a main term, and of the drive.
+
+    terms: of the memory's Jacobian. driven: takes gate -> k rows of changes of its pre-activation to k rows of what
+    they change in each part of the next state, in a cell that `knows_drive`.
+    """
 
     push: Push
-    terms: Terms
+    terms: Terms | None = None
+    driven: Callable[[Mapping[str, Tensor]], State] | None = None
 
     def __call__(self, directions: State) -> State:
         return self.push(directions)
@@ -91,6 +96,7 @@ class Cell:
     main_term: formula of what multiplies the memory, in a cell that has such a term and whose `linearise` therefore
     gives a `Tangent`.
     other_terms: names of the other terms of the memory's Jacobian.
+    knows_drive: `linearise` gives a `Tangent` with `driven`, so that layers above each other need no autodiff.
     can_die: the derivative can be exactly zero, so that a chain of norm zero is a result and not an underflow.
     bounded: a finite state stays finite, so that overflow need not be looked for.
     at_zero, gating: what holds for this cell, and for no subclass that does not say so itself; None: not known. The
@@ -115,6 +121,7 @@ class Cell:
     memory: ClassVar[Mapping[str, int]] = {}
     main_term: ClassVar[str | None] = None
     other_terms: ClassVar[tuple[str, ...]] = ()
+    knows_drive: ClassVar[bool] = False
     can_die: ClassVar[bool] = False
     bounded: ClassVar[bool] = False
     at_zero: ClassVar[AtZero | None] = None
@@ -125,8 +132,9 @@ class Cell:
         super().__init_subclass__(**kwargs)
         if "recurrent" not in cls.__dict__ and "gates" in cls.__dict__:
             cls.recurrent = cls.gates
-        if "linearise" in cls.__dict__ and "main_term" not in cls.__dict__:
-            cls.main_term = None  # what is inherited need not fit
+        if "linearise" in cls.__dict__:  # what is inherited need not fit
+            cls.main_term = cls.__dict__.get("main_term")
+            cls.knows_drive = cls.__dict__.get("knows_drive", False)
         for fact in ("at_zero", "gating"):  # any change of a cell may make a law of it wrong
             if fact not in cls.__dict__:
                 setattr(cls, fact, None)
@@ -196,19 +204,37 @@ class Cell:
 
         This one is forward-mode autodiff through `step`; a hand-written tangent is several times faster.
         """
-        import torch
+        return self.step(weights, drive, state), _along(lambda *s: self.step(weights, drive, s), state, weights)
 
-        axis = weights.layout.direction_axis
-
-        def along(*direction: Tensor) -> State:
-            return torch.func.jvp(lambda *s: self.step(weights, drive, s), state, direction)[1]
-
-        def push(directions: State) -> State:
-            rows = tuple(part.unsqueeze(0).transpose(0, axis + 1) for part in directions)
-            pushed = torch.func.vmap(along)(*rows)
-            return tuple(part.transpose(0, axis + 1).squeeze(0) for part in pushed)
-
-        return self.step(weights, drive, state), push
+    def driven(
+        self, weights: Weights, drive: Mapping[str, Tensor], state: State, push: Push
+    ) -> Callable[[Mapping[str, Tensor]], State]:
+        """`Tangent.driven` of `push`, which `linearise` gave; from autodiff through `step` where it knows nothing."""
+        if self.knows_drive and (known := getattr(push, "driven", None)) is not None:
+            return known
+        of_drive = _along(
+            lambda *totals: self.step(weights, dict(zip(drive, totals, strict=True)), state),
+            tuple(drive.values()),
+            weights,
+        )
+        return lambda changes: of_drive(tuple(changes[gate] for gate in drive))
 
     def __repr__(self) -> str:
         return f"<cell {self.name}: {self.formula}>"
+
+
+def _along(step: Callable[..., State], at: State, weights: Weights) -> Push:
+    """The derivative of `step` at `at`, which takes k rows for each argument, by forward-mode autodiff."""
+    import torch
+
+    axis = weights.layout.direction_axis
+
+    def along(*direction: Tensor) -> State:
+        return torch.func.jvp(step, at, direction)[1]
+
+    def push(directions: State) -> State:
+        rows = tuple(part.unsqueeze(0).transpose(0, axis + 1) for part in directions)
+        pushed = torch.func.vmap(along)(*rows)
+        return tuple(part.transpose(0, axis + 1).squeeze(0) for part in pushed)
+
+    return push

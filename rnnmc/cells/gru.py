@@ -19,6 +19,7 @@ class GRU(Cell):
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"
     other_terms = ("update", "candidate", "reset")
+    knows_drive = True
     bounded = True
     reset = "reset"  # the gate that plays r; the tied GRU has one gate for both
     gating = Gating(keep="update", admit="update", show="reset")
@@ -44,6 +45,10 @@ class GRU(Cell):
         def push(directions):
             return (weights.product(directions[0], jacobian),)
 
+        def driven(changes):
+            inner = weights.product(changes[self.reset] * of_reset, u["candidate"])
+            return ((changes["update"] * of_update).addcmul(inner + changes["candidate"], of_candidate),)
+
         def others():
             rows_scaled = u["candidate"] * r.transpose(weights.layout.direction_axis, weights.layout.out_axis)
             through_reset = weights.product(u[self.reset] * of_reset, u["candidate"])
@@ -53,7 +58,7 @@ class GRU(Cell):
                 "reset": Term(through_reset, of_candidate),
             }
 
-        return (keep * h + z * y,), Tangent(push, Terms(keep, others))
+        return (keep * h + z * y,), Tangent(push, Terms(keep, others), driven)
 
 
 CELL = GRU()

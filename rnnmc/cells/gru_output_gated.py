@@ -17,6 +17,7 @@ class GRUOutputGated(Cell):
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"
     other_terms = ("update", "candidate")
+    knows_drive = True
     bounded = True
     gating = Gating(keep="update", admit="update", show="output")
     at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("update", "output"))
@@ -42,7 +43,11 @@ class GRUOutputGated(Cell):
             dc_next = weights.product(dh, h_to_c, plus=dc * keep)
             return weights.product(dh, through_output, plus=dc_next * r), dc_next
 
-        return (r * c_next, c_next), Tangent(push, Terms(keep, scaled_terms(u, scales), r))
+        def driven(changes):
+            dc_next = scaled_sum(changes, scales)
+            return (dc_next * r).addcmul(changes["output"], c_next * r_slope), dc_next
+
+        return (r * c_next, c_next), Tangent(push, Terms(keep, scaled_terms(u, scales), r), driven)
 
 
 CELL = GRUOutputGated()

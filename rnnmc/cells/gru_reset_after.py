@@ -20,6 +20,7 @@ class GRUResetAfter(Cell):
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"
     other_terms = ("update", "candidate", "reset")
+    knows_drive = True
     bounded = True
     gating = Gating(keep="update", admit="update", show="reset")
     at_zero = AtZero(sources=("candidate", "candidate_recurrent"), matrix="candidate", gates=("update", "reset"))
@@ -43,7 +44,10 @@ class GRUResetAfter(Cell):
         def push(directions):
             return (weights.product(directions[0], jacobian),)
 
-        return (keep * h + z * y,), Tangent(push, Terms(keep, scaled_terms(u, scales)))
+        def driven(changes):
+            return (scaled_sum(changes, scales | {"candidate": slope}),)
+
+        return (keep * h + z * y,), Tangent(push, Terms(keep, scaled_terms(u, scales)), driven)
 
 
 CELL = GRUResetAfter()

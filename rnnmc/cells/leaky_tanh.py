@@ -19,6 +19,7 @@ class LeakyTanh(Cell):
     gates = ("hidden",)
     main_term = "1-a"
     other_terms = ("hidden",)
+    knows_drive = True
     bounded = True
     at_zero = AtZero(sources=("hidden",), matrix="hidden")
     fields = ("leak",)
@@ -42,7 +43,7 @@ class LeakyTanh(Cell):
             return (weights.product(directions[0], jacobian, plus=keep * directions[0]),)
 
         terms = Terms(0 * h + keep, scaled_terms(weights.recurrent, scales))
-        return (keep * h + self.leak * a.tanh(),), Tangent(push, terms)
+        return (keep * h + self.leak * a.tanh(),), Tangent(push, terms, lambda changes: (scaled_sum(changes, scales),))
 
 
 CELL = LeakyTanh()

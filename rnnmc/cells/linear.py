@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import AtZero, Cell
+from rnnmc.cells.cell import AtZero, Cell, Tangent
 
 
 class Linear(Cell):
@@ -12,6 +12,7 @@ class Linear(Cell):
     formula = "h' = W x + U h + b"
     source = "Newman 1986; docs/physics.md section 5"
     gates = ("hidden",)
+    knows_drive = True
     at_zero = AtZero(sources=("hidden",), matrix="hidden")
 
     def slopes(self, *openings):
@@ -23,7 +24,8 @@ class Linear(Cell):
         def push(directions):
             return (weights.product(directions[0], weights.recurrent["hidden"]),)
 
-        return (drive["hidden"] + weights.apply(h, "hidden")["hidden"],), push
+        after = drive["hidden"] + weights.apply(h, "hidden")["hidden"]
+        return (after,), Tangent(push, driven=lambda changes: (changes["hidden"],))
 
 
 CELL = Linear()

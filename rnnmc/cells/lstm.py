@@ -21,6 +21,7 @@ class LSTM(Cell):
     memory = {"forget": 1, "input": -1}  # noqa: RUF012
     main_term = "f"
     other_terms = ("forget", "input", "candidate")
+    knows_drive = True
     bounded = True
     gating = Gating(keep="forget", admit="input", show="output", squashed=True)
     at_zero = AtZero(sources=("candidate",), matrix="candidate", gates=("forget", "input", "output"))
@@ -49,7 +50,11 @@ class LSTM(Cell):
             dc_next = weights.product(dh, h_to_c, plus=dc * f)
             return weights.product(dh, through_output, plus=dc_next * through_c), dc_next
 
-        return (o * squashed, c_next), Tangent(push, Terms(f, scaled_terms(u, scales), through_c))
+        def driven(changes):
+            dc_next = scaled_sum(changes, scales)
+            return (dc_next * through_c).addcmul(changes["output"], squashed * o_slope), dc_next
+
+        return (o * squashed, c_next), Tangent(push, Terms(f, scaled_terms(u, scales), through_c), driven)
 
 
 CELL = LSTM()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnmc.cells.cell import Cell, Gating, Tangent, Terms
-from rnnmc.cells.functions import logistic
+from rnnmc.cells.functions import logistic, scaled_sum
 
 
 class MinGRU(Cell):
@@ -16,17 +16,22 @@ class MinGRU(Cell):
     recurrent = ()
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"
+    knows_drive = True
     bounded = True
     gating = Gating(keep="update")
 
     def linearise(self, weights, drive, state):
         (h,) = state
-        z, keep, _ = logistic(drive["update"])
+        z, keep, slope = logistic(drive["update"])
+        y = drive["candidate"]
 
         def push(directions):
             return (directions[0] * keep,)
 
-        return (keep * h + z * drive["candidate"],), Tangent(push, Terms(keep, dict))
+        def driven(changes):
+            return (scaled_sum(changes, {"update": (y - h) * slope, "candidate": z}),)
+
+        return (keep * h + z * y,), Tangent(push, Terms(keep, dict), driven)
 
 
 CELL = MinGRU()

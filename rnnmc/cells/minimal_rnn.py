@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnmc.cells.cell import AtZero, Cell, Gating, Tangent, Terms, scaled_terms
-from rnnmc.cells.functions import logistic, scaled_sum
+from rnnmc.cells.functions import logistic, scaled_sum, sech2
 
 
 class MinimalRNN(Cell):
@@ -21,6 +21,7 @@ class MinimalRNN(Cell):
     memory = {"update": 1}  # noqa: RUF012
     main_term = "u"
     other_terms = ("update",)
+    knows_drive = True
     bounded = True
     gating = Gating(keep="update")
     at_zero = AtZero(sources=("candidate",), matrix="update", gates=("update",))
@@ -32,14 +33,18 @@ class MinimalRNN(Cell):
     def linearise(self, weights, drive, state):
         (h,) = state
         u, rest, slope = logistic(drive["update"] + weights.apply(h, "update")["update"])
-        y = drive["candidate"].tanh()
+        candidate = drive["candidate"]
+        y = candidate.tanh()
         scales = {"update": (h - y) * slope}
         jacobian = scaled_sum(weights.recurrent, scales, plus=weights.identity * u)
 
         def push(directions):
             return (weights.product(directions[0], jacobian),)
 
-        return (u * h + rest * y,), Tangent(push, Terms(u, scaled_terms(weights.recurrent, scales)))
+        def driven(changes):
+            return (scaled_sum(changes, scales | {"candidate": rest * sech2(candidate)}),)
+
+        return (u * h + rest * y,), Tangent(push, Terms(u, scaled_terms(weights.recurrent, scales)), driven)
 
 
 CELL = MinimalRNN()

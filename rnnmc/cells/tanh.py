@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import AtZero, Cell
+from rnnmc.cells.cell import AtZero, Cell, Tangent
 from rnnmc.cells.functions import sech2
 
 
@@ -13,6 +13,7 @@ class Tanh(Cell):
     formula = "h' = tanh(W x + U h + b)"
     source = "Elman 1990; torch.nn.RNN; docs/physics.md section 2"
     gates = ("hidden",)
+    knows_drive = True
     bounded = True
     at_zero = AtZero(sources=("hidden",), matrix="hidden")
 
@@ -22,12 +23,13 @@ class Tanh(Cell):
     def linearise(self, weights, drive, state):
         (h,) = state
         a = drive["hidden"] + weights.apply(h, "hidden")["hidden"]
-        jacobian = weights.recurrent["hidden"] * sech2(a)
+        slope = sech2(a)
+        jacobian = weights.recurrent["hidden"] * slope
 
         def push(directions):
             return (weights.product(directions[0], jacobian),)
 
-        return (a.tanh(),), push
+        return (a.tanh(),), Tangent(push, driven=lambda changes: (changes["hidden"] * slope,))
 
 
 CELL = Tanh()

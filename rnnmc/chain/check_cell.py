@@ -88,6 +88,7 @@ def check_cell(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]:
             lambda: against(_differences),
         ),
         ("next state", 1e-12, "step and linearise give the same next state", lambda: _next_states(cell, ones)),
+        ("drive", 1e-9, "driven is the derivative of step by the drive", lambda: _by_drive(cell, ones)),
         ("linearity", 1e-10, "push is linear, for any number of directions", lambda: _linearity(cell, ones, rng)),
         ("batch", 1e-10, "no replicate feels the others of its batch", lambda: _batches(cell, samples)),
         ("layouts", 1e-10, "the order of the axes in memory changes nothing", lambda: _layouts(cell, samples)),
@@ -95,7 +96,8 @@ def check_cell(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]:
         ("bounded", 0.0, "a finite state stays finite, as the cell says", lambda: _bound(cell, width, rng)),
     ]
     checks += [(name, 1e-10, meaning, law) for name, meaning, law in _laws(cell, samples)]
-    results = [_result(*check) for check in checks if check[0] != "bounded" or cell.bounded]
+    silent = {name for name, said in (("drive", cell.knows_drive), ("bounded", cell.bounded)) if not said}
+    results = [_result(*check) for check in checks if check[0] not in silent]
     if all(result.passed for result in results):
         return results
     said = advice(cell, [samples[1].laid(layout) for layout in (Columns(), Rows())])
@@ -192,6 +194,20 @@ def _differences(cell: Cell, one: Arguments) -> Tensor:
 def _next_states(cell: Cell, ones: list[Arguments]) -> Pairs:
     for one in ones:
         yield torch.cat(_parts(cell, "linearise", cell.linearise(*one)[0])), torch.cat(_stepped(cell, *one))
+
+
+def _by_drive(cell: Cell, ones: list[Arguments]) -> Pairs:
+    for weights, drive, state in ones:
+        push, width = cell.linearise(weights, drive, state)[1], state[0].shape[2]
+        every = torch.eye(len(drive) * width, dtype=state[0].dtype)[None]
+        found = cell.driven(weights, drive, state, push)(dict(zip(drive, every.split(width, 2), strict=True)))
+
+        def step(flat: Tensor, weights: Weights = weights, drive: Any = drive, state: Any = state) -> Tensor:
+            totals = dict(zip(drive, flat[None, None].split(state[0].shape[2], 2), strict=True))
+            return torch.cat(_stepped(cell, weights, totals, state), dim=2)[0, 0]
+
+        wanted = torch.func.jacrev(step)(torch.cat(list(drive.values()), dim=2)[0, 0])
+        yield torch.cat(found, dim=2).mT, wanted[None]
 
 
 def _linearity(cell: Cell, ones: list[Arguments], rng: np.random.Generator) -> Pairs:

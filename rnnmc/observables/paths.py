@@ -68,7 +68,7 @@ def require_main_term(name: str, cell: Cell) -> None:
 
 def memory_terms(step: Step) -> Terms:
     """The terms of this step, of a cell with a main term."""
-    return cast("Tangent", step.push).terms
+    return cast("Terms", cast("Tangent", step.push).terms)
 
 
 class _Watch:

@@ -16,7 +16,7 @@ from rnnmc.cells import cells
 from rnnmc.common.errors import UsageError
 from rnnmc.initialisers import layers, presets
 from rnnmc.initialisers.flax import roles as by_gate
-from rnnmc.study.options import default_of, initialisation
+from rnnmc.study.options import initialisation
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import read_study
 
@@ -175,8 +175,8 @@ def test_a_study_takes_a_list_of_layers_with_no_cell():
 
 
 def test_options_beside_a_layer_change_its_own_initialisation():
-    assert default_of("lstm") == "pytorch"
-    said = initialisation(default_of("keras.layers.LSTM"), None, None, ["forget=0"])
+    assert initialisation(None, None, None, [], "lstm") == "pytorch"
+    said = initialisation(None, None, None, ["forget=0"], "keras.layers.LSTM")
     assert said == {"preset": "keras.layers.LSTM", "bias": {"forget": 0.0}}
 
 
