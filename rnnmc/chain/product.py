@@ -69,7 +69,11 @@ class Step:
 
 
 class Watch(Protocol):
-    """Follows the chain of one tile of R replicates, step by step."""
+    """Follows the chain of one tile of R replicates, step by step.
+
+    One whose replicates are dear may have an attribute `wanted`: it is set to how many of them will be kept, from the
+    first on (no fewer than R: all). What it gives for the others is then never looked at.
+    """
 
     def see(self, step: Step) -> None:
         """Take note of one step; they come in order, from the first to the last horizon."""

@@ -13,6 +13,7 @@ from rnnmc.drives.drive import Drive
 
 STEPS = 24
 REPLICATES = 8000  # behind each mean, so many that it is normal
+ENTRIES = 1 << 22  # of a longer sequence; fewer replicates then
 FIELD = 3  # components of a field in these checks; a drive has as many as its dimension
 
 
@@ -32,11 +33,12 @@ def check_drive(drive: Drive, seed: int = 0) -> list[CheckResult]:
         ),
     ]
     if drive.is_random:
+        when = "at every step" if drive.period == 1 else f"over its {drive.period} steps"
         score = f"in standard errors: beyond the allowed with probability {CHECK_FALSE_ALARM / 3:.0e}"
         for name, meaning, moment in (
-            ("mean", "every component has mean zero at every step", lambda x: x),
-            ("variance", "every component has unit variance at every step", lambda x: x**2 - 1),
-            ("replicates", "one replicate's sequence knows nothing of another's", lambda x: x[:, ::2] * x[:, 1::2]),
+            ("mean", f"every component has mean zero {when}", lambda x: x),
+            ("variance", f"every component has unit variance {when}", lambda x: x**2 - 1),
+            ("replicates", "one replicate's sequence knows nothing of another's", lambda x: _paired(x, drive.period)),
         ):
             scores = checked(
                 name, f"{meaning} ({score})", lambda moment=moment: _scores(drive, seed, moment), _most(drive)
@@ -82,13 +84,30 @@ def _draws(drive: Drive) -> None:
     )
 
 
+def _paired(x: np.ndarray, period: int) -> np.ndarray:
+    """Products of two replicates' values, less what is certain at a step where the drive has a period."""
+    away = x if period == 1 else x - x.mean(axis=1, keepdims=True)
+    return away[:, ::2] * away[:, 1::2]
+
+
 def _most(drive: Drive) -> float:
     """Standard errors that none of the means of one check exceeds, but with a third of CHECK_FALSE_ALARM."""
-    return -float(ndtri(CHECK_FALSE_ALARM / 3 / 2 / (STEPS * max(1, _size(drive)))))
+    return -float(ndtri(CHECK_FALSE_ALARM / 3 / 2 / (_steps(drive) // drive.period * max(1, _size(drive)))))
+
+
+def _steps(drive: Drive) -> int:
+    """As many as the mean over time is taken of, whole periods."""
+    return STEPS if drive.period == 1 else drive.period
 
 
 def _scores(drive: Drive, seed: int, moment) -> Iterator[float]:
-    """How far the mean over replicates of a moment that should have mean zero is from it, by step and component."""
-    values = moment(_sequence(drive, seed, STEPS, REPLICATES, STEPS))
+    """How far the mean over replicates of a moment that should have mean zero is from it, by step and component.
+
+    Of a drive with a period, the mean over that is the moment.
+    """
+    steps, components = _steps(drive), max(1, _size(drive))
+    replicates = REPLICATES if drive.period == 1 else min(REPLICATES, max(1000, ENTRIES // (steps * components)))
+    values = moment(_sequence(drive, seed, steps, replicates, steps))
+    values = values.reshape(-1, drive.period, *values.shape[1:]).mean(axis=1)
     mean, error = values.mean(axis=1), values.std(axis=1) / math.sqrt(values.shape[1])
     yield from (np.abs(mean) / np.maximum(error, 1e-12)).ravel()

@@ -14,15 +14,17 @@ Dimension = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class Drive(Described):
-    """A kind of input sequence x_t, of dimension `dimension`, with unit variance in each component.
+    """A kind of input sequence x_t, of dimension `dimension`, with mean zero and unit variance in each component.
 
     is_field: there are no input weights; every pre-activation has a normal of its own at every step.
     is_random: draws of it differ.
+    period: steps over which mean and variance are meant together; with 1 they hold at every step.
     """
 
     dimension: Dimension = 1
     is_field: ClassVar[bool] = False
     is_random: ClassVar[bool] = True
+    period: ClassVar[int] = 1
 
     @property
     def label(self) -> str:

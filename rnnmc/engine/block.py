@@ -139,7 +139,9 @@ def observe_block(
     with _one_thread(device):
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
         together = [tiles] if device == "cuda" else [[tile] for tile in tiles]
-        measured = [_run_tiles(point, some, cut, device, observables) for some in together]
+        measured = [
+            _run_tiles(point, some, cut, device, observables, count - some[0][1] * cut.tile) for some in together
+        ]
     kinds = {
         kind: {
             column: np.concatenate([part[kind][column] for part in measured])[:count] for column in measured[0][kind]
@@ -161,23 +163,28 @@ def run_trial(
     """One tile of this point to other horizons, on the kernel that the point has as it stands: for timing."""
     with _one_thread("cpu"):
         other = point.model_copy(update={"horizons": horizons})
-        _run_chain(other, [(0, 0)], cut, "cpu", point.dtype, observables)
+        _run_chain(other, [(0, 0)], cut, "cpu", point.dtype, observables, cut.tile)
 
 
 Kinds = dict[str, dict[str, np.ndarray]]  # samples or observable -> column -> (replicates, rows a replicate, ...)
 
 
 def _run_tiles(
-    point: DesignPoint, tiles: list[tuple[int, int]], cut: Partition, device: str, observables: tuple[Observable, ...]
+    point: DesignPoint,
+    tiles: list[tuple[int, int]],
+    cut: Partition,
+    device: str,
+    observables: tuple[Observable, ...],
+    wanted: int,
 ) -> Kinds:
-    """What some tiles that run together give.
+    """What some tiles that run together give; of the replicates after the first `wanted` nothing is kept.
 
     Replicates that a float32 chain could not resolve (every unit so saturated that a step's derivative underflows), or
     that an observable could not, are taken from the same chain in float64: none may seem dead that is not.
     """
-    measured, lost = _run_chain(point, tiles, cut, device, point.dtype, observables)
+    measured, lost = _run_chain(point, tiles, cut, device, point.dtype, observables, wanted)
     if point.dtype == "float32" and lost.any():
-        again, _ = _run_chain(point, tiles, cut, device, "float64", observables)
+        again, _ = _run_chain(point, tiles, cut, device, "float64", observables, wanted)
         for kind, columns in measured.items():
             for name, values in columns.items():
                 values[lost] = again[kind][name][lost]
@@ -191,6 +198,7 @@ def _run_chain(
     device: str,
     dtype: str,
     observables: tuple[Observable, ...],
+    wanted: int,
 ) -> tuple[Kinds, np.ndarray]:
     """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
     from rnnmc.chain.norms import log_norms
@@ -206,6 +214,9 @@ def _run_chain(
         draws = Draws(point, tiles, cut.tile, layout_of(kernel), device, dtype)
         start = draws.state()
         watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
+        for watch in watches.values():
+            if hasattr(watch, "wanted"):
+                watch.wanted = wanted  # pyright: ignore[reportAttributeAccessIssue]
         chain = moments(kernel, draws, point.horizons, list(watches.values()))
         tangent = None if samples else draws.tangent()
         measured = [log_norms(moment, norms_of, tangent) for moment in chain]

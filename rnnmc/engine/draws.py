@@ -158,9 +158,10 @@ class Draws:
         return self._by_name(self.cell.gates, total)
 
     def of_cell(self, recurrent: Tensor | None) -> Weights:
-        """These recurrent matrices with the biases that the cell adds itself, by name."""
-        named = self._by_name(self.cell.recurrent, recurrent) if recurrent is not None else {}
-        return Weights(self.layout, recurrent, named, self._by_name(self.cell.inner, self.given.inner))
+        """These recurrent matrices with the biases that the cell adds itself, by name, and what makes its drive."""
+        named, given = self._by_name(self.cell.recurrent, recurrent) if recurrent is not None else {}, self.given
+        inner = self._by_name(self.cell.inner, given.inner)
+        return Weights(self.layout, recurrent, named, inner, given.inputs, given.bias)
 
     def _by_name(self, names: tuple[str, ...], side_by_side: Tensor) -> dict[str, Tensor]:
         return {

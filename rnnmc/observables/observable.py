@@ -15,6 +15,7 @@ from rnnmc.common.sources import source_of
 if TYPE_CHECKING:  # a plan needs the names and columns only, and torch takes a second to import
     from rnnmc.cells.cell import Cell, State
     from rnnmc.chain.product import Watch
+    from rnnmc.drives.drive import Drive
     from rnnmc.numerics.layout import Layout
 
 
@@ -30,6 +31,8 @@ class Point(Protocol):
     def cell_object(self) -> Cell: ...
     @property
     def width(self) -> int: ...
+    @property
+    def drive(self) -> Drive: ...
     @property
     def weights(self) -> str: ...
     @property
@@ -47,12 +50,14 @@ class Observable(Described):
     labels: name -> Arrow type of the columns that say what a row is about, such as its horizon in steps.
     columns: name -> Arrow type of the columns of values.
     steps_power: its work grows as this power of the number of steps. bytes_a_row: on disk, compressed.
+    examples: design points, as a study file says them, where the check looks beside its own.
     """
 
     labels: ClassVar[Mapping[str, pa.DataType]] = {"horizon": pa.int32()}
     columns: ClassVar[Mapping[str, pa.DataType]]
     steps_power: ClassVar[int] = 1
     bytes_a_row: ClassVar[float] = 8.0
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ()
 
     def check(self, point: Point) -> None:
         """Raise ValueError where this point has no such thing: the rest of a sentence that starts with the name."""
@@ -68,6 +73,10 @@ class Observable(Described):
         directions; nothing else draws from them.
         """
         raise NotImplementedError
+
+    def shorter(self, tile: int) -> tuple[Observable, float]:
+        """One of its kind for timing, and how many times as long this one takes, with a tile of so many replicates."""
+        return self, 1.0
 
     def identity(self) -> Any:
         """All that decides what it sees: what it is in a study file; with its source, where it is one of one's own."""

@@ -64,7 +64,8 @@ def aggregate(
     if ORACLES in tables:
         tables["coverage"] = coverage(tables[ORACLES])
     points = pl.read_parquet(directory / "points.parquet")
-    tables |= analysed(points, tables[STATISTICS])
+    summaries = {name: tables[seen] for name in observables() if (seen := f"{STATISTICS}-{name}") in tables}
+    tables |= analysed(points, tables[STATISTICS], summaries)
     if claims:
         tables[CLAIMS] = decide(points, tables)
         tables[VERDICTS] = verdicts(tables[CLAIMS])

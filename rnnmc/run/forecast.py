@@ -73,7 +73,7 @@ def costs(points: Sequence[StoredPoint]) -> list[Cost]:
 
 def _kind(stored: StoredPoint) -> Kind:
     point = stored.design
-    drawn = (point.weights, point.dtype, point.drive.name, point.drive.dimension)
+    drawn = (point.weights, point.dtype, point.drive.name, point.drive.dimension, point.drive.period)
     return (point.cell, point.width, *drawn, stored.observables, stored.cut.tile, stored.cut.kernel)
 
 
@@ -108,7 +108,8 @@ def _extra(stored: StoredPoint, observable: Observable) -> float:
     def seconds(*looking: Observable) -> float:
         return min(_timed(lambda: run_trial(stored.design, stored.cut, (LOOKED_AT,), looking)) for _ in range(2))
 
-    return max(seconds(observable) - seconds(), 0.0) / LOOKED_AT**observable.steps_power
+    timed, times = observable.shorter(stored.cut.tile)
+    return max(seconds(timed) - seconds(), 0.0) * times / LOOKED_AT**observable.steps_power
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -15,7 +15,8 @@ def check_analysis(analysis: Analysis, study: Tables | None = None) -> list[Chec
     study: rows of points.parquet and of statistics.parquet that have what it needs; by default a made-up one, over
     gains, fields, widths, weights and horizons.
     """
-    tables = study or varied()
+    points, statistics = varied()
+    tables = study or (points, analysis.example(statistics))
     checks = (
         ("speaks", "it has a table of a study over all factors", _speaks),
         ("points", "each row begins with a design point of the study", _points),

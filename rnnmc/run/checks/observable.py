@@ -32,13 +32,14 @@ EXAMPLES: tuple[dict[str, Any], ...] = (  # what it does not take, it refuses
 def check_observable(observable: Observable, points: tuple[dict[str, Any], ...] = EXAMPLES) -> list[CheckResult]:
     """The results of every check of this observable; never raises for a mistake of it.
 
-    points: where it is to look, as a study file says them; those that it refuses are left out. Chains are of float64.
+    points: where it is to look, as a study file says them, beside its own examples; those that it refuses are left out.
+    Chains are of float64.
     """
     fit: list[DesignPoint] = []
     seen: SeenByPoint = {}
 
     def accepted() -> None:
-        fit.extend(point for said in points if (point := _looking(observable, said)) is not None)
+        fit.extend(point for said in (*observable.examples, *points) if (point := _looking(observable, said)) is not None)
         hold(bool(fit), "it refuses every point of these checks")
 
     def over(check, *more: SeenByPoint) -> Any:

@@ -52,13 +52,13 @@ def check_picture(picture: Picture, tables: Tables | None = None) -> list[CheckR
 def _tables(name: str) -> Tables:
     """The table that a picture of this name draws, and its points."""
     if name in analyses():
-        points, statistics = varied()
-        return analyses()[name].table(points, statistics), points
+        (points, statistics), analysis = varied(), analyses()[name]
+        return analysis.table(points, analysis.example(statistics)), points
     if name not in observables():
         raise Mistake(f"{name} is neither; {choose(name, [*analyses(), *observables()])}")
     (observable,) = read_observables(name)
     points, frames = [], []
-    for said in EXAMPLES:
+    for said in (*observable.examples, *EXAMPLES):
         try:
             planned, seen = looked(said, (observable,), REPLICATES)
         except ValueError:  # a cell that has no such thing

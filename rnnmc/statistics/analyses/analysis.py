@@ -16,15 +16,19 @@ class Analysis:
     """Subclass it, set the attributes, write `table`; the instance is `ANALYSIS`. A `PICTURE` of its name draws it.
 
     name: of the table too. says: what its figure and table show, in a sentence.
+    observable: one whose summary it reads beside the statistics, which has a label `horizon`; "" for none.
     """
 
     name: ClassVar[str]
     says: ClassVar[str]
     source: ClassVar[str]
+    observable: ClassVar[str] = ""
 
     def table(self, points: pl.DataFrame, statistics: pl.DataFrame) -> pl.DataFrame:
         """From the rows of points.parquet and of statistics.parquet; empty where the study has no such points.
 
+        With an `observable`, a row of statistics stands beside each that its summary has of the same point and horizon;
+        of a column that both have, the summary's is called <observable>_<column>.
         Each row begins with `point`, the first design point that it is about, whose factors the row shares but for
         those that were varied.
         """
@@ -33,6 +37,10 @@ class Analysis:
     def found(self, table: pl.DataFrame) -> list[str]:
         """What a table that is not empty comes to, in sentences for the head of the page."""
         return []
+
+    def example(self, statistics: pl.DataFrame) -> pl.DataFrame:
+        """Made-up statistics as `table` gets them, for the check: with what is read of an observable."""
+        return statistics
 
 
 def completed(table: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
