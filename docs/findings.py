@@ -224,6 +224,11 @@ def typical(rows: list[dict[str, Any]], name: str) -> float:
     return statistics.median(abs(row[name]) for row in rows)
 
 
+def ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of lifetime, those that last longest first; those that last beyond the last horizon by name."""
+    return sorted(rows, key=lambda row: (row["by"] is not None, -(row["by"] or 0), row["cell"], row["init"]))
+
+
 def interval_text(value: float, low: float, high: float) -> str:
     """`0.1205 [0.1201, 0.1209]`, to two digits of half the interval."""
     digits = min(max(1 - math.floor(math.log10((high - low) / 2)), 0), 8)
@@ -294,6 +299,7 @@ TEXTS = (
     exponent_text,
     onset_text,
     percent_text,
+    ranked,
     rate_text,
     steps_text,
     typical,
