@@ -24,7 +24,7 @@ SAID = [
     {"chrono": 50.0},
     {"contraction": {"gain": 2.0, "norm": 0.9}},
     {"ring": {"outer": 0.9, "inner": 0.4}},
-    {"between": {"low": -1.0, "high": 2.0}},
+    {"between": {"low": -0.5, "high": 2.0}},
 ]
 
 
