@@ -1,4 +1,4 @@
-"""The two squashing functions with derivatives that keep their relative accuracy in saturation."""
+"""Functions of a unit that keep their relative accuracy in saturation, and sums of scaled matrices."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ def scaled_sum(matrices: Mapping[str, Tensor], scales: Mapping[str, Tensor], plu
     for name, scale in rest:
         total = total.addcmul(matrices[name], scale)
     return total
+
+
+def softplus(a: Tensor) -> Tensor:
+    """log(1 + e^a), to full relative accuracy where it is small, and without overflow."""
+    return a.relu() + (-a.abs()).exp().log1p()

@@ -18,8 +18,12 @@ def measure(
     cell: CellName,
     width: Width = 16,
     init: Annotated[
-        str, typer.Option(help="preset or law (see `rnnmc initialisers`), or a mapping in YAML")
-    ] = "pytorch",
+        str | None,
+        typer.Option(
+            help="preset or law (see `rnnmc initialisers`), or a mapping in YAML",
+            show_default="pytorch; published where weights are vectors",
+        ),
+    ] = None,
     gain: Annotated[float | None, typer.Option(help="of the recurrent law: gaussian means N(0, gain^2/n)")] = None,
     input_std: Annotated[float | None, typer.Option(help="deviation of the input weights or of the field")] = None,
     bias: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, for example forget=1; repeatable")] = None,
@@ -54,8 +58,8 @@ def measure(
     except ValueError:
         raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None
     point = DesignPoint(
-        cell=cell, width=width, init=initialisation(init, gain, input_std, bias or []), drive=parsed(drive),
-        weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
+        cell=cell, width=width, init=initialisation(init, gain, input_std, bias or [], cell),
+        drive=parsed(drive), weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
     )  # fmt: skip
     looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
     wanted = PlannedPoint.checked(point=point, replicates=1, observables=looked_at)

@@ -17,8 +17,7 @@ def kernel_source(name: str, width: int, dtype: str) -> str:
     Raises UsageError for a cell, width or dtype that there is not, or that has no compiled kernel.
     """
     cell = known_cell(name)
-    init = {"recurrent": {"ring": 1.0}} if cell.diagonal else "pytorch"  # whichever: the code does not depend on it
-    point = DesignPoint(cell=name, width=width, dtype=dtype, init=init)
+    point = DesignPoint(cell=name, width=width, dtype=dtype)
     try:
         program = traced(cell)
     except Untraceable as error:

@@ -164,6 +164,7 @@ EACH lane positive(lane x) { return choose(x > splat(0), splat(1), splat(0)); }
 ONE_BY_ONE(cos_, cos)
 ONE_BY_ONE(sin_, sin)
 ONE_BY_ONE(sqrt_, sqrt)
+ONE_BY_ONE(log1p_, log1p)
 
 #if BY_REPLICATE
 EACH lane identity(int64_t i, int64_t j) { return splat(i == j); }

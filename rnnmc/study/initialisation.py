@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rnnmc.cells import cell
 from rnnmc.cells.cell import Cell
 from rnnmc.common.refusals import choose, refuse
 from rnnmc.initialisers import laws, presets
@@ -143,6 +144,19 @@ class Initialisation:
             if told:
                 words.append(said if role == "recurrent" else f"{role} {said}")
         return ", ".join(words).replace("constant ", "")
+
+
+def unsaid(name: Any) -> Any:
+    """The initialisation of a cell of which nothing is said: `pytorch`, or where that has none, as the weights are
+    vectors, `published`, and N(0, 1) for a cell whose paper says nothing. `pytorch` too for what is no cell.
+    """
+    try:
+        found = cell(name)
+    except (ValueError, TypeError, AttributeError):  # refused where the cell is read
+        return "pytorch"
+    if presets()["pytorch"].serves(found):
+        return "pytorch"
+    return "published" if presets()["published"].serves(found) else {"recurrent": {"gaussian": 1.0}}
 
 
 def names_of(cell: Cell, role: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from rnnmc.common.errors import UsageError
+from rnnmc.common.refusals import shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,17 +43,23 @@ def known_cell(name: str) -> Cell:
         raise UsageError(f"{name} {error}") from None
 
 
-def initialisation(init: str, gain: float | None, input_std: float | None, bias: list[str]) -> Any:
-    """The initialisation that --init, --gain, --input-std and --bias describe, as a study file would say it."""
-    from rnnmc.initialisers import laws
+def initialisation(
+    init: str | None, gain: float | None, input_std: float | None, bias: list[str], cell: str = ""
+) -> Any:
+    """The initialisation that --init, --gain, --input-std and --bias describe, as a study file would say it.
 
-    said: Any = parsed(init)
+    init: None where nothing is said, which is what `unsaid` gives for the cell.
+    """
+    from rnnmc.initialisers import laws
+    from rnnmc.study.initialisation import unsaid
+
+    said: Any = unsaid(cell) if init is None else parsed(init)
     if isinstance(said, str) and said in laws():
         if gain is None and laws()[said].model_fields[laws()[said].main or ""].is_required():
             raise UsageError(f"--gain: nothing is given; --init {said} needs it, for example --gain 1")
         said = {"recurrent": {said: gain}}
     elif gain is not None:
-        raise UsageError(f"--gain: {gain:g} goes with a law such as --init gaussian, not with the preset {init}")
+        raise UsageError(f"--gain: {gain:g} goes with a law such as --init gaussian, not with {shown(said)}")
     if input_std is None and not bias:
         return said
     roles: dict[str, Any] = dict(said) if isinstance(said, dict) else {"preset": said}

@@ -20,7 +20,7 @@ from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import NonNegative
-from rnnmc.study.initialisation import Initialisation
+from rnnmc.study.initialisation import Initialisation, unsaid
 from rnnmc.study.replicates import MOST, Nested
 from rnnmc.study.yaml_file import check_nesting
 
@@ -79,7 +79,8 @@ class Model(BaseModel):
 class DesignPoint(Model):
     """Everything that determines the numbers of one design point, and nothing else.
 
-    cell: name or module:attribute. width: n. init: see `rnnmc.study.initialisation`. drive: see `rnnmc.drives`.
+    cell: name or module:attribute. width: n. init: see `rnnmc.study.initialisation`, where `unsaid` is the default.
+    drive: see `rnnmc.drives`.
     weights: tied (one draw for all steps) or untied (recurrent weights fresh at every step, the rest drawn once).
     state_std: of the initial state.
     horizons: steps at which the norms are stored. dtype: of the chain. seed: of the study.
@@ -102,6 +103,7 @@ class DesignPoint(Model):
 
     def __init__(self, **values: Any) -> None:
         check_nesting(values, "")
+        values.setdefault("init", unsaid(values.get("cell")))
         try:
             super().__init__(**values)
         except ValidationError as error:

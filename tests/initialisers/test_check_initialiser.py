@@ -25,6 +25,12 @@ SAID = [
     {"contraction": {"gain": 2.0, "norm": 0.9}},
     {"ring": {"outer": 0.9, "inner": 0.4}},
     {"between": {"low": -0.5, "high": 2.0}},
+    {"ramp": {"first": 5.0, "last": -7.0, "power": 0.3}},
+    {"softplus": 0.1},
+    {"logistic_power": 0.999},
+    {"rotations": 2.0},
+    {"unitary_product": 1.5},
+    {"modes": 0.1},
 ]
 
 

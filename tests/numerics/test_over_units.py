@@ -67,7 +67,7 @@ def peephole_lstm(u, v, x, s):
     return torch.sigmoid(x["output"] + u["output"] @ h + v["output"] * new) * torch.tanh(new), new
 
 
-def indrnn(u, v, x, h):
+def my_indrnn(u, v, x, h):
     return (torch.relu(x["hidden"] + torch.diag(v["hidden"]) @ h[0]),)
 
 
@@ -76,7 +76,7 @@ def time_scales(u, v, x, h):
     return (h[0] + (torch.tanh(x["hidden"] + u["hidden"] @ h[0]) - h[0]) / tau,)
 
 
-def antisymmetric(u, v, x, h):
+def my_antisymmetric(u, v, x, h):
     flow = u["hidden"] - u["hidden"].T - 0.01 * torch.eye(len(h[0]), dtype=torch.float64)
     return (h[0] + 0.1 * torch.tanh(x["hidden"] + flow @ h[0]),)
 
@@ -99,7 +99,7 @@ def projected_lstm(u, v, x, s):
     return torch.cat([shown[0, 0], torch.zeros(n - half, dtype=torch.float64)]), memory[0, 0]
 
 
-PLAIN = [layer_norm, divisive, peephole_lstm, indrnn, time_scales, antisymmetric, projected_lstm]
+PLAIN = [layer_norm, divisive, peephole_lstm, my_indrnn, time_scales, my_antisymmetric, projected_lstm]
 BY_HAND = [plain for plain in PLAIN if "def linearise" in WRITTEN[plain.__name__]]
 
 
@@ -133,7 +133,7 @@ def point_of(name: str, **more) -> DesignPoint:
 @pytest.mark.parametrize("plain", PLAIN, ids=lambda plain: plain.__name__)
 def test_a_cell_over_units_has_the_chain_of_the_same_cell_written_plainly(plain, layout, own):
     point = point_of(
-        own(plain.__name__), init={"preset": "pytorch"} if plain is not indrnn else {"vector": {"gaussian": 1}}
+        own(plain.__name__), init={"preset": "pytorch"} if plain is not my_indrnn else {"vector": {"gaussian": 1}}
     )
     fresh = [Draws(point, [(0, 0)], 5, layout, "cpu") for _ in range(6)]
     with torch.no_grad():
@@ -164,7 +164,7 @@ def test_a_tangent_by_hand_over_units_is_traced(plain, own):
 
 @pytest.mark.slow
 @pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler on this machine")
-@pytest.mark.parametrize("plain", [layer_norm, time_scales, antisymmetric], ids=lambda plain: plain.__name__)
+@pytest.mark.parametrize("plain", [layer_norm, time_scales, my_antisymmetric], ids=lambda plain: plain.__name__)
 def test_sums_constants_and_transposes_are_right_in_lanes_that_units_fill_only_in_part(plain, own):
     cell = importlib.import_module(own(plain.__name__).partition(":")[0]).CELL
     function, _ = made(cell, 17, torch.float32, False)
@@ -174,7 +174,7 @@ def test_sums_constants_and_transposes_are_right_in_lanes_that_units_fill_only_i
 
 def test_a_record_knows_vectors_and_constants_and_leaves_sums_to_the_push(own):
     cells = {name: importlib.import_module(f"own_{name}").CELL for name in WRITTEN}
-    assert {name for name, cell in cells.items() if Linearised(cell).recorded} == {"time_scales", "indrnn"}
+    assert {name for name, cell in cells.items() if Linearised(cell).recorded} == {"time_scales", "my_indrnn"}
 
 
 # --- vector weights -------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_vector_weights_change_no_draw_of_the_others(own):
 def test_units_that_see_only_themselves_grow_as_their_own_weight(own):
     """Without input, h_0 > 0 and u > 0: l_T = T log max u of those units; dead with probability (3/4)^n."""
     init = {"vector": {"gaussian": 1.0}}
-    point = point_of(own("indrnn"), init=init, width=2, drive="none", horizons=(1, 50))
+    point = point_of(own("my_indrnn"), init=init, width=2, drive="none", horizons=(1, 50))
     count = 4000
     table = run_block(point, 0, count)
     found = table.filter(table["horizon"].to_numpy() == 50)["log_spectral"].to_numpy()

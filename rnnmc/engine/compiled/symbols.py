@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 VECTOR, MATRIX, ROWS, SCALAR = "vector", "matrix", "rows", "number"
-FUNCTIONS = ("tanh", "sigmoid", "sech2", "exp", "cos", "sin", "sqrt", "relu", "reciprocal", "square", "cosh", "abs")
+FUNCTIONS = ("tanh", "sigmoid", "sech2", "exp", "cos", "sin", "sqrt", "relu", "reciprocal", "square", "cosh", "abs",
+             "log1p")  # fmt: skip
 COMPARISONS = {"gt": ">", "lt": "<", "ge": ">=", "le": "<=", "eq": "==", "ne": "!="}  # torch's name -> sign
 TRUTHS = (*COMPARISONS.values(), "and", "or", "xor", "not")
 POWERS: dict[float, Callable[[Symbol], Symbol]] = {
