@@ -10,7 +10,8 @@ from rnnmc.initialisers.law import Preset
 
 def roles(cell: Cell, width: int, inputs: int) -> dict[str, Any]:
     """What the cell says of itself (`Cell.published`); input weights N(0, 1/m) and no bias where it says nothing."""
-    return {"recurrent": {}, "input": {"gaussian": 1.0}, "bias": 0.0} | (cell.published(width, inputs) or {})
+    none = {} if cell.recurrent else {"recurrent": 0.0}  # which it says nothing of
+    return none | {"input": {"gaussian": 1.0}, "bias": 0.0} | (cell.published(width, inputs) or {})
 
 
 def serves(cell: Cell) -> bool:
