@@ -380,8 +380,7 @@ def test_autodiff_through_step_gives_the_chain_of_the_hand_written_tangent(name,
 
         linearise = Cell.linearise
 
-    init = {"recurrent": {"ring": 1.0}} if name == "lru" else "pytorch"
-    design = DesignPoint(cell=name, width=4, init=init, dtype="float64", state_std=1.0, horizons=(1, 25))
+    design = DesignPoint(cell=name, width=4, dtype="float64", state_std=1.0, horizons=(1, 25))
     for one, other in zip(chain(hand, design, layout), chain(Auto(), design, layout), strict=True):
         assert torch.allclose(one.product, other.product, rtol=1e-9, atol=1e-13)
         assert torch.equal(one.exponent, other.exponent)

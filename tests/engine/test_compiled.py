@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C compil
 
 
 def point(cell: str, width: int, dtype: str, drive="white", weights="tied", **more) -> DesignPoint:
-    recurrent = {"recurrent": {"ring": 1.0} if cells()[cell].diagonal else {"gaussian": 1.2}}
+    recurrent = {"recurrent": {"ring": 1.0} if cell == "lru" else {"gaussian": 1.2}}
     init = (recurrent if cells()[cell].recurrent else {}) | {"input": {"gaussian": 0.7}, "bias": {"gaussian": 0.3}}
     drive = {"ar1": 0.5} if drive == "ar1" else drive
     usual = {"horizons": HORIZONS, "state_std": 0.3, "init": init, "drive": drive, "weights": weights, "dtype": dtype}

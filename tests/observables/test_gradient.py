@@ -28,8 +28,7 @@ COLUMNS = ["log_contribution", "log_further", "log_total"]
 
 
 def point_of(cell="tanh", width=3, **changes):
-    init = {"recurrent": {"ring": 1.0}} if cell == "lru" else "pytorch"
-    settings = {"init": init, "horizons": HORIZONS, "dtype": "float64", "state_std": 0.5} | changes
+    settings = {"horizons": HORIZONS, "dtype": "float64", "state_std": 0.5} | changes
     return DesignPoint(cell=cell, width=width, **settings)
 
 

@@ -274,7 +274,8 @@ def test_a_cell_has_this_theory_if_its_units_meet_in_products_alone():
     assert not units_meet_in_products_alone(Normed())
     met = [cell for cell in cells().values() if cell.bounded and cell.recurrent and not cell.diagonal]
     assert len(met) > 6
-    assert all(units_meet_in_products_alone(cell) for cell in met)
+    others = {"antisymmetric"}  # of a transposed matrix
+    assert {cell.name for cell in met if not units_meet_in_products_alone(cell)} == others
 
 
 @pytest.mark.slow
