@@ -118,7 +118,7 @@ def readings(network: Network, x: Floats) -> Iterator[Reading]:
     for level in network.levels:
         if below:
             x = np.concatenate([_shown(one, network.shown) for one in below], axis=2)
-        below = [Reading(layer, x[::-1] if layer.reverse else x) for layer in level]
+        below = [Reading(layer, x[::-1].copy() if layer.reverse else x) for layer in level]
         yield from below
 
 

@@ -120,6 +120,18 @@ def test_two_checkpoints_stand_beside_each_other_and_beside_fresh_networks(tmp_p
     assert "after.pt: by lag" in text
 
 
+def test_each_direction_of_a_bidirectional_layer_has_a_row_of_its_own(tmp_path):
+    torch.manual_seed(1)
+    path = saved(tmp_path / "a.pt", nn.GRU(2, 3, num_layers=2, bidirectional=True))
+    found = inspected([path], asked(steps=12, fresh=5))
+    assert found.layers["layer"].to_list() == ["l0", "l0 reverse", "l1", "l1 reverse"]
+    assert found.layers["percentile"].is_null().to_list() == [False, False, True, True]  # of what lies above none
+    for layer in found.layers["layer"]:
+        lags = found.lags.filter(found.lags["layer"] == layer)
+        assert lags["lag"].to_list() == [1, 2, 3, 6, 10, 12]
+        assert lags["by_lag"][-1] == lags["from_first_step"][-1]
+
+
 def _json(monkeypatch, capsys, *words: str):
     monkeypatch.setattr("sys.argv", ["rnnmc", *words, "--json"])
     with pytest.raises(SystemExit) as end:
