@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +28,10 @@ from rnnmc.engine.compiled.follow import follow_compiled, made
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.draws import Draws, Given
 from rnnmc.networks.network import Layer, Network
+from rnnmc.networks.step_module import INPUT, StepModule
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.norms import norms_of
+from rnnmc.numerics.weights import Weights
 
 TOGETHER = 32  # sequences whose chains run at a time, in one thread: their directions then fit the caches
 
@@ -75,6 +77,14 @@ class GivenDraws(Draws):
         """x, as one piece."""
         yield self._load(self.x[:, :, None])
 
+    def steps(self) -> Iterator[tuple[Weights, Mapping[str, Tensor]]]:
+        """As of any draws; a module that steps by itself is shown x instead of W x + b."""
+        if not isinstance(self.cell, StepModule):
+            yield from super().steps()
+            return
+        for x in self._load(self.x[:, :, None]):
+            yield Weights(self.layout, None, {}, {}), {INPUT: x}
+
 
 def trajectory(layer: Layer, x: Floats) -> tuple[Floats, ...]:
     """The parts of the state from a start at zero, (T + 1, R, n) float64 each, for x of (T, R, m) in reading order."""
@@ -86,27 +96,35 @@ def trajectory(layer: Layer, x: Floats) -> tuple[Floats, ...]:
     return tuple(torch.stack(part)[:, :, 0].numpy() for part in zip(*states, strict=True))
 
 
-class Reading(NamedTuple):
-    """A layer with what it reads, in its own reading order, and what becomes of its state. x: (T, R, m); states: see
-    `trajectory`.
-    """
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A layer with what it reads: x, (T, R, m) float64 in its own reading order."""
 
     layer: Layer
     x: Floats
-    states: tuple[Floats, ...]
+
+    @cached_property
+    def states(self) -> tuple[Floats, ...]:
+        """What becomes of its state, see `trajectory`; run when first asked for."""
+        return trajectory(self.layer, self.x)
 
 
 def readings(network: Network, x: Floats) -> Iterator[Reading]:
-    """Each layer of the network along the inputs x, (T, R, m) in the order of time, level by level."""
+    """Each layer of the network along the inputs x, (T, R, m) in the order of time, level by level.
+
+    A level above the first runs the ones below it.
+    """
+    below: list[Reading] = []
     for level in network.levels:
-        shown = []
-        for layer in level:
-            own = x[::-1] if layer.reverse else x
-            states = trajectory(layer, own)
-            yield Reading(layer, own, states)
-            h = states[0][1:, :, : network.shown]
-            shown.append(h[::-1] if layer.reverse else h)
-        x = np.concatenate(shown, axis=2)
+        if below:
+            x = np.concatenate([_shown(one, network.shown) for one in below], axis=2)
+        below = [Reading(layer, x[::-1].copy() if layer.reverse else x) for layer in level]
+        yield from below
+
+
+def _shown(reading: Reading, units: int | None) -> Floats:
+    h = reading.states[0][1:, :, :units]
+    return h[::-1] if reading.layer.reverse else h
 
 
 def chain_norms(
@@ -114,8 +132,9 @@ def chain_norms(
 ) -> dict[str, Floats]:
     """Log-norms of P_T at each of the rising horizons, in nats, from a start at zero unless given.
 
-    log_spectral, log_rms: (R, horizons) of the joint chain, as `rnnmc.chain.norms.log_norms` has them. h_to_h: the
-    spectral norm of its block from h to h; in a cell with the state h the same. x: (T, R, m) in reading order.
+    log_spectral, log_rms, resolved: (R, horizons) of the joint chain, as `rnnmc.chain.norms.log_norms` has them.
+    h_to_h: the spectral norm of its block from h to h, of all layers together in a stack; in a cell with the state h
+    the same. x: (T, R, m) in reading order.
     """
     slices = [slice(first, first + TOGETHER) for first in range(0, x.shape[1], TOGETHER)]
 
@@ -123,7 +142,7 @@ def chain_norms(
         own = layer if _networks(layer) == 1 else picked(layer, these)
         draws = GivenDraws(own, x[: horizons[-1], these], [part[these] for part in start], dtype)
         with torch.no_grad():
-            found = [_logs(moment, layer.width) for moment in chain(draws, tuple(horizons))]
+            found = [_logs(moment, layer.cell, layer.width) for moment in chain(draws, tuple(horizons))]
         return {name: np.stack([one[name] for one in found], axis=1) for name in found[0]}
 
     at_once = torch.get_num_threads()
@@ -143,7 +162,7 @@ def chain(draws: GivenDraws, horizons: tuple[int, ...], watches: Sequence[Watch]
 @cache
 def compiled_chain(cell: Cell, width: int, dtype: torch.dtype):
     """The compiled kernel of this cell; None where it has no trace, is too wide, or there is no compiler."""
-    if width > COMPILED_ROWS_UP_TO_WIDTH:
+    if width > COMPILED_ROWS_UP_TO_WIDTH or isinstance(cell, StepModule):
         return None
     try:
         return made(cell, width, dtype, by_replicate=False)[0]
@@ -164,11 +183,14 @@ def _networks(layer: Layer) -> int:
     return len(next(iter(layer.bias.values())))
 
 
-def _logs(moment: Moment, width: int) -> dict[str, Floats]:
+def _logs(moment: Moment, cell: Cell, width: int) -> dict[str, Floats]:
     joint = log_norms(moment, norms_of)
-    block = moment.product[:, :width, :width]
-    h_to_h = joint if block.shape == moment.product.shape else log_norms(replace(moment, product=block), norms_of)
-    return {name: joint[name] for name in ("log_spectral", "log_rms")} | {"h_to_h": h_to_h["log_spectral"]}
+    of_h = [part for part, name in enumerate(cell.parts) if name.partition(" ")[0] == "h"]
+    h_to_h = joint
+    if len(of_h) < len(cell.parts):
+        units = torch.cat([torch.arange(part * width, (part + 1) * width) for part in of_h])
+        h_to_h = log_norms(replace(moment, product=moment.product[:, units][:, :, units]), norms_of)
+    return joint | {"h_to_h": h_to_h["log_spectral"]}
 
 
 @contextmanager

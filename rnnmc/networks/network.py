@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnnmc.cells.cell import Cell
+from rnnmc.cells.stacked import bias_of_layer, into_layer, of_layer, stacked
 from rnnmc.common.arrays import Floats
 from rnnmc.common.refusals import choose, usage_error
 
@@ -60,8 +61,9 @@ class Network:
     """A stack of recurrent layers.
 
     name: of the module inside what it was read from. levels: from the input up, each of one direction or two; a level
-    reads the h of all directions of the one below, side by side, at the same step. shown: how many units of the h of a
-    layer its readers see, where a projection leaves some at zero; None: all. preset: of a fresh one in its framework.
+    reads the h of all directions of the one below, side by side, at the same step. preset: of a fresh one in its
+    framework, "" where there is none. shown: how many units of the h of a layer its readers see, where a projection
+    leaves some at zero; None: all.
     notes: what the source does not say and was taken for granted, a sentence each.
     """
 
@@ -89,6 +91,26 @@ class Network:
         words += [f"{len(self.levels)} layers"] if len(self.levels) > 1 else []
         words += ["bidirectional"] if len(self.layers) > len(self.levels) else []
         return ", ".join(words)
+
+
+def joint(network: Network) -> Layer | None:
+    """All layers of a stack as one, whose state is that of all of them; None where that is no stack of one direction.
+
+    Nor of cells or widths that differ: each layer then has its own chain alone.
+    """
+    layers = network.layers
+    alike = len({(layer.cell.name, layer.width) for layer in layers}) == 1 and layers[0].cell.recurrent
+    if len(layers) == 1 or len(layers) > len(network.levels) or not alike or any(one.reverse for one in layers):
+        return None
+    first, cell = layers[0], stacked(layers[0].cell, len(layers))
+    recurrent, bias = dict(first.recurrent), dict(first.bias)
+    for number, layer in enumerate(layers[1:], start=2):
+        recurrent |= {of_layer(name, number): matrix for name, matrix in layer.recurrent.items()}
+        missing = [(0, 0), (0, 0), (0, layer.width - layer.dimension)]  # units that a projection leaves at zero
+        recurrent |= {into_layer(gate, number): np.pad(matrix, missing) for gate, matrix in layer.inputs.items()}
+        bias |= {bias_of_layer(gate, number): layer.bias[gate] for gate in layer.cell.gates}
+        bias |= {of_layer(name, number): layer.bias[name] for name in layer.cell.inner}
+    return Layer("all layers", cell, {name: recurrent[name] for name in cell.recurrent}, first.inputs, bias)
 
 
 def blocks_of(matrix: Floats, gates: Sequence[str], negated: Iterable[str] = NEGATED) -> dict[str, Floats]:

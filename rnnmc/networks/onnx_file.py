@@ -31,8 +31,7 @@ def read_onnx(path: str, layer: str | None = None) -> Network:
     onnx = needed("onnx", path)
     try:
         model = onnx.load(path)
-        onnx.checker.check_model(model)
-    except Exception as error:  # of protobuf, of the checker
+    except Exception as error:  # of protobuf
         problem = f"is no ONNX file that can be read ({first_words(error)})"
         raise usage_error(f"{path} {problem}; export the model again") from None
     graph = model.graph

@@ -6,6 +6,7 @@ from torch import nn
 
 from rnnmc.networks.network import UNNAMED, Network, chosen
 from rnnmc.networks.state_dict import of_arrays
+from rnnmc.networks.step_module import can_step, read_step
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 NO_LAYER = "has no torch.nn.RNN, LSTM or GRU, nor a cell of theirs; give a module with one, or with step(x, state)"
@@ -17,7 +18,12 @@ def recurrent_layers(module: nn.Module) -> dict[str, nn.Module]:
 
 
 def read_module(module: nn.Module, layer: str | None = None, place: str = "the module") -> Network:
-    """The recurrent layer of this name in a module, or its only one. Raises UsageError."""
+    """The recurrent layer of this name in a module, or its only one. Raises UsageError.
+
+    A module with a method `step` is taken for what this does, also where it has layers of torch inside.
+    """
+    if layer is None and (hasattr(module, "step") or (can_step(module) and not recurrent_layers(module))):
+        return read_step(module, place)
     found = {
         name: lambda one=one, name=name: _network(one, name, place) for name, one in recurrent_layers(module).items()
     }
