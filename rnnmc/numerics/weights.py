@@ -71,8 +71,8 @@ class Weights(OverUnits):
     recurrent: gate -> its matrix, a view of `stacked`.
     bias: name -> vector, for the biases that a cell adds itself (`Cell.inner_biases`), as the others are in the drive,
     and for its vector weights (`Cell.vectors`).
-    inputs, offset: what has made the drive W x + b of every gate, side by side: the matrix W (m x gates n), None without
-    input weights, and the vector b. No cell reads them.
+    inputs, offset: what has made the drive W x + b of every gate, side by side: the matrix W (m x gates n), None
+    without input weights, and the vector b. No cell reads them.
     """
 
     layout: Layout

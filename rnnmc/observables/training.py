@@ -30,20 +30,20 @@ CLIPPED = ("no", "yes")
 BETAS = (0.9, 0.999)  # of Adam
 TESTED = 256  # fresh sequences behind the loss that is stored
 BYTES = 1 << 28  # that the backward pass may keep; as many replicates are trained together, but
-MOST_TOGETHER = 8  # at most: more are no quicker
+MOST_TOGETHER = 4  # at most: more are hardly quicker, and all are trained where one of them is wanted
 EXAMPLE: dict[str, Any] = {"width": 2, "dtype": "float64", "horizons": (4,)}
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Training(Observable):
-    """Loss after a fixed number of steps of training on the task that drives the network, over that of a trivial answer.
+    """Loss after so many steps of training on the task that drives the network, over that of a trivial answer.
 
     A linear readout of the first part of the state, drawn from U(-1/sqrt n, 1/sqrt n), answers at the end of each
     sequence; recurrent, input and vector weights, biases and readout are trained by Adam, from the replicate's own
-    initial state, every step on a fresh batch. loss: the mean over 256 fresh sequences, the squared error where a number
-    is asked for, else the cross-entropy, over that of the best answer that ignores the sequence (1, and the log of the
-    number of classes); +inf where training has left the floating-point range. `clipped` yes: a gradient longer than
-    `clip` was shortened to it; both trainings start alike and see the same batches.
+    initial state, every step on a fresh batch. loss: the mean over 256 fresh sequences, the squared error where a
+    number is asked for, else the cross-entropy, over that of the best answer that ignores the sequence (1, and the log
+    of the number of classes); +inf where training has left the floating-point range. `clipped` yes: a gradient longer
+    than `clip` was shortened to it; both trainings start alike and see the same batches.
 
     steps, batch, rate: of the training. every: of each tile only every so many-th replicate is trained, and the loss of
     the others null, so that probabilities may rest on more networks than are trained.
@@ -77,7 +77,7 @@ class Training(Observable):
             )
 
     def index(self, point):
-        return {"horizon": np.full(2, point.drive.steps, np.int32), "clipped": np.array(CLIPPED, object)}
+        return {"horizon": np.full(2, point.drive.period, np.int32), "clipped": np.array(CLIPPED, object)}
 
     def watch(self, point, layout, start, generators):
         return _Watch(self, point, layout, start, generators)
@@ -92,7 +92,8 @@ class Training(Observable):
 class _Watch:
     """Keeps the weights that the first step is made with.
 
-    trained: replicates that are. seeds: of all replicates, but those that are not trained.
+    groups: replicates that are trained together, always the same ones, whoever is wanted: where a network stands among
+    others may move last bits. seeds: (R,) of all replicates, trained or not.
     """
 
     def __init__(self, training: Training, point, layout: Layout, start: State, generators):
@@ -100,29 +101,30 @@ class _Watch:
         self.start = tuple(layout.matrices(part) for part in start)
         self.replicates = self.wanted = len(self.start[0])
         tile = self.replicates // len(generators)
-        of_tile = np.arange(0, tile, training.every)
-        self.trained = np.concatenate([first + of_tile for first in range(0, self.replicates, tile)])
-        self.seeds = np.zeros(self.replicates, np.int64)
-        self.seeds[self.trained] = np.concatenate([rng.integers(2**63, size=len(of_tile)) for rng in generators])
+        together = min(MOST_TOGETHER, max(1, BYTES // self._bytes()))
+        trained = np.arange(0, tile, training.every)
+        groups = [trained[first : first + together] for first in range(0, len(trained), together)]
+        self.groups = [first + group for first in range(0, self.replicates, tile) for group in groups]
+        self.seeds = np.concatenate([rng.integers(2**63, size=tile) for rng in generators])
         self.initial: Parameters | None = None
 
     def see(self, step: Step) -> None:
         if self.initial is None:
             weights, matrices = step.weights, self.layout.matrices
+            assert weights.inputs is not None
+            assert weights.offset is not None
             self.initial = Parameters(
                 None if weights.stacked is None else matrices(weights.stacked),
-                None if weights.inputs is None else matrices(weights.inputs),
-                None if weights.offset is None else matrices(weights.offset),
+                matrices(weights.inputs),
+                matrices(weights.offset),
                 {name: matrices(vector) for name, vector in weights.bias.items()},
             )
 
     def values(self) -> dict[str, np.ndarray]:
         loss = np.full((self.replicates, len(CLIPPED)), math.nan)
-        wanted = self.trained[self.trained < self.wanted]
-        together = min(MOST_TOGETHER, max(1, BYTES // self._bytes()))
-        for first in range(0, len(wanted), together):
-            some = wanted[first : first + together]
-            loss[some] = self._train(some)
+        for group in self.groups:
+            if group[0] < self.wanted:
+                loss[group] = self._train(group)
         return {"loss": loss}
 
     def _train(self, some: np.ndarray) -> np.ndarray:
@@ -148,14 +150,15 @@ class Parameters:
     """Of R networks, replicate first, as `rnnmc.numerics.weights.Weights` names them."""
 
     stacked: Tensor | None
-    inputs: Tensor | None
-    offset: Tensor | None
+    inputs: Tensor
+    offset: Tensor
     bias: Mapping[str, Tensor]
 
     def some(self, rows: Tensor) -> Parameters:
         """Of these networks, copied."""
-        first = (None if one is None else one[rows] for one in (self.stacked, self.inputs, self.offset))
-        return Parameters(*first, {name: vector[rows] for name, vector in self.bias.items()})
+        stacked = None if self.stacked is None else self.stacked[rows]
+        bias = {name: vector[rows] for name, vector in self.bias.items()}
+        return Parameters(stacked, self.inputs[rows], self.offset[rows], bias)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -259,9 +262,7 @@ def _answers(cell: Cell, parameters: Parameters, start: State, x: Tensor, answer
     from rnnmc.numerics.weights import Weights
 
     width, number = start[0].shape[2], x.shape[2]
-    drive = parameters.offset
-    if parameters.inputs is not None:
-        drive = torch.baddbmm(parameters.offset, x.flatten(1, 2), parameters.inputs)
+    drive = torch.baddbmm(parameters.offset, x.flatten(1, 2), parameters.inputs)  # W x + b of all steps at once
     steps = drive.unflatten(1, x.shape[1:3]).unbind(1)
     layout: Any = _Batches()
     pieces = () if parameters.stacked is None else parameters.stacked.split(width, 2)

@@ -23,6 +23,8 @@ SAID = [
     {"file": SUNSPOTS},
     {"file": SUNSPOTS | {"wrap": False}},
     {"file": WORDS},
+    {"adding": 10},
+    {"copy": {"steps": 12, "symbols": 3, "alphabet": 2}},
 ]
 
 

@@ -8,6 +8,8 @@ from rnnmc.observables import observables
 from rnnmc.observables.extremes import Extremes
 from rnnmc.run.checks.observable import check_observable
 
+FEW = {"training": 2}  # steps, in place of hundreds
+
 
 def failed(observable) -> set[str]:
     return {result.name for result in check_observable(observable) if not result.passed}
@@ -16,7 +18,7 @@ def failed(observable) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", observables())
 def test_an_observable_keeps_the_contract_of_its_kind(name):
-    assert not failed(observables()[name].read(None, name))
+    assert not failed(observables()[name].read(FEW.get(name), name))
 
 
 class Planted(Extremes):

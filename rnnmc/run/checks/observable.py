@@ -39,7 +39,9 @@ def check_observable(observable: Observable, points: tuple[dict[str, Any], ...] 
     seen: SeenByPoint = {}
 
     def accepted() -> None:
-        fit.extend(point for said in (*observable.examples, *points) if (point := _looking(observable, said)) is not None)
+        fit.extend(
+            point for said in (*observable.examples, *points) if (point := _looking(observable, said)) is not None
+        )
         hold(bool(fit), "it refuses every point of these checks")
 
     def over(check, *more: SeenByPoint) -> Any:
