@@ -274,9 +274,9 @@ def test_layers_are_recorded_as_factors_and_not_multiplied_out(cell):
 @pytest.mark.parametrize(
     ("cell", "arguments", "said"),
     [
-        ("lstm", (0,), "cannot have 0 layers; give at least 1"),
-        ("lru", (2,), "the recurrent weights of lru are vectors; give layers: 1"),
-        ("lstm", (2, True), "the same chain with residual layers and without below three of them; give at least 3"),
+        ("lstm", (0,), "is no number of layers; give at least 1"),
+        ("lru", (2,), "matrices, and those of lru are vectors; give 1"),
+        ("lstm", (2, True), "changes nothing below three layers, as none sees what the last shows; give layers: 3"),
     ],
 )
 def test_what_cannot_be_stacked_is_refused(cell, arguments, said):
