@@ -17,6 +17,10 @@ from rnnmc.study.options import initialisation, known_device, parsed
 def measure(
     cell: CellOrLayer,
     width: Width = 16,
+    layers: Annotated[
+        int, typer.Option(help="of so many units each; one above another sees the h of the one below")
+    ] = 1,
+    residual: Annotated[bool, typer.Option("--residual", help="a layer shows its h plus its input")] = False,
     init: Annotated[
         str | None,
         typer.Option(
@@ -58,8 +62,9 @@ def measure(
     except ValueError:
         raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None
     point = DesignPoint(
-        cell=cell, width=width, init=initialisation(init, gain, input_std, bias or [], cell),
-        drive=parsed(drive), weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
+        cell=cell, width=width, layers=layers, residual=residual,
+        init=initialisation(init, gain, input_std, bias or [], cell), drive=parsed(drive),
+        weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
     )  # fmt: skip
     looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
     wanted = PlannedPoint.checked(point=point, replicates=1, observables=looked_at)
