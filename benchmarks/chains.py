@@ -8,7 +8,6 @@ import torch
 from timing import seconds
 from torch import Tensor
 
-from rnnmc.cells import cells
 from rnnmc.chain.product import advanced, start
 from rnnmc.engine import graphed
 from rnnmc.engine.block import partition
@@ -29,9 +28,8 @@ Segment = Callable[[Tensor | None, int], None]  # with this drive, by so many st
 def design_point(
     cell: str, width: int, horizons: tuple[int, ...] = horizons_up_to(HORIZON), **more: str
 ) -> DesignPoint:
-    """This cell as PyTorch initialises it, driven by white noise."""
-    init = {"recurrent": {"ring": 1.0}} if cells()[cell].diagonal else "pytorch"
-    return DesignPoint(cell=cell, width=width, init=init, drive="white", horizons=horizons, **more)
+    """This cell as PyTorch initialises it, or its own paper where its weights are vectors, driven by white noise."""
+    return DesignPoint(cell=cell, width=width, drive="white", horizons=horizons, **more)
 
 
 def full_kernel(point: DesignPoint) -> str:
