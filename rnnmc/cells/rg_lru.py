@@ -29,8 +29,8 @@ class RGLRU(Cell):
     def linearise(self, weights, drive, state):
         (h,) = state
         rate = 8 * softplus(-weights.recurrent["decay"]) * drive["recurrence"].sigmoid()
-        a = (-rate).exp()
-        admit = (1 - a * a).relu().sqrt() * drive["input"].sigmoid()
+        a, t = (-rate).exp(), rate.tanh()
+        admit = (2 * t / (1 + t)).sqrt() * drive["input"].sigmoid()  # 1 - a^2, where a is near 1 too
 
         def push(directions):
             return (directions[0] * a,)

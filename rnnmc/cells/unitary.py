@@ -30,15 +30,16 @@ class Unitary(Cell):
         x, y = drive["real"] + x, drive["imaginary"] + y
         length = (x * x + y * y + SHORT).sqrt()
         threshold = weights.bias["threshold"]
-        scale = (length + threshold).relu() / length
-        bend = threshold / (length * length * length) * (length + threshold > 0)
+        after, over = (length + threshold).relu(), 1 / length
+        x, y = x * over, y * over
+        scale, bend = after * over, threshold * over * (length + threshold > 0)
 
         def push(directions):
             dx, dy = self._turned(weights, *directions)
             along = bend * (x * dx + y * dy)
             return scale * dx - along * x, scale * dy - along * y
 
-        return (scale * x, scale * y), push
+        return (after * x, after * y), push
 
     def _turned(self, weights, real, imaginary):
         """A times a complex vector."""

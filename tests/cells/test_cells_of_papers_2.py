@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import torch
 from reference_flows import STEPS
-from studies import command
 
 from rnnmc.cells import cells
 from rnnmc.cells.antisymmetric import Antisymmetric
-from rnnmc.cells.cell import Cell
 from rnnmc.cells.cornn import CoRNN
 from rnnmc.cells.esn import ESN
 from rnnmc.cells.functions import softplus
@@ -21,12 +19,10 @@ from rnnmc.cells.lipschitz_rnn import LipschitzRNN
 from rnnmc.cells.ltc import LTC
 from rnnmc.cells.unicornn import UnICORNN
 from rnnmc.chain.check_cell import check_cell
-from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import run_block
 from rnnmc.engine.compiled.trace import traced
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.weights import Weights
-from rnnmc.study.options import initialisation
 from rnnmc.study.point import DesignPoint
 
 LAYOUTS = [Rows(), Columns()]
@@ -193,7 +189,7 @@ def test_the_stabiliser_of_slstm_changes_no_state_that_is_shown():
         assert (kept[2] >= 1).all()
 
 
-# --- numbers of an instance, and what is said of none ---------------------------------------------
+# --- numbers -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -216,50 +212,6 @@ def test_any_possible_number_is_kept_and_passes_and_others_are_refused(kind, fie
         for wrong in (-1.0, math.nan):
             with pytest.raises(ValueError, match=f"{name}: .* is not possible"):
                 kind(**{name: wrong})
-
-
-class Silent(Cell):
-    """Diagonal, of a paper that says nothing."""
-
-    name, formula, source, gates, diagonal = "silent", "h' = u h + a", "nobody", ("hidden",), True
-
-    def step(self, weights, drive, state):
-        return (weights.recurrent["hidden"] * state[0] + drive["hidden"],)
-
-
-SILENT = Silent()
-
-
-@pytest.mark.parametrize(
-    ("cell", "said"),
-    [
-        ("lstm", "pytorch"),
-        ("min_lstm", "pytorch"),
-        ("lru", "published"),
-        ("indrnn", "published"),
-        ("gru_diagonal", {"recurrent": {"gaussian": 1.0}}),
-        ("tests.cells.test_cells_of_papers_2:SILENT", {"recurrent": {"gaussian": 1.0}}),
-    ],
-)
-def test_where_no_initialisation_is_said_vectors_have_that_of_the_paper(cell, said):
-    assert DesignPoint(cell=cell, width=3) == DesignPoint(cell=cell, width=3, init=said)
-    assert DesignPoint(cell=cell, width=3).key == DesignPoint(cell=cell, width=3, init=said).key
-
-
-def test_the_options_of_the_command_line_begin_from_it():
-    assert initialisation(None, None, None, [], "indrnn") == "published"
-    assert initialisation(None, None, 0.5, [], "lru") == {"preset": "published", "input": {"gaussian": 0.5}}
-    assert initialisation(None, None, None, ["forget=1"], "lstm") == {"preset": "pytorch", "bias": {"forget": 1.0}}
-    assert initialisation("keras", None, None, [], "lru") == "keras"
-    with pytest.raises(UsageError, match="goes with a law such as --init gaussian, not with published"):
-        initialisation(None, 2.0, None, [], "lru")
-
-
-@pytest.mark.process
-def test_measure_says_which_initialisation_it_chose(tmp_path):
-    run = command("rnnmc", "measure", "sru", "--replicates", "20", "--horizons", "10", cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
-    assert "sru n=16 published" in run.stdout
 
 
 @pytest.mark.parametrize("a", [-700.0, -30.0, -1e-3, 0.0, 0.3, 40.0, 800.0])

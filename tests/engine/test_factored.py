@@ -23,13 +23,8 @@ TOLERANCE = {torch.float64: 1e-13, torch.float32: 2e-5}  # some hundred rounding
 DTYPES = list(TOLERANCE)
 # what is done to a transposed matrix, or over units, has no record
 UNRECORDED = {"antisymmetric", "lipschitz_rnn", "lstm_layer_norm"}
-VECTORS = {
-    "slstm": 14,
-    "unitary": 7,
-    "lstm_multiplicative": 7,
-    "lstm_projected": 7,
-    "rhn": 9,
-}  # that a step keeps, if more than six
+# that a step keeps, if more than six
+VECTORS = {"slstm": 14, "unitary": 7, "lstm_multiplicative": 7, "lstm_projected": 7, "rhn": 9}
 
 
 @pytest.fixture(autouse=True)

@@ -274,7 +274,8 @@ def test_a_cell_has_this_theory_if_its_units_meet_in_products_alone():
     assert not units_meet_in_products_alone(cells()["lstm_layer_norm"])
     met = [cell for name, cell in cells().items() if name in FULL and cell.bounded and cell.recurrent]
     assert len(met) > 6
-    assert all(units_meet_in_products_alone(cell) for cell in met)
+    others = {"antisymmetric"}  # of a transposed matrix
+    assert {cell.name for cell in met if not units_meet_in_products_alone(cell)} == others
 
 
 @pytest.mark.slow

@@ -101,7 +101,7 @@ def _moved(now: Chains, seed: int) -> Chains:
     generator = torch.Generator().manual_seed(seed)
 
     def move(value: Tensor) -> Tensor:
-        sign = torch.randint(0, 2, value.shape, generator=generator) * 2 - 1
+        sign = (torch.randint(0, 2, value.shape, generator=generator) * 2 - 1).to(value.dtype)  # not float32 unasked
         return value * (1 + sign * (ULPS * torch.finfo(value.dtype).eps))
 
     return Chains(*(move(value) for value in now))
