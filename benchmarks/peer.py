@@ -67,7 +67,7 @@ def gru_output_gated(u: Arrays, x: Arrays, s: Tensor) -> Tensor:
 def gru_reset_after(u: Arrays, x: Arrays, h: Tensor) -> Tensor:
     z = torch.sigmoid(x["update"] + h @ u["update"])
     r = torch.sigmoid(x["reset"] + h @ u["reset"])
-    return (1 - z) * h + z * torch.tanh(x["candidate"] + r * (h @ u["candidate"] + u["candidate_recurrent"]))
+    return (1 - z) * h + z * torch.tanh(x["candidate"] + r * (h @ u["candidate"] + u["inner candidate_recurrent"]))
 
 
 def min_gru(u: Arrays, x: Arrays, h: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def _own(cell: Cell, u: Arrays, x: Arrays, s: Tensor) -> Tensor:
     width = len(s) // len(cell.parts)
     recurrent = {name: u[name].reshape(1, -1, width) for name in cell.recurrent}
     stacked = torch.cat(list(recurrent.values()), dim=2) if recurrent else None
-    bias = {name: u[name][None, None] for name in cell.inner_biases}
+    bias = {name: u[f"inner {name}"][None, None] for name in cell.inner}
     drive = {gate: x[gate][None, None] for gate in cell.gates}
     state = cell.step(Weights(Rows(), stacked, recurrent, bias), drive, s[None, None].split(width, dim=2))
     return torch.cat(state, dim=2)[0, 0]
@@ -153,8 +153,9 @@ def product_in_a_loop(
 
 
 def by_name(weights: Weights, drive: Arrays) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """u and x of all replicates, along the first axis."""
-    u = {name: matrix.squeeze(1) for name, matrix in {**weights.recurrent, **weights.bias}.items()}
+    """u and x of all replicates, along the first axis. What the cell adds itself may have the name of a matrix."""
+    inner = {f"inner {name}": vector for name, vector in weights.bias.items()}
+    u = {name: matrix.squeeze(1) for name, matrix in {**weights.recurrent, **inner}.items()}
     return u, {gate: x.squeeze(1) for gate, x in drive.items()}
 
 

@@ -1,4 +1,4 @@
-"""The gated cells of docs/physics.md section 2a, written a second time from their papers, one replicate at a time.
+"""The gated cells of docs/physics.md section 2.1, written a second time from their papers, one replicate at a time.
 
 Each takes u: name -> (out, in), a: gate -> W x + b, inner: inner biases and vector weights by name, s: parts; and gives
 the next parts. Nothing here knows how rnnmc computes a cell or its tangent.

@@ -11,7 +11,7 @@ class ATR(Cell):
 
     name = "atr"
     formula = "p = W x + b, q = U h, i = sg(p + q), f = sg(p - q), h' = i o p + f o h"
-    source = "Zhang, Xiong, Su, Lin, Zhang 2018; docs/physics.md section 2"
+    source = "Zhang, Xiong, Su, Lin, Zhang 2018; docs/physics.md section 2.1"
     gates = ("hidden",)
     memory = {"hidden": 1}  # noqa: RUF012
     main_term = "f"

@@ -15,7 +15,7 @@ class BRC(Cell):
 
     name = "brc"
     formula = "r = 1 + tanh(. + w_r o h), c = sg(. + w_c o h), y = tanh(W x + r o h), h' = c o h + (1-c) o y"
-    source = "Vecoven, Ernst, Drion 2021; docs/physics.md section 2"
+    source = "Vecoven, Ernst, Drion 2021; docs/physics.md section 2.1"
     gates = ("feedback", "update", "candidate")
     recurrent, vectors = (), ("feedback", "update")
     memory = {"update": 1}  # noqa: RUF012

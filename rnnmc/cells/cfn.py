@@ -14,7 +14,7 @@ class CFN(Cell):
 
     name = "cfn"
     formula = "f,i = sg(.), y = tanh(W x + b), h' = f o tanh(h) + i o y"
-    source = "Laurent and von Brecht 2017; docs/physics.md section 2"
+    source = "Laurent and von Brecht 2017; docs/physics.md section 2.1"
     gates = ("forget", "input", "candidate")
     recurrent = ("forget", "input")
     memory = {"forget": 1, "input": -1}  # noqa: RUF012

@@ -20,7 +20,7 @@ class FastGRNN(Cell):
         "a = W x + U h + b, z = sg(a), y = tanh(a + b_y), h' = z o h + (zeta (1-z) + nu) o y, "
         "zeta = sg(1), nu = sg(-4) unless said"
     )
-    source = "Kusupati et al. 2018; docs/physics.md section 2"
+    source = "Kusupati et al. 2018; docs/physics.md section 2.1"
     gates = ("update",)
     inner_biases = {"candidate": "update"}  # noqa: RUF012
     memory = {"update": 1}  # noqa: RUF012

@@ -17,7 +17,7 @@ class FastRNN(Cell):
 
     name = "fastrnn"
     formula = "h' = alpha tanh(W x + U h + b) + beta h, alpha = sg(-3), beta = sg(3) unless said"
-    source = "Kusupati et al. 2018; docs/physics.md section 2"
+    source = "Kusupati et al. 2018; docs/physics.md section 2.1"
     gates = ("hidden",)
     main_term = "beta"
     other_terms = ("hidden",)

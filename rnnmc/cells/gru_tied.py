@@ -11,7 +11,7 @@ class GRUTied(GRU):
 
     name = "gru_tied"
     formula = "z = sg(.), y = tanh(W x + U_h (z o h) + b), h' = (1-z) o h + z o y"
-    source = "kexue.fm/archives/7888; docs/physics.md section 2"
+    source = "kexue.fm/archives/7888; Zhou et al. 2016 (minimal gated unit); docs/physics.md section 2"
     gates = ("update", "candidate")
     reset = "update"
     gating = Gating(keep="update", admit="update", show="update")

@@ -18,7 +18,7 @@ class Janet(Cell):
 
     name = "janet"
     formula = "a = W_f x + U_f h + b_f, f = sg(a), i = 1 - sg(a - beta), y = tanh(.), h' = f o h + i o y, beta = 1"
-    source = "van der Westhuizen and Lasenby 2018; docs/physics.md section 2"
+    source = "van der Westhuizen and Lasenby 2018; docs/physics.md section 2.1"
     gates = ("forget", "candidate")
     memory = {"forget": 1}  # noqa: RUF012
     main_term = "f"

@@ -15,7 +15,7 @@ class LiGRU(Cell):
 
     name = "ligru"
     formula = "z = sg(.), a = W x + U h + b, y = max(a, 0), h' = z o h + (1-z) o y"
-    source = "Ravanelli, Brakel, Omologo, Bengio 2018; docs/physics.md section 2"
+    source = "Ravanelli, Brakel, Omologo, Bengio 2018; docs/physics.md section 2.1"
     gates = ("update", "candidate")
     memory = {"update": 1}  # noqa: RUF012
     main_term = "z"

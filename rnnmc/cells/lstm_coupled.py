@@ -15,7 +15,7 @@ class LSTMCoupled(Cell):
 
     name = "lstm_coupled"
     formula = "i,o = sg(.), g = tanh(.), c' = (1-i) o c + i o g, h' = o o tanh(c')"
-    source = "Greff et al. 2017 (coupled input and forget gate); docs/physics.md section 2"
+    source = "Greff et al. 2017 (coupled input and forget gate); docs/physics.md section 2.1"
     gates = ("input", "output", "candidate")
     parts = ("h", "c")
     memory = {"input": -1}  # noqa: RUF012

@@ -22,7 +22,7 @@ class LSTMLayerNorm(Cell):
         "f,i,o = sg(.), g = tanh(.) of LN(U h) + W x + b, c' = f o c + i o g, h' = o o tanh(LN(c')), "
         "LN(a) = (a - mean a) / sqrt(var a + 1e-5)"
     )
-    source = "Ba, Kiros, Hinton 2016; docs/physics.md section 2"
+    source = "Ba, Kiros, Hinton 2016; docs/physics.md section 2.1"
     gates = ("forget", "input", "output", "candidate")
     parts = ("h", "c")
     memory = {"forget": 1, "input": -1}  # noqa: RUF012

@@ -15,7 +15,7 @@ class LSTMMultiplicative(Cell):
 
     name = "lstm_multiplicative"
     formula = "m = (W_m x) o (U_m h), f,i,o = sg(W x + U m + b), g = tanh(.), c' = f o c + i o g, h' = o o tanh(c')"
-    source = "Krause, Murray, Renals, Lu 2016; docs/physics.md section 2"
+    source = "Krause, Murray, Renals, Lu 2016; docs/physics.md section 2.1"
     gates = ("forget", "input", "output", "candidate", "factor")
     parts = ("h", "c")
     memory = {"forget": 1, "input": -1}  # noqa: RUF012

@@ -15,7 +15,7 @@ class LSTMNoForget(Cell):
 
     name = "lstm_no_forget"
     formula = "i,o = sg(.), g = tanh(.), c' = c + i o g, h' = o o tanh(c')"
-    source = "Hochreiter and Schmidhuber 1997; docs/physics.md section 2"
+    source = "Hochreiter and Schmidhuber 1997; docs/physics.md section 2.1"
     gates = ("input", "output", "candidate")
     parts = ("h", "c")
     main_term = "1"

@@ -16,7 +16,7 @@ class LSTMPeephole(Cell):
 
     name = "lstm_peephole"
     formula = "f,i = sg(. + p o c), g = tanh(.), c' = f o c + i o g, o = sg(. + p_o o c'), h' = o o tanh(c')"
-    source = "Gers and Schmidhuber 2000; Greff et al. 2017 (vanilla LSTM); docs/physics.md section 2"
+    source = "Gers and Schmidhuber 2000; Greff et al. 2017 (vanilla LSTM); docs/physics.md section 2.1"
     gates = ("forget", "input", "output", "candidate")
     parts, vectors = ("h", "c"), ("forget", "input", "output")
     memory = {"forget": 1, "input": -1}  # noqa: RUF012

@@ -16,10 +16,11 @@ class LSTMProjected(Cell):
 
     name = "lstm_projected"
     formula = "c' = f o c + i o g, h' = P (o o tanh(c')), P of n share rows, share = 0.5 unless said"
-    source = "Sak, Senior, Beaufays 2014; torch.nn.LSTM(proj_size); docs/physics.md section 2"
+    source = "Sak, Senior, Beaufays 2014; torch.nn.LSTM(proj_size); docs/physics.md section 2.1"
     gates = ("forget", "input", "output", "candidate")
     recurrent, parts = (*gates, "projection"), ("h", "c")
     memory = {"forget": 1, "input": -1}  # noqa: RUF012
+    bounded = True
     fields = ("share",)
 
     def __init__(self, share: float = 0.5):
@@ -41,15 +42,14 @@ class LSTMProjected(Cell):
         h_to_c = scaled_sum(u, {"forget": c * f_slope, "input": g * i_slope, "candidate": i * sech2(candidate)})
         through_output = u["output"] * (squashed * o_slope)
         through_c = o * sech2(c_next)
-        projection = u["projection"] * mask
 
         def push(directions):
             dh, dc = directions[0] * mask, directions[1]
             dc_next = weights.product(dh, h_to_c, plus=dc * f)
             hidden = weights.product(dh, through_output, plus=dc_next * through_c)
-            return weights.product(hidden, projection), dc_next
+            return weights.product(hidden, u["projection"]) * mask, dc_next
 
-        return (weights.product(o * squashed, projection), c_next), push
+        return (weights.product(o * squashed, u["projection"]) * mask, c_next), push
 
 
 CELL = LSTMProjected()

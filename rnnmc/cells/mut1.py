@@ -15,7 +15,7 @@ class MUT1(Cell):
 
     name = "mut1"
     formula = "z = sg(W x + b), r = sg(.), y = tanh(U_h (r o h) + tanh(W x + b) + b_h), h' = (1-z) o h + z o y"
-    source = "Jozefowicz, Zaremba, Sutskever 2015; docs/physics.md section 2"
+    source = "Jozefowicz, Zaremba, Sutskever 2015; docs/physics.md section 2.1"
     gates = ("update", "reset", "candidate")
     recurrent = ("reset", "candidate")
     inner_biases = {"candidate_recurrent": "candidate"}  # noqa: RUF012

@@ -11,7 +11,7 @@ class MUT3(Cell):
 
     name = "mut3"
     formula = "z = sg(W x + U tanh(h) + b), r = sg(.), y = tanh(W x + U_h (r o h) + b), h' = (1-z) o h + z o y"
-    source = "Jozefowicz, Zaremba, Sutskever 2015; docs/physics.md section 2"
+    source = "Jozefowicz, Zaremba, Sutskever 2015; docs/physics.md section 2.1"
     gates = ("update", "reset", "candidate")
     memory = {"update": -1}  # noqa: RUF012
     main_term = "1-z"

@@ -14,7 +14,7 @@ class NBRC(Cell):
 
     name = "nbrc"
     formula = "r = 1 + tanh(W x + U h + b), c = sg(.), y = tanh(W x + r o h), h' = c o h + (1-c) o y"
-    source = "Vecoven, Ernst, Drion 2021; docs/physics.md section 2"
+    source = "Vecoven, Ernst, Drion 2021; docs/physics.md section 2.1"
     gates = ("feedback", "update", "candidate")
     recurrent = ("feedback", "update")
     memory = {"update": 1}  # noqa: RUF012

@@ -14,7 +14,7 @@ class RAN(Cell):
 
     name = "ran"
     formula = "f,i = sg(W x + U tanh(c) + b), y = W x, c' = f o c + i o y"
-    source = "Lee, Levy, Zettlemoyer 2017; docs/physics.md section 2"
+    source = "Lee, Levy, Zettlemoyer 2017; docs/physics.md section 2.1"
     gates = ("forget", "input", "candidate")
     recurrent, parts = ("forget", "input"), ("c",)
     memory = {"forget": 1, "input": -1}  # noqa: RUF012

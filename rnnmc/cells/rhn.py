@@ -18,7 +18,7 @@ class RHN(Cell):
 
     name = "rhn"
     formula = "s = h, three times s' = (1-t) o s + t o y with t = sg(R_t s + b), y = tanh(R_y s + b), then h' = s"
-    source = "Zilly, Srivastava, Koutnik, Schmidhuber 2017; docs/physics.md section 2"
+    source = "Zilly, Srivastava, Koutnik, Schmidhuber 2017; docs/physics.md section 2.1"
     gates, recurrent = NAMES[:2], NAMES
     inner_biases = {name: NAMES[at % 2] for at, name in enumerate(NAMES) if at > 1}  # noqa: RUF012
     bounded = True

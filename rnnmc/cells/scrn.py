@@ -15,7 +15,7 @@ class SCRN(Cell):
 
     name = "scrn"
     formula = "c' = alpha c + (1-alpha) W_c x, h' = sg(P c' + W x + R h), alpha = 0.95 unless said"
-    source = "Mikolov, Joulin, Chopra, Mathieu, Ranzato 2014; docs/physics.md section 2"
+    source = "Mikolov, Joulin, Chopra, Mathieu, Ranzato 2014; docs/physics.md section 2.1"
     gates = ("hidden", "context")
     recurrent, parts = ("hidden", "context_to_hidden"), ("h", "c")
     bounded = True

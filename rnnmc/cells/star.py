@@ -15,7 +15,7 @@ class STAR(Cell):
 
     name = "star"
     formula = "k = sg(W_k x + U h + b), y = tanh(W_y x + b_y), h' = tanh((1-k) o h + k o y)"
-    source = "Turkoglu, D'Aronco, Wegner, Schindler 2019; docs/physics.md section 2"
+    source = "Turkoglu, D'Aronco, Wegner, Schindler 2019; docs/physics.md section 2.1"
     gates = ("update", "candidate")
     recurrent = ("update",)
     memory = {"update": -1}  # noqa: RUF012

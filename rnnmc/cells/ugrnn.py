@@ -15,7 +15,7 @@ class UGRNN(Cell):
 
     name = "ugrnn"
     formula = "g = sg(.), y = tanh(W x + U h + b), h' = g o h + (1-g) o y"
-    source = "Collins, Sohl-Dickstein, Sussillo 2017; docs/physics.md section 2"
+    source = "Collins, Sohl-Dickstein, Sussillo 2017; docs/physics.md section 2.1"
     gates = ("update", "candidate")
     memory = {"update": 1}  # noqa: RUF012
     main_term = "g"

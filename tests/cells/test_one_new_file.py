@@ -80,7 +80,7 @@ def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("house")
     for part in ("rnnmc", "tests/cells"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (*(ROOT / "tests").glob("reference*.py"), ROOT / "pyproject.toml"):
+    for file in (*(ROOT / "tests").glob("reference*.py"), ROOT / "tests/grids.py", ROOT / "pyproject.toml"):
         shutil.copy(file, folder / file.relative_to(ROOT))
     (folder / "tests/cells" / Path(__file__).name).unlink()
     (folder / "rnnmc/cells/forget_only.py").write_text(FORGET_ONLY, encoding="utf-8")

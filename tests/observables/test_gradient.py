@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 import reference
 import torch
+from grids import spread
 from looking import looking, seen, tiled
 from reference import STEPS, step_of
 
-from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import run_block
@@ -95,8 +95,7 @@ def by_truncation(point, replicates):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1, 3, 10], ids=["one unit", "columns", "rows"])
-@pytest.mark.parametrize("cell", cells())
+@pytest.mark.parametrize(("cell", "width"), spread([1, 3, 10]))
 def test_every_norm_is_that_of_truncated_back_propagation_by_autograd(cell, width):
     point = point_of(cell, width)
     # Differences of gradients of size 1 to 10 in float64: 1e-13 is what cancellation leaves at the least.

@@ -272,9 +272,9 @@ CELL = Softsign()
 
 def test_a_cell_has_this_theory_if_its_units_meet_in_products_alone():
     assert not units_meet_in_products_alone(Normed())
-    met = [cell for cell in cells().values() if cell.bounded and cell.recurrent and not cell.diagonal]
+    met = [cell for cell in cells().values() if cell.bounded and cell.recurrent and not (cell.diagonal or cell.vectors)]
     assert len(met) > 6
-    others = {"antisymmetric"}  # of a transposed matrix
+    others = {"antisymmetric", "lstm_layer_norm", "lstm_projected"}  # a transposed matrix, a mean, units left out
     assert {cell.name for cell in met if not units_meet_in_products_alone(cell)} == others
 
 
