@@ -51,7 +51,7 @@ class FrameworkLayer:
 
 def frameworks() -> tuple[str, ...]:
     """The frameworks that code can be written for."""
-    return tuple(LAYERS)
+    return tuple(FRAMEWORKS)
 
 
 def base_preset(framework: str | None) -> str | None:
@@ -61,9 +61,9 @@ def base_preset(framework: str | None) -> str | None:
 
 def layer_of(framework: str, cell: str) -> FrameworkLayer:
     """The layer that runs this cell. Raises UsageError for an unknown framework, or one without such a layer."""
-    if framework not in LAYERS:
-        raise UsageError(f"--framework: {framework} is not known; {choose(framework, LAYERS)}")
-    served = LAYERS[framework]
+    if framework not in FRAMEWORKS:
+        raise UsageError(f"--framework: {framework} is not known; {choose(framework, FRAMEWORKS)}")
+    served = FRAMEWORKS[framework]
     if cell not in served:
         raise UsageError(f"--framework: {framework} has no layer for {cell}; it has them for {', '.join(served)}")
     return served[cell]
@@ -243,7 +243,7 @@ def _nnx(layer: str, names: Mapping[str, str], more: str = "", biases: str = "h"
 
 
 FLAX_LSTM = {"input": "i", "forget": "f", "candidate": "g", "output": "o"}
-LAYERS: dict[str, dict[str, FrameworkLayer]] = {
+FRAMEWORKS: dict[str, dict[str, FrameworkLayer]] = {
     "torch": {
         "lstm": _torch("LSTM", LSTM_IFGO),
         "gru_reset_after": _torch("GRU", GRU_RZN, inner=True),

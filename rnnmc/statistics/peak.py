@@ -19,13 +19,13 @@ from scipy.special import xlogy
 
 from rnnmc.common.arrays import Floats
 from rnnmc.statistics.ranking import LEVEL, Standing
+from rnnmc.statistics.resampling import SEED
 from rnnmc.statistics.stopping import Whole
 
 PRIOR = 8.0  # deviation of each coefficient: far wider than what is seen, but finite where an event is never seen
 STEPS, POINTS = 50, 801
 EQUAL = 0.005  # of P: numbers at which the fit differs by less are as good, and the middle of them is the estimate
 CALIBRATIONS = 1000
-SEED = 7888  # of the calibration: the same counts give the same interval
 
 
 class Peak(NamedTuple):
@@ -83,7 +83,7 @@ def mode_interval(x: Floats, events: Whole, trials: Whole, level: float = LEVEL)
 
 def _allowed(trials: Whole, level: float) -> float:
     """The quantile, at the worst gap, of the deviance above its least, where all probabilities are equal."""
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(SEED)  # the same counts give the same interval
     rises = []
     for noise in rng.standard_normal((CALIBRATIONS, len(trials))):
         lost = _by_gap(noise * np.sqrt(trials), trials, _normal)

@@ -14,7 +14,7 @@ from rnnmc import DesignPoint, run_block
 from rnnmc.common.errors import UsageError
 from rnnmc.report import framework_layers
 from rnnmc.report.framework_code import code
-from rnnmc.report.framework_layers import LAYERS, base_preset, frameworks, layer_of
+from rnnmc.report.framework_layers import FRAMEWORKS, base_preset, frameworks, layer_of
 
 N, STEPS = 3, 7
 PRESETS = ("pytorch", "keras", "flax")
@@ -62,7 +62,7 @@ def log_norms(layer, parts):
     return found
 
 
-@pytest.mark.parametrize("cell", LAYERS["torch"])
+@pytest.mark.parametrize("cell", FRAMEWORKS["torch"])
 def test_the_layer_that_is_set_has_the_gradient_that_is_measured(cell):
     point = of(cell, "pytorch")
     point = of(cell, fixed(point.cell_object))
@@ -75,16 +75,16 @@ def test_a_gate_of_the_wrong_sign_or_a_bias_that_counts_twice_is_seen(monkeypatc
     """Planted mistakes."""
     point = of("gru_reset_after", fixed(of("gru_reset_after", "pytorch").cell_object))
     expected = run_block(point, 0, 1)["log_spectral"].to_pylist()
-    right = framework_layers.LAYERS["torch"]["gru_reset_after"]
+    right = framework_layers.FRAMEWORKS["torch"]["gru_reset_after"]
     key = ("bias", "update")
     for wrong in ({"sign": 1}, {"zero": ""}):
         planted = dict(right.slots) | {key: right.slots[key]._replace(**wrong)}
         layers = {"gru_reset_after": framework_layers.FrameworkLayer(**vars(right) | {"slots": planted})}
-        monkeypatch.setitem(framework_layers.LAYERS, "torch", layers)
+        monkeypatch.setitem(framework_layers.FRAMEWORKS, "torch", layers)
         assert log_norms(made(point), 1) != pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("cell", LAYERS["torch"])
+@pytest.mark.parametrize("cell", FRAMEWORKS["torch"])
 def test_input_weights_are_set_too(cell):
     gates = of(cell, "pytorch").cell_object.gates
     layer = made(of(cell, fixed(of(cell, "pytorch").cell_object)))
@@ -122,7 +122,7 @@ def test_chrono_gives_one_time_scale_to_both_gates_of_a_unit():
 
 
 @pytest.mark.parametrize("init", PRESETS)
-@pytest.mark.parametrize("cell", LAYERS["torch"])
+@pytest.mark.parametrize("cell", FRAMEWORKS["torch"])
 def test_the_presets_of_other_frameworks_have_their_scale_in_torch(cell, init):
     point = of(cell, init, 64)
     laws = point.init.laws(point.cell_object, 64, 1)["recurrent"]
@@ -137,10 +137,10 @@ def test_the_presets_of_other_frameworks_have_their_scale_in_torch(cell, init):
     assert deviation == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.parametrize("framework", LAYERS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_lines_for_every_framework_are_python_and_name_every_gate(framework):
     """Those of the frameworks that are not installed are held to their syntax alone."""
-    for cell, layer in LAYERS[framework].items():
+    for cell, layer in FRAMEWORKS[framework].items():
         like = of(cell, "pytorch").cell_object
         names = {*(("recurrent", g) for g in like.gates), *(("input", g) for g in like.gates)}
         names |= {("bias", g) for g in (*like.gates, *like.inner_biases)}

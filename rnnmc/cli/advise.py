@@ -1,0 +1,60 @@
+"""What to set instead."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rnnmc.cli.shared import CellName, Dtype, Width, app
+from rnnmc.common.errors import UsageError
+from rnnmc.study.options import known_cell, parsed
+
+
+@app.command()
+def advise(
+    cell: CellName,
+    width: Width = 64,
+    steps: Annotated[int, typer.Option(help="T, for which the gradient is to stay within the thresholds")] = 1000,
+    framework: Annotated[
+        str | None, typer.Option(help="torch, keras, flax.linen, flax.nnx, haiku or equinox: its default, its code")
+    ] = None,
+    other_cells: Annotated[
+        bool, typer.Option("--cells", help="also the other cells, at the presets they have")
+    ] = False,
+    drive: Annotated[str, typer.Option(help="a drive (see `rnnmc drives`), or a mapping in YAML")] = "white",
+    vanish: Annotated[float, typer.Option(help="a norm below this has vanished")] = 1e-3,
+    explode: Annotated[float, typer.Option(help="a norm above this has exploded")] = 1e3,
+    dtype: Dtype = "float32",
+    seed: Annotated[int, typer.Option(help="of every draw; what is measured afresh has the next")] = 7888,
+    as_json: Annotated[bool, typer.Option("--json", help="print the ranking and what is best as JSON")] = False,
+) -> None:
+    """Rank initialisations of a cell by P(stable by T), find the best forget bias or gain, and print code for it."""
+    from rnnmc.report.framework_layers import FRAMEWORKS, base_preset, layer_of
+    from rnnmc.report.terminal import printed
+    from rnnmc.run.advice_told import as_json as in_json
+    from rnnmc.run.advice_told import code_lines, sentences, table
+    from rnnmc.run.advise import advise as advised
+    from rnnmc.run.progress import progress
+    from rnnmc.study.candidates import Asked, base_of
+    from rnnmc.study.study import Thresholds
+
+    if steps < 10:
+        raise UsageError(f"--steps: {steps} is too few to tell anything; give at least 10")
+    found = known_cell(cell)
+    if framework is not None:
+        layer_of(framework, cell)
+    elif cell in FRAMEWORKS["torch"]:
+        framework = "torch"
+    question = Asked(cell, width, steps, base_of(found, base_preset(framework)), parsed(drive), dtype=dtype, seed=seed)
+    thresholds = Thresholds.checked(vanish=vanish, explode=explode)
+    with progress(f"{cell} n={width}, T = {steps:,}", None) as tell:
+        advice = advised(question, other_cells, thresholds, tell)
+    if as_json:
+        print(in_json(advice, framework))
+        return
+    printed(table(advice))
+    for sentence in sentences(advice):
+        print(sentence)
+    if framework is not None:
+        print(f"\n{code_lines(advice, framework)}")
