@@ -1,14 +1,18 @@
 """Layers as a factor of a study: keys, labels, refusals, and the laws that each layer's weights have."""
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from studies import HEAD
 
 from rnnmc.cells.stacked import bias_of_layer, into_layer, of_layer
+from rnnmc.claims.claim import Evidence
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
+from rnnmc.report.text import study_points, with_series
+from rnnmc.statistics.analyses.analysis import spectral_rows
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
 
@@ -38,6 +42,26 @@ def test_lists_of_layers_are_levels_of_a_factor_and_read_back(load):
     assert [one.row()["layers"] for one in study.points] == [1, 2, 4, 4]
     again = [DesignPoint(**one.point.written()).key for one in study.points]
     assert again == [one.point.key for one in study.points]
+
+
+LAYERED = "points:\n  - {cell: lstm, width: 3, layers: [1, 3]}\n  - {cell: lstm, width: 3, layers: 3, residual: true}"
+
+
+def test_tables_and_labels_tell_layers_apart(load):
+    points = pl.DataFrame([one.row() for one in load(LAYERED).points])
+    assert with_series(study_points(points))["series"].to_list() == [
+        "layers 1; plain",
+        "layers 3; plain",
+        "layers 3; residual",
+    ]
+    norms = [{"point": key, "measure": "log_spectral", "horizon": 10} for key in points["point"]]
+    told = spectral_rows(points, pl.DataFrame(norms))["cell"].to_list()
+    assert told == ["lstm", "lstm x 3", "lstm x 3 residual"]
+
+
+def test_claims_speak_of_one_layer(load):
+    points = pl.DataFrame([one.row() for one in load(LAYERED).points])
+    assert [one.key for one in Evidence(points, {}).seen] == points["point"].to_list()[:1]
 
 
 @pytest.mark.parametrize(
