@@ -67,7 +67,7 @@ def units(layers, replicates, steps, width=1):
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_fresh_linear_layers_of_one_unit_lie_above_one_of_them_as_the_top_of_a_gaussian_matrix(layers):
-    """docs/physics.md section 2.1: the best of all times at which to change to the layer above.
+    """docs/physics.md section 2.3: the best of all times at which to change to the layer above.
 
     Each factor is log|N(0,1)|, of mean -(log 2 + gamma)/2 and variance pi^2/8; corrections are of order log T over the
     root of T, which is why the distance between the two laws is held to a bound, and that of the wrong law found beyond
