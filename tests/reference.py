@@ -10,6 +10,8 @@ from functools import partial
 import mpmath
 import numpy as np
 import torch
+from reference_flows import STEPS as FLOWS
+from reference_gated import STEPS as GATED
 
 from rnnmc.cells import cell as cell_named
 from rnnmc.chain.product import follow
@@ -103,8 +105,10 @@ STEPS = {
 
 
 def step_of(cell: str):
-    """The equations above, or those of the cell's own step where it has none there: autograd is then still its own."""
-    return STEPS.get(cell) or partial(_own, cell_named(cell))
+    """The equations above, of `reference_gated` or of `reference_flows`, or the cell's own step where there are none:
+    autograd is then still its own.
+    """
+    return (STEPS | GATED | FLOWS).get(cell) or partial(_own, cell_named(cell))
 
 
 def _own(cell, u, a, inner, s):
