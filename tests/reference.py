@@ -10,6 +10,8 @@ from functools import partial
 import mpmath
 import numpy as np
 import torch
+from reference_flows import STEPS as FLOWS
+from reference_gated import STEPS as GATED
 
 from rnnmc.cells import cell as cell_named
 from rnnmc.chain.product import follow
@@ -103,12 +105,13 @@ STEPS = {
 
 
 def step_of(cell: str, layers: int = 1, residual: bool = False):
-    """The equations above, or those of the cell's own step where it has none there: autograd is then still its own.
+    """The equations above, of `reference_gated` or of `reference_flows`, or the cell's own step where there are none:
+    autograd is then still its own.
 
     With layers, as docs/physics.md section 2 has them: what a layer sees is W x + b of what the one below has just
     shown, which is its h, and with residual layers what that had seen itself beside, but x.
     """
-    step = STEPS.get(cell) or partial(_own, cell_named(cell))
+    step = (STEPS | GATED | FLOWS).get(cell) or partial(_own, cell_named(cell))
     return partial(_in_layers, step, cell_named(cell), layers, residual) if layers > 1 else step
 
 
