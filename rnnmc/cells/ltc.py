@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnmc.cells.cell import Cell
-from rnnmc.cells.functions import logistic
+from rnnmc.cells.cell import Cell, Tangent, Terms, scaled_terms
+from rnnmc.cells.functions import logistic, scaled_sum
 
 
 class LTC(Cell):
@@ -18,6 +18,8 @@ class LTC(Cell):
     source = "Hasani, Lechner, Amini, Rus, Grosu 2021 (AAAI); docs/physics.md section 2.2"
     gates = ("hidden",)
     inner_biases = {"reversal": "hidden"}  # noqa: RUF012
+    main_term = "1/(1+e(1/tau+f))"
+    other_terms = ("hidden",)
     bounded = True
     fields = ("step_size", "time_constant")
 
@@ -33,12 +35,13 @@ class LTC(Cell):
         f, _, slope = logistic(drive["hidden"] + weights.apply(h, "hidden")["hidden"])
         over = 1 / (1 + e / self.time_constant + e * f)
         after = (h + e * f * reversal) * over
-        jacobian = weights.recurrent["hidden"] * (e * (reversal - after) * slope * over)
+        scales = {"hidden": e * (reversal - after) * slope * over}
+        jacobian = scaled_sum(weights.recurrent, scales)
 
         def push(directions):
             return (weights.product(directions[0], jacobian, plus=directions[0] * over),)
 
-        return (after,), push
+        return (after,), Tangent(push, Terms(over, scaled_terms(weights.recurrent, scales)))
 
 
 CELL = LTC()
