@@ -7,6 +7,7 @@ TESTS ?=
 BENCH ?=
 SCALE ?=
 SECTION ?=
+FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain tinygrad
 STUDIES := article atlas phase horizon width
 
 VENV := .venv
@@ -18,7 +19,7 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test quick bench validate findings dataset lint format docs schema modules lock clean
+.PHONY: help install study test quick bench validate findings dataset frameworks lint format docs schema modules lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -50,6 +51,17 @@ findings: install ## write docs/findings.md and its figures anew from the result
 
 dataset: install ## write results/dataset: statistics of these studies, samples of article, ready to publish
 	@$(BIN)/rnnmc dataset $(STUDIES:%=results/%) --samples results/article --out results/dataset
+
+# Each framework has an environment of its own, for no two agree on a NumPy. Threads: the matrices are small.
+frameworks: install $(FRAMEWORKS:%=build/frameworks/raw/%.npz) ## measure the real layers, and write docs/frameworks.md; FRAMEWORKS="flax keras"
+	@$(BIN)/python frameworks/compare.py $(FRAMEWORKS) && $(BIN)/python frameworks/page.py
+
+build/frameworks/raw/%.npz: frameworks/of_%.py frameworks/layers.py frameworks/by_jax.py frameworks/requirements/%.txt
+	@mkdir -p $(@D)
+	@$(PYTHON) -m venv --clear build/frameworks/$*
+	@build/frameworks/$*/bin/python -m pip --disable-pip-version-check --quiet install 'setuptools<66' wheel
+	@build/frameworks/$*/bin/python -m pip --disable-pip-version-check --quiet install $(if $(filter chainer,$*),--no-build-isolation) --requirement frameworks/requirements/$*.txt
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 build/frameworks/$*/bin/python frameworks/of_$*.py $@
 
 lint: install ## check style, format and types
 	@$(BIN)/ruff check --quiet .

@@ -1,0 +1,121 @@
+"""docs/frameworks.md from frameworks/records/*.json and frameworks/traps.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rnnmc.initialisers import layers
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs/frameworks.md"
+HEAD = """# What does my layer do?
+
+Find the layer that you use; its name is what you write: `rnnmc measure torch.nn.LSTM --width 64`, or in a study
+file `init: torch.nn.LSTM`, with no `cell`. The numbers are measured on the real layers of installed versions,
+drawn as a user draws them (n = {width}, white input of dimension m, from a state of zero, joint state of h and c)
+and differentiated by their own framework. `make frameworks` measures them again and writes this page; every
+number is in [frameworks/records](../frameworks/records).
+
+- **rate**: (l_100 - l_10) / 90, where l is the logarithm of the spectral norm of the Jacobian product, nats a
+  step; in brackets its standard error, in thousandths. *real* is the layer ({draws} draws), *rnnmc* the preset
+  of its name (ten times as many).
+- **apart**: the difference of the two in combined standard errors, at m = 1 and at m = {width}. By chance alone
+  one in twenty lies beyond 2.
+- **half gone**: the step at which the median norm passes 1e-3, by rnnmc; beyond 100 carried on along the last
+  slope.
+"""
+GAIN = """## What each draws, as measured
+
+At m = {width}. *gain*: the root mean square singular value of one gate's n x n block. *orthogonal*: which of
+its recurrent matrices are. *input*: the deviation of input weights times sqrt m. *bias*: mean and deviation of
+all that is added to a gate, that of the forget gate beside it. *step*: the largest difference, over the entries
+of the next state and of its Jacobian, between the layer and our cell with the very weights of the layer: it
+would show an order of gates, a sign or a bias that is elsewhere. *same law*: the least of three probabilities
+(recurrent weights, input weights, biases) that layer and preset draw alike, by Kolmogorov and Smirnov's test. A
+minus before a gate: it is open where ours is closed.
+"""
+RATES = (
+    "layer = `init:`", "cell", "what it draws", "rate at m = 1, real", "rnnmc", "at m = {width}, real", "rnnmc",
+    "apart", "half gone, m = 1", "m = {width}",
+)  # fmt: skip
+DRAWS = ("layer", "gain", "orthogonal", "input", "bias", "step", "same law", "its order of gates", "")
+VERSIONS = ("framework", "version", "Python", "measured", "arithmetic")
+
+
+def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    lines = [list(columns), ["---"] * len(columns), *rows]
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{digits}f}"
+
+
+def rate(pair: list[float]) -> str:
+    return f"{number(pair[0])}({round(pair[1] * 1000)})"
+
+
+def steps(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def option(one: dict[str, Any]) -> str:
+    return f"`{one['name']}`" + (f", `cell: {one['cell']}`" if one["cell"] else "")
+
+
+def cell_of(one: dict[str, Any]) -> str:
+    return one["cell"] or layers()[one["name"]].cells[0]
+
+
+def row(one: dict[str, Any], width: str) -> list[str]:
+    near, far = one["at"]["1"], one["at"][width]
+    return [
+        option(one), cell_of(one), layers()[one["name"]].formula,
+        rate(near["real_rate"]), rate(near["our_rate"]), rate(far["real_rate"]), rate(far["our_rate"]),
+        f"{near['apart']:+.1f}, {far['apart']:+.1f}", steps(near["our_half_vanished"]), steps(far["our_half_vanished"]),
+    ]  # fmt: skip
+
+
+def orthogonal(found: dict[str, Any]) -> str:
+    if found["gate_from_orthogonal"] < 1e-3:
+        return "each gate"
+    return "stack" if found["stack_from_orthogonal"] < 1e-3 else "no"
+
+
+def drawn(one: dict[str, Any], width: str) -> list[str]:
+    far = one["at"][width]
+    real, gains = far["real"], sorted(far["real"]["gain"].values())
+    mean, deviation = real["bias_mean"], real["bias_deviation"]
+    others = [name for name in mean if name != "forget"]
+    bias = f"{number(mean[others[0]], 2)} +- {number(max(deviation[name] for name in others), 2)}"
+    if "forget" in mean:
+        bias += f"; forget {number(mean['forget'], 2)}"
+    return [
+        option(one), number(gains[len(gains) // 2]), orthogonal(real), number(real["input_gain"]), bias,
+        f"{max(at['step_error'] for at in one['at'].values()):.0e}",
+        f"{min(min(at['same_law'].values()) for at in one['at'].values()):.1g}",
+        ", ".join(one["gates"]), one["note"] or "",
+    ]  # fmt: skip
+
+
+def page() -> str:
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((HERE / "records").glob("*.json"))]
+    every = [one for record in records for one in record["layers"]]
+    width = max(every[0]["at"], key=int)
+    draws = sorted({at["draws"] for one in every for at in one["at"].values()})
+    counts = " to ".join(str(count) for count in sorted({draws[0], draws[-1]}))
+    text = HEAD.format(width=width, draws=counts)
+    text += table(tuple(name.format(width=width) for name in RATES), [row(one, width) for one in every])
+    text += "\n" + (HERE / "traps.md").read_text(encoding="utf-8") + "\n" + GAIN.format(width=width)
+    text += table(DRAWS, [drawn(one, width) for one in every])
+    versions = [[record[name] for name in ("framework", "version", "python", "date")] for record in records]
+    for said, record in zip(versions, records, strict=True):
+        said.append(" and ".join(sorted({one["dtype"] for one in record["layers"]})))
+    return text + table(VERSIONS, versions)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"Wrote {PAGE.relative_to(HERE.parent)}")
