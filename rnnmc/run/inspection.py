@@ -40,6 +40,7 @@ class Asked:
 
     series: as `rnnmc.networks.inputs.inputs_of` takes it. steps: T, of each of the sequences. layer, nonlinearity: see
     `rnnmc.networks.opening.opened`. init: of fresh networks; None: the preset of the framework. fresh: how many.
+    place: the option that says the series, for what is refused.
     """
 
     series: Any
@@ -51,6 +52,7 @@ class Asked:
     init: Any = None
     fresh: int = 1000
     seed: int = 7888
+    place: str = "--drive"
 
     def check(self) -> None:
         """Raise UsageError where a number cannot be."""
@@ -64,7 +66,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found, of one network or of two.
+    """What was found, of one network or of several.
 
     layers: one row a network and layer, how fast its gradient grows and how long it lasts. lags: by lag from the last
     step and by step from the first. paths: of cells with a main term. notes: a sentence each.
@@ -94,9 +96,9 @@ def inspected(whats: list[str], asked: Asked) -> Inspection:
         if network.dimension != first.dimension:
             raise UsageError(
                 f"{what}: reads {network.dimension} inputs, and {whats[0]} reads {first.dimension}; "
-                "give two networks that read the same series"
+                "give networks that read the same series"
             )
-    x, label = inputs_of(asked.series, first.dimension, asked.steps, asked.sequences, asked.seed)
+    x, label = inputs_of(asked.series, first.dimension, asked.steps, asked.sequences, asked.seed, asked.place)
     fresh = {}
     for network in networks:  # two checkpoints of one network share the fresh ones
         if network.preset and asked.fresh and _shape(network) not in fresh:
