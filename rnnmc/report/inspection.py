@@ -10,6 +10,7 @@ import polars as pl
 from rich.table import Table
 
 from rnnmc.report.terminal import frame_table
+from rnnmc.report.text import number_text
 
 
 def inspection_tables(layers: pl.DataFrame, lags: pl.DataFrame, paths: pl.DataFrame, steps: int) -> Iterator[Table]:
@@ -37,7 +38,7 @@ def _layer(row: dict[str, Any], steps: int) -> dict[str, str]:
         "network": row["network"],
         "layer": row["layer"],
         "cell": f"{row['cell']} n={row['width']} m={row['inputs']}",
-        "nats a step": f"{row['growth_rate']:.4g}{error}",
+        "nats a step": f"{number_text(row['growth_rate'])}{error}",
         "vanishes at lag": lasts["vanishes"],
         "explodes at lag": lasts["explodes"],
         "percentile": f"{row['percentile']:.3g}" if row["fresh"] else "-",

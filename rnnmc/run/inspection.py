@@ -219,17 +219,18 @@ class _Found:
         for layer, key in self.keys.items():
             one = self.readings[layer].layer
             rates = growth_rates(self.from_start[layer]["log_spectral"][:, self.decade], self.decade_steps)
-            error = float(rates.std(ddof=1) / math.sqrt(len(rates))) if len(rates) > 1 else math.nan
+            with np.errstate(invalid="ignore"):  # of chains that have died
+                error = rates.std(ddof=1) / math.sqrt(len(rates)) if len(rates) > 1 else math.nan
             vanishes, explodes = lasting(self.lags, self.by_lag[layer]["log_spectral"], self.asked.thresholds)
             shape = {"cell": one.cell.name, "width": one.width, "inputs": one.dimension, "sequences": len(rates)}
-            rate = {"growth_rate": float(rates.mean()), "growth_rate_error": error if math.isfinite(error) else None}
+            rate = {"growth_rate": _mean(rates), "growth_rate_error": float(error) if math.isfinite(error) else None}
             lasts = _spread("vanishes_at", vanishes) | _spread("explodes_at", explodes)
             norm = _spread("log_norm", self.from_start[layer]["log_spectral"][:, -1])
-            yield key | shape | rate | lasts | norm | self._beside(layer, float(rates.mean()))
+            yield key | shape | rate | lasts | norm | self._beside(layer, _mean(rates))
 
-    def _beside(self, layer: str, rate: float) -> dict[str, Any]:
+    def _beside(self, layer: str, rate: float | None) -> dict[str, Any]:
         fresh = self.fresh.get(layer)
-        if fresh is None:
+        if fresh is None or rate is None:
             return {"fresh": 0, **dict.fromkeys(("percentile", *_spread("fresh_growth_rate", np.zeros(1))))}
         below = float((fresh < rate).mean() + (fresh == rate).mean() / 2)
         return {"fresh": len(fresh), "percentile": 100 * below, **_spread("fresh_growth_rate", fresh)}
@@ -262,7 +263,7 @@ class _Found:
             index, found = Paths().index(point), watch.values()[MEASURES[0]]
             for path in dict.fromkeys(index["path"]):
                 logs = found[:, index["path"] == path]
-                rate = float(growth_rates(logs, self.decade_steps).mean())
+                rate = _mean(growth_rates(logs, self.decade_steps))
                 yield key | {"path": str(path), "growth_rate": rate, **_spread("log_norm", logs[:, -1])}
 
 
@@ -272,6 +273,13 @@ class _Point(NamedTuple):
     cell_object: Cell
     width: int
     horizons: tuple[int, ...]
+
+
+def _mean(values: Floats) -> float | None:
+    """None where it is not a number."""
+    with np.errstate(invalid="ignore"):
+        mean = float(values.mean())
+    return None if math.isnan(mean) else mean
 
 
 def _spread(name: str, values: Floats) -> dict[str, float | None]:
