@@ -102,9 +102,28 @@ STEPS = {
 }
 
 
-def step_of(cell: str):
-    """The equations above, or those of the cell's own step where it has none there: autograd is then still its own."""
-    return STEPS.get(cell) or partial(_own, cell_named(cell))
+def step_of(cell: str, layers: int = 1, residual: bool = False):
+    """The equations above, or those of the cell's own step where it has none there: autograd is then still its own.
+
+    With layers, as docs/physics.md section 2 has them: what a layer sees is W x + b of what the one below has just
+    shown, which is its h, and with residual layers what that had seen itself beside, but x.
+    """
+    step = STEPS.get(cell) or partial(_own, cell_named(cell))
+    return partial(_in_layers, step, cell_named(cell), layers, residual) if layers > 1 else step
+
+
+def _in_layers(step, cell, layers, residual, u, a, inner, s):
+    size, after, x = len(cell.parts), (), None
+    for k in range(layers):
+        own, mine = f" of layer {k + 1}" if k else "", s[k * size : (k + 1) * size]
+        if x is not None:
+            a = {gate: u[f"{gate} into layer {k + 1}"] @ x + inner[f"{gate} bias{own}"] for gate in cell.gates}
+        new = step(
+            {name: u[name + own] for name in cell.recurrent}, a, {name: inner[name + own] for name in cell.inner}, mine
+        )
+        x = new[0] + x if residual and x is not None else new[0]
+        after += new
+    return after
 
 
 def _own(cell, u, a, inner, s):
@@ -140,7 +159,7 @@ def initial_state(point: DesignPoint, replicates: int, block: int = 0, tile: int
 
 def stepper(point: DesignPoint):
     """(next flat state, Jacobian), both for a batch, of the reference's own cell."""
-    step, n = step_of(point.cell), point.width
+    step, n = step_of(point.cell, point.layers, point.residual), point.width
 
     def flat(u, a, inner, state):
         return torch.cat(step(u, a, inner, state.split(n)))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from rnnmc.cells.cell import Cell
+from rnnmc.cells.stacked import stacked
 from rnnmc.common.refusals import choose
 from rnnmc.common.registry import homes, offered
 from rnnmc.common.sources import OURS, OwnSource, comes_with_rnnmc, follow
@@ -18,8 +19,15 @@ def cells() -> dict[str, Cell]:
     return offered("rnnmc.cells", "CELL")
 
 
-def cell(name: str) -> Cell:
-    """The cell of this name, or the one that `module:attribute` names. Raises ValueError if there is none."""
+def cell(name: str, layers: int = 1, residual: bool = False) -> Cell:
+    """The cell of this name, or the one that `module:attribute` names, in so many layers (`rnnmc.cells.stacked`).
+
+    Raises ValueError if there is none, or no such layers of it.
+    """
+    return stacked(_found(name), layers, residual)
+
+
+def _found(name: str) -> Cell:
     if name in cells():
         return cells()[name] if _is_ours(name) else _seen(cells()[name], homes("rnnmc.cells", "CELL")[name])
     module, colon, attribute = name.partition(":")

@@ -180,6 +180,11 @@ class Cell:
         """Names of the vectors that the cell is given itself, beside the drive: inner biases, then vector weights."""
         return (*self.inner_biases, *self.vectors)
 
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Numbers of the parts of the state whose sum is what the rest of a network sees, a loss for one."""
+        return (0,)
+
     def slopes(self, *openings: Any) -> tuple[Any, Any]:
         """(a, b) of `at_zero`, from the openings of its gates in their order: numbers, or arrays with one of each unit.
 

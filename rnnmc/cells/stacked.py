@@ -27,6 +27,11 @@ def into_layer(gate: str, layer: int) -> str:
     return f"{gate} into layer {layer}"
 
 
+def stack_name(cell: str, layers: int, residual: bool) -> str:
+    """`lstm x 3 residual`; of one layer, the name of the cell."""
+    return cell if layers == 1 else f"{cell} x {layers}{' residual' if residual else ''}"
+
+
 class Stacked(Cell):
     """ds_l' = J_l ds_l + B_l dx_l, where x_l is what the layer below shows and B_l the Jacobian of layer l by it.
 
@@ -64,6 +69,21 @@ class Stacked(Cell):
             return pushed
 
         return after, push_all
+
+    @property
+    def shown(self):
+        size = len(self.base.parts)
+        return tuple(layer * size for layer in range(0 if self.residual else self.layers - 1, self.layers))
+
+    def role_in_layer(self, role: str, layer: int) -> str:
+        """What laws of this role of the cell are laws of in this layer: input weights above the first are n x n."""
+        return "recurrent" if role == "input" and layer > 1 else role
+
+    def name_in_layer(self, role: str, name: str, layer: int) -> str:
+        """What a weight of this role and name of the cell is called in this layer."""
+        if role == "input":
+            return into_layer(name, layer) if layer > 1 else name
+        return bias_of_layer(name, layer) if role == "bias" and name in self.base.gates else of_layer(name, layer)
 
     def _adds(self, layer: int) -> bool:
         """Whether this layer shows its input beside its own state; that of the first has another length."""
@@ -106,13 +126,13 @@ def stacked(cell: Cell, layers: int, residual: bool = False) -> Cell:
     than one layer, and for residual ones where they would change nothing.
     """
     if layers < 1:
-        raise ValueError(f"cannot have {layers} layers; give at least 1")
+        raise ValueError("is no number of layers; give at least 1")
     if residual and layers < 3:
-        raise ValueError("is the same chain with residual layers and without below three of them; give at least 3")
+        raise ValueError("changes nothing below three layers, as none sees what the last shows; give layers: 3 or more")
     if layers == 1:
         return cell
     if cell.diagonal:
-        raise ValueError(f"cannot be stacked: the recurrent weights of {cell.name} are vectors; give layers: 1")
+        raise ValueError(f"needs recurrent weights that are matrices, and those of {cell.name} are vectors; give 1")
     every, above = range(1, layers + 1), range(2, layers + 1)
     recurrent: list[str] = [*cell.recurrent]
     inner = dict(cell.inner_biases)
@@ -122,7 +142,7 @@ def stacked(cell: Cell, layers: int, residual: bool = False) -> Cell:
         inner |= {bias_of_layer(gate, layer): gate for gate in cell.gates}
         inner |= {of_layer(name, layer): gate for name, gate in cell.inner_biases.items()}
     facts = {
-        "name": f"{cell.name} x {layers}" + (" residual" if residual else ""),
+        "name": stack_name(cell.name, layers, residual),
         "formula": f"{cell.formula}, in each of {layers} layers; x of a layer above the first is "
         + ("the h and the x of the one below" if residual else "the h of the one below"),
         "source": f"{cell.source}; layers: " + ("Wu et al. 2016" if residual else "torch.nn.LSTM(num_layers)"),

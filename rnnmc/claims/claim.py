@@ -145,7 +145,8 @@ class Evidence:
     """A study's design points and tables of statistics, as claims ask for them."""
 
     def __init__(self, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]):
-        self.seen = [Seen(row) for row in points.iter_rows(named=True) if not row.get("oracle")]
+        ours = (row for row in points.iter_rows(named=True) if not row.get("oracle"))
+        self.seen = [Seen(row) for row in ours if row.get("layers", 1) == 1]  # what the article speaks of
         self.tables = tables
 
     def points(self, *cells: str) -> list[Seen]:

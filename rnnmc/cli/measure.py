@@ -17,6 +17,10 @@ from rnnmc.study.options import initialisation, known_device, parsed
 def measure(
     cell: CellName,
     width: Width = 16,
+    layers: Annotated[
+        int, typer.Option(help="of so many units each; one above another sees the h of the one below")
+    ] = 1,
+    residual: Annotated[bool, typer.Option("--residual", help="a layer shows its h plus its input")] = False,
     init: Annotated[
         str, typer.Option(help="preset or law (see `rnnmc initialisers`), or a mapping in YAML")
     ] = "pytorch",
@@ -54,7 +58,8 @@ def measure(
     except ValueError:
         raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None
     point = DesignPoint(
-        cell=cell, width=width, init=initialisation(init, gain, input_std, bias or []), drive=parsed(drive),
+        cell=cell, width=width, layers=layers, residual=residual,
+        init=initialisation(init, gain, input_std, bias or []), drive=parsed(drive),
         weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
     )  # fmt: skip
     looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")

@@ -72,7 +72,7 @@ def kernel_of(point: DesignPoint) -> str:
     One that leaves an error of its own, however small, must save half.
     """
     full = _full_kernel(point)
-    if point.cell_object.diagonal or not point.cell_object.recurrent or work(point.cell, point.width) is None:
+    if point.cell_object.diagonal or not point.cell_object.recurrent or work_of(point) is None:
         return full
     if point.weights == "untied":
         return CONDITIONAL if _is_drawn_as_seen(point) else full
@@ -107,9 +107,10 @@ def _full_kernel(point: DesignPoint) -> str:
 
 def compiled_kernel(point: DesignPoint) -> str | None:
     """The cheaper of the compiled kernels of this point; None where the cell has no trace, or it is too wide."""
-    if work(point.cell, point.width) is None or point.width > COMPILED_ROWS_UP_TO_WIDTH:
+    units = point.width * point.layers
+    if work_of(point) is None or units > COMPILED_ROWS_UP_TO_WIDTH:
         return None
-    narrow = point.width <= COMPILED_COLUMNS_UP_TO_WIDTH
+    narrow = units <= COMPILED_COLUMNS_UP_TO_WIDTH
     names = ("compiled columns", "compiled rows") if narrow else ("compiled rows",)
     return min(names, key=lambda kernel: step_seconds(point, kernel))
 
@@ -146,17 +147,22 @@ def step_seconds(point: DesignPoint, kernel: str) -> float:
     """Nominal seconds of one step of the chain of one replicate, its draws apart."""
     rates, size = KERNELS[kernel], 4 if point.dtype == "float32" else 8
     lanes = LANE_BYTES // size if kernel == "compiled rows" else 1
-    counted = work(point.cell, point.width, lanes) or _guessed(point)
+    counted = work_of(point, lanes) or _guessed(point)
     a_replicate = counted.products / rates.product + counted.functions * rates.function + counted.entries * rates.entry
     together = min(4096, max(1, (1 << 17) // (point.state_size * point.width)))  # a tile, as in rnnmc.engine.block
     return a_replicate * size / 4 + rates.call * (CALLS_A_STEP + counted.operations) / together
 
 
-@cache
-def work(cell: str, width: int, lanes: int = 1) -> Work | None:
+def work_of(point: DesignPoint, lanes: int = 1) -> Work | None:
     """The work of a step as traced, the width rounded up to whole lanes; None where the cell has no trace."""
+    return work(point.cell, point.width, lanes, point.layers, point.residual)
+
+
+@cache
+def work(cell: str, width: int, lanes: int = 1, layers: int = 1, residual: bool = False) -> Work | None:
+    """`work_of` a cell by name, in so many layers."""
     try:
-        program = traced(cell_of(cell))
+        program = traced(cell_of(cell, layers, residual))
     except Untraceable:
         return None
     across = -(-width // lanes) * lanes

@@ -40,7 +40,7 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()) -> Iterator[Moment]:
     """The chain along these draws, on the kernel of this name, as `rnnmc.chain.product.follow`."""
     if name.startswith(COMPILED):
-        run = kernel(draws.point.cell, draws.width, draws.dtype, name.endswith("columns"))
+        run = _kernel(draws.point, name, draws.dtype)
         if run is not None:
             return follow_compiled(run, draws, horizons, watches)
     if draws.device == "cuda" and draws.point.weights == "tied" and not watches:
@@ -56,5 +56,9 @@ def made_by(point: DesignPoint, device: str, planned: str) -> str:
     name = planned if device == "cpu" else plain_kernel(point)
     if not name.startswith(COMPILED):
         return name
-    run = kernel(point.cell, point.width, getattr(torch, point.dtype), name.endswith("columns"))
+    run = _kernel(point, name, getattr(torch, point.dtype))
     return name.removeprefix(COMPILED) if run is None else name
+
+
+def _kernel(point: DesignPoint, name: str, dtype: torch.dtype) -> Callable[..., None] | None:
+    return kernel(point.cell, point.width, dtype, name.endswith("columns"), point.layers, point.residual)

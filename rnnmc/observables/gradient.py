@@ -37,14 +37,14 @@ PUT_BY = 32  # steps
 class Gradient(Observable):
     """Norm of the parameter gradient by lag, for a loss on the last state and for one on every state, in nats.
 
-    The loss is a sum of v_t . h_t, with v_t ~ N(0, I/n) drawn for each t by itself, on the first part of the state;
-    "last" has the term of t = T alone, and the same v_T. The parameters are recurrent weights and all biases, those
-    inside a cell too; input weights are left out. Lag k is the part of the gradient that goes back k steps from a loss:
-    the sum over loss times t of v_t P_{t<-t-k} (ds_{t-k}/dparameters), a vector. Rows: `lag` 0, and for each horizon
-    the lags above the row before, up to `lag`. log_contribution: of the row's lags together; log_further: of all lags
-    above `lag`, what back-propagation truncated there would lose; log_total: of the whole. All are logarithms of norms
-    of vector sums. -inf is an exact zero, as for the lag T, for nothing comes before the first step; +inf stands where
-    the state has overflowed.
+    The loss is a sum of v_t . h_t, with v_t ~ N(0, I/n) drawn for each t by itself, on the first part of the state, of
+    the last layer where there are several (the sum over all of them, if residual); "last" has the term of t = T alone,
+    and the same v_T. The parameters are all n x n matrices and biases, those inside a cell too; weights of x are left
+    out. Lag k is the part of the gradient that goes back k steps from a loss: the sum over loss times t of
+    v_t P_{t<-t-k} (ds_{t-k}/dparameters), a vector. Rows: `lag` 0, and for each horizon the lags above the row before,
+    up to `lag`. log_contribution: of the row's lags together; log_further: of all lags above `lag`, what
+    back-propagation truncated there would lose; log_total: of the whole. All are logarithms of norms of vector sums.
+    -inf is an exact zero, as for the lag T, for nothing comes before the first step; +inf: the state has overflowed.
 
     With K the last horizon but one, B horizons and G gates, a step of a replicate takes about 2 K d^2 + 2 B G n^2
     operations beside making J_t: few horizons are quicker. What is kept until the last step is some d + (G + 1) n
@@ -117,10 +117,10 @@ class _Watch:
     def _bytes(self) -> int:
         """Of one replicate, on the way back."""
         n, d = self.point.width, self.point.state_size
-        horizons = [0, *self.point.horizons]
-        parameters = n * (len(self.weights.bias) + len(self.point.cell_object.gates) * (n + 1))
-        bins = len(horizons) + 1
-        return 8 * (6 * bins * parameters + 4 * (horizons[-2] + bins) * d + 2 * d * d)
+        before_last, bins = [0, *self.point.horizons][-2], len(self.point.horizons) + 2
+        matrices = max(len(self.point.cell_object.gates), len(self.weights.recurrent))
+        parameters = n * (len(self.weights.bias) + matrices * (n + 1))
+        return 8 * (6 * bins * parameters + 4 * (before_last + bins) * d + 2 * d * d)
 
 
 def _backwards(kept: _Watch, some: slice) -> Tensor:
@@ -129,7 +129,7 @@ def _backwards(kept: _Watch, some: slice) -> Tensor:
 
     point, last = kept.point, kept.point.horizons[-1]
     edges = [0, *point.horizons[:-1]]  # lags up to which each bin reaches, but for the last
-    adjoints = _Adjoints(edges, kept.losses[-1][some].double(), point.state_size)
+    adjoints = _Adjoints(edges, kept.losses[-1][some].double(), point.state_size, point.cell_object.shown)
     matrices, stacked = kept.layout.matrices, kept.weights.stacked
     if stacked is not None:  # a copy of its own, so that a column's offset in memory is its number
         stacked = matrices(stacked)[some].double().clone(memory_format=torch.contiguous_format).requires_grad_()
@@ -161,20 +161,20 @@ class _Adjoints:
     for each lag from 0 up. exponent: (r, 2 + k, 1) int64.
     """
 
-    def __init__(self, edges: list[int], loss: Tensor, size: int):
+    def __init__(self, edges: list[int], loss: Tensor, size: int, shown: tuple[int, ...]):
         import torch
 
-        self.edges, self.size = edges, size
+        self.edges, self.size, self.shown = edges, size, shown
         loss = self._padded(loss)
         self.rows = torch.cat([loss, torch.zeros_like(loss), loss], dim=1)
         self.exponent = torch.zeros_like(self.rows[:, :, :1], dtype=torch.int64)
         self.exponent[:, 1] = NOTHING
 
     def _padded(self, loss: Tensor) -> Tensor:
-        """On the first part of the state, and nothing on the others."""
-        import torch
-
-        return torch.nn.functional.pad(loss, (0, self.size - loss.shape[2]))
+        """On the parts of the state that are shown, and nothing on the others."""
+        parts = loss.new_zeros(*loss.shape[:2], self.size // loss.shape[2], loss.shape[2])
+        parts[:, :, list(self.shown)] = loss[:, :, None]
+        return parts.flatten(2)
 
     def by_lag(self) -> tuple[Tensor, Tensor]:
         """((r, 1 + bins, d), exponent): the row of the last loss time, then sums over lags, bin by bin."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from rnnmc.cells import cells
+from rnnmc.cells.stacked import Stacked
 from rnnmc.chain.norms import MEASURES
 from rnnmc.observables.observable import Observable
 
@@ -60,7 +61,9 @@ def paths_of(cell: Cell) -> tuple[str, ...]:
 
 
 def require_main_term(name: str, cell: Cell) -> None:
-    """Raise ValueError where the cell has no main term."""
+    """Raise ValueError where the cell has no main term, or several layers of it."""
+    if isinstance(cell, Stacked):
+        raise ValueError(f"is about the memory of one layer, and this is {cell.name}; give layers: 1")
     if cell.main_term is None:
         known = ", ".join(other for other, one in cells().items() if one.main_term)
         raise ValueError(f"needs a cell with a main term, and {name} has none; give one of {known}")

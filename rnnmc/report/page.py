@@ -237,6 +237,7 @@ def _replicates(rows: pl.DataFrame) -> str:
 
 
 FACTOR_FACTS = {
+    "Layers": "layers",
     "Initialisers": "init",
     "Drive": "drive",
     "Weights": "weights",

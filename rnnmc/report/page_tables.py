@@ -20,9 +20,10 @@ from rnnmc.report.text import (
 )
 from rnnmc.theory import laws
 
-HEADERS = {"init": "initialiser", "drive": "drive", "weights": "weights", "state_std": "state std", "dtype": "dtype"}
+HEADERS = {"layers": "layers", "residual": "residual", "init": "initialiser", "drive": "drive"}
+HEADERS |= {"weights": "weights", "state_std": "state std", "dtype": "dtype"}
 PASSED, FAILED = "passed", "FAILED"
-NAMED = {"cell", "width", "init", "drive", "weights", "state_std", "series"}  # what names a design point
+NAMED = {"cell", "width", "series", *HEADERS} - {"dtype"}  # what names a design point
 FIRST = 20  # rows of a table that has no figure
 
 

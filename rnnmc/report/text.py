@@ -14,6 +14,8 @@ from rnnmc.statistics.rates import deviation_from, student_half
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTOR_LABELS = {
+    "layers": "layers {}",
+    "residual": "{}",
     "init": "{}",
     "drive": "drive {}",
     "weights": "{}",
@@ -57,7 +59,12 @@ GROWTH = dict.fromkeys(
 
 
 def study_points(points: pl.DataFrame) -> pl.DataFrame:
-    """The points that the study asks for, without those that were added to prove rnnmc itself; `drive` for people."""
+    """The points that the study asks for, without those that were added to prove rnnmc itself; `drive` and `residual`
+    for people.
+    """
+    if points.schema.get("residual") == pl.Boolean:
+        said = pl.when("residual").then(pl.lit("residual")).otherwise(pl.lit("plain"))
+        points = points.with_columns(said.alias("residual"))
     if "json" in points.columns:
         points = points.with_columns(pl.Series("drive", labels_of(points["json"]), dtype=pl.String))
     return points.filter(~pl.col("oracle").fill_null(False)) if "oracle" in points.columns else points

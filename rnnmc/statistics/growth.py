@@ -46,7 +46,8 @@ def estimator_of(point: DesignPoint) -> Estimator:
     the direction gathers there in as many steps as that takes.
     """
     if point.weights == "untied":
-        settles = _is_isotropic(point) and (_units_are_alike(point) or not _leads_around_matrices(point.cell_object))
+        settles = point.layers == 1 and _is_isotropic(point)  # what a layer feeds another adds a power of the horizon
+        settles = settles and (_units_are_alike(point) or not _leads_around_matrices(point.cell_object))
         return Estimator(TANGENT_VECTOR, settles)
     return Estimator(TANGENT_VECTOR if point.drive.is_field else NORM, False)
 

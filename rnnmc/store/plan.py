@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import PydanticCustomError
 
+from rnnmc.cells.stacked import stack_name
 from rnnmc.common.errors import UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.common.refusals import refused
@@ -109,13 +110,14 @@ def _design(row: dict[str, Any]) -> tuple[DesignPoint | None, UsageError | None]
 
 def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
     said = json.loads(row["json"])
+    stack = stack_name(row["cell"], said.get("layers", 1), said.get("residual", False))
     stored = StoredPoint(
         row["point"],
         row["cell"],
         tuple(said["horizons"]),
         row["replicates"],
         Partition(row["tile"], row["block"], row["kernel"]),
-        f"{row['cell']} n={row['width']} {row['init']}, drive {label_of(said['drive'])}",
+        f"{stack} n={row['width']} {row['init']}, drive {label_of(said['drive'])}",
         _observables(said["observables"], directory / "points.parquet"),
         row.get("half_width"),
         row["replicates"],

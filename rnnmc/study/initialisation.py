@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnmc.cells.cell import Cell
+from rnnmc.cells.stacked import Stacked
 from rnnmc.common.refusals import choose, refuse
 from rnnmc.initialisers import laws, presets
 from rnnmc.initialisers.constant import Constant
@@ -67,8 +68,16 @@ class Initialisation:
     def laws(self, cell: Cell, width: int, inputs: int) -> dict[str, dict[str, WeightLaw]]:
         """role -> gate -> law, with the preset written out and every gate filled in.
 
-        Raises a refusal where a gate or role does not exist in the cell or has no law.
+        Raises a refusal where a gate or role does not exist in the cell or has no law. In a stack of layers each layer
+        has the laws of one, with n inputs above the first; what is said of a gate is said of it in every layer.
         """
+        if isinstance(cell, Stacked):
+            found: dict[str, dict[str, WeightLaw]] = {}
+            for layer in range(1, cell.layers + 1):
+                for role, law_of in self.laws(cell.base, width, inputs if layer == 1 else width).items():
+                    of_role = found.setdefault(cell.role_in_layer(role, layer), {})
+                    of_role |= {cell.name_in_layer(role, gate, layer): law for gate, law in law_of.items()}
+            return found
         base: dict[str, LawsByGate] = {}
         if self.preset is not None:
             preset = presets()[self.preset]
@@ -117,9 +126,18 @@ class Initialisation:
     def assignments(self, cell: Cell, width: int, inputs: int) -> dict[str, list[Assignment]]:
         """role -> which matrices are drawn together, and by which law, in the order in which they are drawn.
 
-        It depends on the filled-in `laws` alone, not on how they were said.
+        It depends on the filled-in `laws` alone, not on how they were said. Layers draw nothing together.
         """
         result: dict[str, list[Assignment]] = {}
+        if isinstance(cell, Stacked):
+            for layer in range(1, cell.layers + 1):
+                for role, assigned in self.assignments(cell.base, width, inputs if layer == 1 else width).items():
+                    named = [
+                        (tuple(cell.name_in_layer(role, gate, layer) for gate in together), law)
+                        for together, law in assigned
+                    ]
+                    result.setdefault(cell.role_in_layer(role, layer), []).extend(named)
+            return result
         for role, law_of in self.laws(cell, width, inputs).items():
             result[role], done = [], set()
             for law in dict.fromkeys(law_of.values()):

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells import cell_source
 from rnnmc.cells.cell import Cell
+from rnnmc.cells.stacked import stack_name
 from rnnmc.common.refusals import refuse, sentence
 from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.drives import read_drive
@@ -26,6 +27,7 @@ from rnnmc.study.yaml_file import check_nesting
 
 ENGINE = 2  # raised whenever the same design point would give other numbers; part of every key
 
+MOST_LAYERS = 64
 LOGGED_TO = 1000
 PER_DECADE = 8
 
@@ -79,8 +81,9 @@ class Model(BaseModel):
 class DesignPoint(Model):
     """Everything that determines the numbers of one design point, and nothing else.
 
-    cell: name or module:attribute. width: n. init: see `rnnmc.study.initialisation`. drive: see `rnnmc.drives`.
-    weights: tied (one draw for all steps) or untied (recurrent weights fresh at every step, the rest drawn once).
+    cell: name or module:attribute. width: n, of each layer. layers, residual: see `rnnmc.cells.stacked`. init: see
+    `rnnmc.study.initialisation`. drive: see `rnnmc.drives`. weights: tied (one draw for all steps) or untied (recurrent
+    weights, and those between layers, fresh at every step, the rest drawn once).
     state_std: of the initial state.
     horizons: steps at which the norms are stored. dtype: of the chain. seed: of the study.
     nested: how many drives share a weight draw, and how many initial states a drive.
@@ -89,6 +92,8 @@ class DesignPoint(Model):
 
     cell: str
     width: Annotated[int, Field(ge=1, le=100_000)]
+    layers: Annotated[int, Field(ge=1, le=MOST_LAYERS)] = 1
+    residual: bool = False
     init: Annotated[Initialisation, BeforeValidator(Initialisation.read)] = Field(
         default="pytorch", validate_default=True
     )
@@ -110,9 +115,14 @@ class DesignPoint(Model):
     @model_validator(mode="after")
     def _fits_together(self) -> DesignPoint:
         try:
-            cell = self.cell_object
+            cell_named(self.cell)
         except ValueError as error:
             raise refuse("cell", self.cell, str(error)) from None
+        try:
+            cell = self.cell_object
+        except ValueError as error:
+            where = "residual" if self.residual else "layers"
+            raise refuse(where, getattr(self, where), str(error)) from None
         try:
             laws = self.init.laws(cell, self.width, self.drive.dimension)
             self.init.assignments(cell, self.width, self.drive.dimension)
@@ -140,8 +150,8 @@ class DesignPoint(Model):
 
     @cached_property
     def cell_object(self) -> Cell:
-        """The cell that `cell` names."""
-        return cell_named(self.cell)
+        """The cell that `cell` names, in so many layers."""
+        return cell_named(self.cell, self.layers, self.residual)
 
     @property
     def state_size(self) -> int:
@@ -153,6 +163,8 @@ class DesignPoint(Model):
         return {
             "cell": self.cell,
             "width": self.width,
+            "layers": self.layers,
+            "residual": self.residual,
             "init": self.init.written(),
             "drive": self.drive.written(),
             "weights": self.weights,
@@ -174,6 +186,10 @@ class DesignPoint(Model):
         said = self.written() | {"engine": ENGINE, "init": laws, "drive": self.drive.counted()}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
+        if self.layers == 1:  # and of before layers
+            del said["layers"]
+        if not self.residual:
+            del said["residual"]
         names = {self.cell: "cell_source"}
         sources = {names.get(name, f"source of {name}"): one.digest for name, one in self.sources().items()}
         said |= {name: digest for name, digest in sources.items() if digest}
@@ -196,4 +212,5 @@ class DesignPoint(Model):
             extra.append(f"state {self.state_std:g}")
         if self.nested.group > 1:
             extra.append(f"nested {self.nested.drives} x {self.nested.states}")
-        return ", ".join([f"{self.cell} n={self.width} {self.init}, drive {self.drive.label}", *extra])
+        cell = stack_name(self.cell, self.layers, self.residual)
+        return ", ".join([f"{cell} n={self.width} {self.init}, drive {self.drive.label}", *extra])

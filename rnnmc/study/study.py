@@ -86,6 +86,8 @@ class PlannedPoint(Model):
             "point": point.key,
             "cell": point.cell,
             "width": point.width,
+            "layers": point.layers,
+            "residual": point.residual,
             "init": str(point.init),
             "drive": str(point.drive),
             "m": None if point.drive.is_field else point.drive.dimension,

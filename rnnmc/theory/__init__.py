@@ -17,11 +17,12 @@ def laws() -> dict[str, Law]:
 def predictions(point: DesignPoint) -> list[tuple[Law, Prediction]]:
     """Every law whose assumptions this design point meets, with what it predicts; exact laws first, then by name.
 
-    A law whose numbers leave the floating-point range, as at a gain of 1e-170, says nothing.
+    Of layers above each other only those laws speak that are `layered`. A law whose numbers leave the floating-point
+    range, as at a gain of 1e-170, says nothing.
     """
     found = []
     for law in sorted(laws().values(), key=lambda law: (not law.exact, law.name)):
         with suppress(ArithmeticError):
-            if law.applies(point):
+            if (point.layers == 1 or law.layered) and law.applies(point):
                 found.append((law, law.predict(point)))
     return found

@@ -97,6 +97,7 @@ class Law:
 
     exact: whether it holds for every width and horizon (up to rounding), or only in the limit of large width.
     applies: True only where every assumption of the law is met. predict: meaningful only there.
+    layered: whether it holds of layers above each other too; `applies` is asked of none of them otherwise.
     examples: design points where it holds, as a study file would say them, for `rnnmc check law`, which tries many
     points of every cell beside.
     """
@@ -105,6 +106,7 @@ class Law:
     exact: ClassVar[bool]
     formula: ClassVar[str]
     source: ClassVar[str]
+    layered: ClassVar[bool] = False
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ()
 
     def applies(self, point: DesignPoint) -> bool:

@@ -173,6 +173,22 @@ def test_a_layer_sees_the_one_below_and_none_above(cell):
                 assert bool((blocks[:, layer, below] == 0).all()) == (below > layer)
 
 
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_lower_layers_of_a_stack_are_the_stack_of_those_layers(residual):
+    cell = cells()["lstm"]
+    whole, lower = stacked(cell, 4, residual), stacked(cell, 3, residual)
+    weights, drive, state = random_step(whole)
+    recurrent = {name: weights.recurrent[name] for name in lower.recurrent}
+    bias = {name: weights.bias[name] for name in lower.inner}
+    own = Weights(Rows(), torch.cat(list(recurrent.values()), 2), recurrent, bias)
+    mine = state[: len(lower.parts)]
+    d = WIDTH * len(lower.parts)
+    for one, other in zip(whole.step(weights, drive, state), lower.step(own, drive, mine), strict=False):
+        assert torch.allclose(one, other, rtol=1e-13, atol=1e-15)
+    block = jacobian(whole, weights, drive, state)[:, :d, :d]
+    assert torch.allclose(block, jacobian(lower, own, drive, mine), rtol=1e-13, atol=1e-15)
+
+
 @pytest.mark.parametrize("cell", [cells()["lstm"], cells()["gru"]], ids=lambda cell: cell.name)
 def test_residual_layers_hand_on_the_sum_of_all_layers_below_but_keep_their_own_state(cell):
     whole, plain = stacked(cell, 3, residual=True), stacked(cell, 3)
@@ -274,9 +290,9 @@ def test_layers_are_recorded_as_factors_and_not_multiplied_out(cell):
 @pytest.mark.parametrize(
     ("cell", "arguments", "said"),
     [
-        ("lstm", (0,), "cannot have 0 layers; give at least 1"),
-        ("lru", (2,), "the recurrent weights of lru are vectors; give layers: 1"),
-        ("lstm", (2, True), "the same chain with residual layers and without below three of them; give at least 3"),
+        ("lstm", (0,), "is no number of layers; give at least 1"),
+        ("lru", (2,), "matrices, and those of lru are vectors; give 1"),
+        ("lstm", (2, True), "changes nothing below three layers, as none sees what the last shows; give layers: 3"),
     ],
 )
 def test_what_cannot_be_stacked_is_refused(cell, arguments, said):

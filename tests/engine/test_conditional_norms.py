@@ -80,6 +80,7 @@ CELLS = {
     "gru_output_gated": (4, {"candidate": {"gaussian": 3}}),
     "gru_reset_after": (8, {"candidate": {"gaussian": 3}}),
     "minimal_rnn": (8, None),
+    "two layers": (4, None),
 }
 
 
@@ -88,7 +89,8 @@ CELLS = {
 def test_both_norms_have_the_law_of_weights_drawn_in_full_for_every_cell(cell):
     # At eight entries of the state all directions are followed, and both norms are exact.
     width, recurrent = CELLS[cell]
-    design = point(cell, width, recurrent=recurrent)
+    layers = {"cell": "tanh", "layers": 2} if cell == "two layers" else {"cell": cell}
+    design = point(width=width, recurrent=recurrent, **layers)
     found = conditional_norms(design, FIRST_TILE, 600)
     assert found["resolved"].all()
     assert np.isnan(found["log_rms_error"]).all()
@@ -217,9 +219,11 @@ def product_of(design, replicates):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
-def test_norms_are_those_of_the_matrices_as_they_turn_out(cell):
-    found, spectral, rms = product_of(point(cell, 40, horizons=(1, 5, 30)), 6)
+@pytest.mark.parametrize(
+    ("cell", "width", "layers"), [("tanh", 40, 1), ("gru", 40, 1), ("lstm", 40, 1), ("tanh", 20, 2)]
+)
+def test_norms_are_those_of_the_matrices_as_they_turn_out(cell, width, layers):
+    found, spectral, rms = product_of(point(cell, width, horizons=(1, 5, 30), layers=layers), 6)
     missing, error = spectral - found["log_spectral"], found["log_spectral_error"]
     assert (error <= TOLERANCE).all()
     assert (missing <= error).all()

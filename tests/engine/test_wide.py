@@ -122,6 +122,15 @@ def test_every_cell_with_fresh_weights_at_every_step_has_the_norms_of_the_full_p
     assert not np.isnan(found["log_spectral_error"][0, -1])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["tied", "untied"])
+@pytest.mark.parametrize(("cell", "layers", "residual"), [("lstm", 2, False), ("gru", 3, True), ("tanh", 4, False)])
+def test_several_layers_have_the_norms_of_the_full_product(cell, layers, residual, weights):
+    design = point(cell, 24, layers=layers, residual=residual, weights=weights, horizons=(2, 10, 40))
+    found = agrees(design, 2)
+    assert not np.isnan(found["log_spectral_error"][0, -1])
+
+
 @pytest.mark.parametrize("drive", ["none", {"white": 3}, "field", {"ar1": {"correlation": 0.7}}, {"constant": 0.5}])
 def test_every_drive_is_the_same_as_in_the_plain_chain(drive):
     init = {"recurrent": {"gaussian": 1.5}, "input": {"gaussian": 0.7}}

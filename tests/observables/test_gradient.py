@@ -62,7 +62,9 @@ def truncated(point, replicates, lengths):
 
 
 def _truncated(point, r, steps, v, start, lengths):
-    cell = step_of(point.cell)
+    cell = step_of(point.cell, point.layers, point.residual)
+    size = len(start) // point.width // point.layers  # parts of a layer
+    shown = slice(0 if point.residual else (point.layers - 1) * size, None, size)
     u, _, inner = ({name: one[r].clone().requires_grad_() for name, one in part.items()} for part in steps[0])
     shift = {gate: torch.zeros_like(one[r], requires_grad=True) for gate, one in steps[0][1].items()}
     leaves = [*u.values(), *shift.values(), *inner.values()]
@@ -79,7 +81,7 @@ def _truncated(point, r, steps, v, start, lengths):
         state = states[first]
         for s in range(first, t + 1):
             state = step(s, state)
-        found = torch.autograd.grad(state[0] @ v[t], leaves, allow_unused=True)
+        found = torch.autograd.grad(sum(state[shown]) @ v[t], leaves, allow_unused=True)
         flat = [torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, found, strict=True)]
         by_time[t, i] = torch.cat([one.flatten() for one in flat]).numpy()
     return by_time[-1], by_time.sum(axis=0)
@@ -104,6 +106,16 @@ def test_every_norm_is_that_of_truncated_back_propagation_by_autograd(cell, widt
 
 def test_a_single_horizon_leaves_two_bins_the_immediate_derivative_and_all_else():
     point = point_of("gru_reset_after", horizons=(7,))
+    np.testing.assert_allclose(np.exp(observed(point, 3)), by_truncation(point, 3), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "width", "layers", "residual"),
+    [("lstm", 3, 2, False), ("gru_reset_after", 10, 3, True), ("min_gru", 3, 2, False)],
+)
+def test_the_loss_of_several_layers_is_on_what_the_last_one_shows(cell, width, layers, residual):
+    point = point_of(cell, width, layers=layers, residual=residual)
     np.testing.assert_allclose(np.exp(observed(point, 3)), by_truncation(point, 3), rtol=1e-10, atol=1e-13)
 
 

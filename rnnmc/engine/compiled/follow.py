@@ -34,13 +34,15 @@ ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chai
 
 
 @cache
-def kernel(name: str, width: int, dtype: torch.dtype, by_replicate: bool) -> Callable[..., None] | None:
-    """The compiled chain of the cell of this name, or None where the cell or the machine has none.
+def kernel(
+    name: str, width: int, dtype: torch.dtype, by_replicate: bool, layers: int = 1, residual: bool = False
+) -> Callable[..., None] | None:
+    """The compiled chain of the cell of this name in so many layers, or None where it or the machine has none.
 
     Nor where it is of a user's own cell and does not do what the plain engine does, which is told and looked at once
     for each kernel: of our own cells, tests have looked.
     """
-    cell = cell_of(name)
+    cell = cell_of(name, layers, residual)
     try:
         function, text = made(cell, width, dtype, by_replicate)
     except Untraceable:

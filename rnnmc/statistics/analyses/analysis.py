@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from rnnmc.cells.stacked import stack_name
 from rnnmc.chain.norms import SPECTRAL
 from rnnmc.drives import is_as_wide, labels_of
 
@@ -44,10 +45,16 @@ def completed(table: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
 def spectral_rows(points: pl.DataFrame, statistics: pl.DataFrame) -> pl.DataFrame:
     """The rows of the spectral norm with the factors of their design points, in the order of `points`.
 
-    Without points that are there to check the program.
+    Without points that are there to check the program. Several layers are told as another cell, such as `lstm x 2`.
     """
     ours = points.filter(~pl.col("oracle").fill_null(False)) if "oracle" in points.columns else points
-    kept = ours.with_columns(pl.Series("drive", labels_of(ours["json"]), dtype=pl.String)).select(
+    said = [json.loads(one) for one in ours["json"]]
+    cell = [
+        stack_name(name, one.get("layers", 1), one.get("residual", False))
+        for name, one in zip(ours["cell"].cast(pl.String), said, strict=True)
+    ]
+    drive = pl.Series("drive", labels_of(ours["json"]), dtype=pl.String)
+    kept = ours.with_columns(drive, pl.Series("cell", cell, dtype=pl.String)).select(
         pl.col("point").cast(pl.String), "cell", "width", "init", "drive", "weights", "state_std", "json"
     )
     rows = statistics.filter(pl.col("measure").cast(pl.String) == SPECTRAL).with_columns(
