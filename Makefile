@@ -6,6 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || ec
 TESTS ?=
 BENCH ?=
 SCALE ?=
+SECTION ?=
 STUDIES := article atlas phase horizon width
 
 VENV := .venv
@@ -27,7 +28,8 @@ help: ## list the targets
 install: $(VENV)/.installed ## create .venv from requirements.lock
 
 study: install ## run a study, then print its table and the path of its report; CONFIG=config/x.yaml JOBS=8 SCALE=0.1
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile $(CONFIG) $(if $(SCALE),--config scale=$(SCALE))
+	@case "$(JOBS)" in all) ;; 0|''|*[!0-9]*) echo "JOBS=$(JOBS) is not a number of jobs; give 1 or more" >&2; exit 2;; esac
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j "$(JOBS)" --config 'study_file="$(CONFIG)"' $(if $(SCALE),'scale=$(SCALE)')
 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
@@ -43,8 +45,8 @@ validate: install ## run the studies behind docs/validation.md and write its tab
 	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile config/$$study.yaml || exit 1; done
 	@$(BIN)/python benchmarks/validate.py
 
-findings: install ## write docs/findings.md and its figures anew from the results of the studies behind it
-	@$(BIN)/python docs/findings.py
+findings: install ## write docs/findings.md and its figures anew from the results of its studies; SECTION=cells for one section
+	@$(BIN)/python docs/findings.py $(SECTION)
 
 dataset: install ## write results/dataset: statistics of these studies, samples of article, ready to publish
 	@$(BIN)/rnnmc dataset $(STUDIES:%=results/%) --samples results/article --out results/dataset

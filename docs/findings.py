@@ -1,7 +1,8 @@
 """Write docs/findings.md from docs/findings.md.j2 and the results of the studies behind it (make findings).
 
 No number of the page is typed: the template asks for it by study, design point and column, and gets it with its
-interval and a note that names the row of the table where it stands.
+interval and a note that names the row of the table where it stands. A section that rests on one study of its own is
+docs/findings/NAME.md.j2: `make findings SECTION=NAME` writes it anew and leaves the rest of the page as it is.
 """
 
 from __future__ import annotations
@@ -37,10 +38,14 @@ ROUNDING = 1e-6  # nats a step, of a rate in single precision
 
 
 class Results:
-    """The tables of the studies, as the template asks for them; every number that it gives leaves a note."""
+    """The tables of the studies, as a template asks for them; every number that it gives leaves a note.
 
-    def __init__(self, folder: Path):
+    section: whose notes they are; "" is the page itself.
+    """
+
+    def __init__(self, folder: Path, section: str = ""):
         self.folder = folder
+        self.mark = f"{section}-" if section else ""
         self.known: dict[tuple[str, str], pl.DataFrame] = {}
         self.notes: dict[str, int] = {}
         self.figures: set[Path] = set()
@@ -82,7 +87,7 @@ class Results:
         keys = ("point", "horizon", "percent", "mode", "claim", "part", "path", "term", "loss", "lag", "quantity")
         said = ", ".join(f"{key} {row[key]}" for key in keys if row.get(key) is not None)
         text = f"`results/{study}/{name}.csv`, {said}: `{column}`"
-        return f"[^{self.notes.setdefault(text, len(self.notes) + 1)}]"
+        return f"[^{self.mark}{self.notes.setdefault(text, len(self.notes) + 1)}]"
 
     def p(self, study: str, event: str, horizon: int, mode: str = "at", **where: Any) -> str:
         """`0.734 [0.720, 0.747]`: the share of networks with an event at a horizon, or by it."""
@@ -122,9 +127,9 @@ class Results:
         """The rows of against-theory of some studies, each with its `study`."""
         return [row | {"study": study} for study in studies for row in self.rows(study, "against-theory")]
 
-    def sources(self) -> list[str]:
-        """The notes, in the order of their numbers."""
-        return list(self.notes)
+    def sources(self) -> dict[str, str]:
+        """Mark -> note, in the order of their numbers."""
+        return {f"{self.mark}{number}": note for note, number in self.notes.items()}
 
     def figure(self, study: str, name: str, words: str) -> str:
         """An image of the page, copied from the study's figures."""
@@ -296,9 +301,8 @@ TEXTS = (
 )
 
 
-def main() -> None:
-    """Write the page and its figures; figures that it does not show any more are removed."""
-    results = Results(RESULTS)
+def rendered(template: str, results: Results, **also: Any) -> str:
+    """A template of this folder with what it asks for."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE.parent),
         undefined=jinja2.StrictUndefined,
@@ -311,14 +315,65 @@ def main() -> None:
         name: getattr(results, name) for name in (*names, "figure", "said", "sources", "compared", "against_theory")
     }
     functions |= {one.__name__: one for one in TEXTS} | {"exact_onset": exact_onset}
-    text = environment.get_template("findings.md.j2").render(
-        **functions, wrong=WRONG, again=AGAIN if (RESULTS / AGAIN).exists() else ""
+    return environment.get_template(template).render(**functions, **also).rstrip() + "\n"
+
+
+def sections() -> list[str]:
+    """The names of the sections that have a template of their own."""
+    return sorted(path.name.removesuffix(".md.j2") for path in FIGURES.glob("*.md.j2"))
+
+
+def framed(name: str, text: str) -> str:
+    """A section between the marks by which it is found again."""
+    return f"<!-- section {name} -->\n{text}<!-- end of section {name} -->"
+
+
+def section(name: str, figures: set[Path]) -> str:
+    """A section, framed, from its own template; adds its figures to `figures`."""
+    results = Results(RESULTS, name)
+    text = rendered(f"{FIGURES.name}/{name}.md.j2", results)
+    notes = "".join(f"[^{mark}]: {note}\n" for mark, note in results.sources().items())
+    figures |= results.figures
+    return framed(name, text + (f"\n{notes}" if notes else ""))
+
+
+def replaced(page: str, name: str, new: str) -> str:
+    """The page with its section of this name replaced. Raises SystemExit where it has none."""
+    start, end = framed(name, "\0").split("\0")
+    before, found, rest = page.partition(start)
+    if not found:
+        sys.exit(f'{PAGE.name}: has no section {name}; put section("{name}") into {PAGE.name}.j2')
+    return before + new + rest.partition(end)[2]
+
+
+def write_page() -> None:
+    """Write the whole page and its figures; figures that it does not show any more are removed."""
+    results, figures = Results(RESULTS), set[Path]()
+    text = rendered(
+        f"{PAGE.name}.j2",
+        results,
+        wrong=WRONG,
+        again=AGAIN if (RESULTS / AGAIN).exists() else "",
+        section=lambda name: section(name, figures),
     )
-    PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
-    for old in set(FIGURES.glob("*.svg")) - results.figures:
+    PAGE.write_text(text, encoding="utf-8")
+    figures |= results.figures
+    for old in set(FIGURES.glob("*.svg")) - figures:
         old.unlink()
-    print(f"Wrote {PAGE.relative_to(ROOT)} with {len(results.notes)} numbers and {len(results.figures)} figures")
+    print(f"Wrote {PAGE.relative_to(ROOT)} with {len(results.notes)} numbers and {len(figures)} figures")
+
+
+def write_section(name: str) -> None:
+    """Write one section of the page anew. Raises SystemExit where there is none of this name."""
+    if name not in sections():
+        sys.exit(f"SECTION={name} is no section; give one of {', '.join(sections())}, or none for the whole page")
+    figures: set[Path] = set()
+    PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), name, section(name, figures)), encoding="utf-8")
+    print(f"Wrote section {name} of {PAGE.relative_to(ROOT)} with {len(figures)} figures")
 
 
 if __name__ == "__main__":
-    main()
+    for one in sys.argv[1:]:
+        write_section(one)
+    if not sys.argv[1:]:
+        write_page()

@@ -21,6 +21,7 @@ from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study, load_study, read_study
 
 CHUNK_SECONDS = 60.0  # nominal, on one core, of a sampling job, where there are points enough: it takes one to start
+STUDY_FILE = "study_file"  # a word of --config
 MOST_OF_A_CHUNK = 500  # design points of a job, which are named on its command line
 
 
@@ -69,12 +70,19 @@ class Run:
 
     @staticmethod
     def _study(config: dict[str, Any], workflow: Any) -> Study:
-        """The study of the one file given, read as `rnnmc run` reads it; of Snakemake's own merged config otherwise."""
+        """The study of the one file given, read as `rnnmc run` reads it; of Snakemake's own merged config otherwise.
+
+        The file is that of `--config study_file=...`, which Snakemake does not read, or of `--configfile`; what else
+        `--config` says stands in place of what the file says.
+        """
         files = [Path(path) for path in workflow.configfiles]
         hold = hold_sound if workflow.is_main_process else None  # its jobs need not check again
-        if len(files) == 1 and not workflow.config_settings.config:
+        instead = dict(workflow.config_settings.config)
+        if STUDY_FILE in instead:
+            return load_study(str(instead.pop(STUDY_FILE)), hold, instead)
+        if len(files) == 1:
             (path,) = files
-            return load_study(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path, hold)
+            return load_study(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path, hold, instead)
         return read_study(dict(config), " and ".join(path.name for path in files) or "config", hold)
 
     def _add(self, chunk: list[StoredPoint], main: bool) -> None:

@@ -34,7 +34,7 @@ def test_a_number_and_its_note_lead_to_the_same_row(results: Path):
     found = page.Results(results)
     text = found.p("small", "vanish", 100, cell="lstm", width=12)
     value, low, high, mark = re.fullmatch(r"([\d.]+) \[([\d.]+), ([\d.]+)\]\[\^(\d+)\]", text).groups()
-    note = found.sources()[int(mark) - 1]
+    note = found.sources()[mark]
     point, horizon, column = re.search(r"statistics\.csv`, point (\w+), horizon (\d+): `(\w+)`", note).groups()
     row = pl.read_csv(results / "small" / "statistics.csv").filter(
         point=point, horizon=int(horizon), measure="log_spectral"
@@ -55,7 +55,7 @@ def test_a_lifetime_is_in_steps_and_leads_to_its_row(results: Path):
     by = row.filter(percent=50)["by"].item()
     assert text == f"{page.lifetime_text(row.filter(percent=50).row(0, named=True), 100)}[^1]"
     assert text.startswith("beyond 100" if by is None else "(" if by > row["after"][0] + 1 else str(by))
-    assert found.sources() == [f"`results/small/lifetime.csv`, point {row['point'][0]}, percent 50.0: `by`"]
+    assert found.sources() == {"1": f"`results/small/lifetime.csv`, point {row['point'][0]}, percent 50.0: `by`"}
 
 
 @pytest.mark.process
@@ -172,3 +172,29 @@ def test_limits_are_held_against_theory_by_their_own_intervals():
     assert page.inside(fits) == 1
     assert page.furthest(fits) == pytest.approx(0.005)
     assert page.interval_text(0.12034, 0.11912, 0.12156) == "0.1203 [0.1191, 0.1216]"
+
+
+@pytest.mark.process
+def test_a_section_is_written_anew_and_the_rest_of_the_page_is_as_it_was(results: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(page, "RESULTS", results)
+    monkeypatch.setattr(page, "ROOT", tmp_path)
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(page, "FIGURES", tmp_path / "parts")
+    (tmp_path / "parts").mkdir()
+    source = '## Part\n\n{{ p("small", "vanish", 100, cell="lstm", width=12) }}\n'
+    (tmp_path / "parts" / "part.md.j2").write_text(source)
+    rest = f"# Top\n\n{{}}\n\n## After\n{page.framed('other', 'kept')}\n"
+    page.PAGE.write_text(rest.format(page.framed("part", "old\n")))
+    page.write_section("part")
+    text = page.PAGE.read_text()
+    assert re.search(r"## Part\n\n[\d.]+ \[[\d.]+, [\d.]+\]\[\^part-1\]\n\n\[\^part-1\]: `results/small/", text)
+    assert "old" not in text
+    before, after = rest.split("{}")
+    assert (text.startswith(before), text.endswith(after)) == (True, True)
+    page.write_section("part")
+    assert page.PAGE.read_text() == text
+    with pytest.raises(SystemExit, match="SECTION=nothing is no section; give one of part"):
+        page.write_section("nothing")
+    (tmp_path / "parts" / "lost.md.j2").write_text("## Lost\n")
+    with pytest.raises(SystemExit, match="has no section lost; put section"):
+        page.write_section("lost")

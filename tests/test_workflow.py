@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -12,7 +13,7 @@ from studies import ROOT, command, samples_digest, shard_files, small, snakemake
 import rnnmc
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.store.plan import cut_up
-from rnnmc.workflow import CHUNK_SECONDS, MOST_OF_A_CHUNK, chunks
+from rnnmc.workflow import CHUNK_SECONDS, MOST_OF_A_CHUNK, Run, chunks
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +199,73 @@ def test_a_mistake_in_the_study_is_one_sentence_and_nothing_is_written(runner: s
     assert "give a number above 0" in sentence
     assert "Traceback" not in run.stderr
     assert not (tmp_path / "results").exists()
+
+
+def run_of(said: dict, *files: Path) -> Run:
+    """What the Snakefile makes of `--config` and `--configfile`."""
+    settings = SimpleNamespace(config=said)
+    return Run(dict(said), SimpleNamespace(configfiles=files, config_settings=settings, is_main_process=False))
+
+
+BAD_FILES = {
+    "nowhere.yaml": (None, "cannot be read: No such file or directory; give a study file"),
+    "a folder": ("", "cannot be read: Is a directory; give a study file"),
+    "no text.yaml": (b"\xff\xfe\x00", "cannot be read: it is not UTF-8 text; give a study file"),
+    "broken.yaml": (b"study: [", "line 1 is not YAML"),
+    "empty.yaml": (b"", "is not a mapping; start from a file in config/"),
+    "a list.yaml": (b"- 1", "is not a mapping; start from a file in config/"),
+    "twice.yaml": (b"study: a\nstudy: b\n", "line 2 is not YAML: the key 'study' is given twice"),
+    "no points.yaml": (b"study: a\n", "points: nothing is given; give a list of entries"),
+    "odd key.yaml": (b"study: a\nreplicate: 3\npoints: []\n", "replicate: is an unknown key; did you mean replicates"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_file_that_is_no_study_is_one_sentence_whether_it_is_scaled_or_not(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    content, sentence = BAD_FILES[name]
+    if content == "":
+        (tmp_path / name).mkdir()
+    elif content is not None:
+        (tmp_path / name).write_bytes(content)
+    for also in ({}, {"scale": 0.1}):
+        with pytest.raises(SystemExit) as ended:
+            run_of({"study_file": name} | also)
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"rnnmc: {name}:")
+        assert sentence in said
+        assert said.count("\n") == 1
+
+
+def test_what_the_command_line_says_stands_in_place_of_what_the_file_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    name = write(tmp_path, small()).name
+    whole = run_of({"study_file": name})
+    assert {planned.replicates for planned in whole.study.points} == {300}
+    for said, files in (({"study_file": name}, ()), ({}, (tmp_path / name,))):
+        scaled = run_of(said | {"scale": 0.5}, *files)
+        assert {planned.replicates for planned in scaled.study.points} == {150}
+        assert list(scaled.keys) == list(run_of({"study_file": name, "replicates": 150}).keys) != list(whole.keys)
+
+
+@pytest.mark.process
+def test_a_study_file_that_is_not_there_is_one_sentence_of_the_workflow(tmp_path: Path) -> None:
+    run = command(
+        "snakemake",
+        "-s",
+        ROOT / "Snakefile",
+        "-j",
+        "2",
+        "--config",
+        "study_file=nowhere.yaml",
+        "scale=1e-2",
+        cwd=tmp_path,
+    )
+    assert run.returncode == 2
+    assert "rnnmc: nowhere.yaml: cannot be read" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.stem)

@@ -10,12 +10,6 @@ from pathlib import Path
 from rnnmc.common.errors import RunError
 
 
-def cache_folder(name: str) -> Path:
-    """Where this user keeps what can be made again, of one kind: `$XDG_CACHE_HOME/rnnmc/NAME`. It may not be there."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "rnnmc" / name
-
-
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it appears whole or not at all, also when the power goes. Raises RunError."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")

@@ -11,12 +11,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rnnmc.numerics import trusted
+
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 QUIET = ("-w",)
+KERNELS = "compiled"  # the kind of what is kept
 PATIENCE = 120  # seconds that a compiler may take
 
 log = logging.getLogger("rnnmc")
@@ -50,36 +54,25 @@ def compiled(source: str, name: str) -> Any:
     found = compiler()
     if found is None:
         return None
-    path, stem = found[0], _stem(source)
-    for folder in _folders():
-        library = folder / f"{stem}.so"
-        try:
-            if not library.exists():
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                _build(path, source, library)
-            return getattr(ctypes.CDLL(str(library)), name)
-        except (OSError, AttributeError, subprocess.SubprocessError) as error:
-            said = getattr(error, "stderr", None) or str(error)
-            log.warning("a kernel could not be compiled in %s: %s", folder, said.strip().splitlines()[0])
+    library = f"{_stem(source)}.so"
+    try:
+        path = trusted.found(KERNELS, library) or trusted.keep(KERNELS, library, _built(found[0], source))
+        return getattr(ctypes.CDLL(str(path)), name)
+    except (OSError, AttributeError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or str(error)
+        log.warning("a kernel could not be compiled: %s", said.strip().splitlines()[0])
     return None
 
 
 def remembered(source: str, about: str, make: Callable[[], str]) -> str:
     """What `make` says about the function compiled from this source, kept beside it on disk under `about`."""
     name = f"{_stem(source)}-{hashlib.sha256(about.encode()).hexdigest()[:16]}.txt"
-    for folder in _folders():
-        if (folder / name).exists():
-            return (folder / name).read_text(encoding="utf-8")
+    path = trusted.found(KERNELS, name)
+    if path is not None:
+        return trusted.content(path).decode()
     said = make()
-    for folder in _folders():
-        try:
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".said-") as place:
-                written = Path(place) / name
-                written.write_text(said, encoding="utf-8")
-                written.replace(folder / name)
-            break
-        except OSError:  # asked again by the next process
-            continue
+    with suppress(OSError):  # asked again by the next process
+        trusted.keep(KERNELS, name, said.encode())
     return said
 
 
@@ -90,23 +83,14 @@ def _stem(source: str) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
-def _folders() -> tuple[Path, Path]:
-    return _cache(), Path(tempfile.gettempdir()) / f"rnnmc-{os.getuid()}"
-
-
-def _build(path: str, source: str, library: Path) -> None:
-    """Compile beside the library and move it into place whole: other processes may do the same."""
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder:
+def _built(path: str, source: str) -> bytes:
+    """The library that this compiler makes of the source. Raises SubprocessError where it makes none."""
+    with tempfile.TemporaryDirectory(prefix="rnnmc-build-") as folder:
         written, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
         written.write_text(source, encoding="utf-8")
         command = [path, *FLAGS, *QUIET, "-o", str(built), str(written), "-lm"]
         subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
-        built.replace(library)
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "rnnmc" / "kernels"
+        return built.read_bytes()
 
 
 @cache

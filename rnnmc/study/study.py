@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -195,12 +195,14 @@ def read_study(content: Any, source: str, hold: Hold | None = None) -> Study:
     return head.model_copy(update={"points": tuple(points)})
 
 
-def load_study(path: str | Path, hold: Hold | None = None) -> Study:
+def load_study(path: str | Path, hold: Hold | None = None, instead: Mapping[str, Any] | None = None) -> Study:
     """Read and validate a study file, as `read_study` does what is in it.
 
-    Raises UsageError, one sentence naming file, key path, value and remedy.
+    instead: values of the file's top level that replace what it says. Raises UsageError, one sentence naming file, key
+    path, value and remedy.
     """
-    return read_study(read_yaml(path), str(path), hold)
+    said = read_yaml(path)
+    return read_study(said | dict(instead) if instead and isinstance(said, dict) else said, str(path), hold)
 
 
 def _planned(entry: Any, place: str, head: Study, hold: Hold | None = None) -> Iterator[PlannedPoint]:

@@ -10,10 +10,11 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any
 
-from rnnmc.common.errors import RunError
-from rnnmc.common.files import cache_folder, write_whole
+from rnnmc.numerics import trusted
 
 log = logging.getLogger("rnnmc")
+
+KIND = "numbers"  # of what is kept on disk
 
 NumbersKept = tuple[float | None, ...]
 _known: dict[str, NumbersKept] = {}
@@ -33,15 +34,16 @@ def kept(facts: Any, compute: Callable[[], NumbersKept]) -> NumbersKept:
     key = digest(facts)
     with _locks.setdefault(key, Lock()):
         if key not in _known:
-            path = cache_folder("theory") / f"{key}.json"
+            path = trusted.found(KIND, f"{key}.json")
             with suppress(OSError, ValueError, TypeError, KeyError):
-                said = json.loads(path.read_text(encoding="utf-8"))
+                said = json.loads(trusted.content(path)) if path else {"facts": None, "numbers": []}
                 if said["facts"] == json.loads(json.dumps(facts)):
                     _known[key] = tuple(None if x is None else float(x) for x in said["numbers"])
         if key not in _known:
             _known[key] = compute()
             try:
-                write_whole(path, json.dumps({"facts": facts, "numbers": _known[key]}).encode())
-            except RunError as error:
+                numbers = json.dumps({"facts": facts, "numbers": _known[key]})
+                trusted.keep(KIND, f"{key}.json", numbers.encode())
+            except OSError as error:
                 log.warning("a number of theory is not kept: %s", error)
         return _known[key]

@@ -15,6 +15,7 @@ import rnnmc
 from rnnmc.cells import cell_source
 from rnnmc.cli import main
 from rnnmc.common.errors import UsageError
+from rnnmc.numerics import trusted
 from rnnmc.run.checks import sound
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing
@@ -118,9 +119,9 @@ UNSOUND = {
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def desk(tmp_path, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(sound.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr(trusted.tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
     monkeypatch.setattr(sound, "_passed", set())
     desk = Desk(tmp_path, monkeypatch)
     yield desk
@@ -285,7 +286,7 @@ def test_two_cells_of_one_file_are_two(desk, looks, monkeypatch):
 def test_a_damaged_word_is_not_taken_and_made_again(content, desk, looks, monkeypatch):
     desk.write({"own.py": own()})
     sound.hold_sound(point())
-    (kept,) = (desk.folder / "cache/rnnmc/checks").iterdir()
+    (kept,) = (desk.folder / "cache/rnnmc/checked").iterdir()
     whole = kept.read_bytes()
     kept.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
     for _ in range(2):
@@ -322,6 +323,7 @@ def test_what_the_key_does_not_see_is_checked_every_time(desk, looks, monkeypatc
 def test_where_nothing_can_be_kept_the_cell_is_measured_all_the_same(desk, looks, monkeypatch):
     (desk.folder / "cache").write_text("a file, where a folder would have to be")
     (desk.folder / "temporary").write_text("likewise")
+    monkeypatch.setattr(trusted.tempfile, "tempdir", str(desk.folder / "temporary"))
     desk.write({"own.py": own()})
     for _ in range(2):
         sound.hold_sound(point())
@@ -337,7 +339,7 @@ def test_many_may_keep_the_same_word_at_once(desk, looks, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(list((desk.folder / "cache/rnnmc/checks").iterdir())) == 1
+    assert len(list((desk.folder / "cache/rnnmc/checked").iterdir())) == 1
     sound.hold_sound(point())
     assert looks == []
 

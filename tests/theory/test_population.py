@@ -5,6 +5,7 @@ false alarm below 1e-3 for each by chance, none with these seeds; nothing here i
 planted is further off than what is allowed.
 """
 
+import hashlib
 import itertools
 import json
 import math
@@ -18,6 +19,7 @@ from reference import measured
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
+from rnnmc.numerics import trusted
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory import kept, laws, predictions
 from rnnmc.theory.large_width import framework_default, tanh_field, tied_population, untied_lstm
@@ -332,20 +334,23 @@ def test_a_number_is_computed_once_and_one_that_is_damaged_again(tmp_path, monke
     forget()
     assert kept.kept(facts, compute) == (1.5, None)
     assert len(asked) == 1
-    (path,) = (tmp_path / "rnnmc/theory").glob("*.json")
-    whole = path.read_text(encoding="utf-8")
-    for damage in ("", whole[:-5], "[]", "7", json.dumps({"facts": {"a": 3}, "numbers": [7, 7]}), '{"numbers": ["x"]}'):
-        path.write_text(damage, encoding="utf-8")
+    (path,) = (tmp_path / "rnnmc/numbers").glob("*.json")
+    whole = path.read_bytes()
+    texts = ("[]", "7", json.dumps({"facts": {"a": 3}, "numbers": [7, 7]}), '{"numbers": ["x"]}')
+    for damage in (b"", whole[:-5], *(text.encode() + hashlib.sha256(text.encode()).digest() for text in texts)):
+        path.write_bytes(damage)
         forget()
         before = len(asked)
         assert kept.kept(facts, compute) == (1.5, None)
         assert len(asked) == before + 1
-        assert path.read_text(encoding="utf-8") == whole
+        assert path.read_bytes() == whole
 
 
 def test_a_folder_that_cannot_be_written_costs_no_number(tmp_path, monkeypatch, caplog):
     (tmp_path / "rnnmc").write_text("a file", encoding="utf-8")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(trusted.tempfile, "tempdir", str(tmp_path / "rnnmc"))
+    monkeypatch.setattr(trusted, "_of_this_process", [])
     assert kept.kept({"b": 1}, lambda: (2.0,)) == (2.0,)
     assert "is not kept" in caplog.text
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import os
 import platform
 import re
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -21,10 +19,9 @@ from typing import Any, NamedTuple
 
 from rnnmc.cells import cell_source
 from rnnmc.common.checks import CheckResult
-from rnnmc.common.errors import RunError
-from rnnmc.common.files import cache_folder, write_whole
 from rnnmc.common.refusals import usage_error
 from rnnmc.common.sources import OwnSource
+from rnnmc.numerics import trusted
 from rnnmc.run.checks import check_named_cell
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import PlannedPoint, Study, load_study
@@ -32,6 +29,7 @@ from rnnmc.study.study import PlannedPoint, Study, load_study
 PATIENCE = 60.0  # seconds that the checks of one cell may take: a sound one needs less than two
 WIDTH, WIDEST = 5, 1024  # units at which a cell is checked, and at most where it is one of so many units alone
 TOLD = 3  # failed checks whose meaning is told
+CHECKS = "checked"  # the kind of what is kept on disk
 SIGHTS = 5  # named one by one, of what a key does not see
 
 _OVER_UNITS = (
@@ -219,24 +217,18 @@ def _own_digest() -> str:
     return digest.hexdigest()
 
 
-def _files(kept: str, width: int) -> Iterator[tuple[Path, bytes]]:
-    """Where the word may lie, beside the compiled kernels, and what must stand there."""
+def _word(kept: str, width: int) -> tuple[str, bytes]:
+    """The name of the file in which the word is kept, and what must stand there."""
     said = f"{kept}\n{width} units: every check passed\n".encode()
-    for folder in (cache_folder("checks"), Path(tempfile.gettempdir()) / f"rnnmc-{os.getuid()}" / "checks"):
-        yield folder / f"{hashlib.sha256(said).hexdigest()[:32]}.txt", said
+    return f"{hashlib.sha256(said).hexdigest()[:32]}.txt", said
 
 
 def _is_kept(kept: str, width: int) -> bool:
-    for path, said in _files(kept, width):
-        with suppress(OSError):
-            if path.read_bytes() == said:
-                return True
-    return False
+    name, said = _word(kept, width)
+    path = trusted.found(CHECKS, name)
+    return path is not None and trusted.content(path) == said
 
 
 def _keep(kept: str, width: int) -> None:
-    for path, said in _files(kept, width):
-        with suppress(RunError, OSError):  # a full disk keeps nobody from measuring
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_whole(path, said)
-            return
+    with suppress(OSError):  # a full disk keeps nobody from measuring
+        trusted.keep(CHECKS, *_word(kept, width))
