@@ -18,9 +18,7 @@ def inspect(
     what: Annotated[
         str, typer.Argument(help="state_dict (.pt), .safetensors, .onnx, .keras, .weights.h5, module:factory")
     ],
-    after: Annotated[
-        str | None, typer.Argument(help="another one to be shown beside it, such as after training")
-    ] = None,
+    after: Annotated[list[str] | None, typer.Argument(help="others to show beside it, such as after training")] = None,
     series: Annotated[
         Path | None, typer.Option(help="what it reads: a CSV or Parquet file, standardised, or .npy as it is")
     ] = None,
@@ -59,13 +57,14 @@ def inspect(
     if column:
         read["file"]["columns"] = column
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
+    place = "--drive" if series is None else "--series"
     law = None if init is None else parsed(init)
-    asked = Asked(read, thresholds, steps, sequences, layer, nonlinearity, law, fresh, seed)
-    found = inspected([what] if after is None else [what, after], asked)
+    asked = Asked(read, thresholds, steps, sequences, layer, nonlinearity, law, fresh, seed, place)
+    found = inspected([what, *(after or ())], asked)
     if as_json:
         print(found.as_json())
         return
     print(f"along {found.inputs}, {asked.steps} steps")
-    printed(*inspection_tables(found.layers, found.lags, found.paths, found.names, asked.steps))
+    printed(*inspection_tables(found.layers, found.lags, found.paths, asked.steps))
     for note in found.notes:
         print(f"rnnmc: {note}", file=sys.stderr)

@@ -16,11 +16,14 @@ from rnnmc.drives.drive import Drive
 ARRAY = "give (steps, inputs), or (sequences, steps, inputs), of finite numbers"
 
 
-def inputs_of(said: Any, dimension: int, steps: int, sequences: int, seed: int) -> tuple[Floats, str]:
+def inputs_of(
+    said: Any, dimension: int, steps: int, sequences: int, seed: int, place: str = "--drive"
+) -> tuple[Floats, str]:
     """(x, (steps, sequences, dimension) float64; its name for people).
 
     said: as under `drive:` of a study file, or the path of a .npy file, whose numbers are taken as they are: those of a
-    drive have unit variance. There is one sequence where a drive has but one. Raises UsageError.
+    drive have unit variance. There is one sequence where a drive has but one. place: the option that says it.
+    Raises UsageError.
     """
     if isinstance(said, Path):
         return _array(said, dimension, steps, sequences), said.name
@@ -28,9 +31,9 @@ def inputs_of(said: Any, dimension: int, steps: int, sequences: int, seed: int) 
         drive = _as_wide(said, dimension)
         drive.check(steps)
     except PydanticCustomError as error:
-        raise refused(error, "--drive") from None
+        raise refused(error, place) from None
     except ValueError as error:
-        raise usage_error(f"--drive: {error}") from None
+        raise usage_error(f"{place}: {error}") from None
     if drive.dimension == 0:
         return np.zeros((steps, 1, dimension)), drive.label
     many = sequences if drive.is_random else 1

@@ -7,6 +7,7 @@ safetensors holds nothing else.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,9 @@ def read_checkpoint(path: str, layer: str | None, nonlinearity: str | None) -> N
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of what it will refuse in the next moment
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of pickle, of zip, of torch: whatever it meets
         raise usage_error(
             f"{path} is no plain state_dict ({first_words(error)}) and is not opened, for that could run code that it "

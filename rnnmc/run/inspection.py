@@ -40,6 +40,7 @@ class Asked:
 
     series: as `rnnmc.networks.inputs.inputs_of` takes it. steps: T, of each of the sequences. layer, nonlinearity: see
     `rnnmc.networks.opening.opened`. init: of fresh networks; None: the preset of the framework. fresh: how many.
+    place: the option that says the series, for what is refused.
     """
 
     series: Any
@@ -51,6 +52,7 @@ class Asked:
     init: Any = None
     fresh: int = 1000
     seed: int = 7888
+    place: str = "--drive"
 
     def check(self) -> None:
         """Raise UsageError where a number cannot be."""
@@ -64,7 +66,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found, of one network or of two.
+    """What was found, of one network or of several.
 
     layers: one row a network and layer, how fast its gradient grows and how long it lasts. lags: by lag from the last
     step and by step from the first. paths: of cells with a main term. notes: a sentence each.
@@ -94,9 +96,9 @@ def inspected(whats: list[str], asked: Asked) -> Inspection:
         if network.dimension != first.dimension:
             raise UsageError(
                 f"{what}: reads {network.dimension} inputs, and {whats[0]} reads {first.dimension}; "
-                "give two networks that read the same series"
+                "give networks that read the same series"
             )
-    x, label = inputs_of(asked.series, first.dimension, asked.steps, asked.sequences, asked.seed)
+    x, label = inputs_of(asked.series, first.dimension, asked.steps, asked.sequences, asked.seed, asked.place)
     fresh = {}
     for network in networks:  # two checkpoints of one network share the fresh ones
         if network.preset and asked.fresh and _shape(network) not in fresh:
@@ -217,17 +219,18 @@ class _Found:
         for layer, key in self.keys.items():
             one = self.readings[layer].layer
             rates = growth_rates(self.from_start[layer]["log_spectral"][:, self.decade], self.decade_steps)
-            error = float(rates.std(ddof=1) / math.sqrt(len(rates))) if len(rates) > 1 else math.nan
+            with np.errstate(invalid="ignore"):  # of chains that have died
+                error = rates.std(ddof=1) / math.sqrt(len(rates)) if len(rates) > 1 else math.nan
             vanishes, explodes = lasting(self.lags, self.by_lag[layer]["log_spectral"], self.asked.thresholds)
             shape = {"cell": one.cell.name, "width": one.width, "inputs": one.dimension, "sequences": len(rates)}
-            rate = {"growth_rate": float(rates.mean()), "growth_rate_error": error if math.isfinite(error) else None}
+            rate = {"growth_rate": _mean(rates), "growth_rate_error": float(error) if math.isfinite(error) else None}
             lasts = _spread("vanishes_at", vanishes) | _spread("explodes_at", explodes)
             norm = _spread("log_norm", self.from_start[layer]["log_spectral"][:, -1])
-            yield key | shape | rate | lasts | norm | self._beside(layer, float(rates.mean()))
+            yield key | shape | rate | lasts | norm | self._beside(layer, _mean(rates))
 
-    def _beside(self, layer: str, rate: float) -> dict[str, Any]:
+    def _beside(self, layer: str, rate: float | None) -> dict[str, Any]:
         fresh = self.fresh.get(layer)
-        if fresh is None:
+        if fresh is None or rate is None:
             return {"fresh": 0, **dict.fromkeys(("percentile", *_spread("fresh_growth_rate", np.zeros(1))))}
         below = float((fresh < rate).mean() + (fresh == rate).mean() / 2)
         return {"fresh": len(fresh), "percentile": 100 * below, **_spread("fresh_growth_rate", fresh)}
@@ -260,7 +263,7 @@ class _Found:
             index, found = Paths().index(point), watch.values()[MEASURES[0]]
             for path in dict.fromkeys(index["path"]):
                 logs = found[:, index["path"] == path]
-                rate = float(growth_rates(logs, self.decade_steps).mean())
+                rate = _mean(growth_rates(logs, self.decade_steps))
                 yield key | {"path": str(path), "growth_rate": rate, **_spread("log_norm", logs[:, -1])}
 
 
@@ -270,6 +273,13 @@ class _Point(NamedTuple):
     cell_object: Cell
     width: int
     horizons: tuple[int, ...]
+
+
+def _mean(values: Floats) -> float | None:
+    """None where it is not a number."""
+    with np.errstate(invalid="ignore"):
+        mean = float(values.mean())
+    return None if math.isnan(mean) else mean
 
 
 def _spread(name: str, values: Floats) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -135,6 +136,11 @@ def test_a_pickle_that_brings_code_is_refused_and_not_executed(tmp_path, monkeyp
     torch.save(torch.nn.LSTM(1, 2), tmp_path / "whole.pt")
     with pytest.raises(UsageError, match=r"give what torch.save\(model.state_dict\(\), path\) writes"):
         opened(str(tmp_path / "whole.pt"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch advises against TorchScript
+        torch.jit.script(torch.nn.GRU(1, 2)).save(str(tmp_path / "script.pt"))
+    with pytest.raises(UsageError, match="is no plain state_dict"):
+        opened(str(tmp_path / "script.pt"))
     assert not (tmp_path / "mark").exists()
     pickle.loads(pickle.dumps(Harmless()))  # it would have been seen
     assert (tmp_path / "mark").read_text() == "executed"
