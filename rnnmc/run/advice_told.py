@@ -38,7 +38,7 @@ def as_json(advice: Advice, framework: str | None) -> str:
 def table(advice: Advice) -> Table:
     """The ranking for the terminal."""
     steps = advice.question.steps
-    shown = plain_table("rank", "what", "P(stable by T)", "N", "by T/10", "by 10 T", "growth rate at T", "told apart")
+    shown = plain_table("rank", "what", "P(stable by T)", "N", "stable by T/10", "by 10 T", "growth rate", "told apart")
     shown.title = f"{advice.question.cell} of width {advice.question.width}, T = {steps:,}"
     for rank, row in enumerate(advice.ranking, 1):
         rate, error = row.rate
@@ -49,7 +49,7 @@ def table(advice: Advice) -> Table:
             str(row.by.replicates),
             share_text(row.tenth.p),
             _share(row.tenfold) if row.tenfold else f"at most {row.by.high:.2f}",
-            "-" if math.isnan(rate) else f"{rate:.4f}" + ("" if math.isnan(error) else f" +- {error:.4f}"),
+            "-" if math.isnan(rate) else f"{rate:.3g}" + ("" if math.isnan(error) else f" +- {error:.1g}"),
             "" if rank == 1 else "worse than 1" if row.apart else "not from 1",
         )
     return shown
@@ -59,7 +59,7 @@ def sentences(advice: Advice) -> Iterator[str]:
     """What to set, and what is known of it."""
     steps, best = advice.question.steps, advice.best
     stable = f"P(stable by {steps:,})"
-    alike = sum(not row.apart for row in advice.ranking) - 1
+    alike = sum(row.by.high >= best.by.low and best.by.high >= row.by.low for row in advice.ranking) - 1
     if best.by.p == 0:
         most = max(row.by.high for row in advice.ranking)
         yield f"Nothing that was tried stays within the thresholds: {stable} is below {most:.2f} for every one of them."
@@ -68,6 +68,10 @@ def sentences(advice: Advice) -> Iterator[str]:
         f"{'Nearest to it is' if best.by.p == 0 else 'Set'} {_what(advice, best)}: {stable} is {_share(best.by)}, "
         f"and {_share(advice.best_again)} measured afresh with another seed{others}."
     )
+    first = advice.ranking[0]
+    if first is not best:
+        how = "is more often stable" if best.apart else "comes first, but is not told apart from it"
+        yield f"Of the other cells {_what(advice, first)} {how}: {_share(first.by)}."
     if advice.line and advice.top and advice.there and advice.there_again:
         at, low, high = _ends(advice)
         base = advice.question.base or "no preset"
@@ -79,7 +83,7 @@ def sentences(advice: Advice) -> Iterator[str]:
 
 
 def code_lines(advice: Advice, framework: str) -> str:
-    """The lines that set what is best; a sentence where the layer has none, or the cell is another."""
+    """The lines that set what is best, or a comment why there are none."""
     try:
         return code(advice.best.point, framework)
     except UsageError as error:

@@ -103,8 +103,8 @@ class Advice:
     """What came of a question.
 
     ranking: best first. line, top, there: the number looked for, where its maximum is, and the candidate there, which
-    are None for a cell without such a number, or where nothing along it was ever stable. best_again, there_again: the
-    first of the ranking and the candidate there, measured afresh by another seed.
+    are None for a cell without such a number, or where nothing along it was ever stable. best_again, there_again:
+    `best`, and the candidate there, measured afresh by another seed.
     """
 
     question: Asked
@@ -118,8 +118,8 @@ class Advice:
 
     @property
     def best(self) -> Row:
-        """The first of the ranking."""
-        return self.ranking[0]
+        """The first of the ranking that is of the cell asked about."""
+        return next(row for row in self.ranking if row.point.cell == self.question.cell)
 
 
 @dataclass
@@ -189,13 +189,17 @@ def advise(
         race(bench.draw, costs, BATCH, MOST_OF_ONE, RACE_SECONDS, family)
         line, top, place = _along_a_line(bench, question, along, family)
         now = bench.standing(family)
-        ranked = order(now, np.array([_middle(one) for one in bench.all]))
+        besides = np.array([_middle(one) for one in bench.all])
+        if place is not None:
+            besides[place] = -1.0  # of what is as stable, the middle of the plateau is the furthest from where it ends
+        ranked = order(now, besides)
         listed = [int(one) for one in ranked if one < len(points) or one == place]
         rows = _rows(bench, question, now, listed)
+        best = next(row for row in rows if row.point.cell == question.cell)
         there = None if place is None else rows[listed.index(place)]
         afresh = [
             Measured.nothing(question.point(row.point.init, row.point.cell, again=True))
-            for row in ([rows[0]] if there in (None, rows[0]) else [rows[0], there])
+            for row in ([best] if there is None or there is best else [best, there])
         ]
         bench.measure([(one, _affordable(AGAIN_SECONDS, one.seconds)) for one in afresh])
     known = [Measurement.of(one, wanted) for one in afresh]
@@ -267,6 +271,8 @@ def _fitted(bench: _Bench, line: Line, places: dict[float, int], family: int) ->
 def _rows(bench: _Bench, question: Asked, now: Standing, listed: list[int]) -> list[Row]:
     """The ranking; the first few that are not told apart from the best are followed to ten times the steps."""
     followed = [one for one in listed if not now.told_apart(one, listed[0])][:FOLLOWED]
+    best = next(one for one in listed if bench.all[one].point.cell == question.cell)
+    followed += [] if best in followed else [best]
     longer = {}
     for one in followed:
         point = bench.all[one].point
