@@ -8,8 +8,8 @@ from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, inline, series_scale, title, tooltip
 
-BINS = 4  # of P(stable by T), over which the curve is a mean
-PLAIN = {"yes": "clipped", "no": "not clipped"}
+QUARTERS = 4  # of the range of P(stable by T), over each of which the curve is a mean
+SAID = {"yes": "clipped", "no": "not clipped"}
 
 
 class TrainabilityPicture:
@@ -28,7 +28,7 @@ class TrainabilityPicture:
 def _chart(rows: pl.DataFrame, clipped: str) -> ChartType:
     shown = rows.with_columns(
         pl.format("{}; T = {}", pl.col("drive").str.split(",").list.first(), "horizon").alias("panel"),
-        pl.col("p_stable").mul(BINS).floor().clip(0, BINS - 1).alias("bin"),
+        pl.col("p_stable").mul(QUARTERS).floor().clip(0, QUARTERS - 1).alias("bin"),
     ).with_columns(
         pl.col("p_stable", "p_learnt").mean().over("panel", "bin").name.prefix("mean_"),
     )
@@ -58,7 +58,7 @@ def _chart(rows: pl.DataFrame, clipped: str) -> ChartType:
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
         .properties(
             title=title(
-                f"Who learns, gradients {PLAIN[clipped]}",
+                f"Who learns, gradients {SAID[clipped]}",
                 "One mark a design point with 95 % intervals both ways; dashed: the mean over the points of each "
                 "quarter of P(stable by T), where there are any",
             )
