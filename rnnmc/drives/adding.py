@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from rnnmc.drives.task import Task
+from rnnmc.drives.task import TaskDrive
 
 LARGEST = np.sqrt(3.0)  # of a uniform number of unit variance
 
 
-class Adding(Task):
+class Adding(TaskDrive):
     """x_1 ~ U(-sqrt 3, sqrt 3) at every step; x_2 marks one step of the first half, and one of the second.
 
     Both have mean 0 and variance 1 at every step, so that a mark is sqrt((T - 2) / 2), and its absence -sqrt(2 / (T -

@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from rnnmc.drives.task import Task
+from rnnmc.drives.task import TaskDrive
 
 
-class Copy(Task):
+class Copy(TaskDrive):
     """The first `symbols` steps show one of `alphabet` symbols each, all as likely; then there is nothing, until a cue.
 
     Each symbol, and the cue, has a component of its own: 1 where it stands and 0 elsewhere, standardised by its mean

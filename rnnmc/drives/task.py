@@ -11,7 +11,7 @@ import numpy as np
 from rnnmc.drives.drive import Drive
 
 
-class Task(Drive):
+class TaskDrive(Drive):
     """One sequence of `steps` steps after the other, each with its own answers; nothing else is drawn for these.
 
     Mean zero and unit variance hold of a component over a whole sequence: at a given step it may be certain.

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from rnnmc.drives.task import Task
+from rnnmc.drives.task import TaskDrive
+from rnnmc.initialisers.law import Positive
 from rnnmc.observables.observable import Observable
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ TESTED = 256  # fresh sequences behind the loss that is stored
 BYTES = 1 << 28  # that the backward pass may keep; as many replicates are trained together, but
 MOST_TOGETHER = 4  # at most: more are hardly quicker, and all are trained where one of them is wanted
 EXAMPLE: dict[str, Any] = {"width": 2, "dtype": "float64", "horizons": (4,)}
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Training(Observable):
@@ -67,7 +67,7 @@ class Training(Observable):
     every: Annotated[int, Field(ge=1)] = 1
 
     def check(self, point):
-        if not isinstance(point.drive, Task):
+        if not isinstance(point.drive, TaskDrive):
             raise ValueError("needs a task to learn as the drive; give drive: adding or drive: copy")
         if point.weights == "untied":
             raise ValueError("needs one set of weights for all steps, and untied ones are fresh at each; give tied")
@@ -168,7 +168,7 @@ class Parameters:
 
 def trained(
     cell: Cell,
-    task: Task,
+    task: TaskDrive,
     initial: Parameters,
     start: State,
     streams: Sequence[np.random.Generator],
@@ -202,7 +202,7 @@ def trained(
     return loss.double().nan_to_num(math.inf, math.inf).cpu().numpy()
 
 
-def _trivial(task: Task) -> float:
+def _trivial(task: TaskDrive) -> float:
     """Loss of the best answer that ignores the sequence."""
     return math.log(task.classes) if task.classes else 1.0
 
@@ -232,7 +232,7 @@ def _adam(leaf: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: fl
 
 def _loss(
     cell: Cell,
-    task: Task,
+    task: TaskDrive,
     parameters: Parameters,
     readout: Tensor,
     start: State,

@@ -24,6 +24,7 @@ WORDS = {
     "squeezed": "|c| sech^2 c has been above 0.45",
     "passed": "the norm has passed the threshold by the last horizon",
     "growing": "the norm has grown over the last decade before the horizon",
+    "learnt": "the loss after training is below 0.2 of that of the best constant answer",
     "first": "the norm has passed this threshold before the opposite one",
 }
 MODE_WORDS = {"at": "at this horizon", "by": "first, at or before this horizon", "": ""}

@@ -11,7 +11,7 @@ from rnnmc.common.arrays import Floats
 
 RESAMPLES = 2000
 FEWEST = 6  # pairs
-SEED = 7888
+RESAMPLED_FROM = 7888
 
 
 def rank_correlation(x: Floats, y: Floats, level: float = 0.95) -> tuple[float, float, float]:
@@ -24,7 +24,7 @@ def rank_correlation(x: Floats, y: Floats, level: float = 0.95) -> tuple[float, 
     """
     if len(x) < FEWEST or np.isnan(found := _spearman(x, y)):
         return math.nan, math.nan, math.nan
-    some = np.random.default_rng(SEED).integers(len(x), size=(RESAMPLES, len(x)))
+    some = np.random.default_rng(RESAMPLED_FROM).integers(len(x), size=(RESAMPLES, len(x)))
     again = _spearman(x[some], y[some])
     low, high = np.nanquantile(again, [(1 - level) / 2, (1 + level) / 2])
     return float(found), float(low), float(high)

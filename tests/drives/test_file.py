@@ -304,6 +304,8 @@ LABELS = {
     "constant": ({"constant": 2.0}, "constant 2, m = 1"),
     "none": ("none", "none"),
     "field": ("field", "field"),
+    "adding": ({"adding": 50}, "adding 50, m = 2"),
+    "copy": ({"copy": {"steps": 50, "symbols": 2}}, "copy 50 symbols 2, m = 5"),
     "sunspots": ({"file": {"path": str(DATA / "sunspots.csv"), "column": "SUNACTIVITY"}},
                  "file sunspots.csv SUNACTIVITY, m = 1"),
     "columns": ({"file": {"path": str(DATA / "sunspots.csv"), "columns": ["YEAR", "SUNACTIVITY"]}},

@@ -8,8 +8,8 @@ from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, inline, series_scale, title, tooltip
 
-BINS = 4  # of P(stable by T), over which the curve is a mean
-PLAIN = {"yes": "clipped", "no": "not clipped"}
+QUARTERS = 4  # of the range of P(stable by T), over each of which the curve is a mean
+SAID = {"yes": "clipped", "no": "not clipped"}
 
 
 class TrainabilityPicture:
@@ -26,15 +26,20 @@ class TrainabilityPicture:
 
 
 def _chart(rows: pl.DataFrame, clipped: str) -> ChartType:
-    shown = rows.with_columns(
-        pl.format("{}; T = {}", pl.col("drive").str.split(",").list.first(), "horizon").alias("panel"),
-        pl.col("p_stable").mul(BINS).floor().clip(0, BINS - 1).alias("bin"),
-    ).with_columns(
-        pl.col("p_stable", "p_learnt").mean().over("panel", "bin").name.prefix("mean_"),
+    task = pl.col("drive").str.split(",").list.first().str.replace(r" \d+\b", "")  # T is said beside it
+    shown = (
+        rows.sort(task, "horizon", maintain_order=True)
+        .with_columns(
+            pl.format("{}, T = {}", task, "horizon").alias("panel"),
+            pl.col("p_stable").mul(QUARTERS).floor().clip(0, QUARTERS - 1).alias("bin"),
+        )
+        .with_columns(
+            pl.col("p_stable", "p_learnt").mean().over("panel", "bin").name.prefix("mean_"),
+        )
     )
     cells = rows["cell"].unique(maintain_order=True).to_list()
     panels = shown["panel"].unique(maintain_order=True).to_list()
-    columns = min(len(panels), PANELS_A_ROW)
+    columns = min(rows["horizon"].n_unique(), PANELS_A_ROW)  # a task a row
     unit = alt.Scale(domain=[0, 1])
     x, y = (
         lambda name: alt.X(f"{name}:Q", title="P(stable by T) at initialisation", scale=unit),
@@ -51,14 +56,14 @@ def _chart(rows: pl.DataFrame, clipped: str) -> ChartType:
             alt.Chart().mark_line(style="theory").encode(x=x("mean_p_stable"), y=y("mean_p_learnt")),
             base.mark_rule(opacity=0.35).encode(x=x("p_stable"), y=y("p_learnt_low"), y2="p_learnt_high:Q"),
             base.mark_rule(opacity=0.35).encode(x=x("p_stable_low"), x2="p_stable_high:Q", y=y("p_learnt")),
-            base.mark_point(filled=True, size=34).encode(x=x("p_stable"), y=y("p_learnt")),
+            base.mark_point(filled=True, size=34, opacity=0.8).encode(x=x("p_stable"), y=y("p_learnt")),
             data=inline(shown.drop("drive", "horizon", "clipped", "bin", "point")),
         )
         .properties(width=ROW_WIDTH // columns, height=190)
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
         .properties(
             title=title(
-                f"Who learns, gradients {PLAIN[clipped]}",
+                f"Who learns, gradients {SAID[clipped]}",
                 "One mark a design point with 95 % intervals both ways; dashed: the mean over the points of each "
                 "quarter of P(stable by T), where there are any",
             )

@@ -44,7 +44,7 @@ class Trainability(Analysis):
         "The share of networks that learn a task of T steps against the probability that their gradient at "
         "initialisation stays between the thresholds for T steps; the rank correlation is over initialisations"
     )
-    source = "docs/physics.md section 7"
+    source = "Pascanu, Mikolov, Bengio 2013; config/trainability.yaml"
     observable = "training"
 
     def table(self, points, statistics):
@@ -80,9 +80,9 @@ class Trainability(Analysis):
             ]
             rank, low, high = (row[name] for name in NEW[-3:])
             correlation = "" if rank is None else f"; rank correlation {rank:.2f} [{low:.2f}, {high:.2f}]"
+            task, how = row["drive"].partition(",")[0], "" if row["clipped"] == "yes" else "not "
             sentences.append(
-                f"{row['drive']}, T = {row['horizon']}, gradients {'' if row['clipped'] == 'yes' else 'not '}clipped: "
-                f"{' and '.join(parts)} learn{correlation}."
+                f"{task}, T = {row['horizon']}, gradients {how}clipped: {' and '.join(parts)} learn{correlation}."
             )
         return sentences
 
