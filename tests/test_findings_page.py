@@ -203,4 +203,4 @@ def test_a_section_is_written_anew_and_the_rest_of_the_page_is_as_it_was(results
 def test_every_section_with_a_template_has_its_place_on_the_page():
     assert all(f'section("{name}")' in (page.PAGE.parent / "findings.md.j2").read_text() for name in page.sections())
     text = page.PAGE.read_text(encoding="utf-8")
-    assert all(text.count(mark) == 1 for name in page.sections() for mark in page.framed(name, "\n").split("\n"))
+    assert all(text.count(mark) == 1 for name in page.sections() for mark in page.framed(name, "\n").split("\n\n"))
