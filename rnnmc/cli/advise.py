@@ -36,7 +36,7 @@ def advise(
     from rnnmc.run.advice_told import code_lines, sentences, table
     from rnnmc.run.advise import advise as advised
     from rnnmc.run.progress import progress
-    from rnnmc.study.candidates import Question, base_of
+    from rnnmc.study.candidates import Advised, base_of
     from rnnmc.study.study import Thresholds
 
     if steps < 10:
@@ -46,7 +46,7 @@ def advise(
         layer_of(framework, cell)
     elif cell in FRAMEWORKS["torch"]:
         framework = "torch"
-    question = Question(
+    question = Advised(
         cell, width, steps, base_of(found, base_preset(framework)), parsed(drive), dtype=dtype, seed=seed
     )
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)

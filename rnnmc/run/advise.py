@@ -22,7 +22,7 @@ from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.peak import Peak, bracket, peak
 from rnnmc.statistics.point import growth_rate
 from rnnmc.statistics.ranking import Standing, Turn, order, race, standing
-from rnnmc.study.candidates import Question, Line, candidates, of_other_cells
+from rnnmc.study.candidates import Advised, Line, candidates, of_other_cells
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import PlannedPoint, Thresholds
 
@@ -107,7 +107,7 @@ class Advice:
     `best`, and the candidate there, measured afresh by another seed.
     """
 
-    question: Question
+    question: Advised
     thresholds: Thresholds
     ranking: list[Row]
     line: Line | None
@@ -167,7 +167,7 @@ class _Bench:
 
 
 def advise(
-    question: Question, other_cells: bool = False, thresholds: Thresholds | None = None, tell: Tell | None = None
+    question: Advised, other_cells: bool = False, thresholds: Thresholds | None = None, tell: Tell | None = None
 ) -> Advice:
     """Rank candidates, look for the best number, and measure what is best afresh.
 
@@ -217,7 +217,7 @@ def _affordable(seconds: float, cost: float) -> int:
 
 
 def _along_a_line(
-    bench: _Bench, question: Question, along: Sequence[tuple[Line, dict[float, int]]], family: int
+    bench: _Bench, question: Advised, along: Sequence[tuple[Line, dict[float, int]]], family: int
 ) -> tuple[Line | None, Peak | None, int | None]:
     """(the line with the best start, where its maximum is, the place in `bench.all` of the candidate there)."""
     now = bench.standing(family)
@@ -268,7 +268,7 @@ def _fitted(bench: _Bench, line: Line, places: dict[float, int], family: int) ->
     return Peak(at, left, right, top.share)
 
 
-def _rows(bench: _Bench, question: Question, now: Standing, listed: list[int]) -> list[Row]:
+def _rows(bench: _Bench, question: Advised, now: Standing, listed: list[int]) -> list[Row]:
     """The ranking; the first few that are not told apart from the best are followed to ten times the steps."""
     followed = [one for one in listed if not now.told_apart(one, listed[0])][:FOLLOWED]
     best = next(one for one in listed if bench.all[one].point.cell == question.cell)

@@ -45,7 +45,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Question:
+class Advised:
     """What is asked: a cell at a width, to be stable for `steps`.
 
     base: preset that is in force where a candidate says nothing, or None. drive: as in a study file.
@@ -133,7 +133,7 @@ def settings(cell: Cell, base: str | None, steps: int) -> Iterator[Any]:
             yield rest | {"recurrent": {"identity": factor}, "bias": 0.0}
 
 
-def candidates(question: Question, cell: Cell) -> tuple[list[DesignPoint], list[tuple[Line, dict[float, int]]]]:
+def candidates(question: Advised, cell: Cell) -> tuple[list[DesignPoint], list[tuple[Line, dict[float, int]]]]:
     """Design points that differ in the initialisation alone, each once; and of each line x -> its place among these.
 
     What a cell has no law for is left out. Raises UsageError where the question itself cannot be, such as its width.
@@ -150,7 +150,7 @@ def candidates(question: Question, cell: Cell) -> tuple[list[DesignPoint], list[
     return list(found.values()), along
 
 
-def _add(found: dict[str, DesignPoint], question: Question, said: Any) -> int:
+def _add(found: dict[str, DesignPoint], question: Advised, said: Any) -> int:
     """Keep the point of this initialisation, if there is one; its place, or -1."""
     try:
         point = question.point(said)
@@ -160,7 +160,7 @@ def _add(found: dict[str, DesignPoint], question: Question, said: Any) -> int:
     return list(found).index(point.key)
 
 
-def of_other_cells(question: Question, cells: dict[str, Cell]) -> list[DesignPoint]:
+def of_other_cells(question: Advised, cells: dict[str, Cell]) -> list[DesignPoint]:
     """Each cell but the one asked about, at every preset that serves it."""
     found = {}
     for cell in cells.values():
