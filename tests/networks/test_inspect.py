@@ -169,6 +169,13 @@ class Own(nn.Module):
     def step(self, x, h):
         return self.more(self.cell(x, h))
 
+class Pair(nn.LSTMCell):
+    def __init__(self):
+        torch.manual_seed(1)
+        super().__init__(2, 4)
+    def step(self, x, state):
+        return self(x, state)
+
 class Bare(Own):
     def step(self, x, h):
         return h.sum()
@@ -190,18 +197,22 @@ def own(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("own")
-def test_a_module_that_steps_by_itself_has_the_chain_of_the_cell_that_it_is():
-    """Another route to the same numbers: a GRUCell inside of somebody's own step, by autodiff."""
+@pytest.mark.parametrize(("name", "kind"), [("plain", nn.GRUCell), ("Pair", nn.LSTMCell)])
+def test_a_module_that_steps_by_itself_has_the_chain_of_the_cell_that_it_is(name, kind):
+    """Another route to the same numbers: a cell of torch inside of somebody's own step, by autodiff."""
     from rnnmc.networks.opening import opened
 
-    mine = opened("networks_of_mine:plain")
-    import networks_of_mine
-
-    known = read_module(networks_of_mine.Own().cell)
+    mine = opened(f"networks_of_mine:{name}")
+    torch.manual_seed(1)
+    known = read_module(kind(2, 4))
     x = np.random.default_rng(0).standard_normal((12, 3, 2))
     both = [chain_norms(one.layer, one.x, [3, 12]) for network in (mine, known) for one in readings(network, x)]
-    for name in ("log_spectral", "log_rms"):
-        np.testing.assert_allclose(both[0][name], both[1][name], rtol=0, atol=1e-9)
+    for measure in ("log_spectral", "log_rms", "h_to_h"):
+        np.testing.assert_allclose(both[0][measure], both[1][measure], rtol=0, atol=1e-9)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_module_that_steps_by_itself_has_no_fresh_ones_beside_it():
     found = inspected(["networks_of_mine:quiet"], asked(steps=12, sequences=2, fresh=10))
     assert found.layers["percentile"].is_null().all()
     assert "torch.func.jvp, slower" in found.notes[0]
