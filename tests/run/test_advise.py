@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,6 +63,8 @@ def test_the_advice_beats_the_defaults_of_pytorch_and_keras_and_keeps_to_its_int
     assert shares == sorted(shares, reverse=True)
     assert "layer.bias_ih_l0" in code_lines(advice, "torch")
     assert "measured afresh" in " ".join(sentences(advice))
+    at_end = dataclasses.replace(advice, top=advice.top._replace(high=advice.line.start[-1]))
+    assert f"nothing beyond {advice.line.start[-1]:g} was tried" in " ".join(sentences(at_end))
 
 
 def test_replicates_rest_on_neither_threads_nor_order():
