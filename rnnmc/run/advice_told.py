@@ -77,7 +77,7 @@ def sentences(advice: Advice) -> Iterator[str]:
         base = advice.question.base or "no preset"
         yield (
             f"The best {advice.line.name} with {base} is {at:g} [{low:.3g}, {high:.3g}]: "
-            f"{stable} is {_share(advice.there.by)}, and {_share(advice.there_again)} measured afresh."
+            f"{stable} is {_share(advice.there.by)}, and {_share(advice.there_again)} measured afresh{_edge(advice)}."
         )
     yield f"The ranking holds as a whole, at every look that was taken at it, with a probability of {LEVEL:.0%}."
 
@@ -103,6 +103,16 @@ def _ends(advice: Advice) -> tuple[float, float, float]:
     assert advice.top is not None
     low, high = sorted(advice.line.sign * one for one in (advice.top.low, advice.top.high))
     return advice.line.sign * advice.top.at, low, high
+
+
+def _edge(advice: Advice) -> str:
+    """Where the interval ends at the first or last value that was tried, the maximum may lie beyond it."""
+    assert advice.line is not None
+    assert advice.top is not None
+    tried = advice.line.start
+    at_end = [x for x, end in zip((tried[0], tried[-1]), advice.top[1:3], strict=True) if math.isclose(x, end)]
+    said = " and ".join(f"{advice.line.sign * x:g}" for x in at_end)
+    return f"; nothing beyond {said} was tried" if at_end else ""
 
 
 def _what(advice: Advice, row: Row) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells import cells
+from rnnmc.cells.cell import Cell
 from rnnmc.common.arrays import Flags, Floats
 from rnnmc.common.errors import RunError
 from rnnmc.engine.block import Partition, block_seconds, partition, run_block
@@ -130,6 +133,7 @@ class _Bench:
     pool: ThreadPoolExecutor
     tell: Tell | None
     all: list[Measured] = field(default_factory=list)
+    alone: threading.Lock = field(default_factory=threading.Lock)
 
     def measure(self, wanted: Sequence[tuple[Measured, int]]) -> None:
         """So many more replicates of each, in whole jobs; what they are rests on neither threads nor timing."""
@@ -146,7 +150,8 @@ class _Bench:
         one, start = job
         begin = time.monotonic()
         try:
-            table = run_block(one.point, start // BATCH, BATCH, cut=one.cut)
+            with self.alone if _by_autodiff(one.point) else nullcontext():
+                table = run_block(one.point, start // BATCH, BATCH, cut=one.cut)
         except (ArithmeticError, RuntimeError, ValueError) as error:  # of a cell of one's own, say
             raise RunError(f"{one.point.label}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
         if self.tell:
@@ -204,6 +209,11 @@ def advise(
         bench.measure([(one, _affordable(AGAIN_SECONDS, one.seconds)) for one in afresh])
     known = [Measurement.of(one, wanted) for one in afresh]
     return Advice(question, wanted, rows, line, top, there, known[0], None if there is None else known[-1])
+
+
+def _by_autodiff(point: DesignPoint) -> bool:
+    """Whether the tangent may be torch's, whose levels of forward differentiation are shared by all threads."""
+    return ":" in point.cell or type(point.cell_object).linearise is Cell.linearise
 
 
 def _middle(one: Measured) -> float:

@@ -18,6 +18,7 @@ GAINS = {
     "orthogonal": (0.7, 0.85, 0.95, 1.0, 1.05, 1.2, 1.4, 2.0),
 }
 GATED_GAINS = {"gaussian": (1.0, 2.0, 4.0), "orthogonal": (1.0, 2.0)}
+KNOWN_PRESETS = ("pytorch", "keras", "flax")
 IDENTITIES = (1.0, 0.9)
 
 
@@ -116,7 +117,9 @@ def lines(cell: Cell, base: str | None, steps: int) -> list[Line]:
 
 def settings(cell: Cell, base: str | None, steps: int) -> Iterator[Any]:
     """Every initialisation that is tried beside those along `lines`, as a study file would say it; some twice."""
-    yield from (name for name, preset in presets().items() if preset.serves(cell))
+    # of presets that say the same, the first gives its name
+    names = dict.fromkeys(name for name in (base, *KNOWN_PRESETS, *presets()) if name)
+    yield from (name for name in names if presets()[name].serves(cell))
     rest: dict[str, Any] = {"preset": base} if base else {}
     remembering = {gate: {"chrono": float(steps)} for gate in cell.memory} if steps > 2 and base else {}
     if remembering:

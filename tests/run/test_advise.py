@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,6 +63,8 @@ def test_the_advice_beats_the_defaults_of_pytorch_and_keras_and_keeps_to_its_int
     assert shares == sorted(shares, reverse=True)
     assert "layer.bias_ih_l0" in code_lines(advice, "torch")
     assert "measured afresh" in " ".join(sentences(advice))
+    at_end = dataclasses.replace(advice, top=advice.top._replace(high=advice.line.start[-1]))
+    assert f"nothing beyond {advice.line.start[-1]:g} was tried" in " ".join(sentences(at_end))
 
 
 def test_replicates_rest_on_neither_threads_nor_order():
@@ -80,6 +83,36 @@ def test_replicates_rest_on_neither_threads_nor_order():
     first = Measured.nothing(points[0])
     block = run_block(points[0], 1, BATCH, cut=first.cut)["log_spectral"].to_numpy()
     assert np.array_equal(block.reshape(BATCH, 2), seen[0][0][BATCH:])
+
+
+STEP_ALONE = """
+from rnnmc.cells.cell import Cell
+
+
+class Softsign(Cell):
+    name, gates, formula, source = "softsign", ("hidden",), "", ""
+
+    def step(self, weights, drive, state):
+        a = drive["hidden"] + weights.apply(state[0], "hidden")["hidden"]
+        return (a / (1 + a.abs()),)
+
+
+CELL = Softsign()
+"""
+
+
+@pytest.mark.slow
+def test_a_tangent_by_autodiff_is_right_beside_others_of_its_kind(tmp_path, monkeypatch):
+    """torch.func.jvp in several threads at once raises, or worse, uses the level of another."""
+    (tmp_path / "advised_softsign.py").write_text(STEP_ALONE)
+    monkeypatch.syspath_prepend(tmp_path)
+    point = DesignPoint(cell="advised_softsign:CELL", width=9, init="pytorch", horizons=[1, 20])
+    with ThreadPoolExecutor(4) as pool:
+        bench = module._Bench(THRESHOLDS, pool, None, [Measured.nothing(point)])
+        bench.measure([(bench.all[0], 6 * BATCH)])
+    one = bench.all[0]
+    blocks = [run_block(point, block, BATCH, cut=one.cut)["log_spectral"].to_numpy() for block in range(6)]
+    assert np.array_equal(one.log_norm, np.concatenate(blocks).reshape(-1, 2))
 
 
 def test_what_happens_first_counts_and_infinities_do():
