@@ -143,7 +143,7 @@ def test_it_is_measured_beside_the_laws_that_it_states(told):
 def test_the_tests_over_all_cells_hold_it_to_what_they_hold_ours(house):
     general = "most_cells or every_cell_with_gates or no_law_of"  # which must not mind it either
     said = run_in(house, "pytest", "tests/cells", "-q", "-k", f"forget_only or {general}")
-    assert int(said.split(" passed")[0].split()[-1]) >= 3 + 10
+    assert int(said.split(" passed")[0].split()[-1]) >= 3 + 5
 
 
 # --- the leaky tanh itself ------------------------------------------------------------------------
