@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from grids import spread
 from reference import initial_state, inputs, step_of, stepper
 
 from rnnmc.cells import cells
@@ -58,9 +59,7 @@ def memory_jacobian(layout, terms, exposed):
     return torch.diag_embed(vectors(layout, terms.main)) + sum(others)
 
 
-@pytest.mark.parametrize("layout", [Rows(), Columns()], ids=lambda layout: layout.name)
-@pytest.mark.parametrize("width", [1, 5])
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize(("name", "width", "layout"), spread([1, 5], [Rows(), Columns()], names=GATED))
 def test_the_terms_add_up_to_the_jacobian_of_the_memory(name, width, layout):
     for terms, jacobian, _, _ in steps_of(point_of(name, width), layout):
         others = sum(matrices(layout, terms).values())
@@ -73,9 +72,7 @@ def test_the_terms_add_up_to_the_jacobian_of_the_memory(name, width, layout):
             assert torch.allclose(jacobian, main + others, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("layout", [Rows(), Columns()], ids=lambda layout: layout.name)
-@pytest.mark.parametrize("width", [1, 5])
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize(("name", "width", "layout"), spread([1, 5], [Rows(), Columns()], names=SHOWN))
 def test_the_c_path_is_the_derivative_of_c_with_the_output_gate_held_fixed(name, width, layout):
     squash = torch.tanh if SHOWN[name].squashed else torch.nn.Identity()
     step, exposed = step_of(name), None

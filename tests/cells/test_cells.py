@@ -105,8 +105,7 @@ def test_pytorch_s_update_gate_without_the_change_of_sign_is_told_apart():
 # --- the check ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", [1, 2, 5])
-@pytest.mark.parametrize("name", list(cells()))
+@pytest.mark.parametrize(("name", "width"), spread([1, 2, 5]))
 def test_every_cell_passes_every_check(name, width):
     for seed in range(3 if name in FULL else 1):
         for result in check_cell(cells()[name], width, seed):
