@@ -31,7 +31,7 @@ from covering import gated_onset as exact_onset  # noqa: E402
 
 PAGE, FIGURES, RESULTS = ROOT / "docs" / "findings.md", ROOT / "docs" / "findings", ROOT / "results"
 AGAIN = "article-7888"  # the claims with another seed, where that has been run
-FACTORS = ("cell", "width", "init", "drive", "m", "weights", "state_std")
+FACTORS = ("cell", "width", "layers", "residual", "init", "drive", "m", "weights", "state_std")
 SPECTRAL = "log_spectral"
 ENDS = ("onset", "low", "high")
 ROUNDING = 1e-6  # nats a step, of a rate in single precision
@@ -58,8 +58,9 @@ class Results:
                 sys.exit(f"{path}: is not there; run make study CONFIG=config/{study}.yaml first")
             table = pl.read_parquet(path)
             if "point" in table.columns and name != "points":
-                kept = [name for name in FACTORS if name not in table.columns]
-                points = self.table(study, "points").select("point", *kept)
+                points = self.table(study, "points")
+                kept = [name for name in FACTORS if name in points.columns and name not in table.columns]
+                points = points.select("point", *kept)
                 table = table.with_columns(pl.col("point").cast(pl.String))
                 table = table.join(points, on="point", maintain_order="left")
             self.known[study, name] = table
