@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || ec
 TESTS ?=
 BENCH ?=
 SCALE ?=
-FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain tinygrad
+FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain # and tinygrad, which needs clang
 STUDIES := article atlas phase horizon width
 
 VENV := .venv
