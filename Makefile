@@ -7,7 +7,7 @@ TESTS ?=
 BENCH ?=
 SCALE ?=
 SECTION ?=
-FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain tinygrad
+FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain # and tinygrad, which needs clang
 STUDIES := article atlas phase horizon width
 
 VENV := .venv

@@ -156,6 +156,7 @@ def compared(raw: Any, one: dict[str, Any], m: int) -> dict[str, Any]:
     law = {role: least_p(a, b, rng) for role, a, b in zip(("recurrent", "input", "bias"), theirs, ours, strict=True)}
     return {
         "draws": draws,
+        "our_draws": MORE * draws,
         "real_rate": [round(number, 5) for number in real],
         "our_rate": [round(number, 5) for number in rate],
         "apart": round((real[0] - rate[0]) / float(np.hypot(real[1], rate[1])), 2),

@@ -38,12 +38,20 @@ def of(kind, gates, **options):
 
 
 TWO = "two bias vectors, both 0"
+TO_7 = "asked for float64, a step is exact to 1e-7 only"
 LAYERS = [
-    Layer("keras.layers.SimpleRNN", ("hidden",), of(keras.layers.SimpleRNN, 1)),
-    Layer("keras.layers.SimpleRNN", ("hidden",), of(keras.layers.SimpleRNN, 1, activation="relu"), "relu"),
+    Layer("keras.layers.SimpleRNN", ("hidden",), of(keras.layers.SimpleRNN, 1), note=TO_7, dtype="float32"),
+    Layer(
+        "keras.layers.SimpleRNN",
+        ("hidden",),
+        of(keras.layers.SimpleRNN, 1, activation="relu"),
+        "relu",
+        TO_7,
+        "float32",
+    ),
     Layer("keras.layers.LSTM", LSTM, of(keras.layers.LSTM, 4), note="forget bias 1, stored"),
     Layer("keras.layers.GRU", GRU, of(keras.layers.GRU, 3), note=TWO),
-    Layer("keras.layers.GRU", GRU, of(keras.layers.GRU, 3, reset_after=False), "gru"),
+    Layer("keras.layers.GRU", GRU, of(keras.layers.GRU, 3, reset_after=False), "gru", TO_7, "float32"),
 ]
 
 if __name__ == "__main__":
