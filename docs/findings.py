@@ -274,11 +274,12 @@ def exponent_text(rows: list[dict[str, Any]]) -> str:
 
 
 def error_text(value: float | None, error: float | None) -> str:
-    """`-0.4401 ± 0.0012`, to two digits of the error; a dash where there is none."""
+    """`-0.4401 ± 0.0012`, to two digits of the error, which is at least that of rounding; a dash where there is none."""
     if value is None:
         return "-"
     if not error:
         return f"{value:.4g}"
+    error = max(error, ROUNDING)
     digits = min(max(1 - math.floor(math.log10(error)), 0), 8)
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 

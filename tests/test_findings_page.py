@@ -72,6 +72,7 @@ def test_a_rate_stands_with_its_error_to_two_digits():
     assert page.error_text(-0.44012, 0.00123) == "-0.4401 ± 0.0012"
     assert page.error_text(None, None) == "-"
     assert page.error_text(12.0, 3.21) == "12.0 ± 3.2"
+    assert page.error_text(3e-8, 2e-10) == "0.0000000 ± 0.0000010"
 
 
 def test_what_is_not_known_is_said_in_words_and_not_as_a_number():
