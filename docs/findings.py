@@ -274,7 +274,7 @@ def exponent_text(rows: list[dict[str, Any]]) -> str:
 
 
 def error_text(value: float | None, error: float | None) -> str:
-    """`-0.4401 ± 0.0012`, to two digits of the error, which is at least that of rounding; a dash where there is none."""
+    """`-0.4401 ± 0.0012`, to two digits of the error, at least that of rounding; a dash where there is none."""
     if value is None:
         return "-"
     if not error:

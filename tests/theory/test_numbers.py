@@ -70,6 +70,8 @@ def test_tanh_with_a_white_field_of_variance_one_third(gain, rate):
     [
         ("tanh", "pytorch", "framework_default", -0.549),
         ("lstm", "pytorch", "framework_default", -0.440),
+        ("lstm", "torch.nn.LSTM", "framework_default", -0.440),  # drawn alike
+        ("gru_reset_after", "paddle.nn.GRU", "framework_default", -0.440),
         ("gru", "pytorch", "framework_default", -0.440),
         ("gru_reset_after", "pytorch", "framework_default", -0.440),
         ("lstm", "keras", "zero_state", -0.155),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from scipy.special import expit
 
+from rnnmc.initialisers import presets
+from rnnmc.initialisers.pytorch import PRESET
 from rnnmc.study.initialisation import EVERY
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant, radius
@@ -28,7 +30,7 @@ class FrameworkDefault(Law):
 
     def applies(self, point: DesignPoint) -> bool:
         still = autonomous(point) and point.state_std == 0 and point.weights == "tied" and point.width > 1
-        rest = self._rest(point) if still and point.init.preset == "pytorch" else None
+        rest = self._rest(point) if still and self._drawn_as_pytorch(point) else None
         gain = radius(point, rest.matrix) if rest else None
         return rest is not None and gain is not None and growth(rest.a, rest.b, gain, "tied") < 0
 
@@ -38,6 +40,10 @@ class FrameworkDefault(Law):
             growth_rate=growth(rest.a, rest.b, radius(point, rest.matrix) or 0.0, "tied"),
             onset_gain=onset(rest.a, rest.b, "tied"),
         )
+
+    @staticmethod
+    def _drawn_as_pytorch(point: DesignPoint) -> bool:
+        return point.init.preset is not None and presets()[point.init.preset].roles is PRESET.roles
 
     @staticmethod
     def _rest(point: DesignPoint) -> Rest | None:
