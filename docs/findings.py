@@ -230,6 +230,16 @@ def ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["by"] is not None, -(row["by"] or 0), row["cell"], row["init"]))
 
 
+def learnt_text(rows: list[dict[str, Any]]) -> str:
+    """`0.13: 3 of 8`: the mean P(stable by T) of some rows of trainability, and how many of their networks have learnt."""
+    if not rows:
+        return "-"
+    trained = sum(row["trained"] for row in rows)
+    learnt = round(sum(row["trained"] * row["p_learnt"] for row in rows))
+    stable = statistics.mean(row["p_stable"] for row in rows)
+    return f"{stable:.2f}: {learnt} of {trained}"
+
+
 def interval_text(value: float, low: float, high: float) -> str:
     """`0.1205 [0.1201, 0.1209]`, to two digits of half the interval."""
     digits = min(max(1 - math.floor(math.log10((high - low) / 2)), 0), 8)
@@ -296,6 +306,7 @@ TEXTS = (
     inside,
     furthest,
     interval_text,
+    learnt_text,
     error_text,
     event_text,
     exponent_text,
