@@ -231,7 +231,7 @@ def ranked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def learnt_text(rows: list[dict[str, Any]]) -> str:
-    """`0.13: 3 of 8`: the mean P(stable by T) of some rows of trainability, and how many of their networks have learnt."""
+    """`0.13: 3 of 8`: the mean P(stable by T) of rows of trainability, and how many of their networks have learnt."""
     if not rows:
         return "-"
     trained = sum(row["trained"] for row in rows)

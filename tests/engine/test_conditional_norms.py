@@ -84,13 +84,16 @@ CELLS = {
 }
 
 
+def of_kind(kind):
+    return {"cell": "tanh", "layers": 2} if kind == "two layers" else {"cell": kind}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_both_norms_have_the_law_of_weights_drawn_in_full_for_every_cell(cell):
     # At eight entries of the state all directions are followed, and both norms are exact.
     width, recurrent = CELLS[cell]
-    layers = {"cell": "tanh", "layers": 2} if cell == "two layers" else {"cell": cell}
-    design = point(width=width, recurrent=recurrent, **layers)
+    design = point(width=width, recurrent=recurrent, **of_kind(cell))
     found = conditional_norms(design, FIRST_TILE, 600)
     assert found["resolved"].all()
     assert np.isnan(found["log_rms_error"]).all()
@@ -314,7 +317,7 @@ def test_replicates_of_one_weight_draw_have_the_same_matrices():
 
 
 def test_it_is_said_which_points_can_be_drawn_so():
-    assert all(applies(point(cell, 4)) for cell in CELLS)
+    assert all(applies(point(width=4, **of_kind(kind))) for kind in CELLS)
     assert applies(point("tanh", weights="tied"))
     for law in ({"orthogonal": 1}, {"gaussian": 1, "clip": 2.0}, {"gaussian": 1, "spectral_radius": 1.0}):
         assert not applies(point("tanh", init={"recurrent": law}))

@@ -32,8 +32,8 @@ def test_tiles_that_run_together_have_the_draws_of_tiles_that_run_alone(point: r
     """A GPU carries all tiles of a block at once; weights and drives are those of the CPU, the results to rounding."""
     tiles = [(0, 0), (0, 1), (3, 0)]
     cut = Partition(tile=5, block=5, kernel=kernel_of(point))
-    together = block._run_tiles(point, tiles, cut, "cpu", ())["samples"]
-    alone = [block._run_tiles(point, [tile], cut, "cpu", ())["samples"] for tile in tiles]
+    together = block._run_tiles(point, tiles, cut, "cpu", (), 20)["samples"]
+    alone = [block._run_tiles(point, [tile], cut, "cpu", (), 20)["samples"] for tile in tiles]
     for name in ("log_spectral", "log_rms"):
         np.testing.assert_allclose(together[name], np.concatenate([part[name] for part in alone]), atol=1e-4, rtol=1e-5)
     assert (together["status"] == np.concatenate([part["status"] for part in alone])).all()

@@ -109,11 +109,10 @@ def test_losses_are_those_of_pytorch_s_lstm_under_its_own_adam_and_its_own_clipp
     assert abs(found[0] - found[1]) > 1e-3
 
 
-@pytest.mark.parametrize("cell", ["tanh", "gru", "gru_reset_after", "lru", "min_gru", "gru_output_gated", "leaky"])
+@pytest.mark.parametrize("cell", ["tanh", "gru", "gru_reset_after", "lru", "min_gru", "gru_output_gated", "fastrnn"])
 def test_the_batch_stands_in_the_place_of_directions_in_every_form_of_cell(cell):
     # Against the cell's step, one sequence after the other, as the chain runs it.
-    name = "rnnmc.cells.leaky_tanh:CELL" if cell == "leaky" else cell
-    point = point_of(name, init="published" if cell == "lru" else "pytorch", dtype="float64")
+    point = point_of(cell, init="published" if cell == "lru" else "pytorch", dtype="float64")
     watch = watch_of(point)
     weights, start = watch.initial, watch.start
     x = np.stack([point.drive.sequences(np.random.default_rng(r), 3) for r in range(len(start[0]))])

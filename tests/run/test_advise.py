@@ -16,7 +16,7 @@ from rnnmc.run.advice_told import code_lines, sentences
 from rnnmc.run.advise import BATCH, Measured, advise
 from rnnmc.run.measure import measure_samples
 from rnnmc.statistics.intervals import binomial_interval
-from rnnmc.study.candidates import Asked, base_of, candidates, horizons_down_from, keeper, lines, of_other_cells
+from rnnmc.study.candidates import Advised, base_of, candidates, horizons_down_from, keeper, lines, of_other_cells
 from rnnmc.study.study import Thresholds
 
 THRESHOLDS = Thresholds()
@@ -38,7 +38,7 @@ def counted(point, replicates):
 @pytest.mark.slow
 def test_the_advice_beats_the_defaults_of_pytorch_and_keras_and_keeps_to_its_intervals(quick):
     """`rnnmc advise lstm --width 64 --steps 1000` in small; docs/advise.md has the whole."""
-    question = Asked("lstm", 8, 60, "pytorch")
+    question = Advised("lstm", 8, 60, "pytorch")
     advice = advise(question)
     names = [str(row.point.init) for row in advice.ranking]
     assert {"pytorch", "keras", "flax"} <= set(names)
@@ -132,7 +132,7 @@ def test_what_happens_first_counts_and_infinities_do():
 def test_candidates_are_told_apart_by_their_keys_and_lines_know_their_places():
     for name in ("lstm", "gru", "gru_reset_after", "tanh", "relu"):
         cell = cells()[name]
-        question = Asked(name, 4, 100, "pytorch")
+        question = Advised(name, 4, 100, "pytorch")
         points, along = candidates(question, cell)
         assert len({point.key for point in points}) == len(points) > 12
         assert {"pytorch", "keras", "flax"} <= {str(point.init) for point in points}
@@ -156,13 +156,13 @@ def test_a_longer_memory_is_the_same_direction_along_the_line_of_every_cell():
 @pytest.mark.slow
 def test_every_cell_has_candidates_if_only_its_own():
     for name, cell in cells().items():
-        points, _ = candidates(Asked(name, 4, 100, base_of(cell, None)), cell)
+        points, _ = candidates(Advised(name, 4, 100, base_of(cell, None)), cell)
         assert points, name
         assert {point.cell for point in points} == {name}
 
 
 def test_other_cells_come_at_every_preset_that_serves_them():
-    found = of_other_cells(Asked("lstm", 4, 100, "pytorch"), cells())
+    found = of_other_cells(Advised("lstm", 4, 100, "pytorch"), cells())
     pairs = {(point.cell, str(point.init)) for point in found}
     assert ("lru", "published") in pairs
     assert {("gru", "pytorch"), ("gru", "keras"), ("tanh", "flax")} <= pairs
@@ -178,7 +178,7 @@ def test_horizons_go_down_from_the_last_and_have_its_tenth():
 
 @pytest.mark.slow
 def test_where_nothing_is_stable_it_says_so(quick):
-    advice = advise(Asked("tanh", 4, 40, "pytorch"), thresholds=Thresholds(vanish=0.9999, explode=1.0001))
+    advice = advise(Advised("tanh", 4, 40, "pytorch"), thresholds=Thresholds(vanish=0.9999, explode=1.0001))
     said = " ".join(sentences(advice))
     assert "Nothing that was tried stays within the thresholds: P(stable by 40) is below 0." in said
     assert advice.there is None
@@ -212,7 +212,7 @@ def test_the_command_ranks_other_cells_too_and_says_all_of_it_as_json(quick, mon
         (["lstm", "--framework", "torhc"], "did you mean torch?"),
         (["lru", "--framework", "torch"], "torch has no layer for lru; it has them for lstm"),
         (["gru", "--framework", "torch"], "torch has no layer for gru"),
-        (["lstm", "--drive", "pink"], "there are ar1"),
+        (["lstm", "--drive", "pink"], "there are adding, ar1"),
         (["lstm", "--vanish", "2", "--explode", "1"], "give vanish < explode"),
         (["lstm", "--dtype", "half"], "give 'float32' or 'float64'"),
         (["lstm", "--seed", "-1"], "seed: -1"),
