@@ -10,6 +10,7 @@ from typing import Any
 from rnnmc.cells.cell import Cell
 from rnnmc.common.errors import UsageError
 from rnnmc.initialisers import presets
+from rnnmc.study.initialisation import unsaid
 from rnnmc.study.point import DesignPoint
 
 DECADES_BETWEEN = 4  # horizons in a decade: an excursion between two of them leaves no trace
@@ -107,11 +108,12 @@ def lines(cell: Cell, base: str | None, steps: int) -> list[Line]:
         # sg(b) = 1 - 1/T keeps for T steps: the bias is log T at most, and a little more
         start = tuple(float(bias) for bias in range(math.ceil(math.log(steps)) + 2))
         return [Line(f"{gate} bias", lambda x: rest | {"bias": {gate: sign * x + 0.0}}, start, sign)]
-    if cell.diagonal:
+    if cell.diagonal and base:
         return []
     return [
         Line(f"gain of {law} recurrent weights", lambda x, law=law: rest | {"recurrent": {law: x}}, gains, logged=True)
         for law, gains in GAINS.items()
+        if law == "gaussian" or not cell.diagonal
     ]
 
 
@@ -143,7 +145,7 @@ def candidates(question: Advised, cell: Cell) -> tuple[list[DesignPoint], list[t
     """
     found: dict[str, DesignPoint] = {}
     along: list[tuple[Line, dict[float, int]]] = []
-    for said in settings(cell, question.base, question.steps):
+    for said in (unsaid(question.cell), *settings(cell, question.base, question.steps)):
         _add(found, question, said)
     for line in lines(cell, question.base, question.steps):
         places = {x: _add(found, question, line.said(x)) for x in line.start}
