@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from rnnmc.cells import cell as cell_named
+from rnnmc.cells.lstm_projected import LSTMProjected
 from rnnmc.common.arrays import Floats
 from rnnmc.common.refusals import usage_error
 from rnnmc.networks.network import UNNAMED, Layer, Network, blocks_of, check_stack, chosen, first_words, needed
-from rnnmc.networks.projected import PROJECTED
 
 PART = re.compile(r"(?P<kind>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(_l(?P<level>\d+)(?P<back>_reverse)?)?")
 GATES = {  # rows of weight_hh / columns -> the gates in PyTorch's order
@@ -137,7 +137,7 @@ def _gates(parts: Arrays, where: str) -> tuple[str, ...]:
 
 def _cell(gates: tuple[str, ...], projected: bool, nonlinearity: str | None):
     if projected:
-        return PROJECTED
+        return LSTMProjected(share=1.0)  # the rows of P that are not there are zero
     return cell_named({4: "lstm", 3: "gru_reset_after"}.get(len(gates), nonlinearity or "tanh"))
 
 
