@@ -144,7 +144,7 @@ class Results:
         return f"![{words}](findings/{target.name})"
 
     def said(self, study: str) -> dict[str, Any]:
-        """How a study was run: points, replicates, seed, core hours, and the version and commit of its shards."""
+        """How a study was run: points, of how many in its file, replicates, seed, core minutes, what made shards."""
         import pyarrow.parquet as pq
 
         points, seconds, commits = self.table(study, "points"), 0.0, set()
@@ -153,10 +153,12 @@ class Results:
             seconds += facts["wall_seconds"]
             commits.add(str(facts["commit"])[:12])
         config, sampled = ROOT / "config" / f"{study}.yaml", points["replicates"].sum()
-        whole = sum(one.replicates for one in load_study(config).points) if config.exists() else sampled
+        asked = {one.point.key: one.replicates for one in load_study(config).points} if config.exists() else {}
+        whole = sum(asked.get(key, 0) for key in points["point"].cast(pl.String)) or sampled
         return {
             "scale": round(sampled / whole, 2),
             "points": points.height,
+            "of": len(asked),
             "replicates": sampled,
             "seed": points["seed"][0],
             "core_minutes": round(seconds / 60),
