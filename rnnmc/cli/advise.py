@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellName, Dtype, Width, app
+from rnnmc.cli.shared import CellName, Dtype, ExplodeAbove, VanishBelow, Width, app
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import known_cell, parsed
 
@@ -23,8 +23,8 @@ def advise(
         bool, typer.Option("--cells", help="also the other cells, at the presets they have")
     ] = False,
     drive: Annotated[str, typer.Option(help="a drive (see `rnnmc drives`), or a mapping in YAML")] = "white",
-    vanish: Annotated[float, typer.Option(help="a norm below this has vanished")] = 1e-3,
-    explode: Annotated[float, typer.Option(help="a norm above this has exploded")] = 1e3,
+    vanish: VanishBelow = 1e-3,
+    explode: ExplodeAbove = 1e3,
     dtype: Dtype = "float32",
     seed: Annotated[int, typer.Option(help="of every draw; what is measured afresh has the next")] = 7888,
     as_json: Annotated[bool, typer.Option("--json", help="print the ranking and what is best as JSON")] = False,

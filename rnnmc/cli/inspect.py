@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rnnmc.cli.shared import app
+from rnnmc.cli.shared import ExplodeAbove, VanishBelow, app
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import parsed
 
@@ -34,8 +34,8 @@ def inspect(
         str | None, typer.Option(help="of the fresh networks beside it: a preset or a mapping; else its framework's")
     ] = None,
     fresh: Annotated[int, typer.Option(help="fresh networks to compare with; 0 for none")] = 1000,
-    vanish: Annotated[float, typer.Option(help="a norm below this has vanished")] = 1e-3,
-    explode: Annotated[float, typer.Option(help="a norm above this has exploded")] = 1e3,
+    vanish: VanishBelow = 1e-3,
+    explode: ExplodeAbove = 1e3,
     seed: Annotated[int, typer.Option(help="of sequences and fresh networks", min=0)] = 7888,
     as_json: Annotated[bool, typer.Option("--json", help="print every table as JSON")] = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, CellOrLayer, Device, Dtype, Width, app
+from rnnmc.cli.shared import Address, CellOrLayer, Device, Dtype, ExplodeAbove, VanishBelow, Width, app
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import initialisation, known_device, parsed
 
@@ -39,8 +39,8 @@ def measure(
     target_half_width: Annotated[
         float | None, typer.Option(help="sample, up to a million, until P(vanish) and P(explode) are known so well")
     ] = None,
-    vanish: Annotated[float, typer.Option(help="a norm below this has vanished")] = 1e-3,
-    explode: Annotated[float, typer.Option(help="a norm above this has exploded")] = 1e3,
+    vanish: VanishBelow = 1e-3,
+    explode: ExplodeAbove = 1e3,
     dtype: Dtype = "float32",
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="of every draw")] = 7888,

@@ -27,6 +27,8 @@ CellOrLayer = Annotated[
     ),
 ]
 Width = Annotated[int, typer.Option(help="n, units")]
+VanishBelow = Annotated[float, typer.Option(help="a norm below this has vanished")]
+ExplodeAbove = Annotated[float, typer.Option(help="a norm above this has exploded")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda")]
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]

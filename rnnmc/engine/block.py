@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +20,7 @@ from rnnmc.engine.choice import (
     replicate_seconds,
     seen_bytes,
 )
+from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.observable import KEYS, Observable
 from rnnmc.study.point import DesignPoint
 
@@ -136,7 +135,8 @@ def observe_block(
             f"run_block: block {block!r}, replicates {count!r} is not possible; "
             f"give a block from 0 to {last} and from 1 to {cut.block} replicates"
         )
-    with _one_thread(device):
+    _check(device)
+    with one_thread():
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
         together = [tiles] if device == "cuda" else [[tile] for tile in tiles]
         measured = [
@@ -161,7 +161,7 @@ def run_trial(
     point: DesignPoint, cut: Partition, horizons: tuple[int, ...], observables: tuple[Observable, ...] = ()
 ) -> None:
     """One tile of this point to other horizons, on the kernel that the point has as it stands: for timing."""
-    with _one_thread("cpu"):
+    with one_thread():
         other = point.model_copy(update={"horizons": horizons})
         _run_chain(other, [(0, 0)], cut, "cpu", point.dtype, observables, cut.tile)
 
@@ -263,9 +263,8 @@ def _column(numbers: np.ndarray, kind: pa.DataType, dtype: str) -> pa.Array:
     return pa.array(flat, kind, mask=np.isnan(flat) if numbers.dtype.kind == "f" else flat == -1)
 
 
-@contextmanager
-def _one_thread(device: str) -> Iterator[None]:
-    """One thread, no gradients: a split over threads would move vector tails, and with them the last bits."""
+def _check(device: str) -> None:
+    """Raise UsageError where there is no such device."""
     import torch
 
     if device not in ("cpu", "cuda"):
@@ -274,10 +273,3 @@ def _one_thread(device: str) -> Iterator[None]:
         raise UsageError(
             "no CUDA device on this machine; run with --device cpu, or give RAY_ADDRESS of a cluster that has one"
         )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.set_num_threads(threads)

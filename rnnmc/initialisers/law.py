@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from rnnmc.cells.cell import Cell
 from rnnmc.common.described import Described
@@ -79,6 +79,23 @@ class WeightLaw(Described):
     def written(self) -> Any:
         said = {key: value for key, value in self.said().items() if key not in MODIFIERS}
         return {self.name: said[str(self.main)] if list(said) == [self.main] else said} | self.modifiers()
+
+
+class OfSteps(WeightLaw):
+    """A law that begins with steps of time of many sizes: their logarithm is uniform on [log low, log high]."""
+
+    low: Positive = 1e-3
+    high: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> OfSteps:
+        if self.low > self.high:
+            raise ValueError("has low above high; give 0 < low <= high")
+        return self
+
+    def steps(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw steps of this shape."""
+        return np.exp(rng.uniform(np.log(self.low), np.log(self.high), shape))
 
 
 def of_matrices(cell: Cell) -> bool:

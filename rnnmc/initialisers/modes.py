@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import model_validator
 
 from rnnmc.cells.cell import Cell
-from rnnmc.initialisers.law import Positive, Signs, WeightLaw
+from rnnmc.initialisers.law import OfSteps, Signs
 
 
-class Modes(WeightLaw):
+class Modes(OfSteps):
     """lambda_k = exp(step (-1/2 + i pi k)) for unit k = 0 ... n - 1, as modulus and phase: S4D-Lin.
 
     step: one for each network, with its logarithm uniform on [log low, log high].
@@ -18,14 +17,6 @@ class Modes(WeightLaw):
     name, main, example = "modes", "high", "0.1"
     formula = "lambda_k = exp(step (-1/2 + i pi k)), log step ~ U[log low, log high]"
     source = "Gu, Gupta, Goel, Re 2022 (S4D)"
-    low: Positive = 1e-3
-    high: Positive
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Modes:
-        if self.low > self.high:
-            raise ValueError("has low above high; give 0 < low <= high")
-        return self
 
     def groups(self, gates: tuple[str, ...], cell: Cell) -> list[tuple[str, ...]]:
         if gates != ("modulus", "phase"):
@@ -34,7 +25,7 @@ class Modes(WeightLaw):
 
     def entries(self, rng: np.random.Generator, shape: tuple[int, int, int], signs: Signs) -> np.ndarray:
         count, rows, columns = shape
-        step = np.exp(rng.uniform(np.log(self.low), np.log(self.high), (count, rows, 1)))
+        step = self.steps(rng, (count, rows, 1))
         mode = np.arange(columns // 2)
         return np.concatenate([np.exp(-step / 2) * np.ones(len(mode)), np.pi * step * mode], axis=2)
 

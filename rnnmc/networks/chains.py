@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import islice
@@ -31,6 +30,7 @@ from rnnmc.networks.network import Layer, Network
 from rnnmc.networks.step_module import INPUT, StepModule
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.norms import norms_of
+from rnnmc.numerics.threads import one_thread
 from rnnmc.numerics.weights import Weights
 
 TOGETHER = 32  # sequences whose chains run at a time, in one thread: their directions then fit the caches
@@ -191,15 +191,3 @@ def _logs(moment: Moment, cell: Cell, width: int) -> dict[str, Floats]:
         units = torch.cat([torch.arange(part * width, (part + 1) * width) for part in of_h])
         h_to_h = log_norms(replace(moment, product=moment.product[:, units][:, :, units]), norms_of)
     return joint | {"h_to_h": h_to_h["log_spectral"]}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """No gradients, and one thread for each operation: they are small, and more threads wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.set_num_threads(threads)

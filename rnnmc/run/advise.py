@@ -240,22 +240,23 @@ def _along_a_line(
     low, high = _bracket(line, places, now)
     known = dict(places)
     for x in np.linspace(low, high, REFINED + 2)[1:-1]:
-        said = float(f"{line.unscale(x):.4g}")
-        if said not in known:
-            known[said] = len(bench.all)
-            bench.all.append(Measured.nothing(question.point(line.said(said))))
+        _place(bench, question, line, known, float(f"{line.unscale(x):.4g}"))
     new = [bench.all[place] for place in known.values() if place not in places.values()]
     bench.measure([(one, _affordable(LINE_SECONDS / REFINED, one.seconds)) for one in new])
     top = _fitted(bench, line, known, family)
     at = float(f"{top.at:.3g}")
-    if at in known:
-        place = known[at]
-    else:
-        place = len(bench.all)
-        bench.all.append(Measured.nothing(question.point(line.said(at))))
+    place = _place(bench, question, line, known, at)
     most = max(len(one.log_norm) for one in bench.all)
     bench.measure([(bench.all[place], max(0, most - len(bench.all[place].log_norm)))])
     return line, top._replace(at=at), place
+
+
+def _place(bench: _Bench, question: Advised, line: Line, known: dict[float, int], x: float) -> int:
+    """The place in `bench.all` of the candidate at x, which is added, also to `known`, where it is not there yet."""
+    if x not in known:
+        known[x] = len(bench.all)
+        bench.all.append(Measured.nothing(question.point(line.said(x))))
+    return known[x]
 
 
 def _bracket(line: Line, places: dict[float, int], now: Standing) -> tuple[float, float]:

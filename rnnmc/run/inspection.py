@@ -20,11 +20,12 @@ from rnnmc.cells.cell import Cell
 from rnnmc.chain.norms import MEASURES
 from rnnmc.common.arrays import Floats
 from rnnmc.common.errors import UsageError
-from rnnmc.networks.chains import GivenDraws, Reading, chain, chain_norms, one_thread, readings
-from rnnmc.networks.fresh import fresh_networks
+from rnnmc.networks.chains import GivenDraws, Reading, chain, chain_norms, readings
+from rnnmc.networks.fresh import TILE, fresh_networks
 from rnnmc.networks.inputs import inputs_of
 from rnnmc.networks.network import Network, joint
 from rnnmc.networks.opening import opened
+from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.paths import Paths
 from rnnmc.study.options import in_rows
 from rnnmc.study.point import horizons_up_to
@@ -168,7 +169,7 @@ def _fresh_rates(tiles: Iterator[Network], x: Floats) -> dict[str, Floats]:
     horizons = _two_horizons(len(x))
     for at, network in enumerate(tiles):
         count = len(next(iter(network.layers[0].bias.values())))
-        own = x[:, (at * 64 + np.arange(count)) % x.shape[1]]
+        own = x[:, (at * TILE + np.arange(count)) % x.shape[1]]
         for name, reading in chains_of(network, own):
             if name != "all layers" and reading.layer not in network.levels[0]:
                 break

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from threading import Lock
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ from torch.autograd import forward_ad
 from rnnmc.cells.cell import Cell
 from rnnmc.numerics.layout import Rows
 from rnnmc.numerics.normal import SinglePrecision
+from rnnmc.numerics.threads import one_thread
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import field_variances
 
@@ -173,7 +173,7 @@ def log_growth(point: DesignPoint, gains: Mapping[str, float], extent: Extent, s
 
     state, direction = drawn(point.state_std), drawn(1.0)
     logs = np.empty((extent.populations, extent.steps))
-    with _one_thread(), torch.no_grad():
+    with one_thread():  # equal bits whatever the number of processors
         for step in range(extent.steps):
             state, direction = _advanced(cell, population, fields, next(drives), state, direction)
             length = torch.stack([part.double().square().mean(2) for part in direction]).sum(0).sqrt()
@@ -267,14 +267,3 @@ def units_meet_in_products_alone(cell: Cell) -> bool:
         return all(torch.allclose(a[..., 1:4], b, rtol=1e-5, atol=1e-6) for a, b in zip(whole, some, strict=True))
     except Exception:  # whatever a user's cell does
         return False
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Equal bits whatever the number of processors."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

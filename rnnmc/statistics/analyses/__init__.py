@@ -22,7 +22,8 @@ def analysed(
 
     summaries: observable -> what its replicates say, of all design points.
     """
-    beside = {name: _beside(name, statistics, summary) for name, summary in (summaries or {}).items()}
+    read = {one.observable for one in analyses().values()}
+    beside = {name: _beside(name, statistics, summary) for name, summary in (summaries or {}).items() if name in read}
     tables = {name: one.table(points, beside.get(one.observable, statistics)) for name, one in analyses().items()}
     return {name: table for name, table in tables.items() if not table.is_empty()}
 
