@@ -155,8 +155,10 @@ class Results:
         config, sampled = ROOT / "config" / f"{study}.yaml", points["replicates"].sum()
         asked = {one.point.key: one.replicates for one in load_study(config).points} if config.exists() else {}
         whole = sum(asked.get(key, 0) for key in points["point"].cast(pl.String)) or sampled
+        scale = round(sampled / whole, 2)
         return {
-            "scale": round(sampled / whole, 2),
+            "scale": scale,
+            "command": f"make study CONFIG=config/{study}.yaml" + ("" if scale == 1 else f" SCALE={scale:g}"),
             "points": points.height,
             "of": len(asked),
             "replicates": sampled,
