@@ -12,10 +12,26 @@ from rnnmc.common.errors import RunError
 app = typer.Typer(
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"rnnmc {version('rnnmc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
 
 StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
