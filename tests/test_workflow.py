@@ -79,6 +79,18 @@ def test_small_points_share_a_job_and_a_large_one_has_its_own() -> None:
 
 @pytest.mark.slow
 @pytest.mark.process
+def test_a_study_is_planned_and_its_samples_are_counted_and_drawn_without_what_takes_long_to_import() -> None:
+    code = (
+        "import sys, rnnmc.workflow, rnnmc.run.aggregate, rnnmc.report.page\n"
+        "from rnnmc.store.plan import cut_up\n"
+        "assert cut_up(rnnmc.load_study('config/smoke.yaml'))\n"
+        "print({'torch', 'ray', 'scipy.stats', 'pandas'} & set(sys.modules))"
+    )
+    assert command("python", "-c", code, cwd=ROOT).stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+@pytest.mark.process
 def test_the_study_as_it_ran_gives_the_same_design_points_again(workplace: Path) -> None:
     left = rnnmc.load_study(workplace / "results" / "small" / "study.yaml")
     assert [planned.point.key for planned in left.points] == [planned.point.key for planned in study_of(small()).points]

@@ -65,7 +65,7 @@ def _yaml(value: Any) -> str:
 def _rows(directory: Path) -> list[dict[str, Any]]:
     path = directory / "points.parquet"
     try:
-        return pq.read_table(path).to_pylist()
+        return pq.ParquetFile(path).read().to_pylist()  # read_table imports pandas
     except (OSError, pa.ArrowException):
         raise UsageError(f"{path}: cannot be read; give the folder of a study, such as results/default") from None
 
