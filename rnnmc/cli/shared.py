@@ -43,6 +43,8 @@ CellOrLayer = Annotated[
     ),
 ]
 Width = Annotated[int, typer.Option(help="n, units")]
+Layers = Annotated[int, typer.Option(help="of so many units each; one above another sees the h of the one below")]
+Residual = Annotated[bool, typer.Option("--residual", help="a layer shows its h plus its input")]
 VanishBelow = Annotated[float, typer.Option(help="a norm below this has vanished")]
 ExplodeAbove = Annotated[float, typer.Option(help="a norm above this has exploded")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]
