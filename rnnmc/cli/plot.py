@@ -32,7 +32,9 @@ def plot(
 
     out = out or Path(f"{y}-{x}.svg")
     if out.suffix not in PICTURES:
-        raise UsageError(f"--out {out}: is no picture that can be drawn; give a name that ends in {' or '.join(PICTURES)}")
+        raise UsageError(
+            f"--out {out}: is no picture that can be drawn; give a name that ends in {' or '.join(PICTURES)}"
+        )
     kept: dict[str, str] = {}
     for said in where or []:
         column, equals, value = said.partition("=")

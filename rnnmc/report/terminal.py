@@ -32,6 +32,8 @@ from rnnmc.report.text import (
     theory_text,
 )
 from rnnmc.statistics.oracles import passed
+from rnnmc.store.outdated import check_tables
+from rnnmc.store.reading import planned_points
 from rnnmc.store.tables import read_table
 
 
@@ -43,7 +45,8 @@ def printed(*things: Any) -> None:
 
 def show(directory: Path) -> None:
     """Print the main table of a study folder and where its page is: the last words of a run."""
-    points = study_points(pl.read_parquet(directory / "points.parquet"))
+    check_tables(directory)
+    points = study_points(planned_points(directory))
     printed(main_table(read_table(directory / "statistics.parquet"), points))
     for name, table in (("coverage", coverage_table), ("verdicts", verdicts_table)):
         if (directory / f"{name}.parquet").exists():
