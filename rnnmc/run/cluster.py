@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.running import LOOPBACK, announced
 
@@ -30,11 +31,6 @@ class Cluster:
     dashboard: str
     cpus: int
     gpus: int
-
-
-def own_cpus() -> int:
-    """Processors that this process may run on: a job's allocation, not the whole node."""
-    return len(os.sched_getaffinity(0))
 
 
 def _prepare(address: str | None) -> Any:
