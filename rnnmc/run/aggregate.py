@@ -96,7 +96,7 @@ def _tables(
 ) -> dict[str, pl.DataFrame]:
     """name -> table, of one design point."""
     point = stored.point
-    if stored.half_width is not None:
+    if stored.until is not None:
         interval = INTERVAL
     settings = Settings(thresholds.vanish, thresholds.explode, interval, group=stored.group)
     samples = joined((rectangle(as_frame(table)) for table in shard_tables(directory, stored)), stored.replicates)
@@ -111,7 +111,7 @@ def _tables(
         found[f"{STATISTICS}-{observable.name}"] = summed_up(observable, seen[observable.name], settings, point)
     if oracles and point is not None:
         judged = _measures(samples_of(directory, stored), seen)
-        if stored.half_width is not None:  # a number of replicates that was not chosen by looking: the first block
+        if stored.until is not None:  # a number of replicates that was not chosen by looking: the first block
             judged, interval = judged.filter(judged["replicate"] < stored.cut.block), "wilson"
         found[ORACLES] = checks(point, judged, interval)
     return found

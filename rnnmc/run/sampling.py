@@ -10,9 +10,12 @@ from rnnmc.run.checks.sound import hold_sound
 from rnnmc.run.cluster import Cluster
 from rnnmc.run.fanout import Done, Job, fan_out, in_process
 from rnnmc.run.progress import Tell
-from rnnmc.statistics.stopping import replicates_enough
+from rnnmc.statistics.growth import estimator_of
+from rnnmc.statistics.point import rectangle
+from rnnmc.statistics.stopping import replicates_enough, seen_of, together
 from rnnmc.store.manifest import is_complete, write_manifest
 from rnnmc.store.plan import planned
+from rnnmc.store.reading import as_frame
 from rnnmc.store.shards import found_shard, lacking
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.verify import Proof
@@ -30,7 +33,7 @@ def jobs_missing(
     """The blocks that are to be sampled next, in plan order. Raises DamagedShard for what is there but not whole.
 
     None of a point whose manifest says that it is complete, and whose shards are there: those are proved when they are
-    aggregated. Of a point with a half-width, as many blocks as there are again, and no fewer than `slots`, which keep a
+    aggregated. Of a point with a goal, as many blocks as there are again, and no fewer than `slots`, which keep a
     cluster busy; none once the `thresholds` of the study say that it has enough. Of any other, all that are missing.
     """
     jobs, counted = [], thresholds or Thresholds()
@@ -38,7 +41,7 @@ def jobs_missing(
         if is_complete(directory, stored, counted):
             continue
         lost = lacking(directory, stored)
-        if lost and stored.half_width is not None:
+        if lost and stored.until is not None:
             known = lost[0][0]
             enough = enough_seen(directory, stored, counted) is not None
             lost = [] if enough else [one for one in lost if one[0] < known + max(known, slots)]
@@ -47,29 +50,25 @@ def jobs_missing(
 
 
 def replicates_of(jobs: Sequence[Job], points: Sequence[StoredPoint]) -> int | None:
-    """Replicates of these jobs, the next of these points; None where a half-width decides whether more will follow."""
-    return None if any(stored.half_width for stored in points) else sum(job.replicates for job in jobs)
+    """Replicates of these jobs, the next of these points; None where a goal decides whether more will follow."""
+    return None if any(stored.until for stored in points) else sum(job.replicates for job in jobs)
 
 
 def enough_seen(directory: Path, stored: StoredPoint, thresholds: Thresholds) -> int | None:
-    """How many replicates of a point are enough, or None while that is not known. Without a half-width, all of them.
+    """How many replicates of a point are enough, or None while that is not known. Without a goal, all of them.
 
     Looks at the contiguous run of blocks from the first on: see `rnnmc.statistics.stopping`.
     """
-    import numpy as np
-
-    if stored.half_width is None:
+    if stored.until is None:
         return stored.replicates
-    last = []
+    parts, estimator = [], estimator_of(stored.design)
     for block, count in stored.first(stored.most).blocks():
         every = [found_shard(directory, stored, block, count, kind) for kind in stored.kinds]
         if every[0] is None or None in every:
             break
-        logged = len(stored.horizons)
-        last.append(every[0].first(count)["log_spectral"].to_numpy()[logged - 1 :: logged])
-    if not last:
-        return None
-    return replicates_enough(np.concatenate(last), stored.cut.block, stored.most, stored.half_width, thresholds)
+        samples = rectangle(as_frame(every[0].first(count)))
+        parts.append(seen_of(samples, stored.until, thresholds, estimator))
+    return replicates_enough(together(parts), stored.cut.block, stored.most, stored.until) if parts else None
 
 
 def sample_all(
@@ -87,7 +86,7 @@ def sample_all(
     """
     if jobs is None:
         jobs = jobs_missing(directory, points, thresholds)
-    undecided = [stored for stored in points if stored.half_width is not None]
+    undecided = [stored for stored in points if stored.until is not None]
     while jobs:
         sample(directory, jobs, cluster, device, tell)
         jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)

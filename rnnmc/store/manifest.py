@@ -12,14 +12,15 @@ from rnnmc.engine.block import SAMPLES
 from rnnmc.store.folder import manifest_path, shard_path
 from rnnmc.store.shards import facts_of, lacking_files, serves
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.replicates import GOALS
 from rnnmc.study.study import Thresholds
 
 
 def promised(stored: StoredPoint, thresholds: Thresholds) -> dict[str, Any]:
     """All that decides what is to be stored of a point, as its manifest repeats it."""
     said: dict[str, Any] = {"replicates": stored.most, "observables": [one.identity() for one in stored.observables]}
-    if stored.half_width is not None:
-        said |= {"half_width": stored.half_width, "thresholds": thresholds.model_dump()}
+    if stored.until is not None:
+        said |= stored.until.written() | {"thresholds": thresholds.model_dump()}
     return json.loads(json.dumps(said))
 
 
@@ -33,12 +34,16 @@ def manifest(directory: Path, stored: StoredPoint) -> dict[str, Any]:
 
 
 def enough_said(directory: Path, stored: StoredPoint) -> int | None:
-    """How many replicates a manifest says are enough for the half-width of this point, or None."""
-    if stored.half_width is None:
+    """How many replicates a manifest says are enough for the goal of this point, or None."""
+    if stored.until is None:
         return None
     said = manifest(directory, stored)
-    enough = said.get("replicates") if said.get("half_width") == stored.half_width else None
+    enough = said.get("replicates") if _goal(said) == _goal(stored.until.written()) else None
     return min(enough, stored.most) if isinstance(enough, int) else None
+
+
+def _goal(said: dict[str, Any]) -> dict[str, Any]:
+    return {key: said[key] for key in (*GOALS, "of") if said.get(key) is not None}
 
 
 def is_complete(directory: Path, stored: StoredPoint, thresholds: Thresholds) -> bool:
@@ -62,7 +67,8 @@ def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds)
                 raise RunError(f"block {block} of {stored.label} is missing; run again to go on")
             of_kind[block] = facts["samples"]
     path = manifest_path(directory, stored)
-    said = {"point": stored.key, "replicates": stored.replicates, "half_width": stored.half_width}
+    said = {"point": stored.key, "replicates": stored.replicates, "half_width": None}  # a goal is said by its own name
+    said |= {} if stored.until is None else stored.until.written()
     said["wanted"] = promised(stored, thresholds)
     write_whole(path, json.dumps(said | digests, indent=1).encode())
     return path

@@ -67,10 +67,10 @@ def _unplanned(directory: Path, known: dict[str, int]) -> list[Path]:
 
 
 def _so_far(directory: Path) -> list[StoredPoint]:
-    """The stored points; of one whose half-width has not decided yet, up to the last block that is there."""
+    """The stored points; of one whose goal has not decided yet, up to the last block that is there."""
     found = []
     for stored in stored_points(directory):
-        if stored.half_width is not None and enough_said(directory, stored) is None:
+        if stored.until is not None and enough_said(directory, stored) is None:
             there = names(point_folder(directory, stored))
             last = max((block for block, _ in stored.blocks() if shard_name(block) in there), default=-1)
             stored = stored.first(min(stored.most, (last + 1) * stored.cut.block))
