@@ -9,6 +9,7 @@ from rich.table import Table
 
 from rnnmc.run.cluster import connected, own_cpus
 from rnnmc.run.forecast import costs
+from rnnmc.store.manifest import made_by
 from rnnmc.store.marks import running
 from rnnmc.store.plan import cut_up, stored_points
 from rnnmc.store.shards import lacking_files
@@ -54,7 +55,11 @@ def status_table(directory: Path) -> Table:
     table.add_column("design point")
     for name in ("key", "done", "running", "missing", "of"):
         table.add_column(name, justify="right")
-    rows = [(one.label, one.key, *_counts(directory, one)) for one in stored_points(directory)]
+    points = stored_points(directory)
+    if several := made_by(directory, points).get("several"):
+        more = f" and {len(several) - 1} more" if len(several) > 1 else ""
+        table.caption = f"made in several ways: {several[0]}{more}; rnnmc verify tells which shards"
+    rows = [(one.label, one.key, *_counts(directory, one)) for one in points]
     shown = rows if len(rows) <= LISTED else sorted(rows, key=lambda row: row[2] == row[5])[:LISTED]
     for label, key, *counts in shown:
         table.add_row(label, key, *map(str, counts))
