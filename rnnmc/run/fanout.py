@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -57,7 +58,7 @@ class Task(NamedTuple):
     """A job as plain values, to travel; whoever passes it on need not know the cell or the drive's file.
 
     point: key, label, cell, width, replicates in all (`most`), its partition `cut`, and what is `written` of the design
-    point and of its observables; one object for all its blocks.
+    point and of its observables, and the `folder` that relative paths in it are of; one object for all its blocks.
     """
 
     point: dict[str, Any]
@@ -99,13 +100,14 @@ def batches(jobs: Sequence[Job], slots: int = 1) -> Iterator[slice]:
 
 def to_travel(jobs: Sequence[Job]) -> Iterator[Task]:
     """The jobs as plain values."""
+    folder = _working_folder()
     for _, of_point in itertools.groupby(jobs, lambda job: id(job.stored)):
         first = next(of_point)
         stored = first.stored
         point = stored.design
         said = {"key": stored.key, "label": stored.label, "cell": stored.cell, "width": str(point.width)}
         said |= {"written": point.written(), "observables": [one.written() for one in stored.observables]}
-        said |= {"cut": asdict(stored.cut), "most": stored.replicates}
+        said |= {"cut": asdict(stored.cut), "most": stored.replicates, "folder": folder}
         yield from (Task(said, job.block, job.replicates) for job in (first, *of_point))
 
 
@@ -124,6 +126,21 @@ class Done:
     tables: dict[str, pa.Table] | None = None
     wrong: bool = False
     elsewhere: bool = False
+
+
+def _working_folder() -> str:
+    """Where this process stands, which paths in a study are relative to; "" where that folder is no more."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
+
+
+def _stand_in(folder: str) -> None:
+    """Have this process stand where the one stood that sent the task, if there is such a folder here."""
+    if folder and folder != _working_folder():
+        with suppress(OSError):
+            os.chdir(folder)
 
 
 def _arrived(said: dict[str, Any]) -> StoredPoint:
@@ -149,6 +166,7 @@ def make_blocks(
         begin, key = time.perf_counter(), one.stored.key if isinstance(one, Job) else one.point["key"]
         try:
             if isinstance(one, Task):
+                _stand_in(one.point["folder"])
                 stored = known.get(key) or known.setdefault(key, _arrived(one.point))
                 job = Job(stored, one.block, one.replicates)
             else:

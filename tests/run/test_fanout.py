@@ -120,6 +120,23 @@ def test_a_worker_that_has_another_cell_than_was_planned_samples_nothing(tmp_pat
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+def test_a_relative_path_is_of_the_folder_of_the_driver_wherever_the_worker_stands(tmp_path, monkeypatch):
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    for folder in (there, elsewhere):
+        folder.mkdir()
+    (there / "series.csv").write_text("x\n" + "\n".join(str(i % 7) for i in range(50)))
+    monkeypatch.chdir(there)
+    entry = {"cell": "tanh", "width": 1, "drive": {"file": {"path": "series.csv"}}}
+    tasks = list(to_travel(jobs_of(cut_up(study_of(small(points=[entry], replicates=5))))))
+    monkeypatch.chdir(elsewhere)
+    ((done,),) = make_blocks(tasks, str(tmp_path / "results"), "cpu", {})
+    assert not done.error
+    lost = tasks[0]._replace(point=tasks[0].point | {"folder": str(tmp_path / "nowhere")})
+    monkeypatch.chdir(elsewhere)
+    ((done,),) = make_blocks([lost], str(tmp_path / "again"), "cpu", {})
+    assert "series.csv cannot be read" in done.error
+
+
 @pytest.mark.slow
 def test_asking_for_more_replicates_reuses_what_is_there_and_gives_the_same_first_ones(tmp_path: Path) -> None:
     few, many = (study_of(small(replicates=count, points=[{"cell": "lstm", "width": 64}])) for count in (100, 300))
