@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.claims import decide, verdicts
 from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 from rnnmc.observables import observables
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage
@@ -62,7 +62,7 @@ def aggregate(
         return _tables(directory, stored, thresholds, interval, oracles, own)
 
     parts: dict[str, list[pl.DataFrame]] = {}
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(own_cpus()) as threads:
         for found in threads.map(of_point, with_points(directory)):
             for name, table in found.items():
                 parts.setdefault(name, []).append(table)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.cluster import connected
 from rnnmc.run.fanout import start_dispatcher
+from rnnmc.run.surroundings import private_folder
 
 PATIENCE = 120.0  # seconds that a head may take to start on a busy machine
 _PR_SET_PDEATHSIG = 1
@@ -67,18 +66,18 @@ class Head:
 def start_head(log: Path) -> Head:
     """Start a head process and wait until it answers. Its output goes to `log`. Raises RunError."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    answer = Path(tempfile.mkdtemp(prefix="rnnmc-")) / "address"
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "rnnmc.run.head", str(answer), str(os.getpid())]
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-    head = Head(process, "", "")
-    try:
-        head.address, head.dashboard = _answered(process, answer, log)
-    except BaseException:
-        head.stop()
-        raise
-    finally:
-        shutil.rmtree(answer.parent, ignore_errors=True)
+    with private_folder() as folder:
+        answer = folder / "address"
+        with log.open("wb") as output:
+            # -P: a file in the working folder that has the name of a module of Python's does not stand in for it
+            command = [sys.executable, "-P", "-m", "rnnmc.run.head", str(answer), str(os.getpid())]
+            process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        head = Head(process, "", "")
+        try:
+            head.address, head.dashboard = _answered(process, answer, log)
+        except BaseException:
+            head.stop()
+            raise
     return head
 
 

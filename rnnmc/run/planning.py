@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.run.cluster import connected, own_cpus
+from rnnmc.common.granted import own_cpus
+from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import costs
 from rnnmc.store.manifest import made_by
 from rnnmc.store.marks import running
@@ -22,7 +22,7 @@ LISTED = 200  # design points named one by one; of more, only the sum is told
 def cost_tables(study: Study) -> list[Table | str]:
     """One row a design point with blocks, rows, bytes and core-seconds, and the sum on the resources at hand."""
     cpus = own_cpus()
-    if os.environ.get("RAY_ADDRESS"):
+    if ray_address():
         with connected() as cluster:
             cpus = cluster.cpus
     points = cut_up(study)
