@@ -21,6 +21,7 @@ from rnnmc.report.charts import claims as verdict_charts
 from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.parts import VL_VERSION, config
 from rnnmc.report.findings import findings, of_claims, verdict
+from rnnmc.report.making import making
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
 from rnnmc.report.text import interval_names, main_rows, study_points
@@ -218,6 +219,7 @@ def _facts(study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl
     ]
     if rows.height < points.height:
         facts.append(("Missing", f"{points.height - rows.height} design points have no statistics yet"))
+    facts += making(study.get("made", {}))
     versions = study.get("versions") or _installed()
     return [*facts, ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
 

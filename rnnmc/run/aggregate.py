@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.claims import decide, verdicts
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 from rnnmc.observables import observables
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage
@@ -18,8 +18,9 @@ from rnnmc.statistics.point import SampleRectangle, joined, point_statistics, re
 from rnnmc.statistics.stopping import INTERVAL, replicates_enough, seen_of
 from rnnmc.statistics.summaries import Settings, summed_up
 from rnnmc.statistics.variance_split import variance_split
+from rnnmc.store.manifest import made_by
 from rnnmc.store.outdated import check_tables, mark_outdated
-from rnnmc.store.plan import settled, with_points
+from rnnmc.store.plan import settled, stored_points, with_points
 from rnnmc.store.proofs import TABLES, write_list
 from rnnmc.store.reading import as_frame, planned_points, samples_of, shard_tables
 from rnnmc.store.stored_point import StoredPoint
@@ -81,6 +82,7 @@ def aggregate(
     for name in _ours() - tables.keys():  # of an earlier form of the study
         for kind in ("parquet", "csv"):
             (into / f"{name}.{kind}").unlink(missing_ok=True)
+    of["made"] = made_by(directory, stored_points(directory))
     write_list(into / TABLES, [into / f"{name}.{kind}" for name in tables for kind in ("parquet", "csv")], of)
     if look is None:
         mark_outdated(directory)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.common.cpus import own_cpus
-from rnnmc.run.cluster import connected
+from rnnmc.common.granted import own_cpus
+from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import costs
-from rnnmc.store.manifest import enough_said
+from rnnmc.store.manifest import enough_said, made_by
 from rnnmc.store.marks import running
 from rnnmc.store.plan import cut_up, stored_points
 from rnnmc.store.shards import lacking_files
@@ -23,7 +22,7 @@ LISTED = 200  # design points named one by one; of more, only the sum is told
 def cost_tables(study: Study) -> list[Table | str]:
     """One row a design point with blocks, rows, bytes and core-seconds, and the sum on the resources at hand."""
     cpus = own_cpus()
-    if os.environ.get("RAY_ADDRESS"):
+    if ray_address():
         with connected() as cluster:
             cpus = cluster.cpus
     points = cut_up(study)
@@ -58,7 +57,11 @@ def status_table(directory: Path) -> Table:
     for name in ("key", "done", "running", "missing", "of"):
         table.add_column(name, justify="right")
     table.add_column("")
-    rows = [(one, *_counts(directory, one)) for one in stored_points(directory)]
+    points = stored_points(directory)
+    if several := made_by(directory, points).get("several"):
+        more = f" and {len(several) - 1} more" if len(several) > 1 else ""
+        table.caption = f"made in several ways: {several[0]}{more}; rnnmc verify tells which shards"
+    rows = [(one, *_counts(directory, one)) for one in points]
     shown = rows if len(rows) <= LISTED else sorted(rows, key=lambda row: row[1] == row[4])[:LISTED]
     for one, *counts in shown:
         table.add_row(one.label, one.key, *map(str, counts), _goal(directory, one))
