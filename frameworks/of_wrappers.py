@@ -145,7 +145,8 @@ def of_forecasting() -> Iterator[Wrap]:
         told = defaults(kind, "hidden_size", layers)
         make = lambda _, kind=kind: kind.from_dataset(data, hidden_size=WIDTH)  # noqa: E731
         yield Wrap("pytorch-forecasting", kind.__name__, make, told)
-    told = "reset_parameters draws the gains of its four LayerNorms, too, U(-1/sqrt n, 1/sqrt n) instead of 1"
+    told = "reset_parameters draws the gains of its four LayerNorms, too, U(-1/sqrt n, 1/sqrt n) instead of 1, "
+    told += "with which it would be -.013(5)"
     make = lambda _: sLSTMCell(1, WIDTH)  # noqa: E731
     yield Wrap("pytorch-forecasting", "layers.sLSTMCell (of xLSTMTime)", make, told, 2 * WIDTH, of_slstm)
 
@@ -194,12 +195,13 @@ def of_pypots() -> Iterator[Wrap]:
     from pypots.nn.modules.grud import BackboneGRUD
     from pypots.nn.modules.mrnn import BackboneMRNN
 
-    for name, make in (
-        ("BRITS", lambda _: BackboneRITS(8, 4, WIDTH)),
-        ("GRUD", lambda _: BackboneGRUD(8, 4, WIDTH)),
-        ("MRNN", lambda _: BackboneMRNN(8, 4, WIDTH)),
+    decays = "before each step the state is multiplied by exp(-max(W d + b, 0)), d the time since a value was seen"
+    for name, make, told in (
+        ("BRITS", lambda _: BackboneRITS(8, 4, WIDTH), decays),
+        ("GRUD", lambda _: BackboneGRUD(8, 4, WIDTH), decays),
+        ("MRNN", lambda _: BackboneMRNN(8, 4, WIDTH), "one for each direction"),
     ):
-        yield Wrap("pypots", name, make, "")
+        yield Wrap("pypots", name, make, told)
 
 
 SOURCES = (of_darts, of_gluonts, of_forecasting, of_neuralforecast, of_sb3, of_pypots)
