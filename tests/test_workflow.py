@@ -36,7 +36,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.process
 def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
     results = workplace / "results" / "small"
-    for name in ("study.yaml", "points.parquet", "statistics.parquet", "statistics.csv", "report.html"):
+    said = ("README.md", "dictionary.csv", "points.csv")
+    for name in ("study.yaml", "points.parquet", "statistics.parquet", "statistics.csv", "report.html", *said):
         assert (results / name).stat().st_size > 0
     assert {path.suffix for path in (results / "figures").iterdir()} >= {".svg", ".png"}
     points = pl.read_parquet(results / "points.parquet")
@@ -56,6 +57,7 @@ def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
     }
     statistics = pl.read_parquet(results / "statistics.parquet")
     assert statistics.height == 4 * 3 * 2
+    assert statistics.columns[:6] == ["cell", "width", "init", "drive", "m", "weights"]
     assert pl.read_csv(results / "statistics.csv").height == statistics.height
     assert len(list((results / "chunks").iterdir())) == 1, "points of a moment share a job"
     assert len(list(results.glob("samples/*/*/_manifest.json"))) == 4

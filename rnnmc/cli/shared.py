@@ -12,10 +12,26 @@ from rnnmc.common.errors import RunError
 app = typer.Typer(
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"rnnmc {version('rnnmc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
 
 StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
@@ -27,6 +43,8 @@ CellOrLayer = Annotated[
     ),
 ]
 Width = Annotated[int, typer.Option(help="n, units")]
+Layers = Annotated[int, typer.Option(help="of so many units each; one above another sees the h of the one below")]
+Residual = Annotated[bool, typer.Option("--residual", help="a layer shows its h plus its input")]
 VanishBelow = Annotated[float, typer.Option(help="a norm below this has vanished")]
 ExplodeAbove = Annotated[float, typer.Option(help="a norm above this has exploded")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]

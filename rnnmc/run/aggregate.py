@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.claims import decide, verdicts
 from rnnmc.common.cpus import own_cpus
-from rnnmc.common.files import write_whole
 from rnnmc.observables import observables
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage
@@ -23,6 +21,7 @@ from rnnmc.store.plan import with_points
 from rnnmc.store.reading import as_frame, samples_of
 from rnnmc.store.shards import shard_tables
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.tables import read_table, write_table
 from rnnmc.study.study import Thresholds
 from rnnmc.theory.beside import beside
 
@@ -71,7 +70,7 @@ def aggregate(
         tables[VERDICTS] = verdicts(tables[CLAIMS])
     into = into or directory
     for name, table in tables.items():
-        _write(into, name, table)
+        write_table(into, name, table, points)
     for name in _ours() - tables.keys():  # of an earlier form of the study
         for kind in ("parquet", "csv"):
             (into / f"{name}.{kind}").unlink(missing_ok=True)
@@ -80,10 +79,8 @@ def aggregate(
 
 def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
     """name -> table, of all that `aggregate` has left. Raises OSError or PolarsError where one cannot be read."""
-    import polars as pl
-
     paths = {name: directory / f"{name}.parquet" for name in sorted(_ours())}
-    return {name: pl.read_parquet(path) for name, path in paths.items() if name == STATISTICS or path.exists()}
+    return {name: read_table(path) for name, path in paths.items() if name == STATISTICS or path.exists()}
 
 
 def _ours() -> set[str]:
@@ -129,13 +126,3 @@ def _measures(samples: pl.DataFrame, seen: dict[str, pl.DataFrame]) -> pl.DataFr
         if not memory.is_empty():
             samples = samples.join(memory.select(*keys, log_memory="log_spectral"), on=keys)
     return samples
-
-
-def _write(directory: Path, name: str, table: pl.DataFrame) -> None:
-    import polars as pl
-
-    parquet = io.BytesIO()
-    table.write_parquet(parquet)
-    write_whole(directory / f"{name}.parquet", parquet.getvalue())
-    flat = table.select(pl.exclude(pl.List, pl.Array))
-    write_whole(directory / f"{name}.csv", flat.write_csv().encode())

@@ -7,6 +7,7 @@ from pathlib import Path
 from rnnmc.common.errors import RunError
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
+from rnnmc.run.readme import explain
 from rnnmc.store.plan import cut_up, study_said, write_study
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
@@ -31,7 +32,7 @@ def plan(study: Study, directory: Path) -> list[StoredPoint]:
 
 
 def report(directory: Path) -> Path:
-    """Write figures and page from the statistics that are there. Raises RunError where there are none, or not ours."""
+    """Write figures, page and README from the statistics there. Raises RunError where there are none, or not ours."""
     import polars as pl
 
     from rnnmc.report.page import write_report
@@ -46,9 +47,11 @@ def report(directory: Path) -> Path:
             f"run rnnmc statistics {directory} first"
         ) from None
     try:
-        return write_report(directory, said, points, tables)
+        page = write_report(directory, said, points, tables)
     except pl.exceptions.ColumnNotFoundError as error:
         raise RunError(
             f"{directory}: its tables are of another release of rnnmc ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from error
+    explain(directory)
+    return page

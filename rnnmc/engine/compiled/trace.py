@@ -38,16 +38,17 @@ WIDTHS = (1, 2, 3, 8)  # at which constants of two traces are compared
 
 @dataclass(frozen=True)
 class Program:
-    """A step: the next state and J times the directions, one node for each part of the state."""
+    """A step: the next state and J times the directions, one node for each part of the state; vectors kept of it."""
 
     cell: Cell
     state: tuple[Node, ...]
     pushed: tuple[Node, ...]
+    kept: tuple[Node, ...] = ()
 
     def nodes(self) -> Iterator[Node]:
         """Every node once, what it rests on before it."""
         seen: set[Node] = set()
-        for result in (*self.state, *self.pushed):
+        for result in (*self.state, *self.pushed, *self.kept):
             todo = [(result, iter(result.args))]
             while todo:
                 node, rest = todo[-1]
