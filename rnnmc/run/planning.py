@@ -29,14 +29,14 @@ def cost_tables(study: Study) -> list[Table | str]:
     cost = costs(points)
     table = Table(title=f"study {study.study}", box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("design point")
-    for name in ("key", "replicates", "horizon", "blocks", "rows", "size", "core time"):
-        table.add_column(name, justify="right")
+    for name in ("replicates", "horizon", "blocks", "size", "core time"):
+        table.add_column(name, justify="right", no_wrap=True)
     for point, one in list(zip(points, cost, strict=True))[:LISTED]:
         most = "up to " if point.half_width else ""
-        numbers = (f"{most}{point.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}", f"{one.rows:,}")
-        table.add_row(point.label, point.key, *numbers, _size(one.size), _time(one.seconds))
+        numbers = (f"{most}{point.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}")
+        table.add_row(point.label, *numbers, _size(one.size), _time(one.seconds))
         for name, seconds in one.observables.items():
-            table.add_row(f"  of which {name}", *[""] * 6, _time(seconds))
+            table.add_row(f"  of which {name}", *[""] * 4, _time(seconds))
     seconds, longest = sum(one.seconds for one in cost), max(one.seconds / one.blocks for one in cost)
     total = (
         f"{len(cost):,} design points, {sum(c.blocks for c in cost):,} blocks, {sum(c.rows for c in cost):,} rows, "
@@ -54,7 +54,7 @@ def status_table(directory: Path) -> Table:
     table = Table(title=str(directory), box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("design point")
     for name in ("key", "done", "running", "missing", "of"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     rows = [(one.label, one.key, *_counts(directory, one)) for one in stored_points(directory)]
     shown = rows if len(rows) <= LISTED else sorted(rows, key=lambda row: row[2] == row[5])[:LISTED]
     for label, key, *counts in shown:
