@@ -108,10 +108,12 @@ def status(
 
 @app.command()
 def verify(
-    directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged and missing shards again")] = False
+    directory: Folder, repair: Annotated[bool, typer.Option(help="make what is damaged or missing again")] = False
 ) -> None:
-    """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
-    from rnnmc.run.sampling import repair as compute_again
+    """Check every file that is trusted later, each shard against its checksum and schema; exit 1 and a list if any
+    is bad.
+    """
+    from rnnmc.run.repair import repair as make_again
     from rnnmc.store.folder import shard_path
     from rnnmc.store.verify import verify as prove
 
@@ -125,11 +127,12 @@ def verify(
     for path in proof.unplanned:
         print(f"{path}: is no part of this study as it stands; no statistic counts it")
     if repair and (proof.damaged or proof.missing):
-        compute_again(directory, proof)
-        proof = prove(directory)
-        print(f"repaired; {len(proof.damaged)} damaged and {len(proof.missing)} missing shards are left")
+        proof = make_again(directory, proof)
+        print(f"repaired; {len(proof.damaged)} damaged files and {len(proof.missing)} missing shards are left")
+        for error in proof.damaged:
+            print(error)
     if proof.damaged:
-        raise RunError(f"{directory}: {len(proof.damaged)} of {proof.read} shards are damaged")
+        raise RunError(f"{directory}: {len(proof.damaged)} files are damaged; {proof.read} shards were read")
     if proof.missing and not proof.read:
         raise RunError(f"{directory}: no shard is there")
     also = f", {len(proof.missing)} missing" if proof.missing else ""

@@ -15,10 +15,8 @@ DOES = {"vanish": "mostly vanish", "stable": "mostly stay", "explode": "mostly e
 FEW_CHANGES = 5  # that are shown at least, where there are so many; otherwise one a cell
 MOST_ROWS = 20  # of a table, so that the end of a run fits a terminal
 
-Row = dict[str, Any]
 
-
-def class_of(row: Row) -> str:
+def class_of(row: dict[str, Any]) -> str:
     """What more than half of the replicates surely do at the last horizon, a key of DOES; "" where it is not known."""
     return next((event for event in ("vanish", "stable", "explode") if row[f"p_{event}_at_low"] > 0.5), "")
 

@@ -35,6 +35,8 @@ from rnnmc.report.text import (
     theory_text,
 )
 from rnnmc.statistics.oracles import passed
+from rnnmc.store.outdated import check_tables
+from rnnmc.store.reading import planned_points
 from rnnmc.store.tables import read_table
 
 LONG_NAME = 20  # of a cell, which is broken where there is no room
@@ -56,8 +58,9 @@ def show(directory: Path, every: bool = False) -> None:
     Of many design points what each cell does, and those between which it changes; every: all of them. Raises UsageError
     where there are no statistics.
     """
+    check_tables(directory)
+    points = study_points(planned_points(directory))
     try:
-        points = study_points(pl.read_parquet(directory / "points.parquet"))
         statistics = read_table(directory / "statistics.parquet")
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UsageError(

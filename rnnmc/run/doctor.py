@@ -35,7 +35,7 @@ class Found:
 
 def examined(results: Path) -> list[Found]:
     """Everything that was looked at. results: where studies are to go."""
-    return [one for look in LOOKS for one in look(results)]
+    return [one for look in EXAMINATIONS for one in look(results)]
 
 
 def _software(_: Path) -> Iterator[Found]:
@@ -132,7 +132,7 @@ def _slurm(_: Path) -> Iterator[Found]:
     yield Found("SLURM", GOOD if plugin else POOR, "sbatch is there" + ("" if plugin else ", its plugin not"), remedy)
 
 
-LOOKS: tuple[Callable[[Path], Iterator[Found]], ...] = (
+EXAMINATIONS: tuple[Callable[[Path], Iterator[Found]], ...] = (
     _software,
     _cores,
     _memory,
