@@ -9,13 +9,14 @@ from rich.table import Table
 
 from rnnmc.common.cpus import own_cpus
 from rnnmc.run.cluster import connected
-from rnnmc.run.forecast import costs
+from rnnmc.run.forecast import Clock, costs
 from rnnmc.store.marks import running
 from rnnmc.store.plan import cut_up, stored_points
 from rnnmc.store.shards import lacking_files
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
+BUSY = 0.7  # of a core, below which a plan says that it is not to be had
 LISTED = 200  # design points named one by one; of more, only the sum is told
 
 
@@ -26,7 +27,7 @@ def cost_tables(study: Study) -> list[Table | str]:
         with connected() as cluster:
             cpus = cluster.cpus
     points = cut_up(study)
-    cost = costs(points)
+    cost = costs(points, clock := Clock())
     table = Table(title=f"study {study.study}", box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("design point")
     for name in ("replicates", "horizon", "blocks", "size", "core time"):
@@ -43,6 +44,9 @@ def cost_tables(study: Study) -> list[Table | str]:
         f"about {_size(sum(c.size for c in cost))}; about {_time(seconds)} of one core, "
         f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
     )
+    if clock.share < BUSY:
+        busy = f"This machine is busy: it gave {100 * clock.share:.0f} % of a core"
+        total += f"\n{busy}. The times are those of a free one."
     return [table, total]
 
 
