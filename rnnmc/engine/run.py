@@ -8,7 +8,14 @@ import numpy as np
 import torch
 
 from rnnmc.chain.product import Moment, Watch, follow
-from rnnmc.engine.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, plain_kernel
+from rnnmc.engine.choice import (
+    COMPILED,
+    COMPILED_ROWS_UP_TO_WIDTH,
+    CONDITIONAL,
+    FEW_DIRECTIONS,
+    SWEPT,
+    plain_kernel,
+)
 from rnnmc.engine.compiled.follow import follow_compiled, kernel
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.graphed import follow_graphed
@@ -26,6 +33,10 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 
     See `rnnmc.engine.few_directions.norms.wide_norms`.
     """
+    if name == SWEPT:
+        from rnnmc.engine.swept.norms import swept_norms
+
+        return swept_norms
     if name == FEW_DIRECTIONS:
         from rnnmc.engine.few_directions.norms import wide_norms
 
@@ -39,7 +50,7 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 
 def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()) -> Iterator[Moment]:
     """The chain along these draws, on the kernel of this name, as `rnnmc.chain.product.follow`."""
-    if name.startswith(COMPILED):
+    if name.startswith(COMPILED) and draws.width * draws.point.layers <= COMPILED_ROWS_UP_TO_WIDTH:
         run = _kernel(draws.point, name, draws.dtype)
         if run is not None:
             return follow_compiled(run, draws, horizons, watches)
@@ -56,7 +67,13 @@ def made_by(point: DesignPoint, device: str, planned: str) -> str:
     name = planned if device == "cpu" else plain_kernel(point)
     if not name.startswith(COMPILED):
         return name
-    run = _kernel(point, name, getattr(torch, point.dtype))
+    dtype = getattr(torch, point.dtype)
+    if name == SWEPT:
+        from rnnmc.engine.swept.trust import kernels
+
+        run = kernels(point.cell, point.width, dtype, point.layers, point.residual)
+    else:
+        run = _kernel(point, name, dtype)
     return name.removeprefix(COMPILED) if run is None else name
 
 
