@@ -42,9 +42,9 @@ def _quickly_compiled(monkeypatch):
     monkeypatch.setattr(compiler, "FLAGS", ("-O0", *(flag for flag in compiler.FLAGS if flag != "-O3")))
     for module in (emit, of_kernels, trajectory):
         monkeypatch.setattr(module, "SWEPT_TOGETHER", (4,))
-    kernels.cache_clear()
+    compiler.forget()
     yield
-    kernels.cache_clear()
+    compiler.forget()
 
 
 def draws_of(design: DesignPoint, replicates: int = REPLICATES) -> Draws:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -23,14 +23,14 @@ from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws, Given
-from rnnmc.numerics.compiler import compiled
+from rnnmc.numerics.compiler import compiled, kept_until_forgotten
 
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
 
 ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chain.c
 
 
-@cache
+@kept_until_forgotten
 def kernel(
     name: str, width: int, dtype: torch.dtype, by_replicate: bool, layers: int = 1, residual: bool = False
 ) -> Callable[..., None] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,9 +15,10 @@ from rnnmc.engine.compiled.agreement import agrees, disagreement
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.swept.kernels import Kernels, swept_kernels
 from rnnmc.engine.swept.trajectory import Trajectory
+from rnnmc.numerics.compiler import kept_until_forgotten
 
 
-@cache
+@kept_until_forgotten
 def kernels(name: str, width: int, dtype: torch.dtype, layers: int = 1, residual: bool = False) -> Kernels | None:
     """Those of the cell of this name in so many layers, or None where it or the machine has none.
 
