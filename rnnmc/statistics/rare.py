@@ -78,6 +78,9 @@ def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFr
         _doubt(logs[:, row], {name: of[: row + 1] for name, of in means.items()}, within[: row + 1])
         for row in range(rows)
     ]
+    if not first["reached"][0]:
+        gave_up = f"populations gave up at P = {found[-1, 0]:.2g}, before the event"
+        doubts[-1] = "; ".join(filter(None, [gave_up, doubts[-1]]))
     columns = {"estimator": "splitting", "p": found[:, 0], "p_low": found[:, 1], "p_high": found[:, 2]}
     columns |= {"relative_error": relative, "populations": count, "evaluations": _total(ordered)}
     return first.select("point", "horizon", "threshold", "score", "level", "particles", "reached").with_columns(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rnnmc.common.arrays import Floats
-from rnnmc.common.refusals import choose, refuse
+from rnnmc.common.refusals import choose, refuse, sentence
 
 EventName = Literal["vanish_at", "vanish_by", "stable_at", "stable_by", "explode_at", "explode_by"]
 EVENTS: tuple[EventName, ...] = get_args(EventName)
@@ -35,6 +35,14 @@ class Splitting(BaseModel):
     vanish: Threshold = 1e-3
     explode: Threshold = 1e3
     norm: Literal["log_spectral", "log_rms", "log_tangent"] = "log_spectral"
+
+    @classmethod
+    def checked(cls, **values: Any) -> Splitting:
+        """Splitting(**values), with UsageError for what cannot be."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise sentence(error, "splitting.") from None
 
     @model_validator(mode="before")
     @classmethod
