@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from rnnmc.common.cpus import CPUS
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.fanout import expected_seconds
-from rnnmc.run.head import Head, start_head
+from rnnmc.run.head import HEAD_FILE, Head, start_head
 from rnnmc.run.pipeline import folder_of, leave_plan
 from rnnmc.store.manifest import is_complete, promised, prove
 from rnnmc.store.plan import cut_up, points_file, study_said
@@ -142,24 +143,35 @@ class Run:
         leave_plan(Path(self.directory), self.study, self.points)
 
     def start(self) -> None:
-        """Start one Ray head for all jobs (in the cluster at RAY_ADDRESS, if that is set), and tell the jobs of it."""
-        if not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS"):
-            return  # each job starts a Ray of its own inside its allocation
+        """Start one Ray head for all jobs (in the cluster at RAY_ADDRESS, if that is set), and tell the jobs of it.
+
+        Not where `rnnmc study` has started one, nor where no design point lacks anything.
+        """
+        if HEAD_FILE in os.environ or (not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS")):
+            return  # without either, each job starts a Ray of its own inside its allocation
+        folder, thresholds = Path(self.directory), self.study.thresholds
+        if all(is_complete(folder, stored, thresholds) for stored in self.points):
+            return
+        cores = self.workflow.resource_settings.cores
+        environment = os.environ | ({CPUS: str(cores)} if self.workflow.local_exec and cores else {})
         try:
-            self.head = start_head(Path(self.directory) / "logs" / "ray-head.log")
+            self.head = start_head(folder / "logs" / "ray-head.log", environment)
+            address, dashboard = self.head.wait()
         except (RunError, UsageError) as error:
+            self.stop()
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(1)
-        os.environ["RAY_ADDRESS"] = self.head.address
+        os.environ["RAY_ADDRESS"] = address
         os.environ["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
-        print(f"Ray at {self.head.address}; dashboard: {self.head.dashboard or 'none'}", file=sys.stderr)
+        print(f"Ray at {address}; dashboard: {dashboard or 'none'}", file=sys.stderr)
 
     def succeed(self) -> None:
-        """Stop the head and print the main table and where the page is."""
+        """Stop the head and print the main table and where the page is; `rnnmc study` does that itself."""
         from rnnmc.report.terminal import show
 
         self.stop()
-        show(Path(self.directory))
+        if HEAD_FILE not in os.environ:
+            show(Path(self.directory))
 
     def stop(self) -> None:
         """Stop the head, and with it a Ray that it started."""

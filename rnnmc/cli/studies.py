@@ -69,6 +69,7 @@ def plan(study_file: StudyFile) -> None:
 def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
     """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
     from rnnmc.run.cluster import connected
+    from rnnmc.run.head import address_of_head
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
     from rnnmc.store.plan import planned, study_said
@@ -82,7 +83,7 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
         sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
         return
     with (
-        connected(cpus=cpus) as cluster,
+        connected(address_of_head(), cpus) as cluster,
         progress(title, replicates_of(jobs, points)) as tell,
     ):
         sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)

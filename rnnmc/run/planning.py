@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.common.granted import own_cpus
+from rnnmc.common.cpus import own_cpus
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import costs
 from rnnmc.store.manifest import made_by

@@ -94,7 +94,7 @@ def points_file(directory: Path) -> bytes:
 
 def _rows(directory: Path) -> list[dict[str, Any]]:
     try:
-        return pq.read_table(pa.BufferReader(points_file(directory))).to_pylist()
+        return pq.ParquetFile(pa.BufferReader(points_file(directory))).read().to_pylist()  # read_table imports pandas
     except (OSError, pa.ArrowException):
         raise UsageError(f"{directory / POINTS_PARQUET}: cannot be read; {NOT_OURS}") from None
 

@@ -19,7 +19,7 @@ rule report:
             labels={"figure": "{name}"},
         ),
     params:
-        directory=study_run.directory,
+        directory=lambda wildcards, input: Path(input[0]).parent.parent,
     log:
         f"{study_run.directory}/logs/report.log",
     conda:
