@@ -17,9 +17,9 @@ ROOT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 def own_cpus() -> int:
     """How many processes of this one's may compute at a time: a job's allocation, not the whole node.
 
-    The least of the affinity mask, a quota of a control group (of version 1 or 2, any above this process too; of half a
-    core, one), SLURM's numbers and what was asked for; and not so many that their memory would exceed what the group may
-    have.
+    The least of the affinity mask, a quota of a control group (of version 1 or 2, any above this process too; of half
+    a core, one), SLURM's numbers and what was asked for; and not so many that their memory would exceed what the group
+    may have.
     """
     limits = [float(len(os.sched_getaffinity(0))), *_said(), *map(_cores, _groups("cpu"))]
     limits += [one / WORKER_BYTES for one in map(_memory, _groups("memory"))]
