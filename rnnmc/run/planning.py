@@ -43,6 +43,8 @@ def cost_tables(study: Study) -> list[Table | str]:
         f"about {_size(sum(c.size for c in cost))}; about {_time(seconds)} of one core, "
         f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
     )
+    if not any(one.tried for one in cost):
+        total += "; by a model of the work, without what observables add, for no point of it can be tried in a moment"
     return [table, total]
 
 
