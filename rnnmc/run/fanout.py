@@ -328,9 +328,16 @@ def _sentence(error: Exception, name: str) -> str:
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, (RunError, UsageError)):
         return str(cause)
-    if type(error).__name__ in ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "LocalRayletDiedError"):
-        died = f"its worker died {RETRIES + 1} times ({type(error).__name__})"
-        return f"{name}: {died}; give the machine more memory or run fewer blocks at a time"
+    kind = type(error).__name__
+    if kind == "OutOfMemoryError":
+        return f"{name}: memory ran out {RETRIES + 1} times; give the machine more, or fewer blocks at a time by CPUS"
+    if kind in ("NodeDiedError", "LocalRayletDiedError"):
+        return f"{name}: its machine went away {RETRIES + 1} times ({kind}); run again to go on"
+    if kind == "WorkerCrashedError":
+        return (
+            f"{name}: its worker died {RETRIES + 1} times, and not because Ray saw memory run out; "
+            "rnnmc verify --repair DIR computes it in the foreground, where its last words are seen"
+        )
     words = str(cause).strip().splitlines() or ["no word"]
     return f"{name}: {type(cause).__name__}: {words[-1]}"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import UsageError
-from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import SAMPLES, block_seconds
 from rnnmc.observables.observable import Observable
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
