@@ -8,6 +8,7 @@ from rnnmc.common.errors import RunError
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.readme import explain
+from rnnmc.store.making import making
 from rnnmc.store.plan import cut_up, study_said, write_study
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
@@ -46,12 +47,12 @@ def report(directory: Path) -> Path:
             f"{directory}: statistics.parquet or points.parquet cannot be read ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from None
+    explain(directory)  # before the page, which links to what is there
     try:
-        page = write_report(directory, said, points, tables)
+        page = write_report(directory, said | {"made": making(directory)}, points, tables)
     except pl.exceptions.ColumnNotFoundError as error:
         raise RunError(
             f"{directory}: its tables are of another release of rnnmc ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from error
-    explain(directory)
     return page
