@@ -20,7 +20,6 @@ from rnnmc.report.leads.verdicts import word
 from rnnmc.report.repeat import command
 from rnnmc.report.text import main_rows, study_points
 
-
 INITS = ("pytorch", "keras")
 
 

@@ -120,7 +120,8 @@ def test_the_reader_filters_changes_the_norm_saves_what_is_shown_and_copies_a_co
     use = """<script>
       let saved;
       URL.createObjectURL = blob => { blob.text().then(text => document.body.dataset.saved = text); return "#"; };
-      const list = name => [...document.querySelectorAll(".filters label")].find(l => l.firstChild.data === name).lastChild;
+      const labels = [...document.querySelectorAll(".filters label")];
+      const list = name => labels.find(label => label.firstChild.data === name).lastChild;
       const choose = (name, value) => { list(name).value = value; list(name).dispatchEvent(new Event("change")); };
       choose("cell", "lstm");
       choose("width", "16");
