@@ -20,10 +20,15 @@ from rnnmc.workflow import CHUNK_SECONDS, MOST_OF_A_CHUNK, Run, chunks
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the small study has run to its end."""
     folder = tmp_path_factory.mktemp("workplace")
-    run = command(*snakemake(write(folder, small())), cwd=folder)
+    run = command("rnnmc", "study", write(folder, small()), "--jobs", "2", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "results/small/report.html" in run.stdout
     assert "P(vanish)" in run.stdout
+    told = run.stderr.splitlines()
+    assert told[0] == "small: 4 design points, 4 to sample, on 2 cores"
+    assert told[-1].startswith("small: 4 points, 1,200 replicates; ")
+    assert not any("Snakemake" in line or "localrule" in line for line in told)
+    assert "localrule sample" in (folder / "results/small/logs/workflow.log").read_text()
     return folder
 
 

@@ -10,10 +10,10 @@ def cite(directory: Folder) -> None:
     """Print BibTeX of rnnmc, the article, and the sources of exactly what a study used."""
     from rnnmc.report.cite import bibtex
     from rnnmc.run.aggregate import read_tables
-    from rnnmc.store.making import making
     from rnnmc.store.plan import study_said
+    from rnnmc.store.sampled import sampled
     from rnnmc.store.tables import read_table
 
     study_said(directory)
     points = read_table(directory / "points.parquet")
-    print(bibtex(points, read_tables(directory), ", ".join(making(directory)["commit"])), end="")
+    print(bibtex(points, read_tables(directory), ", ".join(sampled(directory)["commit"])), end="")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from rnnmc.report.making import making
 from rnnmc.report.text import interval_names
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
@@ -41,11 +42,12 @@ def facts_of(
     ]
     if rows.height < points.height:
         facts.append(("Missing", f"{points.height - rows.height} design points have no statistics yet"))
-    made: Mapping[str, list[str]] = study.get("made") or {}
-    facts += [(label, said) for label, name in MAKING.items() if (said := _span(name, made.get(name) or []))]
+    seen: Mapping[str, list[str]] = study.get("sampled") or {}
+    facts += [(label, said) for label, name in MAKING.items() if (said := _span(name, seen.get(name) or []))]
+    facts += making(study.get("made", {}))
     facts.append(("Command", "rnnmc run study.yaml, with the file beside this page"))
     versions = study.get("versions") or _installed()
-    return [*facts, ("Versions", ", ".join(made.get("versions") or (f"{a} {b}" for a, b in versions.items())))]
+    return [*facts, ("Versions", ", ".join(seen.get("versions") or (f"{a} {b}" for a, b in versions.items())))]
 
 
 def _span(name: str, values: list[str]) -> str:
@@ -61,9 +63,9 @@ def _replicates(rows: pl.DataFrame) -> str:
     per_point = sorted(set(rows["replicates"].to_list()))
     many = f"{per_point[0]:,}" if len(per_point) == 1 else f"{per_point[0]:,} to {per_point[-1]:,}"
     text = f"{rows['replicates'].sum():,} in total, {many} a design point"
-    stopped = rows["half_width"].drop_nulls()
-    if len(stopped):
-        text += f"; at {len(stopped)} as many as it took to know P(vanish) and P(explode) to +- {stopped.max():g}"
+    stopped = rows["goal"].drop_nulls()
+    for goal in stopped.unique(maintain_order=True):
+        text += f"; at {stopped.eq(goal).sum()} as many as it took {goal}"
     if "weight_draws" in rows.columns:
         shared = rows.filter(pl.col("weight_draws") < pl.col("replicates")).height
         text += f"; at {shared} several share a weight draw" if shared else ""

@@ -42,8 +42,8 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     path.
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
-    `versions`, library -> version, defaults to what is installed now, and `made`, `rnnmc.store.making.making`, to
-    nothing); points: the rows of points.parquet; tables: name
+    `versions`, library -> version, defaults to what is installed now, `made`, what manifests say,
+    and `sampled`, of `rnnmc.store.sampled`, to nothing); points: the rows of points.parquet; tables: name
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
     statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. Every file appears whole or
     not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
@@ -152,7 +152,7 @@ def _page(
     others = main_rows(tables["statistics"], points, OTHER_NORM) if OTHER_NORM in measures else None
     statistics = tables["statistics"]
     general = findings(rows, statistics)
-    made = study.get("made") or {}
+    seen = study.get("sampled") or {}
     return environment.get_template("page.html.j2").render(
         study=study["study"],
         findings=[
@@ -183,7 +183,7 @@ def _page(
         interval=interval_names(rows),
         sequences=(rows["interval"] == "confidence-sequence").any(),
         fixed=(rows["interval"] != "confidence-sequence").any(),
-        stopped=rows["half_width"].is_not_null().any(),
+        stopped=rows["goal"].is_not_null().any(),
         banded=rows["p_vanish_at_band_low"].is_not_null().any(),
         shared="weight_draws" in rows.columns and (rows["weight_draws"] < rows["replicates"]).any(),
         medians=rows["growth_median"].is_not_null().any(),
@@ -193,7 +193,7 @@ def _page(
         others=sorted(name for name in tables if name != "statistics"),
         outcomes=figures.OUTCOMES,
         few=FEW_SENTENCES,
-        citation=bibtex(points, tables, ", ".join(made.get("commit", []))) if "json" in points.columns else "",
+        citation=bibtex(points, tables, ", ".join(seen.get("commit", []))) if "json" in points.columns else "",
         vega=_packed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VL_VERSION)),
         specifications=_packed(json.dumps(specifications, allow_nan=False, separators=(",", ":"))),
         # The ink is the colour of the text round about, so that a chart follows the page from light to dark

@@ -14,7 +14,7 @@ from rnnmc.run.aggregate import read_tables
 from rnnmc.run.dictionary import csv_text, described
 from rnnmc.run.readme import rendered
 from rnnmc.store.plan import stored_points
-from rnnmc.store.shards import shard_tables
+from rnnmc.store.reading import shard_tables
 from rnnmc.store.stored_point import StoredPoint
 
 LARGEST = 200_000_000  # bytes of the whole, so that it can be attached to a release

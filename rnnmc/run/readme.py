@@ -13,6 +13,7 @@ from rnnmc.statistics.analyses import analyses
 from rnnmc.store.plan import stored_points
 from rnnmc.store.tables import csv_of, read_table
 
+EXPLAINED = ("README.md", "dictionary.csv", "points.csv")
 SAMPLE_FILES = "samples/**/*.parquet"
 WORDS = {
     "claims": "the article's claims, one row a claim and condition",

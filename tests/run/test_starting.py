@@ -40,8 +40,8 @@ def test_what_would_be_no_study_is_refused_and_leaves_no_file(
 
 
 def test_the_doctor_says_what_to_do_about_all_that_is_not_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = [look for look in doctor.LOOKS if look.__name__ != "_ray"]  # the tests of Ray start it
-    monkeypatch.setattr(doctor, "LOOKS", looks)
+    looks = [look for look in doctor.EXAMINATIONS if look.__name__ != "_ray"]  # the tests of Ray start it
+    monkeypatch.setattr(doctor, "EXAMINATIONS", looks)
     found = {one.name: one for one in doctor.examined(tmp_path / "results")}
     assert {"software", "processors", "memory", "C compiler", "GPUs", "cache", "results"} <= found.keys()
     assert all(one.remedy for one in found.values() if one.state != doctor.GOOD)

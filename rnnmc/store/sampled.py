@@ -11,7 +11,7 @@ from rnnmc.store.shards import facts_of
 READ = 400  # shards at most: of a large study as many, spread evenly
 
 
-def making(directory: Path) -> dict[str, list[str]]:
+def sampled(directory: Path) -> dict[str, list[str]]:
     """What the shards of samples say: sampled, host, commit, device and versions, each as its different values in
     order. Values that no shard has (those of an earlier rnnmc have no date) are an empty list.
 
