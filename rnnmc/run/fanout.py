@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import platform
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,6 +209,7 @@ def _make_block(job: Job, directory: str, device: str, source: dict[str, Any]) -
     with claimed(folder, point, block):
         tables = observe_block(point, block, observables, count, device, cut)
         made["wall_seconds"] = round(time.perf_counter() - begin, 3)
+        made |= {"sampled": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}", "host": platform.node()}
         for kind in lacking:
             write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)
     return None
