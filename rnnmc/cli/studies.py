@@ -113,7 +113,6 @@ def verify(
     """Check every file that is trusted later, each shard against its checksum and schema; exit 1 and a list if any
     is bad.
     """
-    from rnnmc.run.repair import repair as make_again
     from rnnmc.store.folder import shard_path
     from rnnmc.store.verify import verify as prove
 
@@ -126,7 +125,11 @@ def verify(
         )
     for path in proof.unplanned:
         print(f"{path}: is no part of this study as it stands; no statistic counts it")
-    if repair and (proof.damaged or proof.missing):
+    for label, ways in proof.mixed.items():
+        print(f"{label}: made in several ways: {'; '.join(f'{count} shards by {way}' for way, count in ways.items())}")
+    if repair and (proof.damaged or proof.missing or proof.fewer):
+        from rnnmc.run.repair import repair as make_again
+
         proof = make_again(directory, proof)
         print(f"repaired; {len(proof.damaged)} damaged files and {len(proof.missing)} missing shards are left")
         for error in proof.damaged:

@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
+from rnnmc.cells import cell as cell_of
 from rnnmc.chain.product import Moment, Watch, follow
 from rnnmc.engine.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, plain_kernel
+from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.follow import follow_compiled, kernel
+from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.graphed import follow_graphed
+from rnnmc.numerics import normal, norms
+from rnnmc.numerics.compiler import code_of, kept_until_forgotten, toolchain
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.study.point import DesignPoint
 
@@ -58,6 +63,35 @@ def made_by(point: DesignPoint, device: str, planned: str) -> str:
         return name
     run = _kernel(point, name, getattr(torch, point.dtype))
     return name.removeprefix(COMPILED) if run is None else name
+
+
+def route(point: DesignPoint, device: str, planned: str) -> str:
+    """What makes the numbers of this point here, in words: the kernel that really runs, compiler, and machine code.
+
+    Another route gives other last bits, of which chaotic orbits make first ones. Loads what it speaks of.
+    """
+    name = made_by(point, device, planned)
+    made_for = (point.cell, point.width, point.dtype, point.layers, point.residual, point.state_size)
+    return f"{name}; {toolchain()}; code {_code(name, device, *made_for)}"
+
+
+@kept_until_forgotten
+def _code(
+    name: str, device: str, cell: str, width: int, dtype: str, layers: int, residual: bool, directions: int
+) -> str:
+    """`rnnmc.numerics.compiler.code_of` all that the samples of such a point rest on."""
+    sources = []
+    if dtype == "float32":
+        normal.normals(np.zeros(2, np.uint32))
+        sources.append(normal.source())
+    if device == "cpu" and few_directions(name) is None:
+        by_replicate = directions <= norms.BY_REPLICATE_UP_TO
+        norms.kernel(by_replicate)
+        sources.append(norms.source(by_replicate))
+    if name.startswith(COMPILED):
+        program, bits = traced(cell_of(cell, layers, residual)), torch.finfo(getattr(torch, dtype)).bits
+        sources.append(source(program, width, bits, name.endswith("columns")))
+    return code_of(sources)
 
 
 def _kernel(point: DesignPoint, name: str, dtype: torch.dtype) -> Callable[..., None] | None:

@@ -21,6 +21,7 @@ from rnnmc.report.charts import claims as verdict_charts
 from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.parts import VL_VERSION, config
 from rnnmc.report.findings import findings, of_claims, verdict
+from rnnmc.report.making import making
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
 from rnnmc.report.text import interval_names, main_rows, study_points
@@ -157,7 +158,7 @@ def _page(
         interval=interval_names(rows),
         sequences=(rows["interval"] == "confidence-sequence").any(),
         fixed=(rows["interval"] != "confidence-sequence").any(),
-        stopped=rows["half_width"].is_not_null().any(),
+        stopped=rows["goal"].is_not_null().any(),
         banded=rows["p_vanish_at_band_low"].is_not_null().any(),
         shared="weight_draws" in rows.columns and (rows["weight_draws"] < rows["replicates"]).any(),
         medians=rows["growth_median"].is_not_null().any(),
@@ -218,6 +219,7 @@ def _facts(study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl
     ]
     if rows.height < points.height:
         facts.append(("Missing", f"{points.height - rows.height} design points have no statistics yet"))
+    facts += making(study.get("made", {}))
     versions = study.get("versions") or _installed()
     return [*facts, ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
 
@@ -227,9 +229,9 @@ def _replicates(rows: pl.DataFrame) -> str:
     per_point = sorted(set(rows["replicates"].to_list()))
     many = f"{per_point[0]:,}" if len(per_point) == 1 else f"{per_point[0]:,} to {per_point[-1]:,}"
     text = f"{rows['replicates'].sum():,} in total, {many} a design point"
-    stopped = rows["half_width"].drop_nulls()
-    if len(stopped):
-        text += f"; at {len(stopped)} as many as it took to know P(vanish) and P(explode) to +- {stopped.max():g}"
+    stopped = rows["goal"].drop_nulls()
+    for goal in stopped.unique(maintain_order=True):
+        text += f"; at {stopped.eq(goal).sum()} as many as it took {goal}"
     if "weight_draws" in rows.columns:
         shared = rows.filter(pl.col("weight_draws") < pl.col("replicates")).height
         text += f"; at {shared} several share a weight draw" if shared else ""

@@ -82,11 +82,9 @@ def _replicates(row: dict) -> Entry:
     text, number, draws = f"{row['replicates']:,}", row["replicates"], row.get("weight_draws")
     if draws is not None and draws < number:
         text += f" ({draws:,} draws)"
-    if row["half_width"] is None:
+    if row["goal"] is None:
         return Entry(text, number)
-    wanted = (
-        f"as many as it took to know P(vanish) and P(explode) to +- {row['half_width']:g}, or all that were allowed"
-    )
+    wanted = f"as many as it took {row['goal']}, or all that were allowed"
     return Entry(f"{text} *", number, wanted)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,20 +13,22 @@ from rnnmc.observables import observables
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import manifest_path, shard_path
 from rnnmc.store.proofs import SEAL, Damaged, read_sealed, write_sealed
+from rnnmc.store.routes import check_routes, kept, told
 from rnnmc.store.shards import DamagedShard, Shard, lacking_files, said_by, serves, shards
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.replicates import GOALS
 from rnnmc.study.study import Thresholds
 
 
 def promised(stored: StoredPoint, thresholds: Thresholds) -> dict[str, Any]:
     """All that decides what is to be stored of a point, as its manifest repeats it."""
     said: dict[str, Any] = {"replicates": stored.most, "observables": [one.identity() for one in stored.observables]}
-    if stored.half_width is not None:
-        said |= {"half_width": stored.half_width, "thresholds": thresholds.model_dump()}
+    if stored.until is not None:
+        said |= stored.until.written() | {"thresholds": thresholds.model_dump()}
     return json.loads(json.dumps(said))
 
 
-CHECKSUMS = "checksums"
+CHECKSUMS, MADE = "checksums", "made"  # what a manifest says since it is sealed
 ALWAYS_SAID = {"point", "replicates", "half_width", "wanted", SAMPLES}  # what every manifest says
 
 
@@ -48,18 +51,18 @@ def _is_manifest(said: dict[str, Any], stored: StoredPoint) -> bool:
         and enough > 0
         and said.keys() >= ALWAYS_SAID
         and (wanted is None or isinstance(wanted, dict))
-        and (not wanted or said["half_width"] is not None or enough == wanted.get("replicates"))
+        and (not wanted or bool(_goal(said)) or enough == wanted.get("replicates"))
         and all(isinstance(said[name], dict) for name in said.keys() & (known - ALWAYS_SAID | {SAMPLES}))
         and (SEAL in said or said.keys() <= known)
     )
 
 
 def enough_said(directory: Path, stored: StoredPoint) -> int | None:
-    """How many replicates a manifest says are enough for the half-width of this point, or None. Raises Damaged."""
-    if stored.half_width is None:
+    """How many replicates a manifest says are enough for the goal of this point, or None. Raises Damaged."""
+    if stored.until is None:
         return None
     said = manifest(directory, stored)
-    return min(said["replicates"], stored.most) if said.get("half_width") == stored.half_width else None
+    return min(said["replicates"], stored.most) if _goal(said) == _goal(stored.until.written()) else None
 
 
 class Named(NamedTuple):
@@ -90,6 +93,10 @@ def named(directory: Path, stored: StoredPoint, observable: Observable | None = 
     return Named(said.get(kind, {}), said.get(CHECKSUMS, {}).get(kind, {}))
 
 
+def _goal(said: dict[str, Any]) -> dict[str, Any]:
+    return {key: said[key] for key in (*GOALS, "of") if said.get(key) is not None}
+
+
 def is_complete(directory: Path, stored: StoredPoint, thresholds: Thresholds) -> bool:
     """Whether the manifest of a point says all that is promised, and what it names is there. Reads no shard.
 
@@ -113,6 +120,32 @@ def prove(directory: Path, stored: StoredPoint) -> None:
                 names.check(shard, block)
 
 
+def summed_up(made: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """routes, versions, commits -> each that the facts of these shards name -> of how many."""
+    found: dict[str, dict[str, int]] = {"routes": {}, "versions": {}, "commits": {}}
+    for facts in made:
+        versions = ", ".join(f"{name} {value}" for name, value in sorted((facts.get("versions") or {}).items()))
+        for name, value in (("routes", told(facts)), ("versions", versions), ("commits", facts.get("commit") or "")):
+            found[name][value] = found[name].get(value, 0) + 1
+    return found
+
+
+def made_by(directory: Path, points: Iterable[StoredPoint]) -> dict[str, Any]:
+    """What the manifests of these points sum up, together; and the points, by label, that were made by several routes.
+
+    Empty where no manifest says.
+    """
+    found: dict[str, Any] = {"routes": {}, "versions": {}, "commits": {}, "several": []}
+    for stored in points:
+        made = manifest(directory, stored).get(MADE, {})
+        for name, counts in made.items():
+            for value, count in counts.items():
+                found[name][value] = found[name].get(value, 0) + count
+        if len(made.get("routes", {})) > 1:
+            found["several"].append(stored.label)
+    return found if found["routes"] else {}
+
+
 def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds) -> Path:
     """Say that a point is complete, and by which samples. Raises RunError while blocks are missing.
 
@@ -120,6 +153,7 @@ def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds)
     """
     digests: dict[str, dict[int, str]] = {}
     checksums: dict[str, dict[int, str]] = {}
+    made: list[dict[str, Any]] = []
     for kind in stored.kinds:
         name = kind.name if kind else SAMPLES
         of_kind, of_files = digests.setdefault(name, {}), checksums.setdefault(name, {})
@@ -128,8 +162,11 @@ def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds)
             if not serves(facts, count, kind):
                 raise RunError(f"block {block} of {stored.label} is missing; run again to go on")
             of_kind[block], of_files[block] = facts["samples"], checksum
+            made.append(kept(facts))
     path = manifest_path(directory, stored)
-    said = {"point": stored.key, "replicates": stored.replicates, "half_width": stored.half_width}
-    said["wanted"] = promised(stored, thresholds)
+    said = {"point": stored.key, "replicates": stored.replicates, "half_width": None}  # a goal is said by its own name
+    said |= {} if stored.until is None else stored.until.written()
+    said |= {"wanted": promised(stored, thresholds), MADE: summed_up(made)}
+    check_routes(stored.label, made)
     write_sealed(path, json.loads(json.dumps(said | {CHECKSUMS: checksums} | digests)))
     return path

@@ -255,6 +255,7 @@ def test_without_a_compiler_the_plain_engine_runs_says_so_once_and_agrees_to_rou
 
 def test_a_compiler_that_fails_is_told_of_and_the_plain_engine_runs(monkeypatch, caplog, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiler, "AGAIN_AFTER", 0)
     with caplog.at_level(logging.WARNING, "rnnmc"):
         assert compiler.compiled("this is no C", "follow") is None
     assert "could not be compiled" in caplog.text

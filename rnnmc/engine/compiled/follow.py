@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -25,7 +24,7 @@ from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws, Given
-from rnnmc.numerics.compiler import compiled, remembered
+from rnnmc.numerics.compiler import compiled, kept_until_forgotten, remembered
 
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
 log = logging.getLogger("rnnmc")
@@ -33,7 +32,7 @@ log = logging.getLogger("rnnmc")
 ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chain.c
 
 
-@cache
+@kept_until_forgotten
 def kernel(
     name: str, width: int, dtype: torch.dtype, by_replicate: bool, layers: int = 1, residual: bool = False
 ) -> Callable[..., None] | None:
