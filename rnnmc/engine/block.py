@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -137,11 +138,13 @@ def observe_block(
     replicates: int | None = None,
     device: str = "cpu",
     cut: Partition | None = None,
+    over: Callable[..., Iterable[Any]] = map,
 ) -> dict[str, pa.Table]:
     """The samples of one block, under "samples", and what each observable saw, under its name.
 
     The samples are those of `run_block`, bit by bit, and arguments and errors are the same. Rows are by replicate,
-    then as `Observable.index` says.
+    then as `Observable.index` says. over: what runs a function over all tiles, and yields in their order what it gives;
+    tiles know nothing of each other, so that a pool of threads gives the same.
     """
     if not isinstance(point, DesignPoint):
         raise UsageError(f"run_block: {point!r} is not a design point; give an rnnmc.DesignPoint")
@@ -158,12 +161,14 @@ def observe_block(
         from rnnmc.engine.splitting.run import population_table
 
         return {SAMPLES: population_table(point, block)}
+
+    def run(some: list[tuple[int, int]]) -> Kinds:
+        with one_thread():
+            return _run_tiles(point, some, cut, device, observables, count - some[0][1] * cut.tile)
+
     with one_thread():
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
-        together = [tiles] if device == "cuda" else [[tile] for tile in tiles]
-        measured = [
-            _run_tiles(point, some, cut, device, observables, count - some[0][1] * cut.tile) for some in together
-        ]
+        measured = list(over(run, [tiles] if device == "cuda" else [[tile] for tile in tiles]))
     kinds = {
         kind: {
             column: np.concatenate([part[kind][column] for part in measured])[:count] for column in measured[0][kind]
