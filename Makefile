@@ -6,6 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || ec
 TESTS ?=
 BENCH ?=
 SCALE ?=
+CPUS ?= # of JOBS, at most so many cores
 SECTION ?=
 FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain # and tinygrad, which needs clang
 STUDIES := article atlas phase horizon width
@@ -24,13 +25,12 @@ STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) SCALE=$(SCALE) TESTS=$(TESTS) BENCH=$(BENCH)"
+	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) CPUS=$(CPUS) SCALE=$(SCALE) TESTS=$(TESTS) BENCH=$(BENCH)"
 
 install: $(VENV)/.installed ## create .venv from requirements.lock
 
 study: install ## run a study, then print its table and the path of its report; CONFIG=config/x.yaml JOBS=8 SCALE=0.1
-	@case "$(JOBS)" in all) ;; 0|''|*[!0-9]*) echo "JOBS=$(JOBS) is not a number of jobs; give 1 or more" >&2; exit 2;; esac
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j "$(JOBS)" --config 'study_file="$(CONFIG)"' $(if $(SCALE),'scale=$(SCALE)')
+	@$(BIN)/rnnmc study "$(CONFIG)" --jobs "$(JOBS)" $(if $(CPUS),--cpus "$(CPUS)") $(if $(SCALE),--scale "$(SCALE)")
 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, CellOrLayer, Device, Dtype, ExplodeAbove, VanishBelow, Width, app
+from rnnmc.cli.shared import (
+    Address,
+    CellOrLayer,
+    Device,
+    Dtype,
+    ExplodeAbove,
+    Layers,
+    Residual,
+    VanishBelow,
+    Width,
+    app,
+)
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted
 
@@ -17,10 +28,8 @@ from rnnmc.study.options import initialisation, known_device, parsed, replicates
 def measure(
     cell: CellOrLayer,
     width: Width = 16,
-    layers: Annotated[
-        int, typer.Option(help="of so many units each; one above another sees the h of the one below")
-    ] = 1,
-    residual: Annotated[bool, typer.Option("--residual", help="a layer shows its h plus its input")] = False,
+    layers: Layers = 1,
+    residual: Residual = False,
     init: Annotated[
         str | None,
         typer.Option(

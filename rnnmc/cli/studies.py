@@ -69,6 +69,7 @@ def plan(study_file: StudyFile) -> None:
 def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
     """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
     from rnnmc.run.cluster import connected
+    from rnnmc.run.head import address_of_head
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
     from rnnmc.store.plan import planned, study_said
@@ -82,7 +83,7 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
         sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
         return
     with (
-        connected(cpus=cpus) as cluster,
+        connected(address_of_head(), cpus) as cluster,
         progress(title, replicates_of(jobs, points)) as tell,
     ):
         sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
@@ -99,10 +100,12 @@ def status(directory: Folder) -> None:
 
 @app.command()
 def verify(
-    directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged and missing shards again")] = False
+    directory: Folder, repair: Annotated[bool, typer.Option(help="make what is damaged or missing again")] = False
 ) -> None:
-    """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
-    from rnnmc.run.sampling import repair as compute_again
+    """Check every file that is trusted later, each shard against its checksum and schema; exit 1 and a list if any
+    is bad.
+    """
+    from rnnmc.run.repair import repair as make_again
     from rnnmc.store.folder import shard_path
     from rnnmc.store.verify import verify as prove
 
@@ -116,11 +119,12 @@ def verify(
     for path in proof.unplanned:
         print(f"{path}: is no part of this study as it stands; no statistic counts it")
     if repair and (proof.damaged or proof.missing):
-        compute_again(directory, proof)
-        proof = prove(directory)
-        print(f"repaired; {len(proof.damaged)} damaged and {len(proof.missing)} missing shards are left")
+        proof = make_again(directory, proof)
+        print(f"repaired; {len(proof.damaged)} damaged files and {len(proof.missing)} missing shards are left")
+        for error in proof.damaged:
+            print(error)
     if proof.damaged:
-        raise RunError(f"{directory}: {len(proof.damaged)} of {proof.read} shards are damaged")
+        raise RunError(f"{directory}: {len(proof.damaged)} files are damaged; {proof.read} shards were read")
     if proof.missing and not proof.read:
         raise RunError(f"{directory}: no shard is there")
     also = f", {len(proof.missing)} missing" if proof.missing else ""

@@ -32,6 +32,9 @@ from rnnmc.report.text import (
     theory_text,
 )
 from rnnmc.statistics.oracles import passed
+from rnnmc.store.outdated import check_tables
+from rnnmc.store.reading import planned_points
+from rnnmc.store.tables import read_table
 
 
 def printed(*things: Any) -> None:
@@ -42,11 +45,12 @@ def printed(*things: Any) -> None:
 
 def show(directory: Path) -> None:
     """Print the main table of a study folder and where its page is: the last words of a run."""
-    points = study_points(pl.read_parquet(directory / "points.parquet"))
-    printed(main_table(pl.read_parquet(directory / "statistics.parquet"), points))
+    check_tables(directory)
+    points = study_points(planned_points(directory))
+    printed(main_table(read_table(directory / "statistics.parquet"), points))
     for name, table in (("coverage", coverage_table), ("verdicts", verdicts_table)):
         if (directory / f"{name}.parquet").exists():
-            printed(table(pl.read_parquet(directory / f"{name}.parquet")))
+            printed(table(read_table(directory / f"{name}.parquet")))
     print(directory / "report.html")
 
 

@@ -10,11 +10,13 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.run.running import LOOPBACK, announced
 
 NAMESPACE = "rnnmc"
 SECONDS_TO_ANSWER = 5.0  # within which the port of a cluster must open
@@ -31,18 +33,12 @@ class Cluster:
     gpus: int
 
 
-def own_cpus() -> int:
-    """Processors that this process may run on: a job's allocation, not the whole node."""
-    return len(os.sched_getaffinity(0))
-
-
 def _prepare(address: str | None) -> Any:
     """Set what Ray reads at import, then import it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")  # else a second driver waits and fails with a network error
     if address is None or address.startswith("127."):
-        # the one switch by which Ray binds every port to the loopback address
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault(LOOPBACK, "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
@@ -88,11 +84,13 @@ def connected(address: str | None = None, cpus: int | None = None, dashboard: bo
         ) from None
     try:
         resources = ray.cluster_resources()
-        yield Cluster(
+        cluster = Cluster(
             context.address_info["address"] or address or "",
             context.dashboard_url or "",
             int(resources.get("CPU", 1)),
             int(resources.get("GPU", 0)),
         )
+        with announced(cluster.address, cluster.dashboard) if address is None else nullcontext():
+            yield cluster
     finally:
         ray.shutdown()

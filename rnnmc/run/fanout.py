@@ -49,7 +49,7 @@ class Job(NamedTuple):
     @property
     def name(self) -> str:
         """The job for people."""
-        return _name(self.stored.label, self.block, self.stored.replicates, self.stored.cut.block)
+        return block_name(self.stored.label, self.block, self.stored.replicates, self.stored.cut.block)
 
 
 class Task(NamedTuple):
@@ -66,10 +66,11 @@ class Task(NamedTuple):
     @property
     def name(self) -> str:
         """The task for people, as the dashboard shows it."""
-        return _name(self.point["label"], self.block, self.point["most"], self.point["cut"]["block"])
+        return block_name(self.point["label"], self.block, self.point["most"], self.point["cut"]["block"])
 
 
-def _name(label: str, block: int, replicates: int, size: int) -> str:
+def block_name(label: str, block: int, replicates: int, size: int) -> str:
+    """A block for people, of a point of so many replicates in blocks of this size."""
     return f"{label} | block {block + 1}/{-(-replicates // size)}"
 
 

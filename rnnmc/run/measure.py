@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import SAMPLES, block_seconds
 from rnnmc.observables.observable import Observable
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
-from rnnmc.run.cluster import connected, own_cpus
+from rnnmc.run.cluster import connected
 from rnnmc.run.progress import Tell
 from rnnmc.run.sampling import jobs_of, sample
 from rnnmc.statistics.growth import estimator_of

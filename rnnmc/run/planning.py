@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.run.cluster import connected, own_cpus
+from rnnmc.common.cpus import own_cpus
+from rnnmc.run.cluster import connected
 from rnnmc.run.forecast import costs
 from rnnmc.store.manifest import enough_said
 from rnnmc.store.marks import running

@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
-from rnnmc.run.checks.sound import hold_sound
 from rnnmc.run.cluster import Cluster
 from rnnmc.run.fanout import Done, Job, fan_out, in_process
 from rnnmc.run.progress import Tell
 from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.point import rectangle
 from rnnmc.statistics.stopping import replicates_enough, seen_of, together
-from rnnmc.store.manifest import is_complete, write_manifest
-from rnnmc.store.plan import planned
+from rnnmc.store.manifest import is_complete, prove, write_manifest
 from rnnmc.store.reading import as_frame
 from rnnmc.store.shards import found_shard, lacking
 from rnnmc.store.stored_point import StoredPoint
-from rnnmc.store.verify import Proof
 from rnnmc.study.study import Thresholds
 
 
@@ -30,15 +27,16 @@ def jobs_of(points: Sequence[StoredPoint]) -> list[Job]:
 def jobs_missing(
     directory: Path, points: Sequence[StoredPoint], thresholds: Thresholds | None = None, slots: int = 1
 ) -> list[Job]:
-    """The blocks that are to be sampled next, in plan order. Raises DamagedShard for what is there but not whole.
+    """The blocks that are to be sampled next, in plan order. Raises Damaged for what is there but not whole.
 
-    None of a point whose manifest says that it is complete, and whose shards are there: those are proved when they are
-    aggregated. Of a point with a goal, as many blocks as there are again, and no fewer than `slots`, which keep a
-    cluster busy; none once the `thresholds` of the study say that it has enough. Of any other, all that are missing.
+    None of a point whose manifest says that it is complete, and whose shards are there. Of a point with a goal,
+    as many blocks as there are again, and no fewer than `slots`, which keep a cluster busy; none once the `thresholds`
+    of the study say that it has enough. Of any other, all that are missing.
     """
     jobs, counted = [], thresholds or Thresholds()
     for stored in points:
         if is_complete(directory, stored, counted):
+            prove(directory, stored)
             continue
         lost = lacking(directory, stored)
         if lost and stored.until is not None:
@@ -126,13 +124,3 @@ def _tell_of_kernels(jobs: Sequence[Job]) -> None:
 
     for stored in {job.stored.key: job.stored for job in jobs if ":" in job.stored.cell}.values():
         made_by(stored.design, "cpu", stored.cut.kernel)
-
-
-def repair(directory: Path, proof: Proof) -> None:
-    """Compute damaged and missing blocks again, in this process; a damaged file gives way to a whole one only."""
-    lost = {(error.path.parent.name, int(error.path.stem)) for error in proof.damaged}
-    lost |= {(stored.key, block) for stored, block in proof.missing}
-    points = planned(directory, {key for key, _ in lost})
-    for stored in points:
-        hold_sound(stored.design)
-    sample(directory, [job for job in jobs_of(points) if (job.stored.key, job.block) in lost], None, "cpu")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from studies import ROOT, sample_here, samples_digest, small, study_of
+from studies import ROOT, command, sample_here, samples_digest, small, study_of
 
 import rnnmc
 from rnnmc.common.errors import RunError, UsageError
@@ -61,6 +61,10 @@ def test_the_number_of_workers_and_the_order_of_blocks_change_no_byte_of_the_sam
     seen: list[Done] = []
     with connected(cpus=workers) as cluster:
         assert cluster.cpus == workers
+        if workers == 2:
+            run = command("rnnmc", "ray", "--", "status", cwd=tmp_path)
+            assert run.returncode == 0, run.stderr
+            assert "/2.0 CPU" in run.stdout
         sample(tmp_path, jobs, cluster, "auto", seen.append)
         with pytest.raises(UsageError, match="no CUDA device"):
             sample(tmp_path, jobs[:1], cluster, "cuda")
