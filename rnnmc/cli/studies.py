@@ -90,11 +90,19 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
 
 
 @app.command()
-def status(directory: Folder) -> None:
+def status(
+    directory: Folder,
+    watched: Annotated[bool, typer.Option("--watch", help="one line that follows it until it is finished")] = False,
+) -> None:
     """Say what is done, running and missing."""
     from rnnmc.report.terminal import printed
+    from rnnmc.run.live import watch
     from rnnmc.run.planning import status_table
 
+    if watched:
+        watch(directory)
+        print(f"{directory} is finished: rnnmc show {directory}")
+        return
     printed(status_table(directory))
 
 
@@ -105,7 +113,6 @@ def verify(
     """Check every file that is trusted later, each shard against its checksum and schema; exit 1 and a list if any
     is bad.
     """
-    from rnnmc.run.repair import repair as make_again
     from rnnmc.store.folder import shard_path
     from rnnmc.store.verify import verify as prove
 
@@ -118,7 +125,11 @@ def verify(
         )
     for path in proof.unplanned:
         print(f"{path}: is no part of this study as it stands; no statistic counts it")
-    if repair and (proof.damaged or proof.missing):
+    for label, ways in proof.mixed.items():
+        print(f"{label}: made in several ways: {'; '.join(f'{count} shards by {way}' for way, count in ways.items())}")
+    if repair and (proof.damaged or proof.missing or proof.fewer):
+        from rnnmc.run.repair import repair as make_again
+
         proof = make_again(directory, proof)
         print(f"repaired; {len(proof.damaged)} damaged files and {len(proof.missing)} missing shards are left")
         for error in proof.damaged:
@@ -154,12 +165,15 @@ def report(directory: Folder) -> None:
     print(write_report(directory))
 
 
-@app.command(hidden=True)
-def show(directory: Folder) -> None:
+@app.command()
+def show(
+    directory: Folder,
+    every: Annotated[bool, typer.Option("--all", help="every design point, however many there are")] = False,
+) -> None:
     """Print the main table and where the page is: the last words of a run."""
     from rnnmc.report.terminal import show as show_study
 
-    show_study(directory)
+    show_study(directory, every)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import vl_convert
 
-from rnnmc.common.cpus import own_cpus
+from rnnmc.common.granted import own_cpus
 
 if TYPE_CHECKING:
     from altair.typing import ChartType

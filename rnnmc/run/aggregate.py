@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.claims import decide, verdicts
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 from rnnmc.observables import observables
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage
-from rnnmc.statistics.growth import BY_NORM, estimator_of
+from rnnmc.statistics.growth import BY_NORM, Estimator, estimator_of
 from rnnmc.statistics.oracles import checks, coverage
 from rnnmc.statistics.point import SampleRectangle, joined, point_statistics, rectangle
-from rnnmc.statistics.stopping import INTERVAL, Deciding, replicates_enough, seen_of
+from rnnmc.statistics.stopping import INTERVAL, replicates_enough, seen_of
 from rnnmc.statistics.summaries import Settings, summed_up
 from rnnmc.statistics.variance_split import variance_split
+from rnnmc.store.manifest import made_by
 from rnnmc.store.outdated import check_tables, mark_outdated
-from rnnmc.store.plan import settled, with_points
+from rnnmc.store.plan import settled, stored_points, with_points
 from rnnmc.store.proofs import TABLES, write_list
 from rnnmc.store.reading import as_frame, planned_points, samples_of, shard_tables
 from rnnmc.store.stored_point import StoredPoint
@@ -81,6 +82,7 @@ def aggregate(
     for name in _ours() - tables.keys():  # of an earlier form of the study
         for kind in ("parquet", "csv"):
             (into / f"{name}.{kind}").unlink(missing_ok=True)
+    of["made"] = made_by(directory, stored_points(directory))
     write_list(into / TABLES, [into / f"{name}.{kind}" for name in tables for kind in ("parquet", "csv")], of)
     if look is None:
         mark_outdated(directory)
@@ -114,7 +116,7 @@ def _tables(
     samples = _joined(directory, stored)
     estimator = BY_NORM if point is None else estimator_of(point)
     if stored.until is not None and (point is not None or stored.until.of not in GROWTHS):
-        _check_enough(stored, seen_of(samples, stored.until, own, estimator), stored.until)
+        _check_enough(stored, stored.until, samples, own, estimator)
     looked = (thresholds.vanish, thresholds.explode, interval)
     statistics = point_statistics(samples, *looked, group=stored.group, estimator=estimator)
     found = {STATISTICS: statistics if point is None else beside(point, statistics)}
@@ -139,13 +141,15 @@ def _joined(directory: Path, stored: StoredPoint) -> SampleRectangle:
         raise RunError(f"{stored.label}: {error}") from None
 
 
-def _check_enough(stored: StoredPoint, seen: Deciding, until: Until) -> None:
+def _check_enough(
+    stored: StoredPoint, until: Until, samples: SampleRectangle, own: Thresholds, estimator: Estimator
+) -> None:
     """Raise RunError where so many replicates are not what the samples themselves say is enough."""
-    enough = replicates_enough(seen, stored.cut.block, stored.most, until)
+    enough = replicates_enough(seen_of(samples, until, own, estimator), stored.cut.block, stored.most, until)
     if enough != stored.replicates:
         raise RunError(
-            f"{stored.label}: {stored.replicates:,} replicates are not what its samples say is enough "
-            f"{until.told()}; run the study again, or rnnmc verify --repair where its manifest was altered"
+            f"{stored.label}: {stored.replicates:,} replicates are not what its samples say is enough {until.told()}; "
+            "run the study again, or rnnmc verify --repair where its manifest was altered"
         )
 
 

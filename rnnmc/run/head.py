@@ -103,7 +103,8 @@ def start_head(log: Path, environment: dict[str, str] | None = None) -> Head:
     answer = log.with_name(f"{log.stem}-{os.getpid()}.address").absolute()
     answer.unlink(missing_ok=True)
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "rnnmc.run.head", str(answer), str(os.getpid())]
+        # -P: a file in the working folder that has the name of a module of Python's does not stand in for it
+        command = [sys.executable, "-P", "-m", "rnnmc.run.head", str(answer), str(os.getpid())]
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
     return Head(process, answer, log)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import UsageError
+from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import SAMPLES, block_seconds
 from rnnmc.observables.observable import Observable
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
-from rnnmc.run.cluster import connected
+from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.progress import Tell
 from rnnmc.run.sampling import jobs_of, sample
 from rnnmc.statistics.growth import estimator_of
@@ -76,7 +75,7 @@ def _tables(
     """block -> what was sampled, of the blocks that its replicates need and that are not `known`."""
     jobs = [job for job in jobs_of([stored]) if job.block not in known]
     work = block_seconds(stored.design, sum(job.replicates for job in jobs), stored.cut)
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = ray_address(address)
     if address is None and (work < RAY_FROM_SECONDS or len(jobs) == 1 or own_cpus() == 1):
         every = sample(None, jobs, None, device, tell)
     else:

@@ -11,7 +11,7 @@ from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.readme import EXPLAINED, explain
 from rnnmc.store.outdated import mark_outdated
 from rnnmc.store.plan import cut_up, study_said, write_study
-from rnnmc.store.proofs import PAGE, TABLES, sha256, write_list
+from rnnmc.store.proofs import PAGE, TABLES, read_list, sha256, write_list
 from rnnmc.store.reading import planned_points
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
@@ -56,7 +56,7 @@ def report(directory: Path) -> Path:
             f"run rnnmc statistics {directory} first"
         ) from None
     try:
-        page = write_report(directory, said, points, tables)
+        page = write_report(directory, said | {"made": read_list(directory / TABLES).get("made", {})}, points, tables)
     except pl.exceptions.ColumnNotFoundError as error:
         raise RunError(
             f"{directory}: its tables are of another release of rnnmc ({str(error).splitlines()[0]}); "

@@ -25,7 +25,8 @@ def repair(directory: Path, proof: Proof) -> Proof:
     """Mend what `proof` says, in this process; what is then left.
 
     points.parquet is planned again from study.yaml; damaged and missing blocks are computed again, a damaged file
-    giving way to a whole one only, and their manifests written; tables and pages are made again from the samples.
+    giving way to a whole one only, and so are those of another route than most of their point; manifests, tables and
+    pages are made again from the samples.
     Raises RunError where study.yaml itself is damaged, for nothing else says what the study is.
     """
     proof = _plan(directory, proof)
@@ -50,14 +51,14 @@ def _plan(directory: Path, proof: Proof) -> Proof:
 
 
 def _samples(directory: Path, proof: Proof) -> None:
-    shards = [one.path for one in proof.damaged if isinstance(one, DamagedShard)]
+    shards = [one.path for one in proof.damaged if isinstance(one, DamagedShard)] + proof.fewer
     manifests = [one.path for one in proof.damaged if one.path.name == MANIFEST]
     lost = {(path.parent.name, int(path.stem)) for path in shards}
     lost |= {(stored.key, block) for stored, block in proof.missing}
     points = planned(directory, {key for key, _ in lost} | {path.parent.name for path in manifests})
     for stored in points:
         hold_sound(stored.design)
-    for path in shards:  # whole, but not what its manifest names: it would pass for the one that is wanted
+    for path in shards:  # whole, but not what its manifest names, or of another route: it would pass for what is wanted
         with suppress(Damaged):
             read_shard(path, path.parent.name, _observable(path, points))
             path.unlink()

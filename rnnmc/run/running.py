@@ -12,10 +12,9 @@ from pathlib import Path
 
 from rnnmc.common.errors import UsageError
 from rnnmc.numerics.trusted import folders
+from rnnmc.run.surroundings import TOKEN, TOKEN_FILE
 
 KIND = "running"  # of what is kept for this user
-TOKEN_FILE = Path("~/.ray/auth_token")  # where Ray keeps it, unless RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH says
-
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # the one switch by which Ray binds every port to the loopback address
 
 
@@ -79,4 +78,9 @@ def token_place(said: Mapping[str, str]) -> str:
     """Where the token that unlocks a dashboard lies, in the environment `said`."""
     if said.get("RAY_AUTH_TOKEN"):
         return "in RAY_AUTH_TOKEN"
-    return f"in {Path(said.get('RAY_AUTH_TOKEN_PATH') or TOKEN_FILE).expanduser()}"
+    if said.get("RAY_AUTH_TOKEN_PATH"):
+        return f"in {said['RAY_AUTH_TOKEN_PATH']}"
+    kept = [folder / TOKEN_FILE.name for folder in folders(TOKEN)]  # without a home
+    with suppress(OSError, RuntimeError):
+        kept.insert(0, TOKEN_FILE.expanduser())
+    return f"in {next((path for path in kept if path.exists()), kept[0])}"

@@ -29,8 +29,8 @@ def jobs_missing(
 ) -> list[Job]:
     """The blocks that are to be sampled next, in plan order. Raises Damaged for what is there but not whole.
 
-    None of a point whose manifest says that it is complete, and whose shards are there. Of a point with a goal,
-    as many blocks as there are again, and no fewer than `slots`, which keep a cluster busy; none once the `thresholds`
+    None of a point whose manifest says that it is complete, and whose shards are there. Of a point with a goal, as
+    many blocks as there are again, and no fewer than `slots`, which keep a cluster busy; none once the `thresholds`
     of the study say that it has enough. Of any other, all that are missing.
     """
     jobs, counted = [], thresholds or Thresholds()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from rnnmc.observables import observables
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import manifest_path, shard_path
 from rnnmc.store.proofs import SEAL, Damaged, read_sealed, write_sealed
+from rnnmc.store.routes import check_routes, kept, told
 from rnnmc.store.shards import DamagedShard, Shard, lacking_files, said_by, serves, shards
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.replicates import GOALS
@@ -26,7 +28,7 @@ def promised(stored: StoredPoint, thresholds: Thresholds) -> dict[str, Any]:
     return json.loads(json.dumps(said))
 
 
-CHECKSUMS = "checksums"
+CHECKSUMS, MADE = "checksums", "made"  # what a manifest says since it is sealed
 ALWAYS_SAID = {"point", "replicates", "half_width", "wanted", SAMPLES}  # what every manifest says
 
 
@@ -42,8 +44,7 @@ def manifest(directory: Path, stored: StoredPoint) -> dict[str, Any]:
 def _is_manifest(said: dict[str, Any], stored: StoredPoint) -> bool:
     """Whether this is a manifest of this point; one of before there were seals says no word that we do not know."""
     enough, wanted = said.get("replicates"), said.get("wanted")
-    facts = {*ALWAYS_SAID, *GOALS, "of"}
-    known = facts | observables().keys() | {one.name for one in stored.observables}
+    known = ALWAYS_SAID | observables().keys() | {one.name for one in stored.observables}
     return (
         said.get("point") == stored.key
         and type(enough) is int
@@ -51,7 +52,7 @@ def _is_manifest(said: dict[str, Any], stored: StoredPoint) -> bool:
         and said.keys() >= ALWAYS_SAID
         and (wanted is None or isinstance(wanted, dict))
         and (not wanted or bool(_goal(said)) or enough == wanted.get("replicates"))
-        and all(isinstance(said[name], dict) for name in said.keys() & (known - facts | {SAMPLES}))
+        and all(isinstance(said[name], dict) for name in said.keys() & (known - ALWAYS_SAID | {SAMPLES}))
         and (SEAL in said or said.keys() <= known)
     )
 
@@ -119,6 +120,32 @@ def prove(directory: Path, stored: StoredPoint) -> None:
                 names.check(shard, block)
 
 
+def summed_up(made: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """routes, versions, commits -> each that the facts of these shards name -> of how many."""
+    found: dict[str, dict[str, int]] = {"routes": {}, "versions": {}, "commits": {}}
+    for facts in made:
+        versions = ", ".join(f"{name} {value}" for name, value in sorted((facts.get("versions") or {}).items()))
+        for name, value in (("routes", told(facts)), ("versions", versions), ("commits", facts.get("commit") or "")):
+            found[name][value] = found[name].get(value, 0) + 1
+    return found
+
+
+def made_by(directory: Path, points: Iterable[StoredPoint]) -> dict[str, Any]:
+    """What the manifests of these points sum up, together; and the points, by label, that were made by several routes.
+
+    Empty where no manifest says.
+    """
+    found: dict[str, Any] = {"routes": {}, "versions": {}, "commits": {}, "several": []}
+    for stored in points:
+        made = manifest(directory, stored).get(MADE, {})
+        for name, counts in made.items():
+            for value, count in counts.items():
+                found[name][value] = found[name].get(value, 0) + count
+        if len(made.get("routes", {})) > 1:
+            found["several"].append(stored.label)
+    return found if found["routes"] else {}
+
+
 def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds) -> Path:
     """Say that a point is complete, and by which samples. Raises RunError while blocks are missing.
 
@@ -126,6 +153,7 @@ def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds)
     """
     digests: dict[str, dict[int, str]] = {}
     checksums: dict[str, dict[int, str]] = {}
+    made: list[dict[str, Any]] = []
     for kind in stored.kinds:
         name = kind.name if kind else SAMPLES
         of_kind, of_files = digests.setdefault(name, {}), checksums.setdefault(name, {})
@@ -134,9 +162,11 @@ def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds)
             if not serves(facts, count, kind):
                 raise RunError(f"block {block} of {stored.label} is missing; run again to go on")
             of_kind[block], of_files[block] = facts["samples"], checksum
+            made.append(kept(facts))
     path = manifest_path(directory, stored)
     said = {"point": stored.key, "replicates": stored.replicates, "half_width": None}  # a goal is said by its own name
     said |= {} if stored.until is None else stored.until.written()
-    said["wanted"] = promised(stored, thresholds)
+    said |= {"wanted": promised(stored, thresholds), MADE: summed_up(made)}
+    check_routes(stored.label, made)
     write_sealed(path, json.loads(json.dumps(said | {CHECKSUMS: checksums} | digests)))
     return path

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import block_of, names, point_folder, shard_name
 from rnnmc.store.manifest import Named, enough_said, manifest, named
 from rnnmc.store.plan import planned_rows
 from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files
+from rnnmc.store.routes import counted, kept, of_other_routes
 from rnnmc.store.shards import DamagedShard, read_shard
 from rnnmc.store.stored_point import StoredPoint
 
@@ -23,6 +25,8 @@ class Proof:
 
     damaged: files that are not as they were written: shards, manifests, what is planned, tables and pages. unplanned:
     shards that no point of the study accounts for. missing: blocks that are not there, as (stored point, block).
+    mixed: design point -> route -> how many of its shards were made by it, where there are several. fewer: those that
+    were not made as most of their point, unless that was wanted.
     digest: SHA-256 over all planned samples that are there, in plan order: equal numbers, equal digest. read: how many
     shards.
     """
@@ -32,6 +36,8 @@ class Proof:
     missing: list[tuple[StoredPoint, int]]
     digest: str
     read: int
+    mixed: dict[str, dict[str, int]] = field(default_factory=dict)
+    fewer: list[Path] = field(default_factory=list)
 
 
 def verify(directory: Path) -> Proof:
@@ -46,8 +52,10 @@ def verify(directory: Path) -> Proof:
         return Proof([error], [], [], "", 0)
     damaged: list[Damaged] = []
     absent, digest, read = [], hashlib.sha256(), 0
+    mixed, fewer = {}, []
     known: dict[str, int] = {}  # folder -> how many blocks it may hold
     for one, named_by in _so_far(directory, stored, damaged):
+        made: dict[Path, dict[str, Any]] = {}
         for kind in one.kinds:
             folder = point_folder(directory, one, kind)
             # blocks sampled at the same time as the last one that was needed lie beyond it: no statistic counts them
@@ -65,12 +73,17 @@ def verify(directory: Path) -> Proof:
                 except DamagedShard as error:
                     damaged.append(error)
                     continue
+                made[shard.path] = kept(shard.facts)
                 if not shard.serves(count, kind):
                     absent.append((one, block))
+        facts = list(made.values())
+        if others := of_other_routes(facts):
+            mixed[one.label] = counted(facts)
+            fewer += [] if any(one.get("mixed") for one in facts) else [[*made][i] for i in others]
     for listed in (directory, *directory.glob("what-if/*")):
         damaged += [error for name in (TABLES, PAGE) for error in damaged_files(listed / name)]
     missing = list(dict.fromkeys(absent))
-    return Proof(damaged, _unplanned(directory, known), missing, digest.hexdigest(), read)
+    return Proof(damaged, _unplanned(directory, known), missing, digest.hexdigest(), read, mixed, fewer)
 
 
 def _unplanned(directory: Path, known: dict[str, int]) -> list[Path]:

@@ -58,7 +58,7 @@ class Until(BaseModel):
     @classmethod
     def read(cls, said: dict[str, Any]) -> Until:
         """{relative: 0.1, of: p_explode_at}, and so on: one goal, and of what where that is said."""
-        goal: Goal = next(one for one in GOALS if one in [*said])
+        goal: Goal = next(one for one in GOALS if one in said)
         try:
             value = GOALS[goal].validate_python(said[goal], strict=True)
         except ValidationError as error:

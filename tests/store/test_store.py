@@ -18,7 +18,7 @@ from rnnmc.run.pipeline import plan
 from rnnmc.run.planning import status_table
 from rnnmc.run.sampling import jobs_missing, sample_all
 from rnnmc.store.folder import manifest_path, shard_path
-from rnnmc.store.manifest import CHECKSUMS, is_complete, manifest
+from rnnmc.store.manifest import CHECKSUMS, MADE, is_complete, manifest
 from rnnmc.store.plan import cut_up
 from rnnmc.store.proofs import SEAL, Damaged
 from rnnmc.store.reading import scan
@@ -98,7 +98,7 @@ def test_a_point_is_complete_while_its_manifest_says_what_is_promised_and_its_sh
         path.write_text(text)
         with pytest.raises(Damaged, match=r"_manifest\.json"):
             is_complete(tmp_path, stored, thresholds)
-    before_seals = {name: value for name, value in whole.items() if name not in (SEAL, CHECKSUMS)}
+    before_seals = {name: value for name, value in whole.items() if name not in (SEAL, CHECKSUMS, MADE)}
     for changes, known in (({}, True), ({"wanted": None}, False)):
         path.write_text(json.dumps(before_seals | changes))
         assert is_complete(tmp_path, stored, thresholds) == known
