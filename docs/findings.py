@@ -85,21 +85,7 @@ class Results:
 
     def note(self, study: str, name: str, column: str, row: dict[str, Any]) -> str:
         """A mark that leads to where a number stands."""
-        keys = (
-            "point",
-            "horizon",
-            "percent",
-            "mode",
-            "claim",
-            "part",
-            "path",
-            "term",
-            "loss",
-            "lag",
-            "quantity",
-            "gate",
-            "start",
-        )
+        keys = ("point", "horizon", "percent", "mode", "claim", "part", "path", "term", "loss", "lag", "quantity")
         said = ", ".join(f"{key} {row[key]}" for key in keys if row.get(key) is not None)
         text = f"`results/{study}/{name}.csv`, {said}: `{column}`"
         return f"[^{self.mark}{self.notes.setdefault(text, len(self.notes) + 1)}]"
