@@ -21,7 +21,7 @@ from rnnmc.cli.shared import (
     app,
 )
 from rnnmc.common.errors import UsageError
-from rnnmc.study.options import initialisation, known_device, parsed
+from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted
 
 
 @app.command()
@@ -47,6 +47,10 @@ def measure(
     replicates: Annotated[int, typer.Option(help="random initialisations")] = 1000,
     target_half_width: Annotated[
         float | None, typer.Option(help="sample, up to a million, until P(vanish) and P(explode) are known so well")
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(help="sample until this is reached, as under `replicates` of a study: {relative: 0.1, max: 1e6}"),
     ] = None,
     vanish: VanishBelow = 1e-3,
     explode: ExplodeAbove = 1e3,
@@ -76,18 +80,16 @@ def measure(
         weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
     )  # fmt: skip
     looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
-    wanted = PlannedPoint.checked(point=point, replicates=1, observables=looked_at)
+    many = replicates_wanted(replicates, target_half_width, until)
+    wanted = PlannedPoint.checked(point=point, replicates=many.most, until=many.until, observables=looked_at)
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     if out is not None and out.is_dir():
         raise UsageError(f"--out: {out} is a folder; give a file")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: {out.parent} is not a folder; make it first")
-    answer = answered(wanted, replicates, target_half_width, thresholds, known_device(device), address)
+    answer = answered(wanted, thresholds, known_device(device), address)
     if answer.short_of is not None:
-        print(
-            f"rnnmc: a million replicates give +- {answer.short_of:.2g}, not yet +- {target_half_width:g}",
-            file=sys.stderr,
-        )
+        print(f"rnnmc: {wanted.replicates:,} replicates only allowed to {answer.short_of}", file=sys.stderr)
     if out is not None:
         answer.write(out)
     if as_json:

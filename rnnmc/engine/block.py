@@ -15,11 +15,13 @@ from rnnmc.engine.choice import (
     CONDITIONAL_BYTES,
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
+    SWEPT,
     kernel_of,
     plain_kernel,
     replicate_seconds,
     seen_bytes,
 )
+from rnnmc.engine.swept.plan import tile_of
 from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.observable import KEYS, Observable
 from rnnmc.study.point import DesignPoint
@@ -83,6 +85,8 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
         )
     if few := ROWS_OF_UNITS.get(kernel):  # their rows are few, and more replicates share the calls
         tile = max(1, few // point.width)
+    if kernel == SWEPT:  # what is kept of the steps of a tile must fit the cache
+        tile = tile_of(point)
     if kernel == CONDITIONAL:  # what a tile keeps of its matrices must fit together
         tile = min(tile, int(CONDITIONAL_BYTES / seen_bytes(point)))
     tile = max(1, tile // group) * group  # replicates of one weight draw run together

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.claims import decide, verdicts
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 from rnnmc.observables import observables
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage
-from rnnmc.statistics.growth import BY_NORM, estimator_of
+from rnnmc.statistics.growth import BY_NORM, Estimator, estimator_of
 from rnnmc.statistics.oracles import checks, coverage
 from rnnmc.statistics.point import SampleRectangle, joined, point_statistics, rectangle
-from rnnmc.statistics.stopping import INTERVAL, replicates_enough
+from rnnmc.statistics.stopping import INTERVAL, replicates_enough, seen_of
 from rnnmc.statistics.summaries import Settings, summed_up
 from rnnmc.statistics.variance_split import variance_split
 from rnnmc.store.manifest import made_by
@@ -25,11 +25,11 @@ from rnnmc.store.proofs import TABLES, write_list
 from rnnmc.store.reading import as_frame, planned_points, samples_of, shard_tables
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.tables import read_table, write_table
+from rnnmc.study.replicates import Until
 from rnnmc.study.study import Thresholds
 from rnnmc.theory.beside import beside
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
 
 STATISTICS, ORACLES, CLAIMS, VERDICTS = "statistics", "oracles", "claims", "verdicts"
@@ -108,15 +108,15 @@ def _ours() -> set[str]:
 def _tables(
     directory: Path, stored: StoredPoint, thresholds: Thresholds, interval: str, oracles: bool, own: Thresholds
 ) -> dict[str, pl.DataFrame]:
-    """name -> table, of one design point. own: the thresholds that a half-width was decided by."""
+    """name -> table, of one design point. own: the thresholds that a goal was decided by."""
     point = stored.point
-    if stored.half_width is not None:
+    if stored.until is not None:
         interval = INTERVAL
     settings = Settings(thresholds.vanish, thresholds.explode, interval, group=stored.group)
     samples = _joined(directory, stored)
-    if stored.half_width is not None:
-        _check_enough(stored, stored.half_width, samples.log_norms["log_spectral"][:, -1], own)
     estimator = BY_NORM if point is None else estimator_of(point)
+    if stored.until is not None and point is not None:
+        _check_enough(stored, stored.until, samples, own, estimator)
     looked = (thresholds.vanish, thresholds.explode, interval)
     statistics = point_statistics(samples, *looked, group=stored.group, estimator=estimator)
     found = {STATISTICS: statistics if point is None else beside(point, statistics)}
@@ -127,7 +127,7 @@ def _tables(
         found[f"{STATISTICS}-{observable.name}"] = summed_up(observable, seen[observable.name], settings, point)
     if oracles and point is not None:
         judged = _measures(samples_of(directory, stored), seen)
-        if stored.half_width is not None:  # a number of replicates that was not chosen by looking: the first block
+        if stored.until is not None:  # a number of replicates that was not chosen by looking: the first block
             judged, interval = judged.filter(judged["replicate"] < stored.cut.block), "wilson"
         found[ORACLES] = checks(point, judged, interval)
     return found
@@ -141,13 +141,15 @@ def _joined(directory: Path, stored: StoredPoint) -> SampleRectangle:
         raise RunError(f"{stored.label}: {error}") from None
 
 
-def _check_enough(stored: StoredPoint, half_width: float, log_norm: np.ndarray, own: Thresholds) -> None:
+def _check_enough(
+    stored: StoredPoint, until: Until, samples: SampleRectangle, own: Thresholds, estimator: Estimator
+) -> None:
     """Raise RunError where so many replicates are not what the samples themselves say is enough."""
-    enough = replicates_enough(log_norm, stored.cut.block, stored.most, half_width, own)
+    enough = replicates_enough(seen_of(samples, until, own, estimator), stored.cut.block, stored.most, until)
     if enough != stored.replicates:
         raise RunError(
-            f"{stored.label}: {stored.replicates:,} replicates are not what its samples say is enough for "
-            f"+- {half_width:g}; run the study again, or rnnmc verify --repair where its manifest was altered"
+            f"{stored.label}: {stored.replicates:,} replicates are not what its samples say is enough {until.told()}; "
+            "run the study again, or rnnmc verify --repair where its manifest was altered"
         )
 
 

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 from rnnmc.common.errors import UsageError
 
 GOOD, POOR, FATAL = "good", "poor", "fatal"
-LONGEST_FOLDER = 40  # bytes of TMPDIR: Ray adds some 60 to it for the names of its sockets, of which 107 are allowed
 NEEDED_DISK, NEEDED_MEMORY = 2**30, 2**31  # bytes
 EXTRAS = {"inspect": ("h5py", "onnx", "safetensors")}
 
@@ -50,7 +48,7 @@ def _software(_: Path) -> Iterator[Found]:
 
 
 def _cores(_: Path) -> Iterator[Found]:
-    from rnnmc.run.cluster import own_cpus
+    from rnnmc.common.granted import own_cpus
 
     mine, there = own_cpus(), os.cpu_count() or 1
     busy = os.getloadavg()[0]
@@ -97,10 +95,6 @@ def _folders(results: Path) -> Iterator[Found]:
     kept = next(iter(folders("compiled")), None)
     where = "give a folder of your own in XDG_CACHE_HOME: kernels are compiled again by every process"
     yield Found("cache", GOOD if kept else POOR, str(kept or "no folder can be written"), "" if kept else where)
-    temporary = Path(tempfile.gettempdir())
-    short = len(os.fsencode(temporary)) <= LONGEST_FOLDER
-    remedy = "" if short else "set TMPDIR to a shorter path, such as /tmp: Ray's sockets lie below it"
-    yield Found("temporary files", GOOD if short else POOR, str(temporary), remedy)
     there = next(one for one in (results.absolute(), *results.absolute().parents) if one.exists())
     if not os.access(there, os.W_OK):
         yield Found("results", FATAL, f"{there} cannot be written", "give another folder, or work where you may write")

@@ -56,7 +56,7 @@ class WatchedFolder:
         self.open = still
         left = sum(self.work[one.key] * max(0.0, 1 - self.replicates[one.key] / one.replicates) for one in still)
         every = None
-        if all(stored.half_width is None for stored in still):
+        if all(stored.until is None for stored in still):
             every = sum(self.replicates.values()) + sum(one.replicates - self.replicates[one.key] for one in still)
         return HowFar(
             len(self.planned),
@@ -78,7 +78,7 @@ class WatchedFolder:
         return done, sorted(running(self.directory, stored))
 
     def _is_done(self, stored: StoredPoint, done: int) -> bool:
-        if stored.half_width is None:
+        if stored.until is None:
             return done == stored.replicates
         return manifest_path(self.directory, stored).exists()
 

@@ -16,14 +16,15 @@ from rnnmc.store.proofs import SEAL, Damaged, read_sealed, write_sealed
 from rnnmc.store.routes import check_routes, kept, told
 from rnnmc.store.shards import DamagedShard, Shard, lacking_files, said_by, serves, shards
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.replicates import GOALS
 from rnnmc.study.study import Thresholds
 
 
 def promised(stored: StoredPoint, thresholds: Thresholds) -> dict[str, Any]:
     """All that decides what is to be stored of a point, as its manifest repeats it."""
     said: dict[str, Any] = {"replicates": stored.most, "observables": [one.identity() for one in stored.observables]}
-    if stored.half_width is not None:
-        said |= {"half_width": stored.half_width, "thresholds": thresholds.model_dump()}
+    if stored.until is not None:
+        said |= stored.until.written() | {"thresholds": thresholds.model_dump()}
     return json.loads(json.dumps(said))
 
 
@@ -50,18 +51,18 @@ def _is_manifest(said: dict[str, Any], stored: StoredPoint) -> bool:
         and enough > 0
         and said.keys() >= ALWAYS_SAID
         and (wanted is None or isinstance(wanted, dict))
-        and (not wanted or said["half_width"] is not None or enough == wanted.get("replicates"))
+        and (not wanted or bool(_goal(said)) or enough == wanted.get("replicates"))
         and all(isinstance(said[name], dict) for name in said.keys() & (known - ALWAYS_SAID | {SAMPLES}))
         and (SEAL in said or said.keys() <= known)
     )
 
 
 def enough_said(directory: Path, stored: StoredPoint) -> int | None:
-    """How many replicates a manifest says are enough for the half-width of this point, or None. Raises Damaged."""
-    if stored.half_width is None:
+    """How many replicates a manifest says are enough for the goal of this point, or None. Raises Damaged."""
+    if stored.until is None:
         return None
     said = manifest(directory, stored)
-    return min(said["replicates"], stored.most) if said.get("half_width") == stored.half_width else None
+    return min(said["replicates"], stored.most) if _goal(said) == _goal(stored.until.written()) else None
 
 
 class Named(NamedTuple):
@@ -90,6 +91,10 @@ def named(directory: Path, stored: StoredPoint, observable: Observable | None = 
         return Named({}, {})
     kind = observable.name if observable else SAMPLES
     return Named(said.get(kind, {}), said.get(CHECKSUMS, {}).get(kind, {}))
+
+
+def _goal(said: dict[str, Any]) -> dict[str, Any]:
+    return {key: said[key] for key in (*GOALS, "of") if said.get(key) is not None}
 
 
 def is_complete(directory: Path, stored: StoredPoint, thresholds: Thresholds) -> bool:
@@ -159,7 +164,8 @@ def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds)
             of_kind[block], of_files[block] = facts["samples"], checksum
             made.append(kept(facts))
     path = manifest_path(directory, stored)
-    said = {"point": stored.key, "replicates": stored.replicates, "half_width": stored.half_width}
+    said = {"point": stored.key, "replicates": stored.replicates, "half_width": None}  # a goal is said by its own name
+    said |= {} if stored.until is None else stored.until.written()
     said |= {"wanted": promised(stored, thresholds), MADE: summed_up(made)}
     check_routes(stored.label, made)
     write_sealed(path, json.loads(json.dumps(said | {CHECKSUMS: checksums} | digests)))

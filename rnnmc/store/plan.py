@@ -28,6 +28,7 @@ from rnnmc.store.manifest import enough_said
 from rnnmc.store.proofs import Damaged, sha256
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
+from rnnmc.study.replicates import Until
 from rnnmc.study.study import PlannedPoint, Study
 
 POINTS_PARQUET, STUDY_YAML = "points.parquet", "study.yaml"
@@ -48,8 +49,9 @@ def describe_points(points: Sequence[PlannedPoint], stored: Sequence[StoredPoint
     """One row a design point: what is planned, and how it is cut up."""
     rows = [planned.row() | asdict(one.cut) for planned, one in zip(points, stored, strict=True)]
     table = pa.Table.from_pylist(rows)
-    half_width = table["half_width"].cast("double")  # where no point has one, its type would be null
-    return table.set_column(table.schema.get_field_index("half_width"), "half_width", half_width)
+    for name, kind in (("half_width", "double"), ("until", "string")):  # where no point has one, its type would be null
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(kind))
+    return table
 
 
 def write_study(directory: Path, study: Study, stored: Sequence[StoredPoint]) -> None:
@@ -192,10 +194,17 @@ def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
         Partition(row["tile"], row["block"], row["kernel"]),
         f"{stack} n={row['width']} {row['init']}, drive {label_of(said['drive'])}",
         _observables(said["observables"], directory / POINTS_PARQUET),
-        row.get("half_width"),
+        _until(row),
         row["replicates"],
         row.get("nested", 1),
     )
+
+
+def _until(row: dict[str, Any]) -> Until | None:
+    if row.get("until") is not None:
+        return Until.read(json.loads(row["until"]))
+    half_width = row.get("half_width")  # as of a plan from before there were other goals
+    return None if half_width is None else Until(goal="half_width", value=half_width)
 
 
 def _observables(said: Any, path: Path) -> tuple[Observable, ...]:

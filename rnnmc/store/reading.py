@@ -29,7 +29,7 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     (nats; null in shards of before there was one), and the factors of points.parquet, of which
     `block` and `horizon` are here replicates_a_block and last_horizon. With the name of an observable, what that one
     saw instead: its labels and columns. Exactly the design points and replicates that the study asks for, or that its
-    half-width has decided on, whatever else an earlier form of it has left. Reads no sample until it is collected, and
+    goal has decided on, whatever else an earlier form of it has left. Reads no sample until it is collected, and
     proves no checksum (`rnnmc verify` does). Raises UsageError where there are none.
     """
     import polars as pl

@@ -101,7 +101,7 @@ def _so_far(
 ) -> Iterator[tuple[StoredPoint, dict[Observable | None, Named]]]:
     """Each stored point, and what its manifest names; one that is not as it was written joins what is `damaged`.
 
-    Of a point whose half-width has not decided yet, up to the last block that is there.
+    Of a point whose goal has not decided yet, up to the last block that is there.
     """
     for stored in planned:
         try:
@@ -112,7 +112,7 @@ def _so_far(
         else:
             enough = enough_said(directory, stored)
             names_of = {kind: named(directory, stored, kind) for kind in stored.kinds}
-        if stored.half_width is not None and enough is None:
+        if stored.until is not None and enough is None:
             there = names(point_folder(directory, stored))
             last = max((block for block, _ in stored.blocks() if shard_name(block) in there), default=-1)
             enough = min(stored.most, (last + 1) * stored.cut.block)

@@ -189,7 +189,7 @@ def test_a_number_of_replicates_that_was_not_decided_by_the_samples_is_refused(f
     said = before_seals(path)
     count_again(folder)
     path.write_text(json.dumps(said | {"replicates": 1}))
-    with pytest.raises(RunError, match=r"relu n=1 .*1 replicates are not what its samples say is enough for \+- 0.3"):
+    with pytest.raises(RunError, match=r"relu n=1 .*: 1 replicates are not .* enough to know P.vanish. .* to \+- 0.3"):
         count_again(folder)
 
 

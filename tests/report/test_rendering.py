@@ -58,7 +58,8 @@ def test_a_helper_that_is_killed_leaves_no_picture_out(monkeypatch: pytest.Monke
 @pytest.mark.process
 def test_too_small_an_address_space_is_one_sentence_and_no_abort():
     code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_AS, (16 * 10**9, -1))\nimport rnnmc.report.rendering as r\n"
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (16 * 10**9, -1))\n"
+        "import rnnmc.report.rendering as r\n"
         "try:\n r.rendered({})\nexcept Exception as error:\n print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

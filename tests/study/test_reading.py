@@ -121,6 +121,9 @@ points:
   - {{cell: tanh, width: 3, drive: {{constant: 2}}, horizons: {{to: 50}}, seed: 4, replicates: 3}}
   - {{cell: tanh, width: 3, state_std: 1, replicates: {{weights: 5, drives: 2, states: 3}}, observables: [vector]}}
   - {{cell: tanh, width: 3, state_std: 1, replicates: {{half_width: 0.01, max: 5000}}}}
+  - {{cell: tanh, width: 4, replicates: {{relative: 0.5, max: 5000}}, seed: 1}}
+  - {{cell: tanh, width: 4, replicates: {{events: 100, of: p_explode_by, max: 5000}}, seed: 2}}
+  - {{cell: tanh, width: 4, replicates: {{deviation: 1.0e-3, of: growth_rate, max: 5000}}, seed: 3}}
 """
 
 
@@ -146,7 +149,7 @@ def test_a_point_written_out_says_every_default():
 WORDS = re.findall(
     r"\w+",
     """gaussian uniform ring chrono identity gain limit clip spectral_radius stacked recurrent input bias forget preset
-    white ar1 dimension file path to per_decade vanish explode half_width""",
+    white ar1 dimension file path to per_decade vanish explode half_width relative events deviation of max""",
 )
 NESTED = st.recursive(
     st.none()
