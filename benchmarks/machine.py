@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from timing import least_seconds
 
-from rnnmc.common.cpus import own_cpus
+from rnnmc.common.granted import own_cpus
 from rnnmc.engine.draws import stream
 
 PRODUCT_SIZE = 1024

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnmc.common.cpus import CPUS
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.granted import CPUS
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.run.head import HEAD_FILE, Head, start_head

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import vl_convert
 
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 
 if TYPE_CHECKING:
     from altair.typing import ChartType

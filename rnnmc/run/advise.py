@@ -15,8 +15,8 @@ from rnnmc.cells import cell as cell_named
 from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.common.arrays import Flags, Floats
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import Partition, block_seconds, partition, run_block
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.fanout import Done

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.claims import decide, verdicts
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 from rnnmc.observables import observables
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.granted import own_cpus
 from rnnmc.run.running import LOOPBACK, announced
 from rnnmc.run.surroundings import settle_token, surroundings
 

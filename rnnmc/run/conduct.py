@@ -13,8 +13,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
-from rnnmc.common.cpus import CPUS, own_cpus
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.granted import CPUS, own_cpus
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
 from rnnmc.run.how_far import WatchedFolder

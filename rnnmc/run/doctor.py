@@ -48,7 +48,7 @@ def _software(_: Path) -> Iterator[Found]:
 
 
 def _cores(_: Path) -> Iterator[Found]:
-    from rnnmc.common.cpus import own_cpus
+    from rnnmc.common.granted import own_cpus
 
     mine, there = own_cpus(), os.cpu_count() or 1
     busy = os.getloadavg()[0]

@@ -87,13 +87,14 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cos
     weight: dict[Kind, float] = {}
     for kind, seconds in zip(kinds, nominal, strict=True):
         weight[kind] = weight.get(kind, 0.0) + seconds
-    one_of = {kind: stored for kind, stored in zip(kinds, points, strict=True) if _can_be_tried(stored)}
+    one_of = dict(zip(kinds, points, strict=True))
     looking = {kind for kind, stored in one_of.items() if stored.observables}  # of which the model knows nothing
     trials: dict[Kind, _Trial] = {}
     begin = time.perf_counter()
     for kind in sorted(one_of, key=lambda kind: -weight[kind]):
         late = time.perf_counter() - begin > ALL_TRIALS or len(trials) >= MOST_TRIALS
-        if kind in looking or len(trials) < FEWEST_TRIALS or not late:
+        wanted = kind in looking or len(trials) < FEWEST_TRIALS or not late
+        if wanted and _can_be_tried(one_of[kind]):
             trials[kind] = _trial(one_of[kind], clock)
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
     slower = statistics.median([one[0] / seconds for one, seconds in zip(found, nominal, strict=True) if one] or [1.0])

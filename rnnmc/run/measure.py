@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rnnmc.common.cpus import own_cpus
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import SAMPLES, block_seconds, observe_block
 from rnnmc.engine.choice import COMPILED
 from rnnmc.observables.observable import Observable

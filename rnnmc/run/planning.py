@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.common.cpus import own_cpus
+from rnnmc.common.granted import own_cpus
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import Clock, costs
 from rnnmc.store.manifest import enough_said, made_by

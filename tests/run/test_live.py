@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from studies import sample_here, small, study_of, write
 
-from rnnmc.common.cpus import CPUS, own_cpus
 from rnnmc.common.errors import UsageError
+from rnnmc.common.granted import CPUS, own_cpus
 from rnnmc.run.how_far import COUNTING, DRAWING, FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
 from rnnmc.run.live import LiveLine, duration, ends, line, short, watch
 from rnnmc.run.pipeline import plan

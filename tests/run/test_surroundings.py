@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnmc.common import cpus
-from rnnmc.common.cpus import own_cpus
+from rnnmc.common import granted
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.granted import own_cpus
 from rnnmc.run import cluster, surroundings
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.surroundings import LOCK, LONGEST, private_folder, settle_token
@@ -23,7 +23,7 @@ NAMES = ("RAY_TMPDIR", "TMPDIR", "XDG_RUNTIME_DIR", "RAY_AUTH_TOKEN", "RAY_AUTH_
 
 @pytest.fixture(autouse=True)
 def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*NAMES, *cpus.SETTINGS):
+    for name in (*NAMES, *granted.SETTINGS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(surroundings, "LONGEST", len(str(tmp_path)) + 10)
@@ -134,8 +134,8 @@ def test_an_empty_address_is_none(monkeypatch):
 
 def grant(monkeypatch: pytest.MonkeyPatch, root: Path, lines: str, **files: str) -> None:
     """Control groups of this process. files: `cpu_max="..."`, in the folder `group` of `a`."""
-    monkeypatch.setattr(cpus, "ROOT", root)
-    monkeypatch.setattr(cpus, "OWN", root / "own")
+    monkeypatch.setattr(granted, "ROOT", root)
+    monkeypatch.setattr(granted, "OWN", root / "own")
     (root / "own").write_text(lines)
     for name, content in files.items():
         path = root / name.replace("__", "/").replace("_DOT_", ".")
@@ -170,7 +170,7 @@ def test_the_least_of_what_the_machine_grants_is_used(lines, files, cores, tmp_p
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
     grant(monkeypatch, tmp_path, lines, **files)
     assert own_cpus() == cores
-    for name in cpus.SETTINGS:
+    for name in granted.SETTINGS:
         monkeypatch.setenv(name, "2")
         assert own_cpus() == min(cores, 2)
         for nothing in ("", "0", "all", "-1"):

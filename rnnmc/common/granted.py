@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CPUS = "RNNMC_CPUS"  # in the environment: at most so many, as `make study CPUS=2` says
-SETTINGS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", CPUS)
+SETTINGS = (CPUS, "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "JOBS", "CPUS")  # of the environment: numbers of cores
 WORKER_BYTES = 500e6  # of a process that samples, with all that it imports
 ROOT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
@@ -17,9 +17,8 @@ ROOT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 def own_cpus() -> int:
     """How many processes of this one's may compute at a time: a job's allocation, not the whole node.
 
-    The least of the affinity mask, a quota of a control group (of version 1 or 2, any above this process too; of half
-    a core, one), SLURM's numbers and what was asked for; and not so many that their memory would exceed what the group
-    may have.
+    The least of the affinity mask, a quota of a control group (of version 1 or 2, any above this process too; of half a
+    core, one), SLURM's numbers, JOBS and CPUS; and not so many that their memory would exceed what the group may have.
     """
     limits = [float(len(os.sched_getaffinity(0))), *_said(), *map(_cores, _groups("cpu"))]
     limits += [one / WORKER_BYTES for one in map(_memory, _groups("memory"))]
