@@ -177,3 +177,8 @@ def test_a_row_that_the_command_line_cannot_say_has_no_command():
     )
     assert command(nested.points[0].row()["json"], 12, 1e-3, 1e3) == ""
     assert command("{}", 12, 1e-3, 1e3) == ""
+
+
+def test_a_study_keeps_the_question_that_it_asks_and_writes_none_where_it_asks_none():
+    assert "question" not in study_of(CONTENT).written()
+    assert study_of(CONTENT | {"question": "Why?"}).written()["question"] == "Why?"
