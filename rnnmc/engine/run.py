@@ -9,7 +9,14 @@ import torch
 
 from rnnmc.cells import cell as cell_of
 from rnnmc.chain.product import Moment, Watch, follow
-from rnnmc.engine.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, plain_kernel
+from rnnmc.engine.choice import (
+    COMPILED,
+    COMPILED_ROWS_UP_TO_WIDTH,
+    CONDITIONAL,
+    FEW_DIRECTIONS,
+    SWEPT,
+    plain_kernel,
+)
 from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.follow import follow_compiled, kernel
 from rnnmc.engine.compiled.trace import traced
@@ -31,6 +38,10 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 
     See `rnnmc.engine.few_directions.norms.wide_norms`.
     """
+    if name == SWEPT:
+        from rnnmc.engine.swept.norms import swept_norms
+
+        return swept_norms
     if name == FEW_DIRECTIONS:
         from rnnmc.engine.few_directions.norms import wide_norms
 
@@ -44,7 +55,7 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 
 def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()) -> Iterator[Moment]:
     """The chain along these draws, on the kernel of this name, as `rnnmc.chain.product.follow`."""
-    if name.startswith(COMPILED):
+    if name.startswith(COMPILED) and draws.width * draws.point.layers <= COMPILED_ROWS_UP_TO_WIDTH:
         run = _kernel(draws.point, name, draws.dtype)
         if run is not None:
             return follow_compiled(run, draws, horizons, watches)
@@ -61,7 +72,13 @@ def made_by(point: DesignPoint, device: str, planned: str) -> str:
     name = planned if device == "cpu" else plain_kernel(point)
     if not name.startswith(COMPILED):
         return name
-    run = _kernel(point, name, getattr(torch, point.dtype))
+    dtype = getattr(torch, point.dtype)
+    if name == SWEPT:
+        from rnnmc.engine.swept.trust import kernels
+
+        run = kernels(point.cell, point.width, dtype, point.layers, point.residual)
+    else:
+        run = _kernel(point, name, dtype)
     return name.removeprefix(COMPILED) if run is None else name
 
 
@@ -84,13 +101,18 @@ def _code(
     if dtype == "float32":
         normal.normals(np.zeros(2, np.uint32))
         sources.append(normal.source())
-    if device == "cpu" and few_directions(name) is None:
+    if device == "cpu" and (few_directions(name) is None or name == SWEPT):  # which takes some full products
         by_replicate = directions <= norms.BY_REPLICATE_UP_TO
         norms.kernel(by_replicate)
         sources.append(norms.source(by_replicate))
     if name.startswith(COMPILED):
         program, bits = traced(cell_of(cell, layers, residual)), torch.finfo(getattr(torch, dtype)).bits
-        sources.append(source(program, width, bits, name.endswith("columns")))
+        if name == SWEPT:
+            from rnnmc.engine.swept.emit import source as source_of_sweeps
+
+            sources.append(source_of_sweeps(program, width, bits))
+        else:
+            sources.append(source(program, width, bits, name.endswith("columns")))
     return code_of(sources)
 
 

@@ -308,7 +308,8 @@ def test_a_cell_without_a_trace_runs_on_the_plain_engine():
 def test_the_choice_rests_on_the_point_alone_and_short_work_is_not_compiled():
     assert kernel_of(DesignPoint(cell="lstm", width=1, horizons=[2])) == "columns"
     assert kernel_of(DesignPoint(cell="lstm", width=1, horizons=[1000])) == "compiled columns"
-    assert kernel_of(DesignPoint(cell="lstm", width=64)) == "compiled rows"
+    assert kernel_of(DesignPoint(cell="lstm", width=16)) == "compiled rows"
+    assert kernel_of(DesignPoint(cell="lstm", width=64)) == "compiled few directions"
     for name in KERNELS:
         costs = [step_seconds(DesignPoint(cell="gru", width=width), name) for width in (8, 32, 128)]
         assert costs == sorted(costs)

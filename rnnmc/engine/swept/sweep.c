@@ -2,11 +2,11 @@
 tensors of `rnnmc.engine.swept.trajectory`.
 
 which: (count,) the replicates, of those in recurrent, inner_bias and kept. given: (count, blocks * ROWS, PARTS * N)
-directions. times: (count, logged) rising steps: forwards, after which the images are told; backwards the only one is
-the step from which they go back to the first. images: (count, logged, blocks * ROWS, PARTS * N), divided by
+directions, as they are after `first` steps. times: (count, logged) rising steps: forwards, after which the images are
+told; backwards the only one is the step from which they go back, to the first. images: (count, logged, blocks * ROWS, PARTS * N), divided by
 2^exponent, of the same shape less the last. lost: (count, blocks * ROWS) the first step that shrank a direction so far
 that digits were lost; dead: after which it was exactly zero; both as they were where that has not been. */
-void SWEEP(int64_t count, const int64_t *which, int64_t blocks, int64_t logged, const int64_t *times,
+void SWEEP(int64_t count, const int64_t *which, int64_t blocks, int64_t logged, const int64_t *times, int64_t first,
            const real *recurrent, const real *inner_bias, const real *kept_steps, int64_t room, const real *given,
            real *images, int64_t *exponent, int64_t *lost, int64_t *dead)
 {
@@ -40,7 +40,7 @@ void SWEEP(int64_t count, const int64_t *which, int64_t blocks, int64_t logged, 
                         d[p * ROWS * NJ + AT(ROWS, k, j)] = fetch(from + p * N + j * W, COUNT(j));
             }
             const int64_t last = times[c * logged + logged - 1];
-            for (int64_t done = 1; done <= last; done++) {
+            for (int64_t done = (BACKWARD ? 0 : first) + 1; done <= last; done++) {
                 const int64_t step = BACKWARD ? last - done : done - 1;
                 const lane *kept = (const lane *)kept_steps + (r * room + step) * KEPT * NJ;
                 if (living) {
