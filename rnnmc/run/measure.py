@@ -93,7 +93,7 @@ def _tables(
 
 def _may_share_tiles(stored: StoredPoint, device: str) -> bool:
     """Whether threads gain: the chain is C, which lets others run, there are several cores, and no GPU is meant."""
-    if own_cpus() == 1 or stored.observables or not stored.cut.kernel.startswith(COMPILED):
+    if stored.design.splitting or stored.observables or not stored.cut.kernel.startswith(COMPILED) or own_cpus() == 1:
         return False
     import torch
 
