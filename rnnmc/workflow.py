@@ -138,15 +138,16 @@ class Run:
         """The file that says that a chunk has been sampled."""
         return f"{self.directory}/chunks/{chunk}"
 
-    def plan(self) -> None:
-        """Leave study.yaml and points.parquet."""
-        leave_plan(Path(self.directory), self.study, self.points)
-
     def start(self) -> None:
-        """Start one Ray head for all jobs (in the cluster at RAY_ADDRESS, if that is set), and tell the jobs of it.
+        """Leave study.yaml and points.parquet, and start one Ray head for all jobs (or join the one at RAY_ADDRESS).
 
-        Not where `rnnmc study` has started one, nor where no design point lacks anything.
+        No head where `rnnmc study` has started one, nor where no design point lacks anything.
         """
+        try:
+            leave_plan(Path(self.directory), self.study, self.points)
+        except RunError as error:
+            print(f"rnnmc: {error}", file=sys.stderr)
+            sys.exit(1)
         if HEAD_FILE in os.environ or (not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS")):
             return  # without either, each job starts a Ray of its own inside its allocation
         folder, thresholds = Path(self.directory), self.study.thresholds

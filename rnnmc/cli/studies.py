@@ -90,11 +90,19 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
 
 
 @app.command()
-def status(directory: Folder) -> None:
+def status(
+    directory: Folder,
+    watched: Annotated[bool, typer.Option("--watch", help="one line that follows it until it is finished")] = False,
+) -> None:
     """Say what is done, running and missing."""
     from rnnmc.report.terminal import printed
+    from rnnmc.run.live import watch
     from rnnmc.run.planning import status_table
 
+    if watched:
+        watch(directory)
+        print(f"{directory} is finished: rnnmc show {directory}")
+        return
     printed(status_table(directory))
 
 
@@ -157,12 +165,15 @@ def report(directory: Folder) -> None:
     print(write_report(directory))
 
 
-@app.command(hidden=True)
-def show(directory: Folder) -> None:
+@app.command()
+def show(
+    directory: Folder,
+    every: Annotated[bool, typer.Option("--all", help="every design point, however many there are")] = False,
+) -> None:
     """Print the main table and where the page is: the last words of a run."""
     from rnnmc.report.terminal import show as show_study
 
-    show_study(directory)
+    show_study(directory, every)
 
 
 @app.command()

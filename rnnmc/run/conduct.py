@@ -19,10 +19,10 @@ from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
 from rnnmc.run.how_far import WatchedFolder
 from rnnmc.run.live import LiveLine, looks, shown
-from rnnmc.run.pipeline import folder_of
+from rnnmc.run.pipeline import folder_of, leave_plan
 from rnnmc.run.settled import is_settled, settle
 from rnnmc.store.manifest import is_complete
-from rnnmc.store.plan import cut_up, write_study
+from rnnmc.store.plan import cut_up
 from rnnmc.study.study import Study, load_study
 
 SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
@@ -48,7 +48,7 @@ def conduct(path: Path, jobs: int | None = None, cpus: int | None = None, scale:
         )
     warn_unseen(study.points)
     points = cut_up(study)
-    write_study(directory, study, points)
+    leave_plan(directory, study, points)
     lacking = [stored for stored in points if not is_complete(directory, stored, study.thresholds)]
     print(
         f"{study.study}: {len(points):,} design points, {len(lacking):,} to sample, on {_cores(cores)}\n"

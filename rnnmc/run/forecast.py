@@ -1,7 +1,8 @@
 """What a study will cost before it runs: rows, bytes, and time.
 
-Time is measured: the kinds of point that the cost model finds dearest run a few steps each. Of the others the model
-says how they compare, and the measured ones how fast this machine is.
+Time is measured: the kinds of point that the cost model finds dearest run a few steps each, as many as a moment allows.
+Of the others the model says how they compare, and the measured ones how fast this machine is. What counts is the time
+of the processor, not that of the clock, so that a busy machine does not make a study look longer than it is.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rnnmc.engine.block import BYTES_A_ROW, block_seconds, run_trial
+from rnnmc.engine.block import BYTES_A_ROW, block_seconds, chains_of, run_trial
+from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT
 from rnnmc.observables.observable import Observable
 from rnnmc.store.stored_point import StoredPoint
 
-MOST_TRIALS = 24  # kinds of point that are run
-TRIAL_SECONDS = 0.05  # nominal, of one trial run
+FEWEST_TRIALS, MOST_TRIALS = 3, 24  # kinds of point that are run
+ALL_TRIALS = 0.5  # seconds after which no further one is begun
+TRIAL_SECONDS = 0.02  # nominal, of one trial run
 FEWEST_STEPS, MOST_STEPS = 16, 512  # of the longer of two trial runs
 LOOKED_AT = 32  # steps of the trial run of an observable
+MOST_TRIAL_SECONDS, MOST_TRIAL_BYTES = 1.0, 1e9  # nominal, of a trial: what would take more goes by the model alone
 
 Kind = tuple[object, ...]
 
@@ -27,7 +31,8 @@ Kind = tuple[object, ...]
 class Cost:
     """Of one planned point. blocks: of replicates. rows: of samples. size: bytes on disk. seconds: on one core.
 
-    observables: name -> seconds on one core that looking at it adds; part of `seconds`.
+    observables: name -> seconds on one core that looking at it adds; part of `seconds`. tried: whether a point of its
+    kind was run, so that the time is measured.
     """
 
     blocks: int
@@ -35,6 +40,7 @@ class Cost:
     size: float
     seconds: float
     observables: dict[str, float]
+    tried: bool
 
 
 @dataclass(frozen=True)
@@ -47,28 +53,67 @@ class _Trial:
 
     def seconds(self, stored: StoredPoint) -> tuple[float, dict[str, float]]:
         """(of the chain, of each observable) for all replicates of a point of this kind."""
-        tiles, last = -(-stored.replicates // stored.cut.tile), stored.horizons[-1]
+        tiles, last = -(-stored.replicates * chains_of(stored.design) // stored.cut.tile), stored.horizons[-1]
         looking = {one.name: tiles * self.looking[one.name] * last**one.steps_power for one in stored.observables}
         return tiles * (self.step * last + self.horizon * len(stored.horizons)), looking
 
 
-def costs(points: Sequence[StoredPoint]) -> list[Cost]:
-    """The cost of each planned point; points that differ only in their laws are one kind."""
+@dataclass
+class Clock:
+    """Seconds that trial runs have taken, of the processor and of the wall."""
+
+    processor: float = 0.0
+    wall: float = 0.0
+
+    def timed(self, work: Callable[[], object]) -> float:
+        """Seconds of the processor that the work takes."""
+        wall, begin = time.perf_counter(), time.process_time()
+        work()
+        taken = time.process_time() - begin
+        self.processor, self.wall = self.processor + taken, self.wall + time.perf_counter() - wall
+        return taken
+
+    @property
+    def share(self) -> float:
+        """Of a core that was to be had: less than one where the machine is busy."""
+        return min(1.0, self.processor / self.wall) if self.wall else 1.0
+
+
+def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cost]:
+    """The cost of each planned point; points that differ only in their laws are one kind. clock: of the trial runs."""
+    clock = clock or Clock()
     nominal = [block_seconds(stored.design, stored.replicates, stored.cut) for stored in points]
     kinds = [_kind(stored) for stored in points]
     weight: dict[Kind, float] = {}
     for kind, seconds in zip(kinds, nominal, strict=True):
         weight[kind] = weight.get(kind, 0.0) + seconds
-    run = {*sorted(weight, key=lambda kind: -weight[kind])[:MOST_TRIALS]}
-    run |= {kind for kind, stored in zip(kinds, points, strict=True) if stored.observables}
-    one_of = {kind: stored for kind, stored in zip(kinds, points, strict=True) if kind in run}
-    trials = {kind: _trial(stored) for kind, stored in one_of.items()}
+    one_of = dict(zip(kinds, points, strict=True))
+    looking = {kind for kind, stored in one_of.items() if stored.observables}  # of which the model knows nothing
+    trials: dict[Kind, _Trial] = {}
+    begin = time.perf_counter()
+    for kind in sorted(one_of, key=lambda kind: -weight[kind]):
+        late = time.perf_counter() - begin > ALL_TRIALS or len(trials) >= MOST_TRIALS
+        wanted = kind in looking or len(trials) < FEWEST_TRIALS or not late
+        if wanted and _can_be_tried(one_of[kind]):
+            trials[kind] = _trial(one_of[kind], clock)
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
-    slower = statistics.median([one[0] / seconds for one, seconds in zip(found, nominal, strict=True) if one])
+    slower = statistics.median([one[0] / seconds for one, seconds in zip(found, nominal, strict=True) if one] or [1.0])
     return [
-        _cost(stored, *(one or (slower * seconds, {})))
+        _cost(stored, *(one or (slower * seconds, {})), one is not None)
         for stored, one, seconds in zip(points, found, nominal, strict=True)
     ]
+
+
+def _can_be_tried(stored: StoredPoint) -> bool:
+    """Whether a trial of this point takes a moment, and memory that every machine has."""
+    point, cut = stored.design, stored.cut
+    steps = 3 * (LOOKED_AT if stored.observables else FEWEST_STEPS)
+    a_matrix = point.width * (1 if point.cell_object.diagonal else point.width)
+    size = 8.0 * cut.tile * (len(point.cell_object.recurrent) * a_matrix + point.state_size * point.width)
+    few = cut.kernel in (FEW_DIRECTIONS, SWEPT)  # which carries no more than some rows of the product
+    size -= 8.0 * cut.tile * point.state_size * point.width if few else 0.0
+    seconds = steps * block_seconds(point, cut.tile, cut) / point.horizons[-1]
+    return seconds <= MOST_TRIAL_SECONDS and size <= MOST_TRIAL_BYTES
 
 
 def _kind(stored: StoredPoint) -> Kind:
@@ -77,42 +122,36 @@ def _kind(stored: StoredPoint) -> Kind:
     return (point.cell, point.width, *drawn, stored.observables, stored.cut.tile, stored.cut.kernel)
 
 
-def _cost(stored: StoredPoint, chain: float, looking: dict[str, float]) -> Cost:
+def _cost(stored: StoredPoint, chain: float, looking: dict[str, float], tried: bool) -> Cost:
     seen = [(len(next(iter(one.index(stored.design).values()))), one.bytes_a_row) for one in stored.observables]
     a_replicate = [(len(stored.horizons), BYTES_A_ROW), *seen]
     rows = stored.replicates * sum(number for number, _ in a_replicate)
     size = stored.replicates * sum(number * each for number, each in a_replicate)
-    return Cost(len(stored.blocks()), rows, size, chain + sum(looking.values()), looking)
+    return Cost(len(stored.blocks()), rows, size, chain + sum(looking.values()), looking, tried)
 
 
-def _trial(stored: StoredPoint) -> _Trial:
+def _trial(stored: StoredPoint, clock: Clock) -> _Trial:
     """Timed after a first run that is not counted."""
     point, cut = stored.design, stored.cut
-    a_step = block_seconds(point, cut.tile, cut) / point.horizons[-1]
+    a_step = block_seconds(point, cut.tile, cut) / chains_of(point) / point.horizons[-1]
     long = min(max(FEWEST_STEPS, int(TRIAL_SECONDS / a_step)), MOST_STEPS)
     short = long // 4
     ladder = (*range(short, long, max(1, long // 16)), long)
 
     def seconds(*to: int) -> float:
-        return _timed(lambda: run_trial(point, cut, to))
+        return clock.timed(lambda: run_trial(point, cut, to))
 
-    seconds(long)
+    run_trial(point, cut, (long,))
     brief, whole, logged = seconds(short), seconds(long), seconds(*ladder)
-    looking = {one.name: _extra(stored, one) for one in stored.observables}
+    looking = {one.name: _extra(stored, one, clock) for one in stored.observables}
     return _Trial(max((whole - brief) / (long - short), 1e-9), max((logged - whole) / (len(ladder) - 1), 0.0), looking)
 
 
-def _extra(stored: StoredPoint, observable: Observable) -> float:
+def _extra(stored: StoredPoint, observable: Observable, clock: Clock) -> float:
     """Seconds that the observable adds to one tile, a step to the power at which it grows."""
 
     def seconds(*looking: Observable) -> float:
-        return min(_timed(lambda: run_trial(stored.design, stored.cut, (LOOKED_AT,), looking)) for _ in range(2))
+        return min(clock.timed(lambda: run_trial(stored.design, stored.cut, (LOOKED_AT,), looking)) for _ in range(2))
 
     timed, times = observable.shorter(stored.cut.tile)
     return max(seconds(timed) - seconds(), 0.0) * times / LOOKED_AT**observable.steps_power
-
-
-def _timed(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin

@@ -18,7 +18,7 @@ from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.study.oracle_points import STANDARD
-from rnnmc.study.point import LOGGED_TO, DesignPoint, Horizons, Model, Seed, horizons_up_to
+from rnnmc.study.point import LOGGED_TO, OF_REPLICATES, DesignPoint, Horizons, Model, Seed, horizons_up_to
 from rnnmc.study.replicates import GROWTHS, MOST, Replicates, Until
 from rnnmc.study.yaml_file import check_nesting, read_yaml
 
@@ -126,6 +126,7 @@ class Study(Model):
 
     scale: what the numbers of replicates of the file were multiplied with. oracles: also sample the points of
     `rnnmc.study.oracle_points`, and check every exact law of the study. claims: decide what the article claims.
+    question: what the page asks at its head, in place of words of its own.
     """
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -136,6 +137,7 @@ class Study(Model):
     interval: Literal["wilson", "jeffreys", "clopper-pearson", "confidence-sequence"] = "wilson"
     oracles: bool = False
     claims: bool = False
+    question: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     points: tuple[PlannedPoint, ...]
 
@@ -153,6 +155,7 @@ class Study(Model):
             entry["replicates"] = wanted.written()
             entries.append({key: value for key, value in entry.items() if shared.get(key, ...) != value})
         head = self.model_dump(exclude={"points", "horizons", "replicates", "scale"})  # the numbers below are scaled
+        head = {name: value for name, value in head.items() if name != "question" or value is not None}
         return head | shared | {"points": entries}
 
 
@@ -220,7 +223,7 @@ def _planned(entry: Any, place: str, head: Study, hold: Hold | None = None) -> I
         raise usage_error(
             f"{place}: {shown(entry)} is not a mapping; give cell, width and what else differs from the default"
         )
-    known = [*(name for name in DesignPoint.model_fields if name != "nested"), "observables", "replicates"]
+    known = [*(name for name in DesignPoint.model_fields if name not in OF_REPLICATES), "observables", "replicates"]
     for key in entry:
         if key not in known:
             raise usage_error(f"{place}.{key}: is an unknown key; {choose(str(key), known)}")

@@ -11,8 +11,8 @@ rule plan:
     conda:
         "../../environment.yml"
     localrule: True
-    run:
-        study_run.plan()
+    shell:
+        ":"  # the plan is left before the first job starts, by a process that has read the study anyway
 
 
 # Shards and manifests are not declared: Snakemake removes the declared outputs of a job that fails, and a finished
@@ -23,7 +23,7 @@ rule sample:
     output:
         touch(study_run.marker("{chunk}")),
     params:
-        directory=study_run.directory,
+        directory=lambda wildcards, input: Path(input[0]).parent.parent,
         points=lambda wildcards: study_run.keys[wildcards.chunk],
         device=study_run.device,
     log:
