@@ -13,7 +13,7 @@ from functools import cache
 from rnnmc.cells import cell as cell_of
 from rnnmc.engine.compiled.symbols import FUNCTIONS, MATRIX, ROWS, VECTOR, Untraceable
 from rnnmc.engine.compiled.trace import traced
-from rnnmc.engine.swept.plan import MOST_STORED, row_steps, stored_bytes
+from rnnmc.engine.swept.plan import MOST_STORED, MOST_STORED_IF_NARROW, row_steps, stored_bytes
 from rnnmc.study.point import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
@@ -103,7 +103,7 @@ def _can_be_swept(point: DesignPoint) -> bool:
     if units < SWEPT_FROM or (units >= FLAT_FROM and len(point.horizons) > FLAT_HORIZONS):
         return False
     stored = stored_bytes(point)
-    return stored is not None and stored <= MOST_STORED
+    return stored is not None and stored <= (MOST_STORED if units >= FLAT_FROM else MOST_STORED_IF_NARROW)
 
 
 def _is_drawn_as_seen(point: DesignPoint) -> bool:
