@@ -52,6 +52,13 @@ def measure(
         str | None,
         typer.Option(help="sample until this is reached, as under `replicates` of a study: {relative: 0.1, max: 1e6}"),
     ] = None,
+    rare: Annotated[
+        str | None,
+        typer.Option(help="a rare event to find the probability of, at the last horizon: explode, vanish_by"),
+    ] = None,
+    particles: Annotated[int, typer.Option(help="of a population, for --rare")] = 1000,
+    populations: Annotated[int, typer.Option(help="independent estimates of a rare event")] = 20,
+    smallest: Annotated[float, typer.Option(help="probability at which --rare gives up")] = 1e-12,
     vanish: VanishBelow = 1e-3,
     explode: ExplodeAbove = 1e3,
     dtype: Dtype = "float32",
@@ -64,32 +71,46 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="print the statistics as JSON")] = False,
     address: Address = None,
 ) -> None:
-    """Measure one design point, now, and print a table by horizon."""
+    """Measure one design point, now, and print a table by horizon, or the probability of a rare event."""
     from rnnmc.report.terminal import printed
     from rnnmc.run.answer import answered
+    from rnnmc.run.rare import rare_answer
     from rnnmc.study.point import DesignPoint
+    from rnnmc.study.rare import Splitting
     from rnnmc.study.study import PlannedPoint, Thresholds
 
     try:
         steps = [int(part) for part in horizons.split(",")]
     except ValueError:
         raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None
+    splitting = (
+        Splitting.checked(
+            event=rare, particles=particles, smallest=smallest, vanish=float(vanish), explode=float(explode)
+        )
+        if rare is not None
+        else None
+    )
     point = DesignPoint(
         cell=cell, width=width, layers=layers, residual=residual,
         init=initialisation(init, gain, input_std, bias or [], cell), drive=parsed(drive),
-        weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed,
+        weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed, splitting=splitting,
     )  # fmt: skip
     looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
     many = replicates_wanted(replicates, target_half_width, until)
-    wanted = PlannedPoint.checked(point=point, replicates=many.most, until=many.until, observables=looked_at)
+    wanted = PlannedPoint.checked(
+        point=point, replicates=many.most, until=many.until, observables=() if rare is not None else looked_at
+    )
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     if out is not None and out.is_dir():
         raise UsageError(f"--out: {out} is a folder; give a file")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: {out.parent} is not a folder; make it first")
-    answer = answered(wanted, thresholds, known_device(device), address)
-    if answer.short_of is not None:
-        print(f"rnnmc: {wanted.replicates:,} replicates only allowed to {answer.short_of}", file=sys.stderr)
+    if rare is not None:
+        answer = rare_answer(point, populations, address)
+    else:
+        answer = answered(wanted, thresholds, known_device(device), address)
+        if answer.short_of is not None:
+            print(f"rnnmc: {wanted.replicates:,} replicates only allowed to {answer.short_of}", file=sys.stderr)
     if out is not None:
         answer.write(out)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from rnnmc.engine.choice import (
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
     SWEPT,
+    cached_tile,
+    full_kernel,
     kernel_of,
     plain_kernel,
     replicate_seconds,
@@ -29,8 +32,6 @@ from rnnmc.study.point import DesignPoint
 if TYPE_CHECKING:
     from rnnmc.chain.product import Watch
 
-TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
-LARGEST_TILE = 4096
 ROWS_OF_UNITS = {FEW_DIRECTIONS: 2048, CONDITIONAL: 8192}  # units of a tile where a few directions are carried
 LARGEST_BLOCK = 1 << 16
 BLOCK_SECONDS = 3.0  # nominal, on one core: long beside what a task costs, short beside what a study takes
@@ -75,7 +76,7 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
 
     Raises UsageError where these observables cannot look on as it runs.
     """
-    tile = min(LARGEST_TILE, 1 << max(0, (TILE_ENTRIES // (point.state_size * point.width)).bit_length() - 1))
+    tile = cached_tile(point)
     group = point.nested.group
     kernel = kernel_of(point)
     if kernel == CONDITIONAL and observables:
@@ -83,6 +84,10 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
             f"observables: {observables[0].name} needs whole recurrent matrices, and untied Gaussian ones of "
             f"width {point.width} are never formed; leave it out, or give a width below {CONDITIONAL_FROM_WIDTH}"
         )
+    if point.splitting:  # a block is a population
+        if observables:
+            raise UsageError(f"observables: {observables[0].name} looks at plain replicates; leave it out of splitting")
+        return Partition(point.splitting.particles, 1, full_kernel(point))
     if few := ROWS_OF_UNITS.get(kernel):  # their rows are few, and more replicates share the calls
         tile = max(1, few // point.width)
     if kernel == SWEPT:  # what is kept of the steps of a tile must fit the cache
@@ -98,13 +103,22 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
 
 def block_seconds(point: DesignPoint, replicates: int, cut: Partition) -> float:
     """Nominal seconds of so many replicates of this point on one core, for comparing blocks."""
-    return replicates * replicate_seconds(point, cut.kernel)
+    return replicates * chains_of(point) * replicate_seconds(point, cut.kernel)
+
+
+def chains_of(point: DesignPoint) -> int:
+    """Chains that stand behind a replicate: of a population as many as the smallest probability takes."""
+    if point.splitting is None:
+        return 1
+    return round(point.splitting.particles * (1 - 0.9 * math.log10(point.splitting.smallest)))
 
 
 def run_block(
     point: DesignPoint, block: int, replicates: int | None = None, device: str = "cpu", cut: Partition | None = None
 ) -> pa.Table:
     """The samples of one block: one row for each (replicate, horizon), by replicate, then horizon. Columns: SCHEMA.
+
+    Of a point with splitting it is the population of this number: see `rnnmc.engine.splitting.run.population_table`.
 
     replicates: keep only the first so many of the block; they are the same bits as in the whole block. Log-norms are
     in nats; with a float32 point they are rounded to float32. device: "cpu" or "cuda"; weights and drives are drawn
@@ -140,6 +154,10 @@ def observe_block(
             f"give a block from 0 to {last} and from 1 to {cut.block} replicates"
         )
     _check(device)
+    if point.splitting:
+        from rnnmc.engine.splitting.run import population_table
+
+        return {SAMPLES: population_table(point, block)}
     with one_thread():
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
         together = [tiles] if device == "cuda" else [[tile] for tile in tiles]

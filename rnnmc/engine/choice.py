@@ -16,6 +16,8 @@ from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.swept.plan import MOST_STORED, row_steps, stored_bytes
 from rnnmc.study.point import DesignPoint
 
+TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
+LARGEST_TILE = 4096
 COMPILED = "compiled "  # before the name of the layout
 FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"
 SWEPT = COMPILED + FEW_DIRECTIONS
@@ -72,12 +74,17 @@ class Work:
     operations: int
 
 
+def cached_tile(point: DesignPoint) -> int:
+    """How many replicates run together: a power of two, such that their directions fit the caches."""
+    return min(LARGEST_TILE, 1 << max(0, (TILE_ENTRIES // (point.state_size * point.width)).bit_length() - 1))
+
+
 def kernel_of(point: DesignPoint) -> str:
     """The name of the kernel that the model finds cheapest; a function of the point alone.
 
     One that leaves an error of its own, however small, must save half.
     """
-    full = _full_kernel(point)
+    full = full_kernel(point)
     if point.cell_object.diagonal or not point.cell_object.recurrent or work_of(point) is None:
         return full
     if point.weights == "untied":
@@ -109,7 +116,7 @@ def seen_bytes(point: DesignPoint) -> float:
     return float(point.horizons[-1]) * (ROWS_SEEN + 1) * size * point.width * (gates + 1)
 
 
-def _full_kernel(point: DesignPoint) -> str:
+def full_kernel(point: DesignPoint) -> str:
     """The cheapest of those that carry all directions."""
     plain, compiled = plain_kernel(point), compiled_kernel(point)
     if compiled is None:

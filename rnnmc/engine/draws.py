@@ -83,8 +83,12 @@ class Draws:
         self.tiles, self.replicates, self.width = tiles, replicates, point.width
         self.nested = point.nested
         self.dtype = torch.float32 if (dtype or point.dtype) == "float32" else torch.float64
-        self.laws = point.init.assignments(self.cell, point.width, point.drive.dimension)
         self.of_weights = self.streams("weights")
+
+    @cached_property
+    def laws(self) -> dict[str, list[Assignment]]:
+        """role -> which matrices are drawn together, and by which law, in the order in which they are drawn."""
+        return self.point.init.assignments(self.cell, self.width, self.point.drive.dimension)
 
     def streams(self, role: Role) -> list[np.random.Generator]:
         """A generator for each tile."""

@@ -155,6 +155,23 @@ def main_table(rows: pl.DataFrame) -> Table:
     return table
 
 
+def rare_table(statistics: pl.DataFrame, title: str) -> Table:
+    """The probability of a rare event at every level of its populations; the last row is the event."""
+    last = statistics.row(-1, named=True)
+    size = f"{last['populations']} populations of {last['particles']:,}, {last['evaluations']:,} chains"
+    table = _table(
+        title, f"{size}; {'DO NOT TRUST: ' + last['doubt'] if last['doubt'] else 'nothing speaks against it'}"
+    )
+    _add_numbers(table, ["threshold", "P", "95 %", "error", "moves taken", "alike", "ancestors", "largest family"])
+    for row in statistics.filter(pl.col("level").is_not_null()).iter_rows(named=True):
+        interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2e}, {row['p_high']:.2e}]"
+        error = "-" if row["relative_error"] is None else f"{100 * row['relative_error']:.0f} %"
+        rest = [row[name] for name in ("acceptance", "alike", "ancestors", "family")]
+        numbers = ["-" if one is None else f"{one:.3g}" for one in rest]
+        table.add_row(f"{row['threshold']:.3g}", f"{row['p']:.3g}", interval, error, *numbers)
+    return table
+
+
 def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spectral") -> Table:
     """The statistics of one point for the terminal, one row a horizon.
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rnnmc.engine.block import BYTES_A_ROW, block_seconds, run_trial
+from rnnmc.engine.block import BYTES_A_ROW, block_seconds, chains_of, run_trial
 from rnnmc.engine.choice import FEW_DIRECTIONS
 from rnnmc.observables.observable import Observable
 from rnnmc.store.stored_point import StoredPoint
@@ -53,7 +53,7 @@ class _Trial:
 
     def seconds(self, stored: StoredPoint) -> tuple[float, dict[str, float]]:
         """(of the chain, of each observable) for all replicates of a point of this kind."""
-        tiles, last = -(-stored.replicates // stored.cut.tile), stored.horizons[-1]
+        tiles, last = -(-stored.replicates * chains_of(stored.design) // stored.cut.tile), stored.horizons[-1]
         looking = {one.name: tiles * self.looking[one.name] * last**one.steps_power for one in stored.observables}
         return tiles * (self.step * last + self.horizon * len(stored.horizons)), looking
 
@@ -133,7 +133,7 @@ def _cost(stored: StoredPoint, chain: float, looking: dict[str, float], tried: b
 def _trial(stored: StoredPoint, clock: Clock) -> _Trial:
     """Timed after a first run that is not counted."""
     point, cut = stored.design, stored.cut
-    a_step = block_seconds(point, cut.tile, cut) / point.horizons[-1]
+    a_step = block_seconds(point, cut.tile, cut) / chains_of(point) / point.horizons[-1]
     long = min(max(FEWEST_STEPS, int(TRIAL_SECONDS / a_step)), MOST_STEPS)
     short = long // 4
     ladder = (*range(short, long, max(1, long // 16)), long)

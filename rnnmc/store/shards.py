@@ -22,6 +22,7 @@ from rnnmc.chain.norms import TANGENT
 from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SCHEMA
+from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import Keyed, names, point_folder, shard_name, shard_path
 from rnnmc.store.proofs import Damaged
@@ -193,7 +194,7 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
         raise DamagedShard(path, "says of itself what cannot be")
     if facts["key"] != key or f"{facts['block']:06d}" != path.stem:
         raise DamagedShard(path, f"holds block {facts['block']} of {facts['key']}, not what its place says")
-    known = (observable.schema(),) if observable else (SCHEMA, BEFORE_TANGENT, BEFORE_ERRORS)
+    known = (observable.schema(),) if observable else (SCHEMA, POPULATIONS, BEFORE_TANGENT, BEFORE_ERRORS)
     if file.schema_arrow.remove_metadata() not in known:
         raise DamagedShard(path, f"has other columns than {observable.name if observable else 'samples'} have")
     return Shard(path, facts, file, checksum.decode())

@@ -22,9 +22,11 @@ from rnnmc.drives.white import White
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import NonNegative
 from rnnmc.study.initialisation import LAYERS_LISTED, Initialisation, near_layers, of_layer, unsaid
+from rnnmc.study.rare import RareEvent, Splitting
 from rnnmc.study.replicates import MOST, Nested
 from rnnmc.study.yaml_file import check_nesting
 
+OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under replicates
 ENGINE = 3  # raised whenever the same design point would give other numbers; part of every key
 
 MOST_LAYERS = 64
@@ -89,6 +91,7 @@ class DesignPoint(Model):
     state_std: of the initial state.
     horizons: steps at which the norms are stored. dtype: of the chain. seed: of the study.
     nested: how many drives share a weight draw, and how many initial states a drive.
+    splitting: how populations estimate the probability of one rare event; None where replicates are plain.
     Raises UsageError when anything is wrong, naming the key.
     """
 
@@ -106,6 +109,7 @@ class DesignPoint(Model):
     dtype: Literal["float32", "float64"] = "float32"
     seed: Seed = 7888
     nested: Nested = Nested()
+    splitting: Splitting | None = None
 
     def __init__(self, **values: Any) -> None:
         check_nesting(values, "")
@@ -156,7 +160,16 @@ class DesignPoint(Model):
             raise refuse("drive", self.drive.name, "is the same in every draw; nest only a drive that is random")
         if self.nested.states > 1 and not self.state_std:
             raise refuse("state_std", self.state_std, "is one and the same state; nest states with state_std above 0")
+        if self.splitting and self.nested.group > 1:
+            raise refuse("nested", self.nested.group, "replicates that share draws do not go with splitting; leave it")
         return self
+
+    @property
+    def rare_event(self) -> RareEvent:
+        """The event that is split for. Raises ValueError where there is none."""
+        if self.splitting is None:
+            raise ValueError(f"{self.label} has plain replicates")
+        return RareEvent.of(self.splitting, self.horizons)
 
     @cached_property
     def cell_object(self) -> Cell:
@@ -183,7 +196,7 @@ class DesignPoint(Model):
             "horizons": list(self.horizons),
             "seed": self.seed,
             "nested": self.nested.model_dump(),
-        }
+        } | ({"splitting": self.splitting.model_dump()} if self.splitting else {})
 
     @cached_property
     def key(self) -> str:
@@ -222,5 +235,7 @@ class DesignPoint(Model):
             extra.append(f"state {self.state_std:g}")
         if self.nested.group > 1:
             extra.append(f"nested {self.nested.drives} x {self.nested.states}")
+        if self.splitting:
+            extra.append(f"split for {self.splitting.event.replace('_', ' ')} {self.horizons[-1]}")
         cell = stack_name(self.cell, self.layers, self.residual)
         return ", ".join([f"{cell} n={self.width} {self.init}, drive {self.drive.label}", *extra])

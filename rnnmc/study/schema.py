@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, create_model
 
-from rnnmc.study.point import DesignPoint
+from rnnmc.study.point import OF_REPLICATES, DesignPoint
 from rnnmc.study.replicates import GOALS, KNOWABLE, Count, Nested
 from rnnmc.study.study import HEAD, Study, Thresholds
 
@@ -18,7 +18,7 @@ def study_schema() -> dict[str, Any]:
     anything = {"type": ["string", "object", "array"]}
     replicates = {"$ref": "#/$defs/replicates"}
     custom = {"horizons": horizons, "init": anything, "drive": anything, "observables": anything}
-    shapes = {name: field for name, field in DesignPoint.model_fields.items() if name not in (*custom, "nested")}
+    shapes = {name: field for name, field in DesignPoint.model_fields.items() if name not in (*custom, *OF_REPLICATES)}
     factors: dict[str, Any] = dict(custom)
     for name, one in [*((name, _json_type(field)) for name, field in shapes.items()), ("replicates", replicates)]:
         factors[name] = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}

@@ -18,7 +18,7 @@ from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.study.oracle_points import STANDARD
-from rnnmc.study.point import LOGGED_TO, DesignPoint, Horizons, Model, Seed, horizons_up_to
+from rnnmc.study.point import LOGGED_TO, OF_REPLICATES, DesignPoint, Horizons, Model, Seed, horizons_up_to
 from rnnmc.study.replicates import GROWTHS, MOST, Replicates, Until
 from rnnmc.study.yaml_file import check_nesting, read_yaml
 
@@ -220,7 +220,7 @@ def _planned(entry: Any, place: str, head: Study, hold: Hold | None = None) -> I
         raise usage_error(
             f"{place}: {shown(entry)} is not a mapping; give cell, width and what else differs from the default"
         )
-    known = [*(name for name in DesignPoint.model_fields if name != "nested"), "observables", "replicates"]
+    known = [*(name for name in DesignPoint.model_fields if name not in OF_REPLICATES), "observables", "replicates"]
     for key in entry:
         if key not in known:
             raise usage_error(f"{place}.{key}: is an unknown key; {choose(str(key), known)}")

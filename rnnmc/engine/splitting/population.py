@@ -1,0 +1,245 @@
+"""Subset simulation: how probable a high score of standard normal coordinates is, level by level.
+
+One adaptive run finds levels, so that each holds a tenth of what the one before it holds, and sizes of steps
+(`plan_of`). With both fixed a population estimates P(score >= level) as the product of its shares above one level among
+those above the one before (`run_population`), which is unbiased whatever the moves, as long as they keep the law of
+the coordinates above a level: the shares that survive are the first states of chains that go on from them, of which all
+states count (Au and Beck 2001; Dau and Chopin 2022 for why that is unbiased). A score that many share, such as that of
+the dead, is below a level or it is not: nothing more is asked of ties (Walter 2015 is about levels that adapt).
+
+A move is preconditioned Crank-Nicolson, x' = sqrt(1 - b^2) x + b xi in each role, with a b of its own in each, and is
+taken where the score stays above the level. Scores are of any kind; levels of the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnmc.common.arrays import Floats
+
+ByRole = dict[str, np.ndarray]  # role -> (replicates, coordinates)
+Score = Callable[[ByRole], Floats]
+
+KEEP = 0.1  # of the particles above the next level
+ACCEPTED = 0.3  # of the moves that is wanted
+ROUNDS = 12  # of moves at a level of the adaptive run, at least: what the step sizes are found in
+BETWEEN = 4  # thresholds for a curve between one level and the next
+MOST_LEVELS = 400
+
+
+class NoMoreLevels(ValueError):
+    """No score beyond some level is met, or none is asked for: the rest of a sentence."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a population is run with. K levels, rising, the last that of the event unless it was too rare.
+
+    levels: (K,) scores. steps: role -> (K - 1,) b of the moves above each level but the last. thresholds: rising
+    scores at which the probability is estimated, the levels among them. reached: whether the last level is the event's.
+    """
+
+    levels: Floats
+    steps: Mapping[str, Floats]
+    thresholds: Floats
+    reached: bool
+
+
+@dataclass(frozen=True)
+class PopulationFound:
+    """What one population has found.
+
+    log_probability: (thresholds,) of P(score >= threshold), nats; -inf where none was there.
+    acceptance: (K,) share of the moves above each level that were taken; NaN at the last, above which none are made.
+    alike: (K,) correlation of the first and the last score of the chains above each level, NaN at the last.
+    ancestors: (K,) 1 / the sum of squares of the shares of the initial particles in those above each level; the
+    relative variance of the estimate is about its inverse. family: (K,) the largest such share.
+    evaluations: scores that were computed.
+    """
+
+    log_probability: Floats
+    acceptance: Floats
+    alike: Floats
+    ancestors: Floats
+    family: Floats
+    evaluations: int
+
+
+def fresh(sizes: Mapping[str, int], count: int, rng: np.random.Generator) -> ByRole:
+    """Coordinates of so many independent replicates."""
+    return {role: np.asarray(rng.standard_normal((count, size))) for role, size in sizes.items()}
+
+
+def moved(x: ByRole, steps: Mapping[str, float], rng: np.random.Generator) -> ByRole:
+    """One proposal for each replicate; a role whose step is 0 or that is not named stays."""
+    return {
+        role: now
+        if not (b := steps.get(role, 0.0))
+        else math.sqrt(1 - b * b) * now + b * rng.standard_normal(now.shape)
+        for role, now in x.items()
+    }
+
+
+@dataclass
+class _Particles:
+    """Replicates with their scores and the number of the initial particle that each goes back to."""
+
+    x: ByRole
+    scores: Floats
+    ancestor: NDArray[np.int64]
+
+    def of(self, some: Any) -> _Particles:
+        """A copy of some of them."""
+        x = {role: z[some].copy() for role, z in self.x.items()}
+        return _Particles(x, self.scores[some].copy(), self.ancestor[some].copy())
+
+    @classmethod
+    def joined(cls, parts: list[_Particles]) -> _Particles:
+        """One after the other."""
+        x = {role: np.concatenate([one.x[role] for one in parts]) for role in parts[0].x}
+        return cls(x, np.concatenate([one.scores for one in parts]), np.concatenate([one.ancestor for one in parts]))
+
+    def go(self, count: int, level: float, score: Score, steps: Mapping[str, float], rng: np.random.Generator) -> float:
+        """Move the first so many, as far as they stay above the level; the share of moves that were taken."""
+        proposed = moved({role: now[:count] for role, now in self.x.items()}, steps, rng)
+        found = score(proposed)
+        taken = found >= level
+        for role, now in self.x.items():
+            now[:count][taken] = proposed[role][taken]
+        self.scores[:count][taken] = found[taken]
+        return float(taken.mean())
+
+
+def _fresh_particles(score: Score, sizes: Mapping[str, int], count: int, rng: np.random.Generator) -> _Particles:
+    x = fresh(sizes, count, rng)
+    return _Particles(x, score(x), np.arange(count))
+
+
+def plan_of(
+    score: Score, sizes: Mapping[str, int], particles: int, wanted: float, smallest: float, rng: np.random.Generator
+) -> Plan:
+    """Levels up to the score `wanted`, or as far as a probability of about `smallest` goes, by one adaptive run.
+
+    Raises NoMoreLevels where every replicate scores as much as is wanted, or none more than those before it.
+    """
+    now = _fresh_particles(score, sizes, particles, rng)
+    if now.scores.min() >= wanted:
+        raise NoMoreLevels(f"all of {particles} replicates have it; ask for an event that is rarer")
+    levels: list[float] = []
+    thresholds: list[float] = []
+    steps: dict[str, list[float]] = {role: [] for role in sizes}
+    step, log_left = dict.fromkeys(sizes, 1.0), 0.0
+    while True:
+        level = _next_level(now.scores, levels[-1] if levels else -math.inf)
+        reached = level >= wanted
+        level = min(level, wanted)
+        thresholds += _between(now.scores, level)
+        levels.append(level)
+        log_left += math.log(np.mean(now.scores >= level))
+        if reached or log_left < math.log(smallest) or len(levels) == MOST_LEVELS:
+            break
+        now, step = _adapted(now.of(now.scores >= level), level, score, step, particles, rng)
+        for role, b in step.items():
+            steps[role].append(b)
+    steps_of = {role: np.array(of) for role, of in steps.items()}
+    return Plan(np.array(levels), steps_of, np.unique([*thresholds, *levels]), reached)
+
+
+def _next_level(scores: Floats, last: float) -> float:
+    """A score that KEEP of these reach, halfway to the next smaller one, or the least above `last`."""
+    ordered = np.sort(scores)
+    at = ordered[len(ordered) - max(1, round(KEEP * len(ordered)))]
+    if at > last:
+        below = ordered[ordered < at]
+        halfway = (at + below[-1]) / 2 if len(below) and np.isfinite(below[-1]) and np.isfinite(at) else at
+        return float(halfway) if last < halfway <= at else float(at)
+    above = ordered[ordered > last]
+    if not len(above):
+        raise NoMoreLevels(f"no replicate has come nearer than {last:.6g}")
+    return float(above[0])
+
+
+def _between(scores: Floats, level: float) -> list[float]:
+    """Thresholds below this level, evenly by their share."""
+    shares = np.mean(scores >= level) ** (np.arange(1, BETWEEN) / BETWEEN)
+    found = np.quantile(scores, 1 - shares, method="higher")
+    return [float(one) for one in found if np.isfinite(one) and one < level]
+
+
+def _adapted(
+    chains: _Particles,
+    level: float,
+    score: Score,
+    steps: Mapping[str, float],
+    particles: int,
+    rng: np.random.Generator,
+) -> tuple[_Particles, dict[str, float]]:
+    """(particles, steps) after chains have gone on with steps that adapt, by a rule that was fixed before.
+
+    First each role moves alone, until as many of its moves are taken as lets all together be ACCEPTED; then all move,
+    and one factor on every step makes that so.
+    """
+    roles, now = list(steps), dict(steps)
+    alone = ACCEPTED ** (1 / len(roles))
+    parts, count = [chains.of(slice(None))], len(chains.scores)
+    rounds = max(ROUNDS, -(-particles // count) - 1)
+    apart = rounds // 2 if len(roles) > 1 else 0
+    for number in range(rounds):
+        one = roles[number % len(roles)]
+        together = number >= apart
+        taken = chains.go(count, level, score, now if together else {one: now[one]}, rng)
+        gain = 2.0 / (1 + (number - apart if together else number // len(roles))) ** 0.5
+        for role in roles if together else [one]:
+            now[role] = min(1.0, now[role] * math.exp(gain * (taken - (ACCEPTED if together else alone))))
+        parts.append(chains.of(slice(None)))
+    whole = _Particles.joined(parts)
+    return whole.of(rng.permutation(len(whole.scores))[:particles]), now
+
+
+def run_population(
+    score: Score, sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.random.Generator
+) -> PopulationFound:
+    """One population of so many particles along a plan; it depends on the generator and on nothing else."""
+    now, evaluations = _fresh_particles(score, sizes, particles, rng), particles
+    log_probability = np.full(len(plan.thresholds), -np.inf)
+    acceptance, alike, ancestors, family = seen = np.full((4, len(plan.levels)), np.nan)
+    log_above, last = 0.0, -math.inf
+    for k, level in enumerate(plan.levels):
+        here = (plan.thresholds > last) & (plan.thresholds <= level)
+        counts = particles - np.searchsorted(np.sort(now.scores), plan.thresholds[here])
+        with np.errstate(divide="ignore"):
+            log_probability[here] = log_above + np.log(counts / particles)
+        keep = rng.permutation(np.flatnonzero(now.scores >= level))  # so that chance decides which chain is longer
+        if not len(keep):
+            break
+        log_above, last = log_above + math.log(len(keep) / particles), level
+        shares = np.bincount(now.ancestor[keep]) / len(keep)
+        ancestors[k], family[k] = 1 / np.square(shares).sum(), shares.max()
+        if k + 1 == len(plan.levels):
+            break
+        chains = now.of(keep)
+        parts, taken, left = [chains.of(slice(None))], 0.0, particles - len(keep)
+        while left:
+            count = min(left, len(keep))
+            taken += count * chains.go(count, level, score, {role: of[k] for role, of in plan.steps.items()}, rng)
+            parts.append(chains.of(slice(count)))
+            left -= count
+        evaluations += particles - len(keep)
+        acceptance[k] = taken / max(1, particles - len(keep))
+        alike[k] = _rank_correlation(parts[0].scores, chains.scores)
+        now = _Particles.joined(parts)
+    return PopulationFound(log_probability, *seen, evaluations=evaluations)
+
+
+def _rank_correlation(first: Floats, last: Floats) -> float:
+    """1 where nothing has moved."""
+    if np.array_equal(first, last) or len(first) < 3:
+        return 1.0
+    one, other = (np.argsort(np.argsort(scores)) for scores in (first, last))
+    return float(np.corrcoef(one, other)[0, 1])

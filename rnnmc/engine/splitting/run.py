@@ -1,0 +1,129 @@
+"""A design point and the number of a population become a table: pure, on one thread, the same bits at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+
+from rnnmc.common.refusals import usage_error
+from rnnmc.engine.draws import stream
+from rnnmc.engine.splitting.columns import POPULATIONS, STEPPED
+from rnnmc.engine.splitting.population import NoMoreLevels, Plan, PopulationFound, Score, plan_of, run_population
+from rnnmc.engine.splitting.score import Scorer
+from rnnmc.numerics.threads import one_thread
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.rare import Splitting
+
+MOST_BYTES = 2 << 30  # of the coordinates of a population, of which three are in memory at a time
+
+
+def population_table(point: DesignPoint, number: int) -> pa.Table:
+    """What population `number` of this point finds: one row for each threshold, rising by score. Columns: POPULATIONS.
+
+    level: number of the level, null at thresholds between levels. score: that is reached, nats; threshold: on the norm,
+    that it belongs to. log_probability: of reaching it, nats. acceptance, alike, ancestors, family: see
+    `rnnmc.engine.splitting.population.PopulationFound`. reached: whether the last level is the event. Raises UsageError
+    for a point that cannot be split, or whose event is certain or out of reach.
+    """
+    with one_thread():
+        score, plan = _planned(_Named(point.key, point))
+        particles = _splitting(point).particles
+        found = run_population(score, score.sizes, particles, plan, generator(point, number))
+    return _table(point, number, plan, found)
+
+
+def plan(point: DesignPoint) -> Plan:
+    """Levels and steps of this point, found by one adaptive run of as many particles; raises as `population_table`."""
+    with one_thread():
+        return _planned(_Named(point.key, point))[1]
+
+
+def generator(point: DesignPoint, number: int) -> np.random.Generator:
+    """Of all that is random in one population; -1 is the run that finds levels and steps."""
+    return stream(point.key, number, 0, "splitting", point.dtype)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A design point by its key, for a cache."""
+
+    key: str
+    point: DesignPoint = field(compare=False)
+
+
+@lru_cache(16)  # the populations of a point that one process runs share them
+def _planned(named: _Named) -> tuple[Scorer, Plan]:
+    point = named.point
+    splitting, event = _splitting(point), point.rare_event
+    score = Scorer(point, event)
+    needed = splitting.particles * sum(score.sizes.values()) * (4 if point.dtype == "float32" else 8)
+    if needed > MOST_BYTES:
+        most = int(splitting.particles * MOST_BYTES / needed)
+        raise usage_error(
+            f"particles: {splitting.particles} of {sum(score.sizes.values())} random numbers each are too many; "
+            f"give at most {most}"
+        )
+    _hold_repeated(point, score, score.sizes)
+    rng = generator(point, -1)
+    try:
+        found = plan_of(score, score.sizes, splitting.particles, event.level, splitting.smallest, rng)
+    except NoMoreLevels as error:
+        raise usage_error(f"{event.told}: {error}") from None
+    return score, found
+
+
+def _splitting(point: DesignPoint) -> Splitting:
+    if point.splitting is None:
+        raise usage_error(f"{point.label}: has plain replicates; give it splitting")
+    return point.splitting
+
+
+def _hold_repeated(point: DesignPoint, score: Score, sizes: Mapping[str, int]) -> None:
+    """Raise UsageError where the same draws give another score: a cell draws random numbers of its own."""
+    if not sizes:
+        raise usage_error(f"{point.label}: nothing of it is random, so that no event is rare; measure it plainly")
+    rng = np.random.default_rng(0)
+    some = {role: rng.standard_normal((8, size)) for role, size in sizes.items()}
+    first, again = (score({role: z.copy() for role, z in some.items()}) for _ in range(2))
+    if not np.array_equal(first, again, equal_nan=True):
+        raise usage_error(
+            f"cell: {point.cell} gives another norm for the same weights and inputs; rare events need one that does not"
+        )
+
+
+def _table(point: DesignPoint, number: int, plan: Plan, found: PopulationFound) -> pa.Table:
+    """Rows by threshold."""
+    event, rows = point.rare_event, len(plan.thresholds)
+    at = np.searchsorted(plan.thresholds, plan.levels)
+    columns: dict[str, pa.Array] = {
+        "point": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), [point.key]),
+        "threshold": pa.array(event.threshold(plan.thresholds)),
+        "score": pa.array(plan.thresholds),
+        "log_probability": pa.array(found.log_probability),
+        "level": _at(np.arange(len(at)), at, rows),
+    }
+    for name in ("acceptance", "alike", "ancestors", "family"):
+        columns[name] = _at(getattr(found, name), at, rows)
+    for role in STEPPED:
+        if role in plan.steps:
+            columns[f"step_{role}"] = _at(np.append(plan.steps[role], np.nan), at, rows)
+    same = {"block": number, "replicate": number, "horizon": event.horizons[-1], "reached": plan.reached}
+    same |= {"particles": _splitting(point).particles, "evaluations": found.evaluations}
+    return pa.table(
+        [
+            columns[one.name].cast(one.type) if one.name in columns else pa.array([same.get(one.name)] * rows, one.type)
+            for one in POPULATIONS
+        ],
+        schema=POPULATIONS,
+    )
+
+
+def _at(values: np.ndarray, at: np.ndarray, rows: int) -> pa.Array:
+    """These values at some rows, null at the others and where a value is NaN."""
+    whole = np.full(rows, np.nan)
+    whole[at] = values
+    return pa.array(whole, mask=np.isnan(whole))

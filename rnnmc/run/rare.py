@@ -1,0 +1,57 @@
+"""How probable a rare event of one design point is, now."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from rich.table import Table
+
+from rnnmc.common.files import write_whole
+from rnnmc.report.terminal import rare_table
+from rnnmc.run.measure import measure_samples
+from rnnmc.run.progress import progress
+from rnnmc.statistics.rare import rare_statistics
+from rnnmc.study.options import in_rows
+from rnnmc.study.point import DesignPoint
+
+
+@dataclass(frozen=True)
+class RareAnswer:
+    """What came of the populations of a design point with splitting.
+
+    seen: their rows, as `rnnmc.engine.splitting.run.population_table` has them. statistics: see
+    `rnnmc.statistics.rare.rare_statistics`; the last row is the event.
+    """
+
+    point: DesignPoint
+    seen: pl.DataFrame
+    statistics: pl.DataFrame
+
+    def write(self, out: Path) -> None:
+        """Leave the rows of all populations in `out`. Raises RunError."""
+        content = io.BytesIO()
+        self.seen.write_parquet(content, metadata={"rnnmc": json.dumps(self.point.written())})
+        write_whole(out, content.getvalue())
+
+    def as_json(self) -> str:
+        """The design point and the probability at every threshold."""
+        return json.dumps({"point": self.point.written(), "rare": in_rows(self.statistics)}, allow_nan=False)
+
+    def tables(self) -> Iterator[Table]:
+        """For the terminal."""
+        yield rare_table(self.statistics, f"{self.point.label}: {self.point.rare_event.told}")
+
+
+def rare_answer(point: DesignPoint, populations: int, address: str | None = None) -> RareAnswer:
+    """Run so many populations of a design point with splitting, with a bar of progress.
+
+    Raises UsageError where its draws are not made of normal numbers, or its event is certain or out of reach.
+    """
+    with progress(point.label, populations) as tell:
+        seen = measure_samples(point, populations, "cpu", address, tell)
+    return RareAnswer(point, seen, rare_statistics(seen))

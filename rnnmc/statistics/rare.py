@@ -1,0 +1,145 @@
+"""From populations to the probability of a rare event: an estimate, an interval that holds, and whether to trust it.
+
+Each population estimates P(score >= threshold) without bias (`rnnmc.engine.splitting.population`), as a product of many
+shares, so that its logarithm is nearly normal and its mean lies below log P by half its variance. The estimate is the
+mean of the estimates; the interval is Cox's for the mean of a lognormal law, m + s^2/2 +- t sqrt(s^2/M + s^4/(2 (M-1)))
+with Student's t of M - 1 degrees of freedom (Zhou and Gao 1997; Olsson 2005), M populations of mean m and variance s^2
+of the logarithm. How often it holds the truth stands in docs/validation.md.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+from scipy.special import chdtri, stdtrit
+
+from rnnmc.common.arrays import Floats
+
+FEWEST = 3  # populations that say how far they are apart
+MOST_ALIKE = 0.9  # rank correlation of the ends of chains
+LEAST_TAKEN = 0.02  # of the moves at a level
+FEWEST_ANCESTORS = 2.0  # that a population goes back to, on average
+ALARM = 1e-5  # by chance, of populations that are too far apart or too near
+SLACK = 1.5  # of the variance between populations over the one that each expects, where moves are poor
+ONE_FOR_ALL = 0.7  # share of the largest of MANY estimates
+MANY = 8
+
+
+def lognormal_mean(log_estimates: Floats, level: float = 0.95) -> tuple[float, float, float]:
+    """(estimate, low, high) of a mean from independent estimates of it, (M,) logarithms, -inf where one is 0.
+
+    Bounds are NaN of fewer than FEWEST, or where one is 0.
+    """
+    largest = float(log_estimates.max())
+    if largest == -math.inf:
+        return 0.0, math.nan, math.nan
+    mean = math.exp(largest) * float(np.exp(log_estimates - largest).mean())
+    count = len(log_estimates)
+    if count < FEWEST or not np.isfinite(log_estimates).all():
+        return mean, math.nan, math.nan
+    variance = float(log_estimates.var(ddof=1))
+    centre = float(log_estimates.mean()) + variance / 2
+    half = float(stdtrit(count - 1, (1 + level) / 2)) * math.sqrt(variance / count + variance**2 / (2 * (count - 1)))
+    return mean, math.exp(centre - half), min(1.0, math.exp(centre + half))
+
+
+def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFrame:
+    """The probability at every threshold of one design point, by rising score; the last row is the event.
+
+    populations: rows as `rnnmc.engine.splitting.run.population_table` has them, of all populations of one point.
+    Columns: point, estimator ("splitting"), horizon, threshold (on the norm), score (nats), level (number, null between
+    levels), p, p_low, p_high, relative_error (standard error over p), populations, particles, evaluations (of all
+    together), and at levels the means over populations of acceptance, alike, ancestors, family and of the steps;
+    reached (whether the last row is the event, and not only as far as populations went); doubt, why not to trust the
+    row, empty where nothing speaks against it. Raises ValueError where populations do not belong together.
+    """
+    ordered = populations.sort("block", "score")
+    count = ordered["block"].n_unique()
+    rows = len(ordered) // count
+    if len(ordered) != rows * count or ordered["point"].n_unique() != 1:
+        raise ValueError("populations of several design points, or of unlike plans; give those of one")
+    first = ordered.head(rows)
+    scores = ordered["score"].to_numpy().reshape(count, rows)
+    if not (scores == scores[0]).all():
+        raise ValueError(f"point {first['point'][0]}: populations of unlike plans; give those of one")
+    logs = ordered["log_probability"].to_numpy().reshape(count, rows)
+    found = np.array([lognormal_mean(column, level) for column in logs.T])
+    with np.errstate(over="ignore", invalid="ignore"):
+        away = np.exp(logs - logs.max(axis=0))
+        relative = (
+            away.std(axis=0, ddof=1) / away.mean(axis=0) / math.sqrt(count) if count > 1 else found[:, 1] * np.nan
+        )
+    measured = [name for name in ("acceptance", "alike", "ancestors", "family", *_steps(ordered)) if name in ordered]
+    means = {name: _mean(ordered[name], count) for name in measured}
+    within = _mean(1 / ordered["ancestors"], count)
+    doubts = [
+        _doubt(logs[:, row], {name: of[: row + 1] for name, of in means.items()}, within[: row + 1])
+        for row in range(rows)
+    ]
+    if not first["reached"][0]:
+        gave_up = f"populations gave up at P = {found[-1, 0]:.2g}, before the event"
+        doubts[-1] = "; ".join(filter(None, [gave_up, doubts[-1]]))
+    columns = {"estimator": "splitting", "p": found[:, 0], "p_low": found[:, 1], "p_high": found[:, 2]}
+    columns |= {"relative_error": relative, "populations": count, "evaluations": _total(ordered)}
+    return first.select("point", "horizon", "threshold", "score", "level", "particles", "reached").with_columns(
+        *(
+            pl.Series(name, values, nan_to_null=True) if isinstance(values, np.ndarray) else pl.lit(values).alias(name)
+            for name, values in (columns | means).items()
+        ),
+        pl.Series("doubt", doubts),
+    )
+
+
+def _steps(populations: pl.DataFrame) -> list[str]:
+    return [name for name in populations.columns if name.startswith("step_")]
+
+
+def _total(populations: pl.DataFrame) -> int:
+    return int(populations.unique("block")["evaluations"].sum())
+
+
+def _mean(values: pl.Series, count: int) -> Floats:
+    """(rows,) over populations, NaN where there are none."""
+    whole = values.cast(pl.Float64).fill_null(np.nan).to_numpy().reshape(count, -1)
+    some = np.isfinite(whole)
+    return np.where(some, whole, 0).sum(axis=0) / np.where(some.any(axis=0), some.sum(axis=0), np.nan)
+
+
+def _doubt(logs: Floats, means: dict[str, Floats], within: Floats) -> str:
+    """Why not to trust the estimates of M populations at a threshold, "" where nothing speaks against it.
+
+    means, within: of the rows up to this one, by rising score; NaN at those that are no level.
+    """
+    found = []
+    dead = int(np.isneginf(logs).sum())
+    if dead:
+        found.append(f"{dead} of {len(logs)} populations died out")
+    before = {name: of[:-1][np.isfinite(of[:-1])] for name, of in means.items()}
+    if len(before["acceptance"]) and before["acceptance"].min() < LEAST_TAKEN:
+        found.append(f"moves are hardly ever taken ({before['acceptance'].min():.2g})")
+    if len(before["alike"]) and before["alike"].max() > MOST_ALIKE:
+        found.append(f"chains stay where they began (rank correlation {before['alike'].max():.2f})")
+    known = means["ancestors"][np.isfinite(means["ancestors"])]
+    if len(known) and known[-1] < FEWEST_ANCESTORS:
+        found.append(f"populations go back to {known[-1]:.1f} ancestors; give more particles")
+    if len(logs) < FEWEST:
+        found.append(f"{len(logs)} populations do not say how far they are apart; give at least {FEWEST}")
+    elif not dead:
+        found += _disagreement(logs, within[np.isfinite(within)])
+    return "; ".join(found)
+
+
+def _disagreement(logs: Floats, expected: Floats) -> list[str]:
+    """Where populations are further apart, or nearer to each other, than each of them should be from the truth."""
+    if len(expected) and expected[-1] < 1 / FEWEST_ANCESTORS:
+        ratio, freedom = float(logs.var(ddof=1)) / expected[-1], len(logs) - 1
+        if ratio > SLACK * chdtri(freedom, ALARM) / freedom:
+            return [f"populations disagree: {ratio:.1f} times the variance that each expects"]
+        if ratio < chdtri(freedom, 1 - ALARM) / freedom:
+            return [f"populations are not independent: {ratio:.2g} of the variance that each expects"]
+    shares = np.exp(logs - logs.max())
+    if len(logs) >= MANY and shares.max() / shares.sum() > ONE_FOR_ALL:
+        return [f"one of {len(logs)} populations makes {100 * shares.max() / shares.sum():.0f} % of the estimate"]
+    return []

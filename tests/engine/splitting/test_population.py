@@ -1,0 +1,94 @@
+"""Populations estimate exact tails without bias, and do not know of what is none of their business."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+from scipy.stats import chi2
+
+from rnnmc.engine.splitting.population import NoMoreLevels, plan_of, run_population
+
+
+def felt(x):
+    """How large the weight is, either sign."""
+    return np.abs(x["weights"][:, 0])
+
+
+def squares(x):
+    """The squared length of the weights."""
+    return np.square(x["weights"]).sum(1)
+
+
+ONE = {"weights": 1, "drive": 2}
+CASES = {
+    "one number, either sign": (felt, ONE, lambda p: -ndtri(p / 2)),
+    "a sum of two roles": (
+        lambda x: x["weights"].sum(1) / 4 + x["drive"].sum(1) / 4,
+        {"weights": 8, "drive": 8},
+        lambda p: -ndtri(p),
+    ),
+    "a length": (squares, {"weights": 4}, lambda p: chi2.isf(p, 4)),
+    "in whole numbers": (lambda x: np.floor(squares(x)), {"weights": 2}, lambda p: math.ceil(-2 * math.log(p))),
+    "half of them dead": (lambda x: np.where(x["drive"][:, 0] > 0, felt(x), -np.inf), ONE, lambda p: -ndtri(p)),
+}
+POPULATIONS = 60
+
+
+def estimates(case: str, p: float, particles: int = 300) -> tuple[np.ndarray, float]:
+    """(populations, thresholds) estimates over the truth at the event, and the truth."""
+    score, sizes, at = CASES[case]
+    plan = plan_of(score, sizes, particles, at(p), 1e-20, np.random.default_rng(1))
+    every = [run_population(score, sizes, particles, plan, np.random.default_rng([2, i])) for i in range(POPULATIONS)]
+    truth = math.exp(-at(p) / 2) if case == "in whole numbers" else p
+    return np.exp([one.log_probability[-1] for one in every]) / truth, truth
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_mean_of_populations_is_the_exact_tail(case):
+    for p in (1e-2, 1e-5):
+        ratio, _ = estimates(case, p)
+        error = max(ratio.std() / math.sqrt(POPULATIONS), 0.04)
+        assert abs(ratio.mean() - 1) < 5.2 * error
+        assert error < 0.4
+
+
+def test_ties_counted_as_passed_would_be_seen():
+    """The planted mistake: P(score >= level) where P(score > level) is asked for, of a score in whole numbers."""
+    ratio, truth = estimates("in whole numbers", 1e-2)
+    strict = truth * math.exp(-0.5)
+    assert abs(ratio.mean() * truth / strict - 1) > 0.3
+
+
+def test_a_curve_falls_and_passes_through_every_level():
+    score, sizes, at = CASES["a length"]
+    plan = plan_of(score, sizes, 2000, at(1e-6), 1e-20, np.random.default_rng(1))
+    found = run_population(score, sizes, 2000, plan, np.random.default_rng(2))
+    assert set(plan.levels) <= set(plan.thresholds)
+    assert plan.reached
+    assert (np.diff(found.log_probability) <= 0).all()
+    assert np.abs(found.log_probability - chi2.logsf(plan.thresholds, 4)).max() < 1.0
+    assert found.evaluations < 2000 * len(plan.levels)
+    assert 0.1 < np.nanmin(found.acceptance) < np.nanmax(found.acceptance) < 0.6
+
+
+def test_steps_are_small_only_where_the_score_is_felt():
+    score, sizes, at = CASES["one number, either sign"]
+    plan = plan_of(score, sizes, 2000, at(1e-6), 1e-20, np.random.default_rng(1))
+    assert plan.steps["weights"][-1] < 0.7 < plan.steps["drive"][-1]
+
+
+def test_a_population_gives_up_at_the_smallest_probability():
+    score, sizes, _ = CASES["a length"]
+    plan = plan_of(score, sizes, 300, 1e9, 1e-8, np.random.default_rng(1))
+    assert not plan.reached
+    assert 1e-10 < chi2.sf(plan.levels[-1], 4) < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"), [(-1.0, "all of 300 replicates have it"), (5.0, "no replicate has come nearer than 1")]
+)
+def test_an_event_that_is_certain_or_out_of_reach_is_told(wanted, sentence):
+    score = lambda x: np.minimum(felt(x), 1.0)  # noqa: E731
+    with pytest.raises(NoMoreLevels, match=sentence):
+        plan_of(score, {"weights": 1}, 300, wanted, 1e-20, np.random.default_rng(1))

@@ -1,0 +1,64 @@
+"""A score reaches the level of an event exactly where plain sampling counts that event."""
+
+import numpy as np
+import pytest
+
+from rnnmc.common.errors import UsageError
+from rnnmc.statistics.point import SampleRectangle, _events
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.rare import EVENTS, RareEvent, Splitting
+
+HORIZONS = (1, 3, 10, 30)
+
+
+def log_norms() -> np.ndarray:
+    """Random walks that cross both thresholds, go back, die and overflow, or stand on a threshold exactly."""
+    rng = np.random.default_rng(1)
+    walks = np.cumsum(rng.normal(0, 6, (4000, len(HORIZONS))), axis=1)
+    walks[rng.random(walks.shape) < 0.05] = np.log(1e3)
+    walks[rng.random(walks.shape) < 0.05] = np.log(1e-3)
+    walks[:200, 2:], walks[200:400, 3:] = -np.inf, np.inf
+    return walks
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_the_score_reaches_its_level_where_the_event_is_counted(name):
+    walks = log_norms()
+    nothing = np.zeros(walks.shape, bool)
+    counted = _events(walks, 1e-3, 1e3, SampleRectangle("", np.array(HORIZONS), {}, walks, nothing, nothing, {}))[name]
+    event = RareEvent.of(Splitting(event=name), HORIZONS)
+    seen = walks if name.endswith("_by") else walks[:, -1:]
+    reached = event.score(seen) >= event.level
+    assert np.array_equal(reached, counted[:, -1])
+    assert 0 < reached.mean() < 1
+
+
+def test_a_threshold_belongs_to_its_score():
+    for name, thresholds in (("vanish", {"vanish": 1e-5}), ("explode", {"explode": 20.0})):
+        event = RareEvent.of(Splitting(event=name, **thresholds), HORIZONS)
+        assert event.threshold(np.array([event.level]))[0] == pytest.approx(next(iter(thresholds.values())))
+
+
+def test_splitting_is_part_of_the_key_and_no_other_key_changes():
+    plain = DesignPoint(cell="tanh", width=4, horizons=(10,))
+    split = [
+        DesignPoint(cell="tanh", width=4, horizons=(10,), splitting=Splitting(event=event, particles=count))
+        for event in ("explode", "vanish")
+        for count in (100, 200)
+    ]
+    assert "splitting" not in plain.written()
+    assert len({point.key for point in (plain, *split)}) == 5
+    assert DesignPoint(**split[0].written() | {"nested": plain.nested, "splitting": split[0].splitting}) == split[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"event": "melt"}, "is not an event; .*vanish_at"),
+        ({"event": "explode", "particles": 10}, "particles"),
+        ({"event": "explode", "vanish": 5.0, "explode": 2.0}, "vanish < explode"),
+    ],
+)
+def test_an_impossible_event_is_one_sentence(said, sentence):
+    with pytest.raises((ValueError, UsageError), match=sentence):
+        DesignPoint(cell="tanh", width=4, splitting=Splitting(**said))
