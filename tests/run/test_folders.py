@@ -10,7 +10,7 @@ from studies import sample_here, small, study_of
 
 from rnnmc.cells import cell
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.engine import block
+from rnnmc.engine import block, choice
 from rnnmc.run import forecast
 from rnnmc.run.clean import remove, uncounted
 from rnnmc.run.forecast import costs
@@ -27,8 +27,8 @@ ENTRY = {"cell": ["tanh", "relu"], "width": 2, "observables": ["vector"]}
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LARGEST_TILE", "LARGEST_BLOCK"):
-        monkeypatch.setattr(block, name, 8)
+    monkeypatch.setattr(choice, "LARGEST_TILE", 8)
+    monkeypatch.setattr(block, "LARGEST_BLOCK", 8)
 
 
 def study(**changes: object) -> Study:
