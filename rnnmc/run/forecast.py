@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rnnmc.engine.block import BYTES_A_ROW, block_seconds, chains_of, run_trial
-from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT
+from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT, plain_kernel, step_seconds
 from rnnmc.observables.observable import Observable
 from rnnmc.store.stored_point import StoredPoint
 
@@ -110,9 +110,12 @@ def _can_be_tried(stored: StoredPoint) -> bool:
     steps = 3 * (LOOKED_AT if stored.observables else FEWEST_STEPS)
     a_matrix = point.width * (1 if point.cell_object.diagonal else point.width)
     size = 8.0 * cut.tile * (len(point.cell_object.recurrent) * a_matrix + point.state_size * point.width)
-    few = cut.kernel in (FEW_DIRECTIONS, SWEPT)  # which carries no more than some rows of the product
-    size -= 8.0 * cut.tile * point.state_size * point.width if few else 0.0
     seconds = steps * block_seconds(point, cut.tile, cut) / point.horizons[-1]
+    if cut.kernel in (FEW_DIRECTIONS, SWEPT):
+        if stored.observables:  # they are shown the whole product
+            seconds += steps * cut.tile * step_seconds(point, plain_kernel(point))
+        else:  # no more than some rows of it are carried
+            size -= 8.0 * cut.tile * point.state_size * point.width
     return seconds <= MOST_TRIAL_SECONDS and size <= MOST_TRIAL_BYTES
 
 

@@ -114,7 +114,7 @@ def test_a_cell_whose_name_would_lead_out_of_the_folder_is_refused(name: str) ->
 
 
 def test_a_plan_tries_nothing_that_takes_long_or_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecast, "_trial", lambda _: pytest.fail("tried"))
+    monkeypatch.setattr(forecast, "_trial", lambda *_: pytest.fail("tried"))
     large = [{"cell": "tanh", "width": 100_000}, {"cell": "lstm", "width": 3000, "observables": ["gradient"]}]
     every = costs(cut_up(study_of(small(points=large, horizons=[1000]))))
     assert [one.tried for one in every] == [False, False]
