@@ -87,7 +87,7 @@ def test_the_table_of_questions_holds_every_decision_with_its_rows(folder: Path)
 @pytest.mark.process
 def test_a_study_that_asks_for_no_claims_shows_none(folder: Path, tmp_path: Path):
     directory = tmp_path / "plain"
-    sample_here(study_of(CONTENT | {"points": CONTENT["points"][1:2]}), directory)
+    sample_here(study_of(CONTENT | {"claims": False, "points": CONTENT["points"][1:2]}), directory)
     aggregate(directory, Thresholds(), "wilson")
     page = report(directory).read_text(encoding="utf-8")
     assert 'id="verdicts"' not in page
