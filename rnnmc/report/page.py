@@ -23,12 +23,13 @@ from rnnmc.report.charts.parts import VL_VERSION, config
 from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
-from rnnmc.report.text import interval_names, main_rows, study_points
+from rnnmc.report.text import interval_names, main_rows, plain_points, study_points
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.rates import GROWTH_ROUNDING
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
 OF_OBSERVABLE = "statistics-"  # what the name of a table starts with that sums up an observable
+RARE = f"{OF_OBSERVABLE}rare"  # what populations found
 UNKEYED = ("oracles", "coverage", "claims", "verdicts")  # tables that are not of one design point a row
 
 
@@ -43,7 +44,9 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
     ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
     """
-    points = study_points(points)
+    every = study_points(points)
+    points = plain_points(every)
+    split = tables.get(RARE)
     tables = {name: table if name in UNKEYED else _of(points, table) for name, table in tables.items()}
     rows = main_rows(tables["statistics"], points)
     if rows.is_empty():
@@ -51,6 +54,8 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     drawn = figures.charts(tables["statistics"], points, tables.get("variance"))
     summed = [name for name in sorted(tables) if name.startswith(OF_OBSERVABLE) and not tables[name].is_empty()]
     seen = [_observed(name, tables[name], points) for name in summed]
+    if split is not None:
+        seen.append(_observed(RARE, split, every))
     followed = [_followed(name, tables[name], points) for name in analyses() if name in tables]
     for one in (*seen, *followed):
         drawn |= one["drawn"]

@@ -25,13 +25,16 @@ from rnnmc.report.text import (
     main_rows,
     most_text,
     number_text,
+    plain_points,
     rare_events,
     rate_text,
     share_text,
     study_points,
     theory_text,
+    with_series,
 )
 from rnnmc.statistics.oracles import passed
+from rnnmc.statistics.rare import plain_rows
 
 
 def printed(*things: Any) -> None:
@@ -43,7 +46,9 @@ def printed(*things: Any) -> None:
 def show(directory: Path) -> None:
     """Print the main table of a study folder and where its page is: the last words of a run."""
     points = study_points(pl.read_parquet(directory / "points.parquet"))
-    printed(main_table(pl.read_parquet(directory / "statistics.parquet"), points))
+    printed(main_table(plain_rows(pl.read_parquet(directory / "statistics.parquet")), plain_points(points)))
+    if (directory / "statistics-rare.parquet").exists():
+        printed(rare_events_table(pl.read_parquet(directory / "statistics-rare.parquet"), points))
     for name, table in (("coverage", coverage_table), ("verdicts", verdicts_table)):
         if (directory / f"{name}.parquet").exists():
             printed(table(pl.read_parquet(directory / f"{name}.parquet")))
@@ -111,6 +116,21 @@ def rare_table(statistics: pl.DataFrame, title: str) -> Table:
         rest = [row[name] for name in ("acceptance", "alike", "ancestors", "family")]
         numbers = ["-" if one is None else f"{one:.3g}" for one in rest]
         table.add_row(f"{row['threshold']:.3g}", f"{row['p']:.3g}", interval, error, *numbers)
+    return table
+
+
+def rare_events_table(rare: pl.DataFrame, points: pl.DataFrame) -> Table:
+    """The probability of the rare event of every design point that was split for one."""
+    table = plain_table("rare event", "P", "95 %", "doubt")
+    points = with_series(points)
+    said = {
+        str(key): f"{cell} n={width} {series}"
+        for key, cell, width, series in points.select("point", "cell", "width", "series").iter_rows()
+    }
+    for row in rare.group_by("point", maintain_order=True).last().iter_rows(named=True):
+        interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2g}, {row['p_high']:.2g}]"
+        where = f"{said.get(str(row['point']), row['point'])}, T = {row['horizon']}, norm {row['threshold']:.3g}"
+        table.add_row(Text(where), f"{row['p']:.3g}" if row["reached"] else "-", interval, Text(row["doubt"]))
     return table
 
 

@@ -16,6 +16,7 @@ from rnnmc.statistics.first_passage import first_passage
 from rnnmc.statistics.growth import BY_NORM, estimator_of
 from rnnmc.statistics.oracles import checks, coverage
 from rnnmc.statistics.point import joined, point_statistics, rectangle
+from rnnmc.statistics.rare import event_row, plain_rows, rare_statistics, with_split
 from rnnmc.statistics.stopping import INTERVAL
 from rnnmc.statistics.summaries import Settings, summed_up
 from rnnmc.statistics.variance_split import variance_split
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 STATISTICS, ORACLES, CLAIMS, VERDICTS = "statistics", "oracles", "claims", "verdicts"
+RARE = f"{STATISTICS}-rare"
 OTHERS = ("first-passage", "variance", ORACLES, "coverage", CLAIMS, VERDICTS)
 
 
@@ -45,6 +47,9 @@ def aggregate(
 
     into: the folder for all tables, by default `directory` itself.
 
+    Of points with splitting the probability of their event stands there too, with `estimator` "splitting" beside the
+    "plain" ones, and that of every threshold in statistics-rare; nothing else is made of them.
+
     Beside them first-passage, variance (of nested designs), statistics-<observable>, and the tables of every analysis
     for which the study has the points; with `oracles` also oracles (one row for each cell that an exact law judges) and
     coverage (their sum), with `claims` claims (one row a claim and condition) and verdicts; each as Parquet and CSV.
@@ -55,8 +60,11 @@ def aggregate(
         return _tables(directory, stored, thresholds, interval, oracles)
 
     parts: dict[str, list[pl.DataFrame]] = {}
+    split: list[pl.DataFrame] = []
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         for found in threads.map(of_point, with_points(directory)):
+            if RARE in found:
+                split.append(found.pop(STATISTICS))
             for name, table in found.items():
                 parts.setdefault(name, []).append(table)
     tables = {name: pl.concat(of, how="diagonal_relaxed") for name, of in parts.items()}
@@ -71,7 +79,7 @@ def aggregate(
         tables[VERDICTS] = verdicts(tables[CLAIMS])
     into = into or directory
     for name, table in tables.items():
-        _write(into, name, table)
+        _write(into, name, with_split(table, split) if name == STATISTICS else table)
     for name in _ours() - tables.keys():  # of an earlier form of the study
         for kind in ("parquet", "csv"):
             (into / f"{name}.{kind}").unlink(missing_ok=True)
@@ -79,16 +87,20 @@ def aggregate(
 
 
 def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
-    """name -> table, of all that `aggregate` has left. Raises OSError or PolarsError where one cannot be read."""
+    """name -> table, of all that `aggregate` has left; statistics of plain replicates only.
+
+    Raises OSError or PolarsError where one cannot be read.
+    """
     import polars as pl
 
     paths = {name: directory / f"{name}.parquet" for name in sorted(_ours())}
-    return {name: pl.read_parquet(path) for name, path in paths.items() if name == STATISTICS or path.exists()}
+    tables = {name: pl.read_parquet(path) for name, path in paths.items() if name == STATISTICS or path.exists()}
+    return tables | {STATISTICS: plain_rows(tables[STATISTICS])}
 
 
 def _ours() -> set[str]:
     """The names of all tables that `aggregate` may leave."""
-    return {STATISTICS, *OTHERS, *analyses(), *(f"{STATISTICS}-{name}" for name in observables())}
+    return {STATISTICS, *OTHERS, *analyses(), RARE, *(f"{STATISTICS}-{name}" for name in observables())}
 
 
 def _tables(
@@ -96,6 +108,9 @@ def _tables(
 ) -> dict[str, pl.DataFrame]:
     """name -> table, of one design point."""
     point = stored.point
+    if stored.split:
+        rare = rare_statistics(samples_of(directory, stored))
+        return {RARE: rare, STATISTICS: event_row(rare, None if point is None else point.splitting)}
     if stored.half_width is not None:
         interval = INTERVAL
     settings = Settings(thresholds.vanish, thresholds.explode, interval, group=stored.group)

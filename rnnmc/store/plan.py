@@ -122,6 +122,7 @@ def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
         row.get("half_width"),
         row["replicates"],
         row.get("nested", 1),
+        bool(said.get("splitting")),
     )
     enough = enough_said(directory, stored)
     return stored if enough is None else stored.first(enough)

@@ -16,7 +16,8 @@ class StoredPoint:
 
     horizons: in steps. replicates: wanted. cut: its partition, found once. label: for people. observables: what is
     stored beside the samples. half_width: the precision that decides how many replicates there are, of at most `most`;
-    once that is decided, `replicates` are so many. group: replicates that share one weight draw. point: the design
+    once that is decided, `replicates` are so many. group: replicates that share one weight draw. split: whether
+    replicates are populations for a rare event. point: the design
     point itself, or None where it was read without importing its cell or opening the file of its drive.
     """
 
@@ -30,6 +31,7 @@ class StoredPoint:
     half_width: float | None = None
     most: int = 0
     group: int = 1
+    split: bool = False
     point: DesignPoint | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -47,6 +49,7 @@ class StoredPoint:
             planned.half_width,
             planned.replicates,
             point.nested.group,
+            point.splitting is not None,
             point,
         )
 
