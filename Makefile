@@ -6,8 +6,10 @@ JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || ec
 TESTS ?=
 BENCH ?=
 SCALE ?=
+CPUS ?= # of JOBS, at most so many cores
 SECTION ?=
-FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain # and tinygrad, which needs clang
+FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain tsai # and tinygrad, which needs clang
+BESIDE ?= wrappers runners
 STUDIES := article atlas phase horizon width
 
 VENV := .venv
@@ -24,13 +26,12 @@ STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) SCALE=$(SCALE) TESTS=$(TESTS) BENCH=$(BENCH)"
+	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) CPUS=$(CPUS) SCALE=$(SCALE) TESTS=$(TESTS) BENCH=$(BENCH)"
 
 install: $(VENV)/.installed ## create .venv from requirements.lock
 
 study: install ## run a study, then print its table and the path of its report; CONFIG=config/x.yaml JOBS=8 SCALE=0.1
-	@case "$(JOBS)" in all) ;; 0|''|*[!0-9]*) echo "JOBS=$(JOBS) is not a number of jobs; give 1 or more" >&2; exit 2;; esac
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j "$(JOBS)" --config 'study_file="$(CONFIG)"' $(if $(SCALE),'scale=$(SCALE)')
+	@$(BIN)/rnnmc study "$(CONFIG)" --jobs "$(JOBS)" $(if $(CPUS),--cpus "$(CPUS)") $(if $(SCALE),--scale "$(SCALE)")
 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
@@ -52,16 +53,26 @@ findings: install ## write docs/findings.md and its figures anew from the result
 dataset: install ## write results/dataset: statistics of these studies, samples of article, ready to publish
 	@$(BIN)/rnnmc dataset $(STUDIES:%=results/%) --samples results/article --out results/dataset
 
-# Each framework has an environment of its own, for no two agree on a NumPy. Threads: the matrices are small.
-frameworks: install $(FRAMEWORKS:%=build/frameworks/raw/%.npz) ## measure the real layers, and write docs/frameworks.md; FRAMEWORKS="flax keras"
-	@$(BIN)/python frameworks/compare.py $(FRAMEWORKS) && $(BIN)/python frameworks/page.py
+# Each framework has an environment of its own, for no two agree on a NumPy. Threads: the matrices are small. Another
+# Python for one of them: PYTHON_flax=python3.12. More draws of all: make frameworks FRAMEWORKS=keras BESIDE= DRAWS=80
+frameworks: install $(FRAMEWORKS:%=build/frameworks/raw/%.npz) $(BESIDE:%=build/frameworks/raw/%.json) ## measure the real layers, and write docs/frameworks.md; FRAMEWORKS="flax keras" BESIDE=
+	@$(BIN)/python frameworks/compare.py $(FRAMEWORKS)
+	@for name in $(BESIDE); do cp build/frameworks/raw/$$name.json frameworks/beside/; done
+	@$(BIN)/python frameworks/read.py && $(BIN)/python frameworks/page.py
 
-build/frameworks/raw/%.npz: frameworks/of_%.py frameworks/layers.py frameworks/by_jax.py frameworks/requirements/%.txt
+define IN_ITS_ENVIRONMENT
 	@mkdir -p $(@D)
-	@$(PYTHON) -m venv --clear build/frameworks/$*
+	@$(or $(PYTHON_$*),$(PYTHON)) -m venv --clear build/frameworks/$*
 	@build/frameworks/$*/bin/python -m pip --disable-pip-version-check --quiet install 'setuptools<66' wheel
 	@build/frameworks/$*/bin/python -m pip --disable-pip-version-check --quiet install $(if $(filter chainer,$*),--no-build-isolation) --requirement frameworks/requirements/$*.txt
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 build/frameworks/$*/bin/python frameworks/of_$*.py $@
+endef
+
+build/frameworks/raw/%.npz: frameworks/of_%.py frameworks/layers.py frameworks/by_jax.py frameworks/requirements/%.txt
+	$(IN_ITS_ENVIRONMENT)
+
+build/frameworks/raw/%.json: frameworks/of_%.py frameworks/of_torch.py frameworks/layers.py frameworks/requirements/%.txt
+	$(IN_ITS_ENVIRONMENT)
 
 lint: install ## check style, format and types
 	@$(BIN)/ruff check --quiet .

@@ -34,7 +34,7 @@ report: "workflow/report/study.rst"
 rule all:
     default_target: True
     input:
-        f"{study_run.directory}/report.html",
+        study_run.stages["report"],
         study_run.sampled,  # so that a sample lost since the page was made is filled in
 
 

@@ -23,7 +23,7 @@ from children import told
 from sheets import Sheet, number, percent
 from timing import seconds
 
-from rnnmc.run.cluster import own_cpus
+from rnnmc.common.granted import own_cpus
 
 ROOT = Path(__file__).parents[1]
 STUDIES = {False: "default", True: "smoke"}  # whether quick -> study

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from timing import least_seconds
 
+from rnnmc.common.granted import own_cpus
 from rnnmc.engine.draws import stream
-from rnnmc.run.cluster import own_cpus
 
 PRODUCT_SIZE = 1024
 ENTRIES = 4096  # of an array that stays in the first-level cache

@@ -20,8 +20,9 @@ from chains import design_point
 from sheets import Sheet, number, percent, with_spread
 from timing import measured, seconds
 
+from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import partition, run_block
-from rnnmc.run.cluster import connected, own_cpus
+from rnnmc.run.cluster import connected
 from rnnmc.run.fanout import Done, Job, fan_out
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import PlannedPoint

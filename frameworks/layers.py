@@ -7,6 +7,7 @@ these Jacobians is taken here, in float64 and rescaled at every step: a framewor
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-WIDTH, INPUTS, DRAWS = 64, (1, 64), 20
+WIDTH, INPUTS = 64, (1, 64)
+DRAWS = int(os.environ.get("DRAWS", "20"))  # more where a difference looks like more than chance
 AT = (5, 10, 15, 20, 30, 40, 50, 60, 80, 100)  # steps at which norms are kept; the rate is of those at 10 and 100
 
 Step = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]

@@ -1,4 +1,4 @@
-"""docs/frameworks.md from frameworks/records/*.json and frameworks/traps.md."""
+"""docs/frameworks.md from frameworks/records/*.json, frameworks/beside/*.json and frameworks/traps.md."""
 
 from __future__ import annotations
 
@@ -35,6 +35,31 @@ of the next state and of its Jacobian, between the layer and our cell with the v
 would show an order of gates, a sign or a bias that is elsewhere. *same law*: the least of three probabilities
 (recurrent weights, input weights, biases) that layer and preset draw alike, by Kolmogorov and Smirnov's test. A
 minus before a gate: it is open where ours is closed.
+"""
+WRAPS = """## What wraps what
+
+Libraries that put a layer of `torch.nn` into a model of theirs, n = {width} where it can be set: what is really inside.
+*p*: the probability (Kolmogorov and Smirnov) that its weights and biases are U(-1/sqrt n, 1/sqrt n), as PyTorch leaves
+them: then the row of `torch.nn` above is the answer. *rate*: of what differs, at m = 1, {draws} draws, by PyTorch's
+automatic differentiation in float64. PyTorch Lightning has no layer of its own and changes none. Measured with torch
+{torch} on Python {python}, {date}. tsai draws its layers anew, and stands in the table above.
+"""
+RUNNERS = """## Runners
+
+A layer of `torch.nn` (n = {width}, m = 1, as drawn) exported by `torch.onnx.export` as it is by default, and run step
+by step for {steps} steps. *nodes*: of the graph of {short} steps, and how many of them are recurrent operators.
+*apart*: the largest difference of a state at the end from PyTorch's in float64, of {draws} draws. *rate*: of the
+runner's own steps, differentiated by central differences, beside that of the layer, and the largest difference of the
+two. {versions}, {date}.
+"""
+READ = """## Read, not run
+
+Julia and CRAN could not be reached from where this was measured, so these laws were read in the source (Flux.jl
+0.16.11, Lux.jl 1.31.4, R's rnn 1.9.1), and the rates are those of rnnmc, {draws} draws. Lux's `RNNCell` and `LSTMCell`
+draw as PyTorch does, two bias vectors and all; its `GRUCell` does not, though its documentation says the same of the
+three. Cells of RecurrentLayers.jl 0.3.4 draw as Flux's do (Glorot uniform, on the stack); its `AntisymmetricRNNCell`
+has a step of 1 and no diffusion. R's rnn draws the weights and gate biases of its LSTM and GRU from U(-1, 1) whatever
+the width.
 """
 RATES = (
     "layer = `init:`", "cell", "what it draws", "rate at m = 1, real", "rnnmc", "at m = {width}, real", "rnnmc",
@@ -106,13 +131,54 @@ def between(every: list[dict[str, Any]], name: str) -> str:
     return " to ".join(str(count) for count in dict.fromkeys((found[0], found[-1])))
 
 
+def beside(name: str) -> dict[str, Any]:
+    return json.loads((HERE / f"beside/{name}.json").read_text(encoding="utf-8"))
+
+
+def wrapped(width: str, draws: str) -> str:
+    said, rows = beside("wrappers"), []
+    for one in said["wraps"]:
+        inside = ", ".join(f"`{kind}`" for kind in one["inside"])
+        p = "-" if one["as_torch"] is None else f"{one['as_torch']:.1g}"
+        grows = rate(one["rate"]) if one["rate"] else "-"
+        rows.append([f"{one['library']} {one['version']}", f"`{one['said']}`", inside, p, grows, one["told"]])
+    text = WRAPS.format(width=width, draws=draws, **{name: said[name] for name in ("torch", "python", "date")})
+    return text + table(("library", "what you write", "inside", "p", "rate", "its defaults, and what to know"), rows)
+
+
+def run(width: str) -> str:
+    said, rows = beside("runners"), []
+    for one in said["rows"]:
+        nodes = f"{one['nodes']}, {one['recurrent_nodes']} recurrent"
+        rates = [number(one["rate"], 4), number(one["torch_rate"], 4), f"{one['rate_apart']:.0e}"]
+        rows.append([f"`{one['layer']}`", one["runner"], nodes, f"{one['state_apart']:.0e}", *rates])
+    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
+    of = {name: said[name] for name in ("draws", "steps", "short", "date")}
+    columns = ("layer", "runner", "nodes", "apart", "rate, runner", "layer", "largest difference")
+    return RUNNERS.format(width=width, versions=versions, **of) + table(columns, rows)
+
+
+def read_of_sources(width: str) -> str:
+    said = beside("read")
+    rows = []
+    for name, rates in said["rates"].items():
+        known = layers().get(name)
+        drawn = known.formula if known else "all U(-1, 1) whatever the width"
+        rows.append([f"`{name}`" if known else name, drawn, rate(rates["1"]), rate(rates[width])])
+    columns = ("layer", "what it draws", "rate at m = 1", f"at m = {width}")
+    return READ.format(draws=said["draws"]) + table(columns, rows)
+
+
 def page() -> str:
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((HERE / "records").glob("*.json"))]
     every = [one for record in records for one in record["layers"]]
     width = max(every[0]["at"], key=int)
     text = HEAD.format(width=width, draws=between(every, "draws"), ours=between(every, "our_draws"))
     text += table(tuple(name.format(width=width) for name in RATES), [row(one, width) for one in every])
-    text += "\n" + (HERE / "traps.md").read_text(encoding="utf-8") + "\n" + GAIN.format(width=width)
+    text += "\n" + (HERE / "traps.md").read_text(encoding="utf-8")
+    draws = str(max(at["draws"] for one in every for at in one["at"].values()))
+    text += "".join("\n" + part for part in (wrapped(width, draws), run(width), read_of_sources(width)))
+    text += "\n" + GAIN.format(width=width)
     text += table(DRAWS, [drawn(one, width) for one in every])
     versions = [[record[name] for name in ("framework", "version", "python", "date")] for record in records]
     for said, record in zip(versions, records, strict=True):

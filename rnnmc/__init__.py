@@ -5,6 +5,7 @@ point = rnnmc.DesignPoint(cell="lstm", width=64, init="pytorch", drive="white")
 rnnmc.measure(point, replicates=1000)          # statistics, a Polars frame
 rnnmc.run_block(point, 0)                      # samples of one block, an Arrow table
 rnnmc.scan("results/default")                  # samples of a study joined with their design points
+rnnmc.advise("lstm", 64, 1000)                 # what to set instead: .init, .ranking, .code
 """
 
 from __future__ import annotations
@@ -17,12 +18,24 @@ if TYPE_CHECKING:
     from rnnmc import cells
     from rnnmc.cells.cell import Cell
     from rnnmc.engine.block import run_block
+    from rnnmc.run.advised import advise
     from rnnmc.run.measure import measure
     from rnnmc.store.reading import scan
     from rnnmc.study.point import DesignPoint
     from rnnmc.study.study import Study, Thresholds, load_study
 
-__all__ = ["Cell", "DesignPoint", "Study", "Thresholds", "cells", "load_study", "measure", "run_block", "scan"]
+__all__ = [
+    "Cell",
+    "DesignPoint",
+    "Study",
+    "Thresholds",
+    "advise",
+    "cells",
+    "load_study",
+    "measure",
+    "run_block",
+    "scan",
+]
 
 _find = offered_by(
     __name__,
@@ -31,6 +44,7 @@ _find = offered_by(
         "DesignPoint": "study.point",
         "Study": "study.study",
         "Thresholds": "study.study",
+        "advise": "run.advised",
         "cells": "cells",
         "load_study": "study.study",
         "measure": "run.measure",

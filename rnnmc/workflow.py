@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.granted import CPUS
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.fanout import expected_seconds
-from rnnmc.run.head import Head, start_head
-from rnnmc.run.pipeline import folder_of
-from rnnmc.store.manifest import is_complete, promised
-from rnnmc.store.plan import cut_up, write_study
+from rnnmc.run.head import HEAD_FILE, Head, start_head
+from rnnmc.run.pipeline import folder_of, leave_plan
+from rnnmc.store.manifest import is_complete, promised, prove
+from rnnmc.store.plan import cut_up, points_file, study_said
+from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study, load_study, read_study
 
@@ -60,8 +62,14 @@ class Run:
         own = {name: one.digest for point in self.study.points for name, one in point.sources().items() if one.digest}
         self.fingerprint = json.dumps(self.written | ({"sources": own} if own else {}), sort_keys=True)
         self.keys: dict[str, str] = {}  # name of a chunk -> the keys of its design points, with commas between
-        for chunk in chunks(self.points):
-            self._add(chunk, workflow.is_main_process)
+        try:
+            for chunk in chunks(self.points):
+                self._add(chunk, workflow.is_main_process)
+        except Damaged as error:
+            print(f"rnnmc: {error}", file=sys.stderr)
+            sys.exit(1)
+        if workflow.is_main_process:
+            self._take_back_what_is_damaged()
         self.sampled = [self.marker(name) for name in self.keys]
         self.workflow = workflow
         # jobs find this environment's `rnnmc` though nobody has activated it
@@ -93,36 +101,78 @@ class Run:
         self.keys[name] = ",".join(stored.key for stored in chunk)
         marker = Path(self.marker(name))
         folder = Path(self.directory)
-        if main and marker.exists() and not all(is_complete(folder, stored, thresholds) for stored in chunk):
+        if not main or not marker.exists():
+            return
+        if not all(is_complete(folder, stored, thresholds) for stored in chunk):
             marker.unlink()
+            return
+        for stored in chunk:
+            prove(folder, stored)
+
+    def _take_back_what_is_damaged(self) -> None:
+        """Have a stage made again whose files are not as it left them, and say so."""
+        folder, stages = Path(self.directory), self.stages
+        wrong: list[tuple[str, Exception]] = []
+        if Path(stages["plan"]).exists():
+            try:
+                study_said(folder)
+                points_file(folder)
+            except (Damaged, UsageError) as error:
+                wrong.append(("plan", error))
+        for stage, listed in (("statistics", TABLES), ("report", PAGE)):
+            if Path(stages[stage]).exists():
+                wrong += [(stage, error) for error in damaged_files(folder / listed)]
+                if not (folder / listed).exists():
+                    wrong.append((stage, Damaged(folder / listed, "is not there")))
+        for stage, error in wrong:
+            Path(stages[stage]).unlink(missing_ok=True)
+            print(f"rnnmc: {str(error).partition(';')[0]}; it is made again", file=sys.stderr)
+
+    @property
+    def stages(self) -> dict[str, str]:
+        """What stands for a stage in Snakemake's eyes: a marker that all is planned, and links to what was made."""
+        names = {"plan": "plan", "statistics": "statistics.csv", "report": "report.html", "figures": "figures"}
+        return {stage: f"{self.directory}/stages/{name}" for stage, name in names.items()}
 
     def marker(self, chunk: str) -> str:
         """The file that says that a chunk has been sampled."""
         return f"{self.directory}/chunks/{chunk}"
 
-    def plan(self) -> None:
-        """Leave study.yaml and points.parquet."""
-        write_study(Path(self.directory), self.study, self.points)
-
     def start(self) -> None:
-        """Start one Ray head for all jobs (in the cluster at RAY_ADDRESS, if that is set), and tell the jobs of it."""
-        if not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS"):
-            return  # each job starts a Ray of its own inside its allocation
+        """Leave study.yaml and points.parquet, and start one Ray head for all jobs (or join the one at RAY_ADDRESS).
+
+        No head where `rnnmc study` has started one, nor where no design point lacks anything.
+        """
         try:
-            self.head = start_head(Path(self.directory) / "logs" / "ray-head.log")
-        except (RunError, UsageError) as error:
+            leave_plan(Path(self.directory), self.study, self.points)
+        except RunError as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(1)
-        os.environ["RAY_ADDRESS"] = self.head.address
+        if HEAD_FILE in os.environ or (not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS")):
+            return  # without either, each job starts a Ray of its own inside its allocation
+        folder, thresholds = Path(self.directory), self.study.thresholds
+        if all(is_complete(folder, stored, thresholds) for stored in self.points):
+            return
+        cores = self.workflow.resource_settings.cores
+        environment = os.environ | ({CPUS: str(cores)} if self.workflow.local_exec and cores else {})
+        try:
+            self.head = start_head(folder / "logs" / "ray-head.log", environment)
+            address, dashboard = self.head.wait()
+        except (RunError, UsageError) as error:
+            self.stop()
+            print(f"rnnmc: {error}", file=sys.stderr)
+            sys.exit(1)
+        os.environ["RAY_ADDRESS"] = address
         os.environ["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
-        print(f"Ray at {self.head.address}; dashboard: {self.head.dashboard or 'none'}", file=sys.stderr)
+        print(f"Ray at {address}; dashboard: {dashboard or 'none'}", file=sys.stderr)
 
     def succeed(self) -> None:
-        """Stop the head and print the main table and where the page is."""
+        """Stop the head and print the main table and where the page is; `rnnmc study` does that itself."""
         from rnnmc.report.terminal import show
 
         self.stop()
-        show(Path(self.directory))
+        if HEAD_FILE not in os.environ:
+            show(Path(self.directory))
 
     def stop(self) -> None:
         """Stop the head, and with it a Ray that it started."""

@@ -63,6 +63,13 @@ def _within(count: int, probability: float, total: int) -> None:
         (["measure", "lstm", "--horizons", "0"], "0 is not a horizon"),
         (["measure", "lstm", "--replicates", "0"], "give a whole number of at least 1"),
         (["measure", "lstm", "--target-half-width", "0"], "give a number between 0 and 0.5"),
+        (["measure", "lstm", "--until", "{weights: 3}"], "is not a goal; give for example '{relative: 0.1,"),
+        (["measure", "lstm", "--until", "{events: 0}"], "--until.events: 0 is not a possible events"),
+        (
+            ["measure", "lstm", "--until", "{deviation: 1, of: p_growing}", "--horizons", "5,9"],
+            "replicates.of: p_growing is of the last decade; give a horizon of at most 0.9",
+        ),
+        (["measure", "lstm", "--until", "{events: 9}", "--target-half-width", "0.1"], "give one of the two"),
         (["measure", "lstm", "--drive", "pink"], "there are adding, ar1, constant, copy, field, file, none, white"),
         (["measure", "lstm", "--drive", "{file: {path: nowhere.csv}}"], "nowhere.csv cannot be read"),
         (["measure", "lstm", "--vanish", "2", "--explode", "1"], "give vanish < explode"),
@@ -79,6 +86,9 @@ def _within(count: int, probability: float, total: int) -> None:
         (["measures"], "No such command"),
         (["measure", "lstm", "--init", "{recurrent: {gaussian: {}}}"], "nothing is given for its gain"),
         (["run", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["study", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["study", "nowhere.yaml", "--jobs", "0"], "--jobs: 0 is not a number of jobs; give 1 or more, or all"),
+        (["study", "nowhere.yaml", "--cpus", "0"], "--cpus"),
         (["plan", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["status", "nowhere"], "give the folder of a study"),
         (["verify", "nowhere"], "give the folder of a study"),
@@ -218,12 +228,13 @@ def test_lists_name_everything_there_is_with_formula_and_source(what: str, tmp_p
 def test_sampling_until_it_is_known_well_enough_gives_intervals_that_allow_for_the_looking(tmp_path: Path) -> None:
     run = command(
         "rnnmc", "measure", "relu", "--width", "2", "--init", "gaussian", "--gain", "1.5", "--horizons", "5,20",
-        "--target-half-width", "0.01", "--json", cwd=tmp_path,
+        "--until", "{relative: 0.01, of: p_explode_at, max: 2000}", "--json", cwd=tmp_path,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     row = next(row for row in json.loads(run.stdout)["statistics"] if row["horizon"] == 20)
     assert row["interval"] == "confidence-sequence"
-    assert (row["p_vanish_at_high"] - row["p_vanish_at_low"]) / 2 <= 0.01
+    assert row["replicates"] == 2000
+    assert "rnnmc: 2,000 replicates only allowed to know P(explode) to within" in run.stderr
     wilson = rnnmc.measure(rnnmc.DesignPoint(cell="relu", width=2, horizons=[5]), replicates=100)
     assert set(wilson["interval"]) == {"wilson"}
 

@@ -20,10 +20,15 @@ from rnnmc.workflow import CHUNK_SECONDS, MOST_OF_A_CHUNK, Run, chunks
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the small study has run to its end."""
     folder = tmp_path_factory.mktemp("workplace")
-    run = command(*snakemake(write(folder, small())), cwd=folder)
+    run = command("rnnmc", "study", write(folder, small()), "--jobs", "2", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "results/small/report.html" in run.stdout
     assert "P(vanish)" in run.stdout
+    told = run.stderr.splitlines()
+    assert told[0] == "small: 4 design points, 4 to sample, on 2 cores"
+    assert told[-1].startswith("small: 4 points, 1,200 replicates; ")
+    assert not any("Snakemake" in line or "localrule" in line for line in told)
+    assert "localrule sample" in (folder / "results/small/logs/workflow.log").read_text()
     return folder
 
 
@@ -31,7 +36,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.process
 def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
     results = workplace / "results" / "small"
-    for name in ("study.yaml", "points.parquet", "statistics.parquet", "statistics.csv", "report.html"):
+    said = ("README.md", "dictionary.csv", "points.csv")
+    for name in ("study.yaml", "points.parquet", "statistics.parquet", "statistics.csv", "report.html", *said):
         assert (results / name).stat().st_size > 0
     assert {path.suffix for path in (results / "figures").iterdir()} >= {".svg", ".png"}
     points = pl.read_parquet(results / "points.parquet")
@@ -51,6 +57,7 @@ def test_a_study_leaves_what_the_contract_says(workplace: Path) -> None:
     }
     statistics = pl.read_parquet(results / "statistics.parquet")
     assert statistics.height == 4 * 3 * 2
+    assert statistics.columns[:6] == ["cell", "width", "init", "drive", "m", "weights"]
     assert pl.read_csv(results / "statistics.csv").height == statistics.height
     assert len(list((results / "chunks").iterdir())) == 1, "points of a moment share a job"
     assert len(list(results.glob("samples/*/*/_manifest.json"))) == 4
@@ -73,6 +80,18 @@ def test_small_points_share_a_job_and_a_large_one_has_its_own() -> None:
         for total, chunk in zip(seconds[:-1], together[:-1], strict=True)
     )
     assert len(together) < 20
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_study_is_planned_and_its_samples_are_counted_and_drawn_without_what_takes_long_to_import() -> None:
+    code = (
+        "import sys, rnnmc.workflow, rnnmc.run.aggregate, rnnmc.report.page\n"
+        "from rnnmc.store.plan import cut_up\n"
+        "assert cut_up(rnnmc.load_study('config/smoke.yaml'))\n"
+        "print({'torch', 'ray', 'scipy.stats', 'pandas'} & set(sys.modules))"
+    )
+    assert command("python", "-c", code, cwd=ROOT).stdout.strip() == "set()"
 
 
 @pytest.mark.slow

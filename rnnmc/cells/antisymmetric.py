@@ -9,8 +9,9 @@ from rnnmc.cells.functions import sech2
 class Antisymmetric(Cell):
     """dh' = dh + e sech^2(a) o ((U - U^T - g I) dh).
 
-    step: e; diffusion: g, each above 0 or 0. The paper searches over both, and over the gain of U; here 0.01, 0.01 and
-    1 unless said. Entries of U - U^T have twice the variance of those of U. Raises ValueError for what is negative.
+    step: e; diffusion: g, each above 0 or 0. The paper (appendix C) searches over both, and over the gain of U, which
+    is N(0, s^2 / n) with s of 0, 1, 2, 4, 8, 16; here 0.01, 0.01 and 1 unless said, and as there W is N(0, 1 / m) and
+    b is 0. Entries of U - U^T have twice the variance of those of U. Raises ValueError for what is negative.
     """
 
     name = "antisymmetric"

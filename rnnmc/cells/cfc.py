@@ -10,7 +10,7 @@ class CfC(Cell):
     """dh' = (k - g) s(1-s) o U_t dh + (1-s) sech^2(.) o U_g dh + s sech^2(.) o U_k dh: no term without a matrix.
 
     A step of time 1, and none of the layers (the backbone) that may come before the three heads. Published: the
-    authors' library ncps, whose gate of time is the sum of two heads.
+    authors' library ncps (torch/cfc_cell.py with backbone_layers=0), whose gate of time is the sum of two heads.
     """
 
     name = "cfc"

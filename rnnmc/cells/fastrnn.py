@@ -12,7 +12,8 @@ class FastRNN(Cell):
     """dh' = beta dh + alpha sech^2(.) o (U dh).
 
     alpha, beta: numbers, in (0, 1] and [0, 1]; raises ValueError for others. Where they add up to 1, as here unless
-    said, it is the leaky unit of this leak rate. `published` is the authors' code: all weights N(0, 0.01), bias 1.
+    said, it is the leaky unit of this leak rate. `published` is the authors' code (EdgeML,
+    edgeml_pytorch/graph/rnn.py): all weights N(0, 0.01), bias 1.
     """
 
     name = "fastrnn"

@@ -10,7 +10,9 @@ class LiGRU(Cell):
     """dh' = z o dh + (h-y) z(1-z) o U_z dh + (1-z) 1[a > 0] o U_y dh. z keeps, as in the paper.
 
     Without the paper's batch normalisation of W x, through which the networks of a batch would feel one another.
-    `published`: orthogonal recurrent weights, Glorot uniform input weights.
+    `published`: orthogonal recurrent matrices, each by itself, and Glorot uniform input weights, as the authors have it
+    in Theano (theano-kaldi-rnn); a later layer of theirs (pytorch-kaldi, liGRU_layer) draws both matrices as one stack,
+    with a gain of 0.71, and the input weights Glorot normal.
     """
 
     name = "ligru"

@@ -10,6 +10,7 @@ class S4D(LRU):
 
     lambda_k = exp(step (-1/2 + i pi k)): every mode keeps the same share of its length, so that ||P_T||_2 = e^(-step
     T/2). How the input enters (B, and the step as its weight) is left to the input weights, which P_T does not see.
+    Published: the step is log-uniform on [0.001, 0.1], the real part -1/2, as in the authors' code (models/s4/s4d.py).
     """
 
     name = "s4d"

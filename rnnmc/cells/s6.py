@@ -11,8 +11,8 @@ class S6(Cell):
 
     Each unit is a channel with four states, of the decays k = 1 ... 4 that S4D-Real begins with; the paper has 16.
     e^(-D) is 1 - sg(W_d x + b_d), exactly. Left out, as P_T does not see it: B and C, which weigh what enters and what
-    is read, the convolution before, and the gate after. Published: softplus(b_d) log-uniform on [0.001, 0.1]; W_d has
-    the variance of the code's product of two thin matrices, 1 / (9 m).
+    is read, the convolution before, and the gate after. Published: the authors' code (mamba_simple.py), in which
+    softplus(b_d) is log-uniform on [0.001, 0.1]; W_d has the variance of its product of two thin matrices, 1 / (9 m).
     """
 
     name = "s6"

@@ -11,7 +11,8 @@ class Unitary(Cell):
     """With a = A h + W x of length r: h' = m a, m = max(r + t, 0) / r; dh' = m da - 1[r + t > 0] t / r^3 (a . da) a.
 
     A acts as a whole matrix, whose law makes it unitary; the paper's product of cheap factors is that law. r^2 is
-    |a|^2 + 1e-10. Published: t = 0, with which the network is linear and P_T unitary.
+    |a|^2 + 1e-10. Published: t = 0, with which the network is linear and P_T unitary. The authors' code (complex_RNN,
+    models.py) draws t from U(-0.01, 0.01), and input weights as one matrix of 2n columns, as here.
     """
 
     name = "unitary"
@@ -23,7 +24,10 @@ class Unitary(Cell):
     can_die = True
 
     def published(self, width, inputs):
-        return {"recurrent": {"unitary_product": {}}, "input": {"uniform": {"limit": (6 / (inputs + width)) ** 0.5}}}
+        return {
+            "recurrent": {"unitary_product": {}},
+            "input": {"uniform": {"limit": (6 / (inputs + 2 * width)) ** 0.5}},
+        }
 
     def linearise(self, weights, drive, state):
         x, y = self._turned(weights, *state)

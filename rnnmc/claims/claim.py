@@ -169,7 +169,7 @@ class Evidence:
         return [one for one in looked if one.cell in (cells or (one.cell,)) and self._serves(one)]
 
     def _serves(self, point: Seen) -> bool:
-        fixed = point.row.get("half_width") is None and point.row.get("nested", 1) == 1
+        fixed = point.row.get("until", point.row.get("half_width")) is None and point.row.get("nested", 1) == 1
         return fixed and (point.key, point.last) in self._statistics
 
     def pairs(self, more: str, less: str, observable: str | None = None) -> Iterator[tuple[Seen, Seen]]:

@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellName, Dtype, ExplodeAbove, VanishBelow, Width, app
-from rnnmc.common.errors import UsageError
-from rnnmc.study.options import known_cell, parsed
+from rnnmc.cli.shared import CellOrLayer, Dtype, ExplodeAbove, VanishBelow, Width, app
+from rnnmc.study.options import parsed
 
 
 @app.command()
 def advise(
-    cell: CellName,
+    cell: CellOrLayer,
     width: Width = 64,
     steps: Annotated[int, typer.Option(help="T, for which the gradient is to stay within the thresholds")] = 1000,
     framework: Annotated[
@@ -30,28 +29,18 @@ def advise(
     as_json: Annotated[bool, typer.Option("--json", help="print the ranking and what is best as JSON")] = False,
 ) -> None:
     """Rank initialisations of a cell by P(stable by T), find the best forget bias or gain, and print code for it."""
-    from rnnmc.report.framework_layers import FRAMEWORKS, base_preset, layer_of
     from rnnmc.report.terminal import printed
     from rnnmc.run.advice_told import as_json as in_json
     from rnnmc.run.advice_told import code_lines, sentences, table
-    from rnnmc.run.advise import advise as advised
+    from rnnmc.run.advised import advise as advised
     from rnnmc.run.progress import progress
-    from rnnmc.study.candidates import Advised, base_of
-    from rnnmc.study.study import Thresholds
 
-    if steps < 10:
-        raise UsageError(f"--steps: {steps} is too few to tell anything; give at least 10")
-    found = known_cell(cell)
-    if framework is not None:
-        layer_of(framework, cell)
-    elif cell in FRAMEWORKS["torch"]:
-        framework = "torch"
-    question = Advised(
-        cell, width, steps, base_of(found, base_preset(framework)), parsed(drive), dtype=dtype, seed=seed
-    )
-    thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     with progress(f"{cell} n={width}, T = {steps:,}", None) as tell:
-        advice = advised(question, other_cells, thresholds, tell)
+        answer = advised(
+            cell, width, steps, framework=framework, other_cells=other_cells, drive=parsed(drive),
+            vanish=vanish, explode=explode, dtype=dtype, seed=seed, tell=tell,
+        )  # fmt: skip
+    advice, framework = answer.advice, answer.framework
     if as_json:
         print(in_json(advice, framework))
         return

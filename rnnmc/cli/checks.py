@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellName, Dtype, Width, app, judged
+from rnnmc.cli.shared import CellName, Dtype, Layers, Residual, Width, app, judged
 
 
 @app.command()
-def kernel(cell: CellName, width: Width = 16, dtype: Dtype = "float32") -> None:
+def kernel(
+    cell: CellName, width: Width = 16, layers: Layers = 1, residual: Residual = False, dtype: Dtype = "float32"
+) -> None:
     """Print the C that is made for a cell; docs/design.md walks through one."""
     from rnnmc.engine.kernel_source import kernel_source
 
-    print(kernel_source(cell, width, dtype), end="")
+    print(kernel_source(cell, width, dtype, layers, residual), end="")
 
 
 @app.command(name="check-cell")

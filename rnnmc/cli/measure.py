@@ -8,19 +8,28 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, CellOrLayer, Device, Dtype, ExplodeAbove, VanishBelow, Width, app
+from rnnmc.cli.shared import (
+    Address,
+    CellOrLayer,
+    Device,
+    Dtype,
+    ExplodeAbove,
+    Layers,
+    Residual,
+    VanishBelow,
+    Width,
+    app,
+)
 from rnnmc.common.errors import UsageError
-from rnnmc.study.options import initialisation, known_device, parsed
+from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted
 
 
 @app.command()
 def measure(
     cell: CellOrLayer,
     width: Width = 16,
-    layers: Annotated[
-        int, typer.Option(help="of so many units each; one above another sees the h of the one below")
-    ] = 1,
-    residual: Annotated[bool, typer.Option("--residual", help="a layer shows its h plus its input")] = False,
+    layers: Layers = 1,
+    residual: Residual = False,
     init: Annotated[
         str | None,
         typer.Option(
@@ -38,6 +47,10 @@ def measure(
     replicates: Annotated[int, typer.Option(help="random initialisations")] = 1000,
     target_half_width: Annotated[
         float | None, typer.Option(help="sample, up to a million, until P(vanish) and P(explode) are known so well")
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(help="sample until this is reached, as under `replicates` of a study: {relative: 0.1, max: 1e6}"),
     ] = None,
     rare: Annotated[
         str | None,
@@ -83,7 +96,9 @@ def measure(
         weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed, splitting=splitting,
     )  # fmt: skip
     looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
-    wanted = PlannedPoint.checked(point=point, replicates=1, observables=() if rare is not None else looked_at)
+    many = replicates_wanted(replicates, target_half_width, until)
+    plainly = {"until": many.until, "observables": looked_at} if rare is None else {}
+    wanted = PlannedPoint.checked(point=point, replicates=many.most, **plainly)
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     if out is not None and out.is_dir():
         raise UsageError(f"--out: {out} is a folder; give a file")
@@ -92,12 +107,9 @@ def measure(
     if rare is not None:
         answer = rare_answer(point, populations, address)
     else:
-        answer = answered(wanted, replicates, target_half_width, thresholds, known_device(device), address)
+        answer = answered(wanted, thresholds, known_device(device), address)
         if answer.short_of is not None:
-            print(
-                f"rnnmc: a million replicates give +- {answer.short_of:.2g}, not yet +- {target_half_width:g}",
-                file=sys.stderr,
-            )
+            print(f"rnnmc: {wanted.replicates:,} replicates only allowed to {answer.short_of}", file=sys.stderr)
     if out is not None:
         answer.write(out)
     if as_json:

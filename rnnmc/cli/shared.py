@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rnnmc.common.errors import RunError
 
+
+class ByFile(TyperGroup):
+    """Lists the commands by the file that they stand in, under the words with which it begins."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """See TyperGroup."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        shown = {
+            name: one for name in self.list_commands(ctx) if (one := self.get_command(ctx, name)) and not one.hidden
+        }
+        room = formatter.width - 6 - max(map(len, shown))
+        for name, command in shown.items():
+            file = sys.modules[command.callback.__module__]
+            groups.setdefault((file.__doc__ or "").partition(".")[0], []).append(
+                (name, command.get_short_help_str(room))
+            )
+        for words, rows in groups.items():
+            with formatter.section(words):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=ByFile,
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"rnnmc {version('rnnmc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
 
 StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
@@ -27,6 +67,8 @@ CellOrLayer = Annotated[
     ),
 ]
 Width = Annotated[int, typer.Option(help="n, units")]
+Layers = Annotated[int, typer.Option(help="of so many units each; one above another sees the h of the one below")]
+Residual = Annotated[bool, typer.Option("--residual", help="a layer shows its h plus its input")]
 VanishBelow = Annotated[float, typer.Option(help="a norm below this has vanished")]
 ExplodeAbove = Annotated[float, typer.Option(help="a norm above this has exploded")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]

@@ -69,6 +69,7 @@ def plan(study_file: StudyFile) -> None:
 def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
     """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
     from rnnmc.run.cluster import connected
+    from rnnmc.run.head import address_of_head
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
     from rnnmc.store.plan import planned, study_said
@@ -82,27 +83,36 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
         sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
         return
     with (
-        connected(cpus=cpus) as cluster,
+        connected(address_of_head(), cpus) as cluster,
         progress(title, replicates_of(jobs, points)) as tell,
     ):
         sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
 
 
 @app.command()
-def status(directory: Folder) -> None:
+def status(
+    directory: Folder,
+    watched: Annotated[bool, typer.Option("--watch", help="one line that follows it until it is finished")] = False,
+) -> None:
     """Say what is done, running and missing."""
     from rnnmc.report.terminal import printed
+    from rnnmc.run.live import watch
     from rnnmc.run.planning import status_table
 
+    if watched:
+        watch(directory)
+        print(f"{directory} is finished: rnnmc show {directory}")
+        return
     printed(status_table(directory))
 
 
 @app.command()
 def verify(
-    directory: Folder, repair: Annotated[bool, typer.Option(help="compute damaged and missing shards again")] = False
+    directory: Folder, repair: Annotated[bool, typer.Option(help="make what is damaged or missing again")] = False
 ) -> None:
-    """Check every shard against its checksum and schema; exit 1 and a list if any is bad."""
-    from rnnmc.run.sampling import repair as compute_again
+    """Check every file that is trusted later, each shard against its checksum and schema; exit 1 and a list if any
+    is bad.
+    """
     from rnnmc.store.folder import shard_path
     from rnnmc.store.verify import verify as prove
 
@@ -115,12 +125,17 @@ def verify(
         )
     for path in proof.unplanned:
         print(f"{path}: is no part of this study as it stands; no statistic counts it")
-    if repair and (proof.damaged or proof.missing):
-        compute_again(directory, proof)
-        proof = prove(directory)
-        print(f"repaired; {len(proof.damaged)} damaged and {len(proof.missing)} missing shards are left")
+    for label, ways in proof.mixed.items():
+        print(f"{label}: made in several ways: {'; '.join(f'{count} shards by {way}' for way, count in ways.items())}")
+    if repair and (proof.damaged or proof.missing or proof.fewer):
+        from rnnmc.run.repair import repair as make_again
+
+        proof = make_again(directory, proof)
+        print(f"repaired; {len(proof.damaged)} damaged files and {len(proof.missing)} missing shards are left")
+        for error in proof.damaged:
+            print(error)
     if proof.damaged:
-        raise RunError(f"{directory}: {len(proof.damaged)} of {proof.read} shards are damaged")
+        raise RunError(f"{directory}: {len(proof.damaged)} files are damaged; {proof.read} shards were read")
     if proof.missing and not proof.read:
         raise RunError(f"{directory}: no shard is there")
     also = f", {len(proof.missing)} missing" if proof.missing else ""
@@ -150,12 +165,15 @@ def report(directory: Folder) -> None:
     print(write_report(directory))
 
 
-@app.command(hidden=True)
-def show(directory: Folder) -> None:
+@app.command()
+def show(
+    directory: Folder,
+    every: Annotated[bool, typer.Option("--all", help="every design point, however many there are")] = False,
+) -> None:
     """Print the main table and where the page is: the last words of a run."""
     from rnnmc.report.terminal import show as show_study
 
-    show_study(directory)
+    show_study(directory, every)
 
 
 @app.command()

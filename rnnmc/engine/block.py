@@ -16,6 +16,8 @@ from rnnmc.engine.choice import (
     CONDITIONAL_BYTES,
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
+    LARGEST_TILE,
+    SWEPT,
     cached_tile,
     full_kernel,
     kernel_of,
@@ -23,6 +25,7 @@ from rnnmc.engine.choice import (
     replicate_seconds,
     seen_bytes,
 )
+from rnnmc.engine.swept.plan import tile_of
 from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.observable import KEYS, Observable
 from rnnmc.study.point import DesignPoint
@@ -74,7 +77,7 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
 
     Raises UsageError where these observables cannot look on as it runs.
     """
-    tile = cached_tile(point)
+    tile = min(LARGEST_TILE, cached_tile(point))
     group = point.nested.group
     kernel = kernel_of(point)
     if kernel == CONDITIONAL and observables:
@@ -88,6 +91,8 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
         return Partition(point.splitting.particles, 1, full_kernel(point))
     if few := ROWS_OF_UNITS.get(kernel):  # their rows are few, and more replicates share the calls
         tile = max(1, few // point.width)
+    if kernel == SWEPT:  # what is kept of the steps of a tile must fit the cache
+        tile = tile_of(point)
     if kernel == CONDITIONAL:  # what a tile keeps of its matrices must fit together
         tile = min(tile, int(CONDITIONAL_BYTES / seen_bytes(point)))
     tile = max(1, tile // group) * group  # replicates of one weight draw run together

@@ -13,12 +13,14 @@ from functools import cache
 from rnnmc.cells import cell as cell_of
 from rnnmc.engine.compiled.symbols import FUNCTIONS, MATRIX, ROWS, VECTOR, Untraceable
 from rnnmc.engine.compiled.trace import traced
+from rnnmc.engine.swept.plan import MOST_STORED, row_steps, stored_bytes
 from rnnmc.study.point import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
 LARGEST_TILE = 4096
 COMPILED = "compiled "  # before the name of the layout
 FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"
+SWEPT = COMPILED + FEW_DIRECTIONS
 COMPILING = 0.4  # seconds; a kernel that does not save as much in MANY replicates is not compiled
 MANY = 1 << 17
 COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster
@@ -32,6 +34,10 @@ CONDITIONAL_BYTES = 1 << 30  # that a replicate may keep of what is seen on the 
 ROWS_SEEN, CONDITIONAL_SWEEPS = 9, 3
 FEW_FROM_HORIZON = 100  # shorter products have many singular values that are nearly the largest
 ROWS_SWEPT, FEW_RATE, FEW_CALLS = 50, 4e10, 1e-4  # few directions: rows a step, flop a second, seconds of calls a step
+SWEPT_FROM = 32  # units: below it the few directions are most of the state
+SWEPT_RATE, SWEPT_AGAIN = 1.15e11, 1.2  # flop a second of the sweeps; all that some replicates need beyond the others
+SWEPT_CALLS = 2e-4, 5e-5  # seconds of a replicate, and of each horizon, to judge what sweeps have found
+SWEPT_MARGIN = 1.1  # by which sweeps must be cheaper, as some replicates need more of them
 CALLS_A_STEP = 10  # of the engine itself: looking at the size, drives
 NO_WORK = ("input", "number", "identity", "width", "constant")
 
@@ -85,7 +91,14 @@ def kernel_of(point: DesignPoint) -> str:
         return CONDITIONAL if _is_drawn_as_seen(point) else full
     if point.horizons[-1] < FEW_FROM_HORIZON:
         return full
-    return FEW_DIRECTIONS if 2 * chain_seconds(point, FEW_DIRECTIONS) < chain_seconds(point, full) else full
+    few = SWEPT if _can_be_swept(point) else FEW_DIRECTIONS
+    margin = SWEPT_MARGIN if few == SWEPT else 2
+    return few if margin * chain_seconds(point, few) < chain_seconds(point, full) else full
+
+
+def _can_be_swept(point: DesignPoint) -> bool:
+    stored = stored_bytes(point) if point.width * point.layers >= SWEPT_FROM else None
+    return stored is not None and stored <= MOST_STORED
 
 
 def _is_drawn_as_seen(point: DesignPoint) -> bool:
@@ -143,11 +156,25 @@ def chain_seconds(point: DesignPoint, kernel: str) -> float:
     if kernel == CONDITIONAL:
         seen = point.width * len(point.cell_object.recurrent) * ROWS_SEEN
         return last * (CONDITIONAL_SWEEPS * 1.1e-8 * seen + 1e-3)
+    if kernel == SWEPT:
+        return _swept_seconds(point)
     if kernel == FEW_DIRECTIONS:
         recurrent, size = len(point.cell_object.recurrent), 1 if point.dtype == "float32" else 2
         swept = 2.0 * ROWS_SWEPT * recurrent * point.width**2 / FEW_RATE
         return last * size * (swept + FEW_CALLS * (1 + recurrent))
     return last * step_seconds(point, kernel) + logged * (1e-8 + 2.2e-9 * d**2 + 1e-11 * float(d) ** 3)
+
+
+def _swept_seconds(point: DesignPoint) -> float:
+    """Nominal seconds of one replicate by compiled sweeps: the state, all directions, and what judges them."""
+    recurrent, size = len(point.cell_object.recurrent), 4 if point.dtype == "float32" else 8
+    rates, counted = KERNELS["compiled rows"], work_of(point) or _guessed(point)
+    a_row = 2.0 * recurrent * point.width**2 / SWEPT_RATE + 10 * rates.entry * point.state_size
+    a_state = 4 * a_row + counted.functions * rates.function  # a single row is far from the rate of several
+    rows = SWEPT_AGAIN * row_steps(point.horizons, point.state_size)
+    replicate, horizon = SWEPT_CALLS
+    steps = rows * a_row + point.horizons[-1] * a_state
+    return steps * size / 4 + replicate + horizon * len(point.horizons)
 
 
 def step_seconds(point: DesignPoint, kernel: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnmc.cells.stacked import stack_name
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, compiled_kernel
 from rnnmc.engine.compiled.emit import source
@@ -11,22 +12,24 @@ from rnnmc.study.options import known_cell
 from rnnmc.study.point import DesignPoint
 
 
-def kernel_source(name: str, width: int, dtype: str) -> str:
+def kernel_source(name: str, width: int, dtype: str, layers: int = 1, residual: bool = False) -> str:
     """What the compiler is given for this cell: the layout that is cheaper at this width and dtype, then the C.
 
-    Raises UsageError for a cell, width or dtype that there is not, or that has no compiled kernel.
+    layers, residual: as of a design point. Raises UsageError for a cell, width or dtype that there is not, or that has
+    no compiled kernel.
     """
-    cell = known_cell(name)
-    point = DesignPoint(cell=name, width=width, dtype=dtype)
+    known_cell(name)
+    point = DesignPoint(cell=name, width=width, layers=layers, residual=residual, dtype=dtype)
+    said = stack_name(name, layers, residual)
     try:
-        program = traced(cell)
+        program = traced(point.cell_object)
     except Untraceable as error:
-        raise UsageError(f"{name}: no kernel is made ({error}); write linearise with what has a symbol") from None
+        raise UsageError(f"{said}: no kernel is made ({error}); write linearise with what has a symbol") from None
     kernel = compiled_kernel(point)
     if kernel is None:
         raise UsageError(
             f"width: {width} has no compiled kernel, as wider ones outgrow the caches; give at most "
-            f"{COMPILED_ROWS_UP_TO_WIDTH}"
+            f"{COMPILED_ROWS_UP_TO_WIDTH // layers}"
         )
     code = source(program, width, 32 if dtype == "float32" else 64, kernel.endswith("columns"))
-    return f"/* {name}, width {width}, {dtype}: {kernel} */\n{code}"
+    return f"/* {said}, width {width}, {dtype}: {kernel} */\n{code}"

@@ -7,11 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
+from rnnmc.cells import cell as cell_of
 from rnnmc.chain.product import Moment, Watch, follow
-from rnnmc.engine.choice import COMPILED, CONDITIONAL, FEW_DIRECTIONS, plain_kernel
+from rnnmc.engine.choice import (
+    COMPILED,
+    COMPILED_ROWS_UP_TO_WIDTH,
+    CONDITIONAL,
+    FEW_DIRECTIONS,
+    SWEPT,
+    plain_kernel,
+)
+from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.follow import follow_compiled, kernel
+from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.graphed import follow_graphed
+from rnnmc.numerics import normal, norms
+from rnnmc.numerics.compiler import code_of, kept_until_forgotten, toolchain
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.study.point import DesignPoint
 
@@ -26,6 +38,10 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 
     See `rnnmc.engine.few_directions.norms.wide_norms`.
     """
+    if name == SWEPT:
+        from rnnmc.engine.swept.norms import swept_norms
+
+        return swept_norms
     if name == FEW_DIRECTIONS:
         from rnnmc.engine.few_directions.norms import wide_norms
 
@@ -39,7 +55,7 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
 
 def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()) -> Iterator[Moment]:
     """The chain along these draws, on the kernel of this name, as `rnnmc.chain.product.follow`."""
-    if name.startswith(COMPILED):
+    if name.startswith(COMPILED) and draws.width * draws.point.layers <= COMPILED_ROWS_UP_TO_WIDTH:
         run = _kernel(draws.point, name, draws.dtype)
         if run is not None:
             return follow_compiled(run, draws, horizons, watches)
@@ -56,8 +72,48 @@ def made_by(point: DesignPoint, device: str, planned: str) -> str:
     name = planned if device == "cpu" else plain_kernel(point)
     if not name.startswith(COMPILED):
         return name
-    run = _kernel(point, name, getattr(torch, point.dtype))
+    dtype = getattr(torch, point.dtype)
+    if name == SWEPT:
+        from rnnmc.engine.swept.trust import kernels
+
+        run = kernels(point.cell, point.width, dtype, point.layers, point.residual)
+    else:
+        run = _kernel(point, name, dtype)
     return name.removeprefix(COMPILED) if run is None else name
+
+
+def route(point: DesignPoint, device: str, planned: str) -> str:
+    """What makes the numbers of this point here, in words: the kernel that really runs, compiler, and machine code.
+
+    Another route gives other last bits, of which chaotic orbits make first ones. Loads what it speaks of.
+    """
+    name = made_by(point, device, planned)
+    made_for = (point.cell, point.width, point.dtype, point.layers, point.residual, point.state_size)
+    return f"{name}; {toolchain()}; code {_code(name, device, *made_for)}"
+
+
+@kept_until_forgotten
+def _code(
+    name: str, device: str, cell: str, width: int, dtype: str, layers: int, residual: bool, directions: int
+) -> str:
+    """`rnnmc.numerics.compiler.code_of` all that the samples of such a point rest on."""
+    sources = []
+    if dtype == "float32":
+        normal.normals(np.zeros(2, np.uint32))
+        sources.append(normal.source())
+    if device == "cpu" and (few_directions(name) is None or name == SWEPT):  # which takes some full products
+        by_replicate = directions <= norms.BY_REPLICATE_UP_TO
+        norms.kernel(by_replicate)
+        sources.append(norms.source(by_replicate))
+    if name.startswith(COMPILED):
+        program, bits = traced(cell_of(cell, layers, residual)), torch.finfo(getattr(torch, dtype)).bits
+        if name == SWEPT:
+            from rnnmc.engine.swept.emit import source as source_of_sweeps
+
+            sources.append(source_of_sweeps(program, width, bits))
+        else:
+            sources.append(source(program, width, bits, name.endswith("columns")))
+    return code_of(sources)
 
 
 def _kernel(point: DesignPoint, name: str, dtype: torch.dtype) -> Callable[..., None] | None:

@@ -28,9 +28,9 @@ _LINEN, _NNX = "flax 0.12.12, flax/linen/recurrent.py", "flax 0.12.12, flax/nnx/
 PRESETS = (
     *layers_of(
         "flax.linen", PRESET.formula, _LINEN, roles,
-        SimpleCell="tanh", LSTMCell="lstm", OptimizedLSTMCell="lstm", GRUCell="gru_reset_after",
+        SimpleCell="tanh relu", LSTMCell="lstm", OptimizedLSTMCell="lstm", GRUCell="gru_reset_after",
     ),
-    *layers_of("flax.nnx", PRESET.formula, _NNX, roles, SimpleCell="tanh", LSTMCell="lstm"),
+    *layers_of("flax.nnx", PRESET.formula, _NNX, roles, SimpleCell="tanh relu", LSTMCell="lstm"),
     *layers_of(
         "flax.nnx", "recurrent orthogonal (stacked), input LeCun normal, bias 0", _NNX, roles_stacked,
         OptimizedLSTMCell="lstm", GRUCell="gru_reset_after",

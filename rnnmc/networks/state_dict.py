@@ -17,7 +17,7 @@ from rnnmc.cells import cell as cell_named
 from rnnmc.cells.lstm_projected import LSTMProjected
 from rnnmc.common.arrays import Floats
 from rnnmc.common.refusals import usage_error
-from rnnmc.networks.network import UNNAMED, Layer, Network, blocks_of, check_stack, chosen, first_words, needed
+from rnnmc.networks.network import NEGATED, UNNAMED, Layer, Network, blocks_of, check_stack, chosen, first_words, needed
 
 PART = re.compile(r"(?P<kind>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(_l(?P<level>\d+)(?P<back>_reverse)?)?")
 GATES = {  # rows of weight_hh / columns -> the gates in PyTorch's order
@@ -25,6 +25,7 @@ GATES = {  # rows of weight_hh / columns -> the gates in PyTorch's order
     3: ("reset", "update", "candidate"),
     1: ("hidden",),
 }
+PYTORCH_CELLS = ("lstm", "gru_reset_after", "tanh", "relu")  # cells that are one
 NO_LAYER = "has no recurrent layer of PyTorch: no weight_ih with its weight_hh; give the state_dict of a model with one"
 
 Arrays = Mapping[str, Floats]
@@ -161,3 +162,25 @@ def _arrays(found: Any, prefix: str = "") -> dict[str, Floats]:
         else:
             arrays |= _arrays(value, f"{prefix}{key}.")
     return arrays
+
+
+def in_torch_names(layer: Layer) -> dict[str, Floats]:
+    """The state_dict of the layer of PyTorch that this one is, float64: the inverse of `of_arrays`. One network.
+
+    Where PyTorch adds two biases each has half of ours. Raises UsageError for a cell that is no layer of PyTorch.
+    """
+    gates = GATES.get(len(layer.cell.gates), ())
+    if set(gates) != set(layer.cell.gates) or layer.cell.name not in PYTORCH_CELLS:
+        raise usage_error(f"{layer.cell.name} is no layer of PyTorch; give one of {', '.join(PYTORCH_CELLS)}")
+
+    def beside(parts: Mapping[str, Floats]) -> Floats:
+        return np.concatenate([-parts[gate][0] if gate in NEGATED else parts[gate][0] for gate in gates])
+
+    inner = {gate: layer.bias[name] for name, gate in layer.cell.inner_biases.items()}
+    fed = {gate: layer.bias[gate] if gate in inner else layer.bias[gate] / 2 for gate in gates}
+    return {
+        "weight_ih_l0": beside(layer.inputs),
+        "weight_hh_l0": beside(layer.recurrent),
+        "bias_ih_l0": beside(fed),
+        "bias_hh_l0": beside(fed | inner),
+    }

@@ -10,11 +10,12 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rnnmc.numerics import trusted
 
@@ -22,8 +23,10 @@ FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping
 QUIET = ("-w",)
 KERNELS = "compiled"  # the kind of what is kept
 PATIENCE = 120  # seconds that a compiler may take
+AGAIN_AFTER = 1.0  # seconds after which a compiler that failed is asked once more: memory or disk may have been short
 
 log = logging.getLogger("rnnmc")
+Kept = TypeVar("Kept")
 
 
 @cache
@@ -54,14 +57,54 @@ def compiled(source: str, name: str) -> Any:
     found = compiler()
     if found is None:
         return None
-    library = f"{_stem(source)}.so"
+    stem = _stem(source)
+    library = f"{stem}.so"
     try:
         path = trusted.found(KERNELS, library) or trusted.keep(KERNELS, library, _built(found[0], source))
-        return getattr(ctypes.CDLL(str(path)), name)
-    except (OSError, AttributeError, subprocess.SubprocessError) as error:
+        function = getattr(ctypes.CDLL(str(path)), name)
+        _loaded[stem] = hashlib.sha256(trusted.content(path)).hexdigest()
+        return function
+    except (OSError, ValueError, AttributeError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or str(error)
         log.warning("a kernel could not be compiled: %s", said.strip().splitlines()[0])
     return None
+
+
+def toolchain() -> str:
+    """What makes machine code here, in words; without a compiler, what the processor can do."""
+    found = compiler()
+    return found[1].splitlines()[0] if found else f"no compiler, processor {_short(_processor())}"
+
+
+def code_of(sources: Iterable[str]) -> str:
+    """Eight characters that name the machine code which this process has loaded of these sources, or "none".
+
+    The same compiler gives other code when it is called with other options, or on another processor.
+    """
+    found = [_loaded.get(_stem(source), "none") for source in sources]
+    return _short(" ".join(found)) if {*found} - {"none"} else "none"
+
+
+def forget() -> None:
+    """Have this process look for a compiler, and load what it makes, anew: what failed once may not the next time."""
+    compiler.cache_clear()
+    for clear in _forgotten:
+        clear()
+
+
+def kept_until_forgotten(function: Callable[..., Kept]) -> Callable[..., Kept]:
+    """`functools.cache`, until `forget`."""
+    kept = cache(function)
+    _forgotten.append(kept.cache_clear)
+    return kept
+
+
+_loaded: dict[str, str] = {}  # stem -> digest of the library, of what this process has loaded
+_forgotten: list[Callable[[], None]] = []
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def remembered(source: str, about: str, make: Callable[[], str]) -> str:
@@ -89,7 +132,11 @@ def _built(path: str, source: str) -> bytes:
         written, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
         written.write_text(source, encoding="utf-8")
         command = [path, *FLAGS, *QUIET, "-o", str(built), str(written), "-lm"]
-        subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        try:
+            subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        except (OSError, subprocess.SubprocessError):
+            time.sleep(AGAIN_AFTER)
+            subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
         return built.read_bytes()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnmc.numerics.compiler import compiled
+from rnnmc.numerics.compiler import compiled, kept_until_forgotten
 
 LANES = 16  # as in normal.c
 PIECE = 1 << 14  # words that NumPy takes at a time: they stay in the cache; a multiple of 2 LANES
@@ -44,8 +44,14 @@ def normals(words: np.ndarray) -> np.ndarray:
 
 
 @cache
+def source() -> str:
+    """C source."""
+    return Path(__file__).with_suffix(".c").read_text(encoding="utf-8")
+
+
+@kept_until_forgotten
 def _function() -> Callable[..., None] | None:
-    function = compiled(Path(__file__).with_suffix(".c").read_text(encoding="utf-8"), "normals")
+    function = compiled(source(), "normals")
     if function is not None:
         function.restype, function.argtypes = None, [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
     return function

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rnnmc.numerics.compiler import compiled, step_header
+from rnnmc.numerics.compiler import compiled, kept_until_forgotten, step_header
 from rnnmc.numerics.spectral import plain_norms_of
 
 HERE = Path(__file__).parent
@@ -42,7 +41,7 @@ def norms_of(product: Tensor) -> tuple[Tensor, Tensor]:
     return spectral, rms
 
 
-@cache
+@kept_until_forgotten
 def kernel(by_replicate: bool) -> Callable[..., None] | None:
     """The compiled function `norms` of `spectral.c` for matrices of any size, or None where it cannot be compiled."""
     function = compiled(source(by_replicate), "norms")

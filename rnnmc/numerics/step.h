@@ -57,7 +57,11 @@ typedef bits mask __attribute__((vector_size(BYTES)));
 #define PANEL N
 #define COLUMNS (N % 4 == 0 ? 4 : N % 3 == 0 ? 3 : N % 2 == 0 ? 2 : 1)
 #else
+#ifdef EVEN_PANELS /* said where lanes that no unit fills do no harm */
+#define NJ ((N + 2 * W - 1) / (2 * W) * 2)
+#else
 #define NJ ((N + W - 1) / W)
+#endif
 #define PANEL (NJ % 2 == 0 ? 2 : 1)
 #define COLUMNS PANEL
 #endif

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from rnnmc.numerics.constants import numbers_of
 from rnnmc.numerics.layout import Layout
 
 
@@ -52,14 +53,6 @@ class OverUnits:
     def transpose(self, matrix: Tensor) -> Tensor:
         """The transposed matrix, of a recurrent one or of what was made of some."""
         return matrix.transpose(self.layout.direction_axis, self.layout.out_axis)
-
-
-def numbers_of(values: Sequence[float] | Callable[[int], Sequence[float]], width: int) -> list[float]:
-    """One number for each unit. Raises ValueError where there is another number of them."""
-    found = [float(value) for value in (values(width) if callable(values) else values)]
-    if len(found) != width:
-        raise ValueError(f"a constant of {len(found)} values for {width} units; give one a unit, as a function of n")
-    return found
 
 
 @dataclass(frozen=True)

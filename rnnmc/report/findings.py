@@ -183,8 +183,7 @@ def _champion(rows: pl.DataFrame, event: str, do: str, extreme: str) -> str:
             f"Not one of {rows['replicates'].sum():,} replicates {none}; the {100 * rows['level'][0]:g} % "
             f"interval of no design point reaches above {_percent(bound)}."
         )
-    cells = [_average(cell, event) for cell in rows.partition_by("cell", maintain_order=True)]
-    top, *others = sorted(cells, key=lambda found: -found["p"])
+    top, *others = averages(rows, event)
     of_top = rows.filter(pl.col("cell") == top["cell"]).sort(f"p_{event}_at", descending=True)
     point = of_top.row(0, named=True)
     rivals = [other["cell"] for other in others if other["high"] > top["low"]]
@@ -200,6 +199,12 @@ def _champion(rows: pl.DataFrame, event: str, do: str, extreme: str) -> str:
     if len(rivals) > 1:
         sentence += f"; within reach of their intervals are {listed(rivals)}"
     return sentence + "."
+
+
+def averages(rows: pl.DataFrame, event: str) -> list[dict]:
+    """cell, points, p, low and high of each cell, the highest mean probability p first."""
+    cells = [_average(cell, event) for cell in rows.partition_by("cell", maintain_order=True)]
+    return sorted(cells, key=lambda found: -found["p"])
 
 
 def _average(rows: pl.DataFrame, event: str) -> dict:

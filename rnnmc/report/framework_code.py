@@ -24,7 +24,7 @@ ENTRY_BY_ENTRY = ("gaussian", "uniform", "truncated_gaussian", "constant")  # la
 def code(point: DesignPoint, framework: str) -> str:
     """Lines of Python that make the layer and set what the point's `init` says where its default is another.
 
-    Raises UsageError as `layer_of` does, and for a law that has no line.
+    framework: or the name of a layer. Raises UsageError as `layer_of` does, and for a law that has no line.
     """
     layer, cell, n = layer_of(framework, point.cell), point.cell_object, point.width
     m = max(point.drive.dimension, 1)
@@ -37,13 +37,13 @@ def code(point: DesignPoint, framework: str) -> str:
     context = [layer.context] if layer.context and body else []
     rng = ["rng = np.random.default_rng()"] if writer.draws else []
     if not body:
-        return "\n".join([*layer.imports, sizes, layer.make[0]])
+        return "\n".join([*layer.imports, sizes, *layer.make[: layer.alone]])
     return "\n".join([*imports, sizes, *rng, *layer.make, *context, *(indent + line for line in body), *layer.put])
 
 
 def _default(layer: FrameworkLayer, cell: Cell, n: int, m: int) -> dict[str, dict[str, WeightLaw]]:
     """role -> gate -> law, of the layer as it is made; nothing where that is no preset."""
-    if layer.default is None or not presets()[layer.default].serves(cell):
+    if not presets()[layer.default].serves(cell):
         return {}
     return Initialisation.read(layer.default).laws(cell, n, m)
 
@@ -76,7 +76,13 @@ def _role_lines(
     for i, (gate, law) in enumerate(wanted.items()):
         if default.get(gate) == law:
             continue
-        slot = layer.slots[role, gate]
+        slot = layer.slots.get((role, gate))
+        if slot is None and law.is_zero:
+            continue
+        if slot is None:
+            raise UsageError(
+                f"init.{role}.{gate}: {law} has no line of code, as {layer.name} has no such numbers; give 0"
+            )
         said = f"q[:, {i} * n:{i + 1} * n]" if stacked else writer.law(law, slot, role, gate)
         yield f"{slot.target} = {said}{_told(slot, gate)}"
         if slot.zero:

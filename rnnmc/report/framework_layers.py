@@ -34,19 +34,27 @@ class Slot(NamedTuple):
 class FrameworkLayer:
     """A layer of a framework, empty of what is set.
 
-    imports, make: lines before. slots: (role, gate) -> place. whole: role -> place of all its gates, where they lie in
-    one array. put: lines after. in_torch: laws are written in torch, else in NumPy. default: the preset that is
-    this layer's own default, or None. context: line below which the assignments stand.
+    name: as under `init:`. imports, make: lines before. slots: (role, gate) -> place. whole: role -> place of all its
+    gates, where they lie in one array. put: lines after. in_torch: laws are written in torch, else in NumPy. context:
+    line below which the assignments stand. short: a preset that says what the one named after the layer does. alone:
+    how many of the lines of `make` are enough where nothing is set.
     """
 
+    name: str
     imports: tuple[str, ...]
     make: tuple[str, ...]
     slots: Mapping[tuple[str, str], Slot]
     put: tuple[str, ...] = ()
     whole: Mapping[str, Slot] = field(default_factory=dict)
     in_torch: bool = False
-    default: str | None = None
     context: str = ""
+    short: str = ""
+    alone: int = 1
+
+    @property
+    def default(self) -> str:
+        """The preset that is this layer's own default."""
+        return self.short or self.name
 
 
 def frameworks() -> tuple[str, ...]:
@@ -54,16 +62,16 @@ def frameworks() -> tuple[str, ...]:
     return tuple(FRAMEWORKS)
 
 
-def base_preset(framework: str | None) -> str | None:
-    """The preset on which advice for a framework rests: its own, or the one nearest to it."""
-    return BASES.get(framework or "")
-
-
 def layer_of(framework: str, cell: str) -> FrameworkLayer:
-    """The layer that runs this cell. Raises UsageError for an unknown framework, or one without such a layer."""
-    if framework not in FRAMEWORKS:
-        raise UsageError(f"--framework: {framework} is not known; {choose(framework, FRAMEWORKS)}")
-    served = FRAMEWORKS[framework]
+    """The layer of a framework, or the one of this name, that runs this cell.
+
+    Raises UsageError for a framework or layer that is not known, or one that does not run it.
+    """
+    known = FRAMEWORKS | BY_LAYER
+    if framework not in known:
+        near = choose(framework, known if framework.count(".") > 1 else FRAMEWORKS)
+        raise UsageError(f"--framework: {framework} is not known; {near}")
+    served = known[framework]
     if cell not in served:
         raise UsageError(f"--framework: {framework} has no layer for {cell}; it has them for {', '.join(served)}")
     return served[cell]
@@ -109,7 +117,8 @@ def _torch(layer: str, order: tuple[str, ...], more: str = "", inner: bool = Fal
     }
     whole["bias"] = Slot("layer.bias_ih_l0[:]", rows, zero="layer.bias_hh_l0[:]")
     make = (f"layer = torch.nn.{layer}(m, n{more}, batch_first=True)",)
-    return FrameworkLayer(("import torch",), make, slots, (), whole, True, "pytorch", "with torch.no_grad():")
+    name, context = f"torch.nn.{layer}", "with torch.no_grad():"
+    return FrameworkLayer(name, ("import torch",), make, slots, (), whole, True, context, short="pytorch")
 
 
 def _keras(layer: str, order: tuple[str, ...], more: str = "", inner: bool = False) -> FrameworkLayer:
@@ -133,7 +142,8 @@ def _keras(layer: str, order: tuple[str, ...], more: str = "", inner: bool = Fal
         "kernel, recurrent, bias = layer.get_weights()",
     )
     put = ("layer.set_weights([kernel, recurrent, bias])",)
-    return FrameworkLayer(("import keras", "import numpy as np"), make, slots, put, whole, False, "keras")
+    imports = ("import keras", "import numpy as np")
+    return FrameworkLayer(f"keras.layers.{layer}", imports, make, slots, put, whole, short="keras")
 
 
 def _linen(
@@ -156,7 +166,7 @@ def _linen(
     )
     put = ("params = jax.tree.map(jax.numpy.asarray, p)",)
     imports = ("import flax.linen as nn", "import jax", "import numpy as np")
-    return FrameworkLayer(imports, make, slots, put, default="flax")
+    return FrameworkLayer(f"flax.linen.{layer}", imports, make, slots, put, short="flax")
 
 
 def _haiku(module: str, inside: str, slots: Slots, whole: Mapping[str, Slot]) -> FrameworkLayer:
@@ -169,7 +179,8 @@ def _haiku(module: str, inside: str, slots: Slots, whole: Mapping[str, Slot]) ->
         "p = jax.tree.map(np.array, params)" + inside,
     )
     put = ("params = jax.tree.map(jax.numpy.asarray, p)",)
-    return FrameworkLayer(("import haiku as hk", "import jax", "import numpy as np"), make, slots, put, whole)
+    imports = ("import haiku as hk", "import jax", "import numpy as np")
+    return FrameworkLayer(f"haiku.{module}", imports, make, slots, put, whole, alone=3)
 
 
 def _haiku_lstm() -> FrameworkLayer:
@@ -228,18 +239,47 @@ def _equinox(layer: str, order: tuple[str, ...], inner: bool = False) -> Framewo
         f"{arrays} = (np.array(one) for one in ({held.replace('c.', 'cell.')}))",
     )
     put = (f"cell = eqx.tree_at(lambda c: ({held}), cell, tuple(map(jax.numpy.asarray, ({arrays}))))",)
-    return FrameworkLayer(("import equinox as eqx", "import jax", "import numpy as np"), make, slots, put, whole)
+    imports = ("import equinox as eqx", "import jax", "import numpy as np")
+    return FrameworkLayer(f"equinox.nn.{layer}", imports, make, slots, put, whole)
 
 
-def _nnx(layer: str, names: Mapping[str, str], more: str = "", biases: str = "h") -> FrameworkLayer:
+NNX = ("from flax import nnx", "import numpy as np")
+
+
+def _nnx_lstm() -> FrameworkLayer:
     """Flax's other interface: an array for each gate, changed in place."""
     slots: Slots = {}
-    for gate, letter in names.items():
+    for gate, letter in FLAX_LSTM.items():
         slots["recurrent", gate] = Slot(f"cell.h{letter}.kernel[...]", "n, n")
         slots["input", gate] = Slot(f"cell.{'if_' if letter == 'f' else 'i' + letter}.kernel[...]", "m, n")
-        slots["bias", gate] = Slot(f"cell.{biases}{letter}.bias[...]", "n")
-    imports = ("from flax import nnx", "import numpy as np")
-    return FrameworkLayer(imports, (f"cell = nnx.{layer}(m, n{more}, rngs=nnx.Rngs(0))",), slots, default="flax")
+        slots["bias", gate] = Slot(f"cell.h{letter}.bias[...]", "n")
+    return FrameworkLayer(
+        "flax.nnx.LSTMCell", NNX, ("cell = nnx.LSTMCell(m, n, rngs=nnx.Rngs(0))",), slots, short="flax"
+    )
+
+
+def _nnx(layer: str, order: tuple[str, ...], biases: str, more: str = "", short: str = "") -> FrameworkLayer:
+    """One kernel for all gates. biases: whether they lie with what the state or the input is multiplied by; a GRU has
+    none inside the reset product.
+    """
+    slots: Slots = {}
+    parts = {"recurrent": ("hh", "n, n"), "input": ("ih", "m, n"), "bias": ("bias", "n")}
+    for i, gate in enumerate(order):
+        for role, (array, shape) in parts.items():
+            slots[role, gate] = Slot(_part(array, i, len(order), role != "bias"), shape, _sign(gate, True))
+    columns = "n" if len(order) == 1 else f"{len(order)} * n"
+    whole = {
+        "recurrent": Slot("hh[:]", f"n, {columns}"),
+        "input": Slot("ih[:]", f"m, {columns}"),
+        "bias": Slot("bias[:]", columns),
+    }
+    held = ("cell.dense_h.kernel", "cell.dense_i.kernel", f"cell.dense_{biases}.bias")
+    make = (
+        f"cell = nnx.{layer}(m, n{more}, rngs=nnx.Rngs(0))",
+        f"hh, ih, bias = (np.array(one[...]) for one in ({', '.join(held)}))",
+    )
+    put = tuple(f"{one}[...] = {array}" for one, array in zip(held, ("hh", "ih", "bias"), strict=True))
+    return FrameworkLayer(f"flax.nnx.{layer}", NNX, make, slots, put, whole, short=short)
 
 
 FLAX_LSTM = {"input": "i", "forget": "f", "candidate": "g", "output": "o"}
@@ -263,15 +303,18 @@ FRAMEWORKS: dict[str, dict[str, FrameworkLayer]] = {
         "tanh": _linen("SimpleCell", {"hidden": ""}, biases="i"),
         "relu": _linen("SimpleCell", {"hidden": ""}, ", activation_fn=nn.relu", biases="i"),
     },
-    "flax.nnx": {"lstm": _nnx("LSTMCell", FLAX_LSTM)},
+    "flax.nnx": {
+        "lstm": _nnx_lstm(),
+        "gru_reset_after": _nnx("GRUCell", GRU_RZN, "i"),
+        "tanh": _nnx("SimpleCell", ELMAN, "i", short="flax"),
+        "relu": _nnx("SimpleCell", ELMAN, "i", ", activation_fn=nnx.relu", "flax"),
+    },
     "haiku": {"lstm": _haiku_lstm(), "gru": _haiku_gru(), "relu": _haiku_relu()},
     "equinox": {"lstm": _equinox("LSTMCell", LSTM_IFGO), "gru_reset_after": _equinox("GRUCell", GRU_RZN, inner=True)},
 }
-BASES = {
-    "torch": "pytorch",
-    "keras": "keras",
-    "flax.linen": "flax",
-    "flax.nnx": "flax",
-    "haiku": "flax",
-    "equinox": "pytorch",
+BY_LAYER: dict[str, dict[str, FrameworkLayer]] = {  # by name, and those that are not the first of their framework
+    "flax.nnx.OptimizedLSTMCell": {"lstm": _nnx("OptimizedLSTMCell", LSTM_IFGO, "h")},
 }
+for _served in FRAMEWORKS.values():
+    for _cell, _layer in _served.items():
+        BY_LAYER.setdefault(_layer.name, {})[_cell] = _layer

@@ -1,8 +1,8 @@
 """The report of a study: one page that needs nothing but itself, and the figures beside it as SVG and PNG."""
 
-import importlib.metadata
+import base64
+import gzip
 import json
-import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,16 +20,20 @@ from rnnmc.report import page_tables
 from rnnmc.report.charts import claims as verdict_charts
 from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.parts import VL_VERSION, config
+from rnnmc.report.facts import facts_of
 from rnnmc.report.findings import findings, of_claims, verdict
+from rnnmc.report.leads import lead
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
 from rnnmc.report.text import interval_names, main_rows, plain_points, study_points
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.rates import GROWTH_ROUNDING
 
-LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
+OTHER_NORM = "log_rms"  # the norm that the reader may ask for in place of the spectral one
 OF_OBSERVABLE = "statistics-"  # what the name of a table starts with that sums up an observable
 RARE = f"{OF_OBSERVABLE}rare"  # what populations found
+FEW_SENTENCES = 3  # sentences of an analysis that stand among the findings; more stand with it alone
+WRITTEN_AS = ("csv", "parquet")  # in which every table is written
 UNKEYED = ("oracles", "coverage", "claims", "verdicts")  # tables that are not of one design point a row
 
 
@@ -66,7 +70,8 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     pictures = rendered(drawn)
     study = study | {"study": study.get("study", directory.name)}
     sections = {"observables": seen, "analyses": followed, "decided": list(decided), "checks": list(checks)}
-    page = _page(study, points, tables, rows, drawn, sections)
+    files = [name for name in _files(tables) if (directory / name).exists()]
+    page = _page(study, points, tables, rows, drawn, sections | {"files": files})
     folder, path = directory / "figures", directory / "report.html"
     for name, content in pictures.items():
         write_whole(folder / name, content)
@@ -75,6 +80,14 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
         if old.name not in pictures:
             old.unlink(missing_ok=True)
     return path
+
+
+def _files(tables: Mapping[str, pl.DataFrame]) -> list[str]:
+    """What the folder of a study may hold beside the page, what is read first at the head."""
+    of_tables = [
+        f"{name}.{kind}" for name in ("statistics", *sorted(set(tables) - {"statistics"})) for kind in WRITTEN_AS
+    ]
+    return ["README.md", "study.yaml", "dictionary.csv", "points.csv", "points.parquet", *of_tables]
 
 
 def _of(points: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
@@ -109,6 +122,7 @@ def _followed(name: str, table: pl.DataFrame, points: pl.DataFrame) -> dict[str,
     return {
         "name": name,
         "says": analysis.says,
+        "found": analysis.found(table),
         "drawn": charts,
         "charts": list(charts),
         "rows": table.height,
@@ -137,6 +151,8 @@ def _page(
     titles = {name: _title(name, specification.pop("title", {})) for name, specification in specifications.items()}
     passages, coverage = tables.get("first-passage"), tables.get("coverage")
     checked = verdict(coverage) if coverage is not None else None
+    measures = set(tables["statistics"]["measure"].cast(pl.String))
+    others = main_rows(tables["statistics"], points, OTHER_NORM) if OTHER_NORM in measures else None
     statistics = tables["statistics"]
     general = findings(rows, statistics)
     return environment.get_template("page.html.j2").render(
@@ -144,14 +160,21 @@ def _page(
         findings=[
             *([of_claims(tables["verdicts"])] if "verdicts" in tables else []),
             general[0],
-            *(sentence for name, one in analyses().items() if name in tables for sentence in one.found(tables[name])),
+            *(
+                sentence
+                for one in sections["analyses"]
+                if len(one["found"]) <= FEW_SENTENCES
+                for sentence in one["found"]
+            ),
             *general[1:],
             *([checked.sentence] if checked and checked.passed else []),
         ],
         verdict=checked.sentence if checked else "",
         failed=checked is not None and not checked.passed,
-        facts=_facts(study, points, statistics, rows),
-        table=page_tables.main_table(rows, points),
+        facts=facts_of(study, points, statistics, rows),
+        lead=lead(study, rows, points, tables),
+        networks=rows["replicates"].sum(),
+        table=page_tables.main_table(rows, points, others),
         verdicts=page_tables.verdicts(tables["verdicts"]) if "verdicts" in tables else None,
         decisions=page_tables.decisions(tables["claims"]) if "claims" in tables else None,
         passages=None if passages is None else page_tables.first_passages(passages, rows, points),
@@ -162,7 +185,7 @@ def _page(
         interval=interval_names(rows),
         sequences=(rows["interval"] == "confidence-sequence").any(),
         fixed=(rows["interval"] != "confidence-sequence").any(),
-        stopped=rows["half_width"].is_not_null().any(),
+        stopped=rows["goal"].is_not_null().any(),
         banded=rows["p_vanish_at_band_low"].is_not_null().any(),
         shared="weight_draws" in rows.columns and (rows["weight_draws"] < rows["replicates"]).any(),
         medians=rows["growth_median"].is_not_null().any(),
@@ -171,10 +194,9 @@ def _page(
         wrong=WRONG,
         others=sorted(name for name in tables if name != "statistics"),
         outcomes=figures.OUTCOMES,
-        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VL_VERSION).replace(
-            "</script", r"<\/script"
-        ),
-        specifications=_for_script(specifications),
+        few=FEW_SENTENCES,
+        vega=_packed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VL_VERSION)),
+        specifications=_packed(json.dumps(specifications, allow_nan=False, separators=(",", ":"))),
         # The ink is the colour of the text round about, so that a chart follows the page from light to dark
         # and paper.
         config=_for_script(config("currentColor", background=None)),
@@ -197,78 +219,9 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=[\d\u221e])", "\u2212", text)
 
 
-def _facts(study: dict, points: pl.DataFrame, statistics: pl.DataFrame, rows: pl.DataFrame) -> list[tuple[str, str]]:
-    """What was run, as (term, description)."""
-    first = rows.row(0, named=True)
-    horizons = sorted(set(statistics["horizon"].to_list()))
-    listed = ", ".join(f"{horizon:,}" for horizon in horizons[:40]) + (", ..." if len(horizons) > 40 else "")
-    facts = [("Study", str(study["study"]))]
-    seed = study.get("seed", points["seed"][0] if "seed" in points.columns else None)
-    if seed is not None:
-        facts.append(("Seed", str(seed)))
-    facts += [
-        (
-            "Design points",
-            f"{rows.height:,}: {', '.join(rows['cell'].unique(maintain_order=True).to_list())}",
-        ),
-        ("Widths", ", ".join(str(width) for width in sorted(set(rows["width"].to_list())))),
-        *((label, _values(points, name)) for label, name in FACTOR_FACTS.items() if name in points.columns),
-        ("Replicates", _replicates(rows)),
-        ("Horizons", f"{listed} steps"),
-        (
-            "Thresholds",
-            f"vanish below {first['threshold_vanish']:g}, explode above {first['threshold_explode']:g}",
-        ),
-        ("Intervals", f"{interval_names(rows)}, {100 * first['level']:g} %, two-sided, pointwise"),
-    ]
-    if rows.height < points.height:
-        facts.append(("Missing", f"{points.height - rows.height} design points have no statistics yet"))
-    versions = study.get("versions") or _installed()
-    return [*facts, ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
-
-
-def _replicates(rows: pl.DataFrame) -> str:
-    """How many replicates there are, and where their number was not fixed or weight draws are shared."""
-    per_point = sorted(set(rows["replicates"].to_list()))
-    many = f"{per_point[0]:,}" if len(per_point) == 1 else f"{per_point[0]:,} to {per_point[-1]:,}"
-    text = f"{rows['replicates'].sum():,} in total, {many} a design point"
-    stopped = rows["half_width"].drop_nulls()
-    if len(stopped):
-        text += f"; at {len(stopped)} as many as it took to know P(vanish) and P(explode) to +- {stopped.max():g}"
-    if "weight_draws" in rows.columns:
-        shared = rows.filter(pl.col("weight_draws") < pl.col("replicates")).height
-        text += f"; at {shared} several share a weight draw" if shared else ""
-    return text
-
-
-FACTOR_FACTS = {
-    "Layers": "layers",
-    "Initialisers": "init",
-    "Drive": "drive",
-    "Weights": "weights",
-    "Initial state": "state_std",
-    "Arithmetic": "dtype",
-    "Kernel": "kernel",
-}
-
-
-def _values(points: pl.DataFrame, name: str) -> str:
-    """All values that a factor takes, in the order of the points."""
-    values = points[name].unique(maintain_order=True).to_list()
-    if name == "state_std":
-        return "; ".join("zero" if value == 0 else f"N(0, {value:g}²)" for value in values)
-    return "; ".join(str(value) for value in values)
-
-
-def _installed() -> dict[str, str]:
-    """Versions of the libraries behind the numbers, as far as installed; nothing is imported for it."""
-    versions = {"Python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+def _packed(text: str) -> str:
+    """For a script element whose content the page unpacks when the first chart is looked at: a third of the size."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _for_script(value: object) -> str:

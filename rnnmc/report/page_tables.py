@@ -6,6 +6,7 @@ import polars as pl
 
 from rnnmc.claims import ANSWERS, CONDITIONS, UNDECIDED, verdict_text
 from rnnmc.report.charts.parts import OUTCOMES
+from rnnmc.report.repeat import command
 from rnnmc.report.text import (
     event_text,
     log_norm_text,
@@ -23,33 +24,50 @@ from rnnmc.theory import laws
 
 HEADERS = {"layers": "layers", "residual": "residual", "init": "initialiser", "drive": "drive"}
 HEADERS |= {"weights": "weights", "state_std": "state std", "dtype": "dtype"}
+OUTER = ("vanish", "explode")
 PASSED, FAILED = "passed", "FAILED"
 NAMED = {"cell", "width", "series", *HEADERS} - {"dtype"}  # what names a design point
 FIRST = 20  # rows of a table that has no figure
 
 
 class Entry(NamedTuple):
-    """A cell. number: to sort by, if not by the text. title: what the pointer over it says. bar: event -> percent."""
+    """A cell. number: to sort by, if not by the text. title: what the pointer over it says. bar: event -> percent.
+
+    command: what a click on it copies.
+    """
 
     text: str
     number: float | None = None
     title: str = ""
     bar: dict[str, float] | None = None
+    command: str = ""
 
 
 class PageTable(NamedTuple):
-    """name: its id on the page. headers: of the columns, as (text, whether its entries are words)."""
+    """name: its id on the page. headers: of the columns, as (text, whether its entries are words).
+
+    others: lines in place of these where the reader asks for the other norm.
+    """
 
     name: str
     headers: list[tuple[str, bool]]
     lines: list[list[Entry]]
+    others: list[list[Entry]] = []  # noqa: RUF012
 
 
-def main_table(rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
-    """One line a design point at its last horizon; rows: `rnnmc.report.text.main_rows`."""
-    rare = rare_events(rows)
-    ends = ["horizon"] if rows["horizon"].n_unique() > 1 else []  # a common one stands above all figures
-    theory = rows["theory_growth_rate"].is_not_null().any()
+def main_table(rows: pl.DataFrame, points: pl.DataFrame, others: pl.DataFrame | None = None) -> PageTable:
+    """One line a design point at its last horizon; rows: `rnnmc.report.text.main_rows`, others: of the RMS gain."""
+    table = _main(rows, points)
+    return table if others is None else table._replace(others=_main(others, points, like=rows).lines)
+
+
+def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = None) -> PageTable:
+    """like: the rows that decide which columns there are."""
+    like = rows if like is None else like
+    written = dict(points.select(pl.col("point").cast(pl.String), "json").rows()) if "json" in points.columns else {}
+    rare = rare_events(like)
+    ends = ["horizon"] if like["horizon"].n_unique() > 1 else []  # a common one stands above all figures
+    theory = like["theory_growth_rate"].is_not_null().any()
     headers, names = _named(rows, points)
     written = dict(points.select(pl.col("point").cast(pl.String), "json").iter_rows()) if "json" in points else {}
     numbers = ["replicates", *ends, *(f"P({event})" for event in OUTCOMES), "log-norm: median [5\u00a0%, 95\u00a0%]"]
@@ -63,7 +81,9 @@ def main_table(rows: pl.DataFrame, points: pl.DataFrame) -> PageTable:
         line += [Entry(log_norm_text(row), row["q50"]), Entry(rate_text(row), row["growth_rate"], most_text(row))]
         if theory:
             line.append(Entry(theory_text(row), row["theory_growth_rate"], _law(row["theory_growth_law"])))
-        lines.append(line + [shares[event] for event in rare])
+        again = command(written.get(row["point"], "{}"), row["replicates"], *(row[f"threshold_{e}"] for e in OUTER))
+        lines.append([*line, *(shares[event] for event in rare), *([Entry("", command=again)] if written else [])])
+    numbers += ["again"] if written else []
     return PageTable("main", [*headers, ("", True), *((text, False) for text in numbers)], lines)
 
 
@@ -92,11 +112,9 @@ def _replicates(row: dict) -> Entry:
     text, number, draws = f"{row['replicates']:,}", row["replicates"], row.get("weight_draws")
     if draws is not None and draws < number:
         text += f" ({draws:,} draws)"
-    if row["half_width"] is None:
+    if row["goal"] is None:
         return Entry(text, number)
-    wanted = (
-        f"as many as it took to know P(vanish) and P(explode) to +- {row['half_width']:g}, or all that were allowed"
-    )
+    wanted = f"as many as it took {row['goal']}, or all that were allowed"
     return Entry(f"{text} *", number, wanted)
 
 

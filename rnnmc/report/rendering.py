@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import vl_convert
+
+from rnnmc.common.granted import own_cpus
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -33,7 +34,7 @@ def rendered(figures: Mapping[str, ChartType]) -> dict[str, bytes]:
     from rnnmc.report.charts.parts import INK, VL_VERSION, config  # not in helpers, which are to start quickly
 
     files: dict[str, bytes | Future[bytes]] = {}
-    with _helpers(min(len(os.sched_getaffinity(0)), len(figures))) as pictures:
+    with _helpers(min(own_cpus(), len(figures))) as pictures:
         for name, chart in figures.items():
             specification = chart.to_dict(validate=False)
             svg = vl_convert.vegalite_to_svg(specification, vl_version=VL_VERSION, config=config(INK))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from rich.text import Text
 
 from rnnmc.claims import verdict_text
 from rnnmc.common.checks import CheckResult
+from rnnmc.common.errors import UsageError
+from rnnmc.report.telling import sentences, telling
 from rnnmc.report.text import (
     MEASURE_NAMES,
     complete,
@@ -24,6 +26,7 @@ from rnnmc.report.text import (
     log_norm_text,
     main_rows,
     most_text,
+    nats_text,
     number_text,
     plain_points,
     rare_events,
@@ -35,23 +38,51 @@ from rnnmc.report.text import (
 )
 from rnnmc.statistics.oracles import passed
 from rnnmc.statistics.rare import plain_rows
+from rnnmc.store.outdated import check_tables
+from rnnmc.store.reading import planned_points
+from rnnmc.store.tables import read_table
+
+LONG_NAME = 20  # of a cell, which is broken where there is no room
+MOST_WIDTH = 1000  # columns, of a table that is not cut
 
 
 def printed(*things: Any) -> None:
     """Print tables; where nobody watches, as in a log, they are not cut to 80 columns."""
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width).print(*things)
+    _console().print(*things, sep="\n")
 
 
-def show(directory: Path) -> None:
-    """Print the main table of a study folder and where its page is: the last words of a run."""
-    points = study_points(pl.read_parquet(directory / "points.parquet"))
-    printed(main_table(plain_rows(pl.read_parquet(directory / "statistics.parquet")), plain_points(points)))
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def show(directory: Path, every: bool = False) -> None:
+    """Print the main table of a study folder and where its page is: the last words of a run.
+
+    Of many design points what each cell does, and those between which it changes; every: all of them. Raises UsageError
+    where there are no statistics.
+    """
+    check_tables(directory)
+    points = study_points(planned_points(directory))
+    try:
+        statistics = plain_rows(read_table(directory / "statistics.parquet"))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UsageError(
+            f"{directory}: has no statistics that can be read ({str(error).splitlines()[0]}); give the folder of a "
+            "study that has run, such as results/default, or run rnnmc statistics on it first"
+        ) from None
+    rows = main_rows(statistics, plain_points(points))
+    few = rows if every else telling(rows, plain_points(points))
+    if few.height < rows.height:
+        printed(*(Text(sentence) for sentence in sentences(rows)))
+    if not few.is_empty():
+        printed(fitting([main_table(few), narrow_table(few)]))
     if (directory / "statistics-rare.parquet").exists():
-        printed(rare_events_table(pl.read_parquet(directory / "statistics-rare.parquet"), points))
+        printed(rare_events_table(read_table(directory / "statistics-rare.parquet"), points))
     for name, table in (("coverage", coverage_table), ("verdicts", verdicts_table)):
         if (directory / f"{name}.parquet").exists():
-            printed(table(pl.read_parquet(directory / f"{name}.parquet")))
+            printed(table(read_table(directory / f"{name}.parquet")))
+    if few.height < rows.height:
+        print(f"{few.height} of {rows.height} design points are shown; all of them: rnnmc show {directory} --all")
     print(directory / "report.html")
 
 
@@ -79,9 +110,36 @@ def checks_table(results: Iterable[CheckResult]) -> Table:
     return table
 
 
-def main_table(statistics: pl.DataFrame, points: pl.DataFrame) -> Table:
-    """The main table of a study for the terminal, one row a point at its last horizon (spectral norm)."""
-    rows = main_rows(statistics, points)
+def fitting(tables: Sequence[Table]) -> Table:
+    """The first of the tables that has room on the terminal without breaking a line, or else the last."""
+    console = _console()
+    whole = console.options.update(width=MOST_WIDTH)
+    return next((one for one in tables if console.measure(one, options=whole).maximum <= console.width), tables[-1])
+
+
+def narrow_table(rows: pl.DataFrame) -> Table:
+    """`main_table` for a terminal of 80 columns: one reach of all intervals, and series that may take several lines."""
+    caption = _caption(rows).replace("brackets:", "+-: to the far end of the widest")
+    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", caption)
+    table.add_column("cell", overflow="fold", no_wrap=max(rows["cell"].str.len_chars().to_list()) <= LONG_NAME)
+    table.add_column("width", justify="right", no_wrap=True)
+    table.add_column("series", overflow="fold")
+    shown = [("vanish", "vanish"), ("stable", "stable"), ("explode", "explode")]
+    for header in (*(name for _, name in shown), "+-", "median"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in rows.iter_rows(named=True):
+        ends = [abs(row[f"p_{event}_at_{end}"] - row[f"p_{event}_at"]) for event, _ in shown for end in ("low", "high")]
+        shares = [share_text(row[f"p_{event}_at"]) for event, _ in shown]
+        names = [row["cell"], str(row["width"]), row["series"]]
+        _add_row(table, [*names, *shares, f"{max(ends):.3f}", nats_text(row["q50"])])
+    return table
+
+
+def main_table(rows: pl.DataFrame) -> Table:
+    """The main table of a study for the terminal, one row a point at its last horizon (spectral norm).
+
+    rows: `rnnmc.report.text.main_rows`.
+    """
     rare = rare_events(rows)
     table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _caption(rows))
     table.add_column("cell", overflow="fold")

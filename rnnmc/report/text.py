@@ -7,12 +7,15 @@ import json
 import math
 import re
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
 from rnnmc.common.errors import UsageError
 from rnnmc.drives import labels_of
 from rnnmc.statistics.rates import deviation_from, student_half
+from rnnmc.study.replicates import Until
 
 # What may tell two points of the same cell and width apart, and how a value of it reads in a label.
 FACTOR_LABELS = {
@@ -144,9 +147,17 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     return labelled.with_columns(pl.when(twin).then(with_key).otherwise(pl.col("series")).alias("series"))
 
 
+def goal_of(point: Mapping[str, Any]) -> str | None:
+    """What decided how many replicates a row of points.parquet has, for a sentence: see `Until.told`."""
+    if point.get("until") is not None:
+        return Until.read(json.loads(point["until"])).told()
+    half_width = point.get("half_width")  # as of a plan from before there were other goals
+    return None if half_width is None else Until(goal="half_width", value=half_width).told()
+
+
 def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "log_spectral") -> pl.DataFrame:
     """One row a point, in the order of `points`: its factors, its series, what it is `driven` by and its statistics at
-    its last horizon, `complete`; and half_width, the precision that decided how many replicates it has, or null.
+    its last horizon, `complete`; and goal, what decided how many replicates it has, `to know ... to +- 0.01`, or null.
 
     statistics: rows of `rnnmc.statistics.point.point_statistics` of any number of points; points without any are
     left out, and those that prove rnnmc itself. Raises UsageError for statistics of an rnnmc that still averaged over
@@ -160,7 +171,6 @@ def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "lo
         .filter(pl.col("horizon") == pl.col("horizon").max().over("point"))
     )
     points = study_points(points)
-    half_width = pl.col("half_width") if "half_width" in points.columns else pl.lit(None)
     named = with_series(points).select(
         "point",
         "cell",
@@ -168,7 +178,7 @@ def main_rows(statistics: pl.DataFrame, points: pl.DataFrame, measure: str = "lo
         *varying_factors(points),
         "series",
         pl.col("drive").alias("driven"),
-        half_width.cast(pl.Float64).alias("half_width"),
+        pl.Series("goal", [goal_of(row) for row in points.iter_rows(named=True)], dtype=pl.String),
     )
     return named.join(last, on="point", how="inner", maintain_order="left")
 

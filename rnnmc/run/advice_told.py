@@ -19,20 +19,25 @@ from rnnmc.statistics.ranking import LEVEL
 
 def as_json(advice: Advice, framework: str | None) -> str:
     """The ranking, what is best and the best number, with the intervals of each."""
-    best = _row(advice, advice.best) | {"afresh": _known(advice.best_again), "code": _code(advice.best, framework)}
+    best = _row(advice, advice.best) | {"afresh": _known(advice.best_again), "code": code_of(advice.best, framework)}
     number: dict[str, Any] | None = None
     if advice.line and advice.top and advice.there and advice.there_again:
         number = {"name": advice.line.name} | dict(zip(("at", "low", "high"), _ends(advice), strict=True))
         number |= {"candidate": _row(advice, advice.there), "afresh": _known(advice.there_again)}
-        number |= {"code": _code(advice.there, framework)}
+        number |= {"code": code_of(advice.there, framework)}
     said = {
         "question": {"cell": advice.question.cell, "width": advice.question.width, "steps": advice.question.steps},
         "level": LEVEL,
-        "ranking": [_row(advice, row) for row in advice.ranking],
+        "ranking": in_rows(advice),
         "best": best,
         "number": number,
     }
     return json.dumps(said, allow_nan=False)
+
+
+def in_rows(advice: Advice) -> list[dict[str, Any]]:
+    """The ranking, a row each, best first."""
+    return [_row(advice, row) for row in advice.ranking]
 
 
 def table(advice: Advice) -> Table:
@@ -90,7 +95,8 @@ def code_lines(advice: Advice, framework: str) -> str:
         return f"# {error}"
 
 
-def _code(row: Row, framework: str | None) -> str | None:
+def code_of(row: Row, framework: str | None) -> str | None:
+    """The lines that set what a row says; None without a framework, or where it has no lines for it."""
     try:
         return code(row.point, framework) if framework else None
     except UsageError:

@@ -16,9 +16,9 @@ from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.common.arrays import Flags, Floats
 from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import Partition, block_seconds, partition, run_block
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
-from rnnmc.run.cluster import own_cpus
 from rnnmc.run.fanout import Done
 from rnnmc.run.progress import Tell
 from rnnmc.statistics.intervals import binomial_interval

@@ -14,7 +14,7 @@ from rich.table import Table
 from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SAMPLES
 from rnnmc.report.terminal import frame_table, horizon_table
-from rnnmc.run.measure import known_within, measure_observed, measure_until
+from rnnmc.run.measure import measure_observed, measure_until, missed
 from rnnmc.run.progress import progress
 from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.point import point_statistics
@@ -31,15 +31,15 @@ class Answer:
     """What came of one design point.
 
     seen: the samples under "samples", and what each observable saw under its name. statistics: with theory beside
-    them. summaries: of each observable. short_of: the half-width that the most replicates have reached, where it is
-    wider than the one asked for.
+    them. summaries: of each observable. short_of: what the most replicates know, where it is
+    less than was asked for.
     """
 
     point: DesignPoint
     seen: dict[str, pl.DataFrame]
     statistics: pl.DataFrame
     summaries: dict[str, pl.DataFrame]
-    short_of: float | None
+    short_of: str | None
 
     def write(self, out: Path) -> None:
         """Leave the samples in `out`, and what an observable saw in a file of its name beside it. Raises RunError."""
@@ -59,26 +59,19 @@ class Answer:
         yield from (frame_table(frame, name) for name, frame in self.summaries.items())
 
 
-def answered(
-    wanted: PlannedPoint,
-    replicates: int,
-    half_width: float | None,
-    thresholds: Thresholds,
-    device: str,
-    address: str | None,
-) -> Answer:
+def answered(wanted: PlannedPoint, thresholds: Thresholds, device: str, address: str | None) -> Answer:
     """Measure a design point and what it looks at, with a bar of progress; raises as `rnnmc.run.measure` does."""
-    point, observables = wanted.point, wanted.observables
-    with progress(point.label, replicates if half_width is None else None) as tell:
-        if half_width is None:
-            seen = measure_observed(point, observables, replicates, device, address, tell)
+    point, observables, until = wanted.point, wanted.observables, wanted.until
+    with progress(point.label, wanted.replicates if until is None else None) as tell:
+        if until is None:
+            seen = measure_observed(point, observables, wanted.replicates, device, address, tell)
         else:
-            seen = measure_until(point, observables, half_width, thresholds, device, address, tell)
-    interval = "wilson" if half_width is None else INTERVAL
+            most = wanted.replicates
+            seen = measure_until(point, observables, until, thresholds, device, address, tell, most)
+    interval = "wilson" if until is None else INTERVAL
     looked = (thresholds.vanish, thresholds.explode, interval)
     statistics = point_statistics(seen[SAMPLES], *looked, estimator=estimator_of(point))
     settings = Settings(thresholds.vanish, thresholds.explode, interval)
     summaries = {one.name: summed_up(one, seen[one.name], settings, point) for one in observables}
-    reached = None if half_width is None else known_within(seen[SAMPLES], thresholds)
-    short_of = reached if reached is not None and half_width is not None and reached > half_width else None
+    short_of = None if until is None else missed(point, seen[SAMPLES], until, thresholds)
     return Answer(point, seen, beside(point, statistics), summaries, short_of)

@@ -15,9 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.granted import own_cpus
+from rnnmc.run.running import LOOPBACK, announced
+from rnnmc.run.surroundings import settle_token, surroundings
+
+log = logging.getLogger("rnnmc")
 
 NAMESPACE = "rnnmc"
 SECONDS_TO_ANSWER = 5.0  # within which the port of a cluster must open
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # of HTTP/2, and settings that say nothing
+SETTINGS = b"\4"  # the fourth byte of an answer to it
+REMEDY = "start one with `ray start --head`, or unset it"
+OPTIONS: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.CRITICAL}
 OBJECT_STORE_BYTES = 100 * 2**20  # workers write shards themselves; only small summaries travel
 
 
@@ -31,68 +40,113 @@ class Cluster:
     gpus: int
 
 
-def own_cpus() -> int:
-    """Processors that this process may run on: a job's allocation, not the whole node."""
-    return len(os.sched_getaffinity(0))
-
-
 def _prepare(address: str | None) -> Any:
     """Set what Ray reads at import, then import it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")  # else a second driver waits and fails with a network error
     if address is None or address.startswith("127."):
-        # the one switch by which Ray binds every port to the loopback address
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault(LOOPBACK, "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if os.environ["RAY_AUTH_MODE"] == "token":
+        settle_token()
     import ray
 
     return ray
 
 
-def _refuse_where_nobody_listens(address: str) -> None:
-    """Ray itself waits for minutes before it says so. Addresses that are not host:port are left to Ray."""
+def _refuse_where_no_ray_listens(address: str) -> None:
+    """Ray itself waits for minutes before it says so. Addresses that are not host:port are left to Ray.
+
+    A Ray is reached by gRPC, which is HTTP/2, and whoever speaks that answers its greeting with settings of his own.
+    """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         return
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER):
-            return
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER) as there:
+            there.sendall(GREETING)
+            answer = there.recv(9)
     except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"RAY_ADDRESS {address}: no Ray answers there ({error}); start one with `ray start --head`, or unset it"
-        ) from None
+        raise UsageError(f"RAY_ADDRESS {address}: no Ray answers there ({error}); {REMEDY}") from None
+    if answer[3:4] != SETTINGS:
+        raise UsageError(f"RAY_ADDRESS {address}: what answers there is no Ray; {REMEDY}")
+
+
+def ray_address(given: str | None = None) -> str | None:
+    """The address of a cluster: the one given, or RAY_ADDRESS; None without one, or where it is empty."""
+    return given or os.environ.get("RAY_ADDRESS") or None
 
 
 @contextmanager
 def connected(address: str | None = None, cpus: int | None = None, dashboard: bool = False) -> Iterator[Cluster]:
     """Be connected to the Ray at `address` (or RAY_ADDRESS), or to a local one started for the duration.
 
-    cpus: slots of a local Ray, by default the processors that this process may use. Raises UsageError when nothing
-    answers at the address.
+    cpus: slots of a local Ray, by default the processors that this process may use. A dashboard that does not come in
+    time is done without. Raises UsageError when nothing answers at the address, RunError when no Ray can be started.
     """
-    address = address or os.environ.get("RAY_ADDRESS")
-    if address is not None:
-        _refuse_where_nobody_listens(address)
-    ray = _prepare(address)
-    options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.ERROR}
+    address = ray_address(address)
     if address is None:
-        options |= {"num_cpus": cpus or own_cpus(), "object_store_memory": OBJECT_STORE_BYTES, "address": "local"}
-        options |= {"include_dashboard": dashboard, "dashboard_host": "127.0.0.1"}
+        os.environ.pop("RAY_ADDRESS", None)  # an empty one, which Ray would take for an address
+        with surroundings(), _started(cpus or own_cpus(), dashboard) as cluster:
+            yield cluster
+    else:
+        _refuse_where_no_ray_listens(address)
+        with _joined(address) as cluster:
+            yield cluster
+
+
+@contextmanager
+def _started(cpus: int, dashboard: bool) -> Iterator[Cluster]:
+    """A Ray of this process."""
+    ray = _prepare(None)
+    options: dict[str, Any] = {"address": "local", "num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES}
     try:
-        context: Any = ray.init(**({"address": address} | options))
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        if address is None:
-            raise RunError(f"a local Ray could not be started: {str(error).splitlines()[0]}") from error
-        raise UsageError(
-            f"RAY_ADDRESS {address}: no Ray answers there; start one with `ray start --head` or unset it"
-        ) from None
+        try:
+            context = ray.init(**options, **OPTIONS, include_dashboard=dashboard, dashboard_host="127.0.0.1")
+        except Exception as error:  # of many kinds
+            if not dashboard:
+                raise
+            log.warning("Ray's dashboard could not be started (%s); the run goes on without it", _said(error))
+            ray.shutdown()
+            context = ray.init(**options, **OPTIONS, include_dashboard=False)
+    except Exception as error:
+        raise RunError(
+            f"a local Ray could not be started: {_said(error)}; run again when the machine is less busy, or give "
+            "another folder for its sockets by RAY_TMPDIR"
+        ) from error
     try:
-        resources = ray.cluster_resources()
-        yield Cluster(
-            context.address_info["address"] or address or "",
-            context.dashboard_url or "",
-            int(resources.get("CPU", 1)),
-            int(resources.get("GPU", 0)),
-        )
+        cluster = _cluster(ray, context, "")
+        with announced(cluster.address, cluster.dashboard):
+            yield cluster
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[Cluster]:
+    """The Ray at this address, which is left running."""
+    ray = _prepare(address)
+    try:
+        context = ray.init(address=address, **OPTIONS)
+    except Exception as error:  # of many kinds
+        if "token" in str(error).lower():
+            raise UsageError(
+                f"RAY_ADDRESS {address}: the Ray there wants another token; give the one that it was started with by "
+                "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            ) from None
+        raise UsageError(f"RAY_ADDRESS {address}: no Ray answers there ({_said(error)}); {REMEDY}") from None
+    try:
+        yield _cluster(ray, context, address)
+    finally:
+        ray.shutdown()
+
+
+def _cluster(ray: Any, context: Any, address: str) -> Cluster:
+    resources = ray.cluster_resources()
+    found = context.address_info["address"] or address
+    return Cluster(found, context.dashboard_url or "", int(resources.get("CPU", 1)), int(resources.get("GPU", 0)))
+
+
+def _said(error: Exception) -> str:
+    """The first line of what it says."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

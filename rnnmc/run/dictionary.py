@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 WORDS = {
     "vanish": "the norm is below the vanishing threshold",
@@ -53,3 +59,25 @@ def meaning(column: str) -> tuple[str, str]:
         if found := re.fullmatch(pattern, column):
             return unit, found.expand(words)
     raise KeyError(column)
+
+
+ROW = ("file", "column", "type", "unit", "meaning")
+
+
+def described(file: str, schema: pa.Schema) -> list[tuple[str, ...]]:
+    """A row of a dictionary, as in ROW, for each column of a file; of one that rnnmc does not know it says so."""
+    rows = []
+    for field in schema:
+        try:
+            told = meaning(field.name)
+        except KeyError:
+            told = ("", "of what is one's own: see its source")
+        rows.append((file, field.name, str(field.type), *told))
+    return rows
+
+
+def csv_text(rows: Iterable[tuple[str, ...]]) -> bytes:
+    """Rows of a dictionary as CSV, with their head."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([ROW, *rows])
+    return text.getvalue().encode()

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import platform
-import subprocess
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
@@ -23,10 +22,13 @@ import pyarrow as pa
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import SAMPLES, Partition, block_seconds, observe_block
+from rnnmc.numerics.compiler import forget
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.run.cluster import NAMESPACE, Cluster
+from rnnmc.run.provenance import device_name, source_facts
 from rnnmc.store.marks import claimed
+from rnnmc.store.routes import OtherRoute, check_compiler, check_route
 from rnnmc.store.shards import DamagedShard, found_shard, write_shard
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
@@ -49,14 +51,14 @@ class Job(NamedTuple):
     @property
     def name(self) -> str:
         """The job for people."""
-        return _name(self.stored.label, self.block, self.stored.replicates, self.stored.cut.block)
+        return block_name(self.stored.label, self.block, self.stored.replicates, self.stored.cut.block)
 
 
 class Task(NamedTuple):
     """A job as plain values, to travel; whoever passes it on need not know the cell or the drive's file.
 
     point: key, label, cell, width, replicates in all (`most`), its partition `cut`, and what is `written` of the design
-    point and of its observables; one object for all its blocks.
+    point and of its observables, and the `folder` that relative paths in it are of; one object for all its blocks.
     """
 
     point: dict[str, Any]
@@ -66,10 +68,11 @@ class Task(NamedTuple):
     @property
     def name(self) -> str:
         """The task for people, as the dashboard shows it."""
-        return _name(self.point["label"], self.block, self.point["most"], self.point["cut"]["block"])
+        return block_name(self.point["label"], self.block, self.point["most"], self.point["cut"]["block"])
 
 
-def _name(label: str, block: int, replicates: int, size: int) -> str:
+def block_name(label: str, block: int, replicates: int, size: int) -> str:
+    """A block for people, of a point of so many replicates in blocks of this size."""
     return f"{label} | block {block + 1}/{-(-replicates // size)}"
 
 
@@ -98,13 +101,14 @@ def batches(jobs: Sequence[Job], slots: int = 1) -> Iterator[slice]:
 
 def to_travel(jobs: Sequence[Job]) -> Iterator[Task]:
     """The jobs as plain values."""
+    folder = _working_folder()
     for _, of_point in itertools.groupby(jobs, lambda job: id(job.stored)):
         first = next(of_point)
         stored = first.stored
         point = stored.design
         said = {"key": stored.key, "label": stored.label, "cell": stored.cell, "width": str(point.width)}
         said |= {"written": point.written(), "observables": [one.written() for one in stored.observables]}
-        said |= {"cut": asdict(stored.cut), "most": stored.replicates}
+        said |= {"cut": asdict(stored.cut), "most": stored.replicates, "folder": folder}
         yield from (Task(said, job.block, job.replicates) for job in (first, *of_point))
 
 
@@ -112,7 +116,7 @@ def to_travel(jobs: Sequence[Job]) -> Iterator[Task]:
 class Done:
     """What came of a job. error: one sentence, or "". tables: what was sampled, where no folder was given for it.
 
-    wrong: the error is one of what was asked for.
+    wrong: the error is one of what was asked for. elsewhere: it is one of this process, and another may do it.
     """
 
     key: str
@@ -122,6 +126,22 @@ class Done:
     error: str = ""
     tables: dict[str, pa.Table] | None = None
     wrong: bool = False
+    elsewhere: bool = False
+
+
+def _working_folder() -> str:
+    """Where this process stands, which paths in a study are relative to; "" where that folder is no more."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
+
+
+def _stand_in(folder: str) -> None:
+    """Have this process stand where the one stood that sent the task, if there is such a folder here."""
+    if folder and folder != _working_folder():
+        with suppress(OSError):
+            os.chdir(folder)
 
 
 def _arrived(said: dict[str, Any]) -> StoredPoint:
@@ -147,14 +167,17 @@ def make_blocks(
         begin, key = time.perf_counter(), one.stored.key if isinstance(one, Job) else one.point["key"]
         try:
             if isinstance(one, Task):
+                _stand_in(one.point["folder"])
                 stored = known.get(key) or known.setdefault(key, _arrived(one.point))
                 job = Job(stored, one.block, one.replicates)
             else:
                 job = one
             tables = _make_block(job, directory, device, source)
         except Exception as error:  # every failure of a block is reported
-            cause = _sentence(error, one.name)
-            every.append(Done(key, one.block, 0, 0.0, cause, wrong=isinstance(error, UsageError)))
+            cause, other = _sentence(error, one.name), isinstance(error, OtherRoute)
+            every.append(Done(key, one.block, 0, 0.0, cause, None, isinstance(error, UsageError), other))
+            if other:  # a compiler that is not there, or that failed, may be there the next time
+                forget()
         else:
             every.append(Done(key, one.block, one.replicates, time.perf_counter() - begin, tables=tables))
         if time.perf_counter() - last > WORD_SECONDS:
@@ -166,20 +189,24 @@ def make_blocks(
 
 def _make_block(job: Job, directory: str, device: str, source: dict[str, Any]) -> dict[str, pa.Table] | None:
     """Sample one block and store what is not there yet, or return it where there is no directory."""
-    from rnnmc.engine.run import made_by
+    from rnnmc.engine.run import made_by, route
 
     stored, block, count = job
     point, observables, cut = stored.design, stored.observables, stored.cut
+    check_compiler(job.name, source)
     if not directory:
         return observe_block(point, block, observables, count, device, cut)
     folder, begin = Path(directory), time.perf_counter()
     lacking = [kind for kind in stored.kinds if not _is_there(folder, point, block, count, kind)]
     if not lacking:  # the task is tried again, for its worker died after this block
         return None
+    made: dict[str, Any] = {"device": device_name(device), "kernel": made_by(point, device, cut.kernel)}
+    made |= {"route": route(point, device, cut.kernel), "tile": cut.tile}
+    if not source.get("mixed"):
+        check_route(folder, stored, made)
     with claimed(folder, point, block):
         tables = observe_block(point, block, observables, count, device, cut)
-        made = {"device": _device_name(device), "kernel": made_by(point, device, cut.kernel)}
-        made |= {"tile": cut.tile, "wall_seconds": round(time.perf_counter() - begin, 3)}
+        made["wall_seconds"] = round(time.perf_counter() - begin, 3)
         for kind in lacking:
             write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)
     return None
@@ -206,36 +233,6 @@ def in_process(jobs: Sequence[Job], directory: Path | None, device: str = "auto"
             if done.wrong:
                 raise UsageError(done.error)
             yield done
-
-
-def _device_name(device: str) -> str:
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.get_device_name()
-    return f"cpu {platform.machine()}"
-
-
-@cache
-def source_facts() -> dict[str, Any]:
-    """Versions of what makes the numbers, and the git commit of this package if it lies in a checkout."""
-    from importlib.metadata import version
-
-    names = ("rnnmc", "torch", "numpy", "scipy", "pyarrow", "ray", "polars")
-    commit, package = "", Path(__file__).parents[1]
-    try:
-        top = _git("rev-parse", "--show-toplevel")
-        if top and Path(top) == package.parent:  # and not a checkout of something else around an installed rnnmc
-            commit = _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    except (OSError, subprocess.TimeoutExpired):
-        commit = ""
-    versions = {"python": platform.python_version()} | {name: version(name) for name in names}
-    return {"versions": versions, "commit": commit or None}
-
-
-def _git(*words: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
 
 
 class Dispatcher:
@@ -287,7 +284,7 @@ class Dispatcher:
         from ray.exceptions import RayError
 
         wants: dict[str, Any] = {"num_gpus": 0.25, "num_cpus": 0.5} if device == "cuda" else {"num_cpus": 1}
-        todo, stream = [batch], None
+        todo, stream, sent = [batch], None, 0
         try:
             while todo:
                 left = todo.pop(0)
@@ -301,11 +298,14 @@ class Dispatcher:
                     async for reference in stream:
                         some: list[Done] = await reference
                         self._note(left, some)
+                        again = [one for one, of in zip(left, some, strict=False) if of.elsewhere and sent < RETRIES]
                         left = left[len(some) :]
-                        done.put_nowait(some)
+                        todo += [again] if again else []
+                        done.put_nowait([of for of in some if not (of.elsewhere and sent < RETRIES)])
+                    sent += 1
                 except RayError as error:
                     if len(left) > 1:
-                        todo = [[one] for one in left]
+                        todo += [[one] for one in left]
                         continue
                     cause = _sentence(error, left[0].name)
                     done.put_nowait([Done(left[0].point["key"], left[0].block, 0, 0.0, cause)])

@@ -1,7 +1,8 @@
 """What a study will cost before it runs: rows, bytes, and time.
 
-Time is measured: the kinds of point that the cost model finds dearest run a few steps each. Of the others the model
-says how they compare, and the measured ones how fast this machine is.
+Time is measured: the kinds of point that the cost model finds dearest run a few steps each, as many as a moment allows.
+Of the others the model says how they compare, and the measured ones how fast this machine is. What counts is the time
+of the processor, not that of the clock, so that a busy machine does not make a study look longer than it is.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from rnnmc.engine.block import BYTES_A_ROW, block_seconds, chains_of, run_trial
 from rnnmc.observables.observable import Observable
 from rnnmc.store.stored_point import StoredPoint
 
-MOST_TRIALS = 24  # kinds of point that are run
-TRIAL_SECONDS = 0.05  # nominal, of one trial run
+FEWEST_TRIALS, MOST_TRIALS = 3, 24  # kinds of point that are run
+ALL_TRIALS = 0.5  # seconds after which no further one is begun
+TRIAL_SECONDS = 0.02  # nominal, of one trial run
 FEWEST_STEPS, MOST_STEPS = 16, 512  # of the longer of two trial runs
 LOOKED_AT = 32  # steps of the trial run of an observable
 
@@ -52,17 +54,43 @@ class _Trial:
         return tiles * (self.step * last + self.horizon * len(stored.horizons)), looking
 
 
-def costs(points: Sequence[StoredPoint]) -> list[Cost]:
-    """The cost of each planned point; points that differ only in their laws are one kind."""
+@dataclass
+class Clock:
+    """Seconds that trial runs have taken, of the processor and of the wall."""
+
+    processor: float = 0.0
+    wall: float = 0.0
+
+    def timed(self, work: Callable[[], object]) -> float:
+        """Seconds of the processor that the work takes."""
+        wall, begin = time.perf_counter(), time.process_time()
+        work()
+        taken = time.process_time() - begin
+        self.processor, self.wall = self.processor + taken, self.wall + time.perf_counter() - wall
+        return taken
+
+    @property
+    def share(self) -> float:
+        """Of a core that was to be had: less than one where the machine is busy."""
+        return min(1.0, self.processor / self.wall) if self.wall else 1.0
+
+
+def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cost]:
+    """The cost of each planned point; points that differ only in their laws are one kind. clock: of the trial runs."""
+    clock = clock or Clock()
     nominal = [block_seconds(stored.design, stored.replicates, stored.cut) for stored in points]
     kinds = [_kind(stored) for stored in points]
     weight: dict[Kind, float] = {}
     for kind, seconds in zip(kinds, nominal, strict=True):
         weight[kind] = weight.get(kind, 0.0) + seconds
-    run = {*sorted(weight, key=lambda kind: -weight[kind])[:MOST_TRIALS]}
-    run |= {kind for kind, stored in zip(kinds, points, strict=True) if stored.observables}
-    one_of = {kind: stored for kind, stored in zip(kinds, points, strict=True) if kind in run}
-    trials = {kind: _trial(stored) for kind, stored in one_of.items()}
+    one_of = dict(zip(kinds, points, strict=True))
+    looking = {kind for kind, stored in one_of.items() if stored.observables}  # of which the model knows nothing
+    trials: dict[Kind, _Trial] = {}
+    begin = time.perf_counter()
+    for kind in sorted(weight, key=lambda kind: -weight[kind]):
+        late = time.perf_counter() - begin > ALL_TRIALS or len(trials) >= MOST_TRIALS
+        if kind in looking or len(trials) < FEWEST_TRIALS or not late:
+            trials[kind] = _trial(one_of[kind], clock)
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
     slower = statistics.median([one[0] / seconds for one, seconds in zip(found, nominal, strict=True) if one])
     return [
@@ -85,7 +113,7 @@ def _cost(stored: StoredPoint, chain: float, looking: dict[str, float]) -> Cost:
     return Cost(len(stored.blocks()), rows, size, chain + sum(looking.values()), looking)
 
 
-def _trial(stored: StoredPoint) -> _Trial:
+def _trial(stored: StoredPoint, clock: Clock) -> _Trial:
     """Timed after a first run that is not counted."""
     point, cut = stored.design, stored.cut
     a_step = block_seconds(point, cut.tile, cut) / chains_of(point) / point.horizons[-1]
@@ -94,25 +122,19 @@ def _trial(stored: StoredPoint) -> _Trial:
     ladder = (*range(short, long, max(1, long // 16)), long)
 
     def seconds(*to: int) -> float:
-        return _timed(lambda: run_trial(point, cut, to))
+        return clock.timed(lambda: run_trial(point, cut, to))
 
-    seconds(long)
+    run_trial(point, cut, (long,))
     brief, whole, logged = seconds(short), seconds(long), seconds(*ladder)
-    looking = {one.name: _extra(stored, one) for one in stored.observables}
+    looking = {one.name: _extra(stored, one, clock) for one in stored.observables}
     return _Trial(max((whole - brief) / (long - short), 1e-9), max((logged - whole) / (len(ladder) - 1), 0.0), looking)
 
 
-def _extra(stored: StoredPoint, observable: Observable) -> float:
+def _extra(stored: StoredPoint, observable: Observable, clock: Clock) -> float:
     """Seconds that the observable adds to one tile, a step to the power at which it grows."""
 
     def seconds(*looking: Observable) -> float:
-        return min(_timed(lambda: run_trial(stored.design, stored.cut, (LOOKED_AT,), looking)) for _ in range(2))
+        return min(clock.timed(lambda: run_trial(stored.design, stored.cut, (LOOKED_AT,), looking)) for _ in range(2))
 
     timed, times = observable.shorter(stored.cut.tile)
     return max(seconds(timed) - seconds(), 0.0) * times / LOOKED_AT**observable.steps_power
-
-
-def _timed(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin

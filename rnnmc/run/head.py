@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.run.cluster import connected
+from rnnmc.run.cluster import Cluster, connected
 from rnnmc.run.fanout import start_dispatcher
 
+HEAD_FILE = "RNNMC_HEAD"  # in the environment of a job: the file in which the head of its run says where it is
 PATIENCE = 120.0  # seconds that a head may take to start on a busy machine
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel send this process SIGTERM when its parent ends, however it ends (Linux); exit if it has."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send this process a signal when its parent ends, however it ends (Linux); exit if it has."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, by)
     if os.getppid() != parent:
-        sys.exit("the process that started this head has ended")
+        sys.exit("the process that started this one has ended")
 
 
 def serve(answer: Path, parent: int) -> None:
@@ -41,19 +41,50 @@ def serve(answer: Path, parent: int) -> None:
             dispatcher = start_dispatcher(cluster, named=True)
             answer.with_suffix(".part").write_text(f"{cluster.address}\n{cluster.dashboard}\n")
             answer.with_suffix(".part").replace(answer)
-            while dispatcher:
+            warming = _warmed(cluster)
+            while dispatcher and warming:
                 signal.pause()
     except (RunError, UsageError) as error:
         sys.exit(str(error))
 
 
+def _warmed(cluster: Cluster) -> list[object]:
+    """Have the workers of a Ray on this machine import what blocks need, while the first job still starts."""
+    import ray
+
+    return [ray.remote(_import).options(name="imports").remote() for _ in range(cluster.cpus)]
+
+
+def _import() -> None:
+    import rnnmc.engine.run  # noqa: F401
+
+
 @dataclass
 class Head:
-    """A head process that this process started, and its addresses."""
+    """A head process that this process started, and the file in which it says where it is. log: its output."""
 
     process: subprocess.Popen[bytes]
-    address: str
-    dashboard: str
+    answer: Path
+    log: Path
+
+    def addresses(self) -> tuple[str, str] | None:
+        """(of Ray, of its dashboard or ""), or None while it starts. Raises RunError where it has ended instead."""
+        if self.answer.exists():
+            address, dashboard = [*self.answer.read_text().splitlines(), "", ""][:2]
+            return address, dashboard
+        if self.process.poll() is not None:
+            said = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
+            raise RunError(f"the Ray head ended at once: {said[-1]} ({self.log})")
+        return None
+
+    def wait(self) -> tuple[str, str]:
+        """Its addresses, as soon as it answers. Raises RunError."""
+        start = time.monotonic()
+        while (found := self.addresses()) is None:
+            if time.monotonic() - start > PATIENCE:
+                raise RunError(f"the Ray head did not start within {PATIENCE:.0f} s; see {self.log}")
+            time.sleep(0.05)
+        return found
 
     def stop(self) -> None:
         """End the head, and with it a Ray that it started."""
@@ -62,37 +93,35 @@ class Head:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
+        with suppress(OSError):
+            self.answer.unlink(missing_ok=True)
 
 
-def start_head(log: Path) -> Head:
-    """Start a head process and wait until it answers. Its output goes to `log`. Raises RunError."""
+def start_head(log: Path, environment: dict[str, str] | None = None) -> Head:
+    """Start a head process, and do not wait until it answers. Its output goes to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    answer = Path(tempfile.mkdtemp(prefix="rnnmc-")) / "address"
+    answer = log.with_name(f"{log.stem}-{os.getpid()}.address").absolute()
+    answer.unlink(missing_ok=True)
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "rnnmc.run.head", str(answer), str(os.getpid())]
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-    head = Head(process, "", "")
-    try:
-        head.address, head.dashboard = _answered(process, answer, log)
-    except BaseException:
-        head.stop()
-        raise
-    finally:
-        shutil.rmtree(answer.parent, ignore_errors=True)
-    return head
+        # -P: a file in the working folder that has the name of a module of Python's does not stand in for it
+        command = [sys.executable, "-P", "-m", "rnnmc.run.head", str(answer), str(os.getpid())]
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
+    return Head(process, answer, log)
 
 
-def _answered(process: subprocess.Popen[bytes], answer: Path, log: Path) -> tuple[str, str]:
-    start = time.monotonic()
+def address_of_head() -> str | None:
+    """The Ray of the head that this job's run has started, as soon as it answers; None where it has none.
+
+    Raises RunError where it does not answer.
+    """
+    if not os.environ.get(HEAD_FILE):
+        return None
+    answer, start = Path(os.environ[HEAD_FILE]), time.monotonic()
     while not answer.exists():
-        if process.poll() is not None:
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
-            raise RunError(f"the Ray head ended at once: {said[-1]} ({log})")
         if time.monotonic() - start > PATIENCE:
-            raise RunError(f"the Ray head did not start within {PATIENCE:.0f} s; see {log}")
+            raise RunError(f"the Ray head did not start within {PATIENCE:.0f} s; see {answer.parent}")
         time.sleep(0.05)
-    address, dashboard = [*answer.read_text().splitlines(), "", ""][:2]
-    return address, dashboard
+    return answer.read_text().splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc.common.errors import UsageError
-from rnnmc.common.files import write_whole
 from rnnmc.run.aggregate import STATISTICS, aggregate
 from rnnmc.statistics.intervals import KINDS
-from rnnmc.store.plan import read_head, study_said
+from rnnmc.store.plan import points_file, read_head, study_said, write_plan
 from rnnmc.study.study import Thresholds
 
 LOOKS = "what-if"  # folder, below that of a study, of what was counted by others than its own thresholds
@@ -53,5 +52,4 @@ def _describe(directory: Path, folder: Path, asked: dict[str, Any]) -> None:
 
     head, points = read_head(directory)
     text = yaml.safe_dump(head | asked, sort_keys=False, allow_unicode=True)
-    write_whole(folder / "study.yaml", f"# {directory.name}, counted otherwise.\n{text}{points}".encode())
-    write_whole(folder / "points.parquet", (directory / "points.parquet").read_bytes())
+    write_plan(folder, f"{text}{points}", points_file(directory), f"{directory.name}, counted otherwise")

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from rnnmc.common.errors import UsageError
+from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import SAMPLES, block_seconds
 from rnnmc.observables.observable import Observable
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
-from rnnmc.run.cluster import connected, own_cpus
+from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.progress import Tell
 from rnnmc.run.sampling import jobs_of, sample
 from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.intervals import KINDS
-from rnnmc.statistics.point import point_statistics
-from rnnmc.statistics.stopping import counts_of, half_widths, replicates_enough
+from rnnmc.statistics.point import point_statistics, rectangle
+from rnnmc.statistics.stopping import replicates_enough, seen_of, short_of
 from rnnmc.store.reading import as_frame
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
+from rnnmc.study.replicates import Until
 from rnnmc.study.study import PlannedPoint, Thresholds
 from rnnmc.theory.beside import beside
 
@@ -75,7 +75,7 @@ def _tables(
     """block -> what was sampled, of the blocks that its replicates need and that are not `known`."""
     jobs = [job for job in jobs_of([stored]) if job.block not in known]
     work = block_seconds(stored.design, sum(job.replicates for job in jobs), stored.cut)
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = ray_address(address)
     if address is None and (work < RAY_FROM_SECONDS or len(jobs) == 1 or own_cpus() == 1):
         every = sample(None, jobs, None, device, tell)
     else:
@@ -114,21 +114,19 @@ def measure(
 def measure_until(
     point: DesignPoint,
     observables: tuple[Observable, ...],
-    half_width: float,
+    until: Until,
     thresholds: Thresholds,
     device: str = "auto",
     address: str | None = None,
     tell: Tell | None = None,
     most: int = 1_000_000,
 ) -> dict[str, pl.DataFrame]:
-    """What `measure_observed` gives, of as many replicates as know P(vanish) and P(explode) to +- half_width.
+    """What `measure_observed` gives, of as many replicates as the goal needs.
 
     Whole blocks are added until `rnnmc.statistics.stopping.replicates_enough`, or `most` replicates are reached: a
     number that depends on neither timing nor workers. Intervals that hold for it are those of kind
     "confidence-sequence".
     """
-    if not 0 < half_width < 0.5:
-        raise UsageError(f"target half-width: {half_width:g} is not possible; give a number between 0 and 0.5")
     import polars as pl
 
     stored = _held(PlannedPoint.checked(point=point, replicates=most, observables=observables))
@@ -137,18 +135,15 @@ def measure_until(
     replicates, enough = block, None
     while enough is None:
         tables |= _tables(stored.first(min(replicates, most)), set(tables), device, address, tell)
-        enough = replicates_enough(_last(_frames(tables)[SAMPLES]), block, most, half_width, thresholds)
+        enough = replicates_enough(_seen(point, _frames(tables)[SAMPLES], until, thresholds), block, most, until)
         replicates *= 2
     return {kind: frame.filter(pl.col("replicate") < enough) for kind, frame in _frames(tables).items()}
 
 
-def _last(samples: pl.DataFrame) -> NDArray[np.float64]:
-    """(replicates,) log_spectral at the last horizon."""
-    return samples.filter(samples["horizon"] == samples["horizon"].max())["log_spectral"].to_numpy()
+def _seen(point: DesignPoint, samples: pl.DataFrame, until: Until, thresholds: Thresholds) -> dict[str, NDArray]:
+    return seen_of(rectangle(samples), until, thresholds, estimator_of(point))
 
 
-def known_within(samples: pl.DataFrame, thresholds: Thresholds) -> float:
-    """The wider of the half-widths of the confidence sequences of P(vanish) and P(explode) at the last horizon."""
-    log_norm = _last(samples)
-    every = np.array([len(log_norm)])
-    return float(half_widths(*counts_of(log_norm, every, thresholds), every)[0])
+def missed(point: DesignPoint, samples: pl.DataFrame, until: Until, thresholds: Thresholds) -> str | None:
+    """What these samples know where that is less than the goal: see `rnnmc.statistics.stopping.short_of`."""
+    return short_of(_seen(point, samples, until, thresholds), until)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
+from rnnmc.run.readme import EXPLAINED, explain
+from rnnmc.store.outdated import mark_outdated
 from rnnmc.store.plan import cut_up, study_said, write_study
+from rnnmc.store.proofs import PAGE, TABLES, read_list, sha256, write_list
+from rnnmc.store.reading import planned_points
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
@@ -26,29 +31,41 @@ def plan(study: Study, directory: Path) -> list[StoredPoint]:
         hold_sound(planned.point)
     warn_unseen(study.points)
     stored = cut_up(study)
-    write_study(directory, study, stored)
+    leave_plan(directory, study, stored)
     return stored
 
 
+def leave_plan(directory: Path, study: Study, stored: Sequence[StoredPoint]) -> None:
+    """Leave study.yaml and points.parquet, and mark what is older than they are. Raises RunError."""
+    write_study(directory, study, stored)
+    mark_outdated(directory)
+
+
 def report(directory: Path) -> Path:
-    """Write figures and page from the statistics that are there. Raises RunError where there are none, or not ours."""
+    """Write figures, page and README from the statistics there. Raises RunError where there are none, or not ours."""
     import polars as pl
 
     from rnnmc.report.page import write_report
 
-    said = study_said(directory)
+    said, points = study_said(directory), planned_points(directory)
     try:
         tables = read_tables(directory)
-        points = pl.read_parquet(directory / "points.parquet")
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(
-            f"{directory}: statistics.parquet or points.parquet cannot be read ({str(error).splitlines()[0]}); "
+            f"{directory}: statistics.parquet or another table cannot be read ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from None
     try:
-        return write_report(directory, said, points, tables)
+        page = write_report(directory, said | {"made": read_list(directory / TABLES).get("made", {})}, points, tables)
     except pl.exceptions.ColumnNotFoundError as error:
         raise RunError(
             f"{directory}: its tables are of another release of rnnmc ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from error
+    explain(directory)
+    drawn = [path for path in (directory / "figures").iterdir() if path.is_file()]
+    drawn += [path for path in map(directory.joinpath, EXPLAINED) if path.is_file()]
+    tables_of = sha256((directory / TABLES).read_bytes()) if (directory / TABLES).exists() else ""
+    write_list(directory / PAGE, [page, *drawn], {"tables": tables_of})
+    mark_outdated(directory)
+    return page

@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rich.table import Table
 
-from rnnmc.run.cluster import connected, own_cpus
-from rnnmc.run.forecast import costs
+from rnnmc.common.granted import own_cpus
+from rnnmc.run.cluster import connected, ray_address
+from rnnmc.run.forecast import Clock, costs
+from rnnmc.store.manifest import enough_said, made_by
 from rnnmc.store.marks import running
 from rnnmc.store.plan import cut_up, stored_points
 from rnnmc.store.shards import lacking_files
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
+BUSY = 0.7  # of a core, below which a plan says that it is not to be had
 LISTED = 200  # design points named one by one; of more, only the sum is told
 
 
 def cost_tables(study: Study) -> list[Table | str]:
     """One row a design point with blocks, rows, bytes and core-seconds, and the sum on the resources at hand."""
     cpus = own_cpus()
-    if os.environ.get("RAY_ADDRESS"):
+    if ray_address():
         with connected() as cluster:
             cpus = cluster.cpus
     points = cut_up(study)
-    cost = costs(points)
+    cost = costs(points, clock := Clock())
     table = Table(title=f"study {study.study}", box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("design point")
-    for name in ("key", "replicates", "horizon", "blocks", "rows", "size", "core time"):
-        table.add_column(name, justify="right")
+    for name in ("replicates", "horizon", "blocks", "size", "core time"):
+        table.add_column(name, justify="right", no_wrap=True)
     for point, one in list(zip(points, cost, strict=True))[:LISTED]:
-        most = "up to " if point.half_width else ""
-        numbers = (f"{most}{point.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}", f"{one.rows:,}")
-        table.add_row(point.label, point.key, *numbers, _size(one.size), _time(one.seconds))
+        most = "up to " if point.until else ""
+        numbers = (f"{most}{point.replicates:,}", f"{point.horizons[-1]:,}", f"{one.blocks:,}")
+        table.add_row(point.label, *numbers, _size(one.size), _time(one.seconds))
         for name, seconds in one.observables.items():
-            table.add_row(f"  of which {name}", *[""] * 6, _time(seconds))
+            table.add_row(f"  of which {name}", *[""] * 4, _time(seconds))
     seconds, longest = sum(one.seconds for one in cost), max(one.seconds / one.blocks for one in cost)
     total = (
         f"{len(cost):,} design points, {sum(c.blocks for c in cost):,} blocks, {sum(c.rows for c in cost):,} rows, "
         f"about {_size(sum(c.size for c in cost))}; about {_time(seconds)} of one core, "
         f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
     )
-    return [table, total]
+    if clock.share < BUSY:
+        busy = f"This machine is busy: it gave {100 * clock.share:.0f} % of a core"
+        total += f"\n{busy}. The times are those of a free one."
+    goals = {point.until.told() for point in points if point.until}
+    return [table, "\n".join([total, *(f"up to: as many as it takes {goal}" for goal in sorted(goals))])]
 
 
 def status_table(directory: Path) -> Table:
@@ -53,15 +59,27 @@ def status_table(directory: Path) -> Table:
     table = Table(title=str(directory), box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("design point")
     for name in ("key", "done", "running", "missing", "of"):
-        table.add_column(name, justify="right")
-    rows = [(one.label, one.key, *_counts(directory, one)) for one in stored_points(directory)]
-    shown = rows if len(rows) <= LISTED else sorted(rows, key=lambda row: row[2] == row[5])[:LISTED]
-    for label, key, *counts in shown:
-        table.add_row(label, key, *map(str, counts))
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    points = stored_points(directory)
+    if several := made_by(directory, points).get("several"):
+        more = f" and {len(several) - 1} more" if len(several) > 1 else ""
+        table.caption = f"made in several ways: {several[0]}{more}; rnnmc verify tells which shards"
+    rows = [(one, *_counts(directory, one)) for one in points]
+    shown = rows if len(rows) <= LISTED else sorted(rows, key=lambda row: row[1] == row[4])[:LISTED]
+    for one, *counts in shown:
+        table.add_row(one.label, one.key, *map(str, counts), _goal(directory, one))
     if len(rows) > len(shown):
         table.add_row(f"and {len(rows) - len(shown):,} more")
-    table.add_row("all", "", *(str(sum(column)) for column in list(zip(*rows, strict=True))[2:]), style="bold")
+    table.add_row("all", "", *(str(sum(column)) for column in list(zip(*rows, strict=True))[1:]), style="bold")
     return table
+
+
+def _goal(directory: Path, stored: StoredPoint) -> str:
+    """What decides how many blocks a point has in the end, while that is not known."""
+    if stored.until is None or enough_said(directory, stored) is not None:
+        return ""
+    return f"at most, {stored.until.told()}"
 
 
 def _counts(directory: Path, stored: StoredPoint) -> tuple[int, int, int, int]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import importlib.metadata
-import io
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,9 +11,10 @@ from typing import Any
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.run.aggregate import read_tables
-from rnnmc.run.dictionary import meaning
+from rnnmc.run.dictionary import csv_text, described
+from rnnmc.run.readme import rendered
 from rnnmc.store.plan import stored_points
-from rnnmc.store.shards import shard_tables
+from rnnmc.store.reading import shard_tables
 from rnnmc.store.stored_point import StoredPoint
 
 LARGEST = 200_000_000  # bytes of the whole, so that it can be attached to a release
@@ -43,7 +41,7 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
             raise UsageError(f"{directory}: has no statistics; run the study first, or give another folder")
     new = target.with_name(f".{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)
-    columns: dict[tuple[str, str], tuple[str, str, str]] = {}
+    columns: set[tuple[str, ...]] = set()
     for directory in every:
         folder = new / directory.name
         write_whole(folder / "study.yaml", (directory / "study.yaml").read_bytes())
@@ -53,10 +51,10 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
         if directory in sampled:
             _samples(directory, folder / "samples.parquet")
             _describe(folder / "samples.parquet", columns)
-    rows = [(file, column, *told) for (file, column), told in sorted(columns.items())]
-    write_whole(new / "dictionary.csv", _csv([("file", "column", "type", "unit", "meaning"), *rows]))
+    write_whole(new / "dictionary.csv", csv_text(sorted(columns)))
     write_whole(new / "LICENSE", LICENCE.encode())
-    write_whole(new / "README.md", _readme(every, sampled).encode())
+    said = {"studies": [one.name for one in every], "sampled": [one.name for one in sampled]}
+    write_whole(new / "README.md", rendered("dataset.md.j2", **said).encode())
     files = sorted(path for path in new.rglob("*") if path.is_file())
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(new)}\n" for path in files)
     write_whole(new / "checksums.sha256", sums.encode())
@@ -72,17 +70,16 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
     return size
 
 
-def _write(path: Path, content: bytes, columns: dict) -> None:
+def _write(path: Path, content: bytes, columns: set) -> None:
     write_whole(path, content)
     _describe(path, columns)
 
 
-def _describe(path: Path, columns: dict) -> None:
+def _describe(path: Path, columns: set) -> None:
     """Add the columns of one file to what the dictionary tells."""
     import pyarrow.parquet as pq
 
-    for field in pq.read_schema(path):
-        columns[path.name, field.name] = (str(field.type), *meaning(field.name))
+    columns.update(described(path.name, pq.read_schema(path)))
 
 
 def _samples(directory: Path, path: Path) -> None:
@@ -120,22 +117,3 @@ def _of_point(directory: Path, stored: StoredPoint) -> Iterator[Any]:
     for name in ("point", "status"):
         table = table.set_column(kept.index(name), name, table[name].cast(pa.string()))
     yield table
-
-
-def _csv(rows: list[tuple]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
-
-
-def _readme(every: Sequence[Path], sampled: Sequence[Path]) -> str:
-    import jinja2
-
-    template = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined, trim_blocks=True
-    ).get_template("dataset.md.j2")
-    return template.render(
-        studies=[directory.name for directory in every],
-        sampled=[directory.name for directory in sampled],
-        version=importlib.metadata.version("rnnmc"),
-    )

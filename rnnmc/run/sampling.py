@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
-from rnnmc.run.checks.sound import hold_sound
 from rnnmc.run.cluster import Cluster
 from rnnmc.run.fanout import Done, Job, fan_out, in_process
 from rnnmc.run.progress import Tell
-from rnnmc.statistics.stopping import replicates_enough
-from rnnmc.store.manifest import is_complete, write_manifest
-from rnnmc.store.plan import planned
+from rnnmc.statistics.growth import estimator_of
+from rnnmc.statistics.point import rectangle
+from rnnmc.statistics.stopping import replicates_enough, seen_of, together
+from rnnmc.store.manifest import is_complete, prove, write_manifest
+from rnnmc.store.reading import as_frame
 from rnnmc.store.shards import found_shard, lacking
 from rnnmc.store.stored_point import StoredPoint
-from rnnmc.store.verify import Proof
 from rnnmc.study.study import Thresholds
 
 
@@ -27,18 +27,19 @@ def jobs_of(points: Sequence[StoredPoint]) -> list[Job]:
 def jobs_missing(
     directory: Path, points: Sequence[StoredPoint], thresholds: Thresholds | None = None, slots: int = 1
 ) -> list[Job]:
-    """The blocks that are to be sampled next, in plan order. Raises DamagedShard for what is there but not whole.
+    """The blocks that are to be sampled next, in plan order. Raises Damaged for what is there but not whole.
 
-    None of a point whose manifest says that it is complete, and whose shards are there: those are proved when they are
-    aggregated. Of a point with a half-width, as many blocks as there are again, and no fewer than `slots`, which keep a
-    cluster busy; none once the `thresholds` of the study say that it has enough. Of any other, all that are missing.
+    None of a point whose manifest says that it is complete, and whose shards are there. Of a point with a goal, as
+    many blocks as there are again, and no fewer than `slots`, which keep a cluster busy; none once the `thresholds`
+    of the study say that it has enough. Of any other, all that are missing.
     """
     jobs, counted = [], thresholds or Thresholds()
     for stored in points:
         if is_complete(directory, stored, counted):
+            prove(directory, stored)
             continue
         lost = lacking(directory, stored)
-        if lost and stored.half_width is not None:
+        if lost and stored.until is not None:
             known = lost[0][0]
             enough = enough_seen(directory, stored, counted) is not None
             lost = [] if enough else [one for one in lost if one[0] < known + max(known, slots)]
@@ -47,29 +48,25 @@ def jobs_missing(
 
 
 def replicates_of(jobs: Sequence[Job], points: Sequence[StoredPoint]) -> int | None:
-    """Replicates of these jobs, the next of these points; None where a half-width decides whether more will follow."""
-    return None if any(stored.half_width for stored in points) else sum(job.replicates for job in jobs)
+    """Replicates of these jobs, the next of these points; None where a goal decides whether more will follow."""
+    return None if any(stored.until for stored in points) else sum(job.replicates for job in jobs)
 
 
 def enough_seen(directory: Path, stored: StoredPoint, thresholds: Thresholds) -> int | None:
-    """How many replicates of a point are enough, or None while that is not known. Without a half-width, all of them.
+    """How many replicates of a point are enough, or None while that is not known. Without a goal, all of them.
 
     Looks at the contiguous run of blocks from the first on: see `rnnmc.statistics.stopping`.
     """
-    import numpy as np
-
-    if stored.half_width is None:
+    if stored.until is None:
         return stored.replicates
-    last = []
+    parts, estimator = [], estimator_of(stored.design)
     for block, count in stored.first(stored.most).blocks():
         every = [found_shard(directory, stored, block, count, kind) for kind in stored.kinds]
         if every[0] is None or None in every:
             break
-        logged = len(stored.horizons)
-        last.append(every[0].first(count)["log_spectral"].to_numpy()[logged - 1 :: logged])
-    if not last:
-        return None
-    return replicates_enough(np.concatenate(last), stored.cut.block, stored.most, stored.half_width, thresholds)
+        samples = rectangle(as_frame(every[0].first(count)))
+        parts.append(seen_of(samples, stored.until, thresholds, estimator))
+    return replicates_enough(together(parts), stored.cut.block, stored.most, stored.until) if parts else None
 
 
 def sample_all(
@@ -87,7 +84,7 @@ def sample_all(
     """
     if jobs is None:
         jobs = jobs_missing(directory, points, thresholds)
-    undecided = [stored for stored in points if stored.half_width is not None]
+    undecided = [stored for stored in points if stored.until is not None]
     while jobs:
         sample(directory, jobs, cluster, device, tell)
         jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)
@@ -127,13 +124,3 @@ def _tell_of_kernels(jobs: Sequence[Job]) -> None:
 
     for stored in {job.stored.key: job.stored for job in jobs if ":" in job.stored.cell}.values():
         made_by(stored.design, "cpu", stored.cut.kernel)
-
-
-def repair(directory: Path, proof: Proof) -> None:
-    """Compute damaged and missing blocks again, in this process; a damaged file gives way to a whole one only."""
-    lost = {(error.path.parent.name, int(error.path.stem)) for error in proof.damaged}
-    lost |= {(stored.key, block) for stored, block in proof.missing}
-    points = planned(directory, {key for key, _ in lost})
-    for stored in points:
-        hold_sound(stored.design)
-    sample(directory, [job for job in jobs_of(points) if (job.stored.key, job.block) in lost], None, "cpu")

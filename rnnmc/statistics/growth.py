@@ -23,6 +23,7 @@ from rnnmc.common.arrays import Floats
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, constant_biases
+from rnnmc.theory.kept import kept_about
 
 NORM, TANGENT_VECTOR = "norm", "tangent"
 
@@ -47,7 +48,7 @@ def estimator_of(point: DesignPoint) -> Estimator:
     """
     if point.weights == "untied":
         settles = point.layers == 1 and _is_isotropic(point)  # what a layer feeds another adds a power of the horizon
-        settles = settles and (_units_are_alike(point) or not _leads_around_matrices(point.cell_object))
+        settles = settles and (_units_are_alike(point) or not _around_matrices(point.cell_object))
         return Estimator(TANGENT_VECTOR, settles)
     return Estimator(TANGENT_VECTOR if point.drive.is_field else NORM, False)
 
@@ -63,6 +64,11 @@ def _units_are_alike(point: DesignPoint) -> bool:
     """Whether what a unit is given for good, its biases and input weights, is the same for all."""
     cell = point.cell_object
     return (autonomous(point) or point.drive.is_field) and constant_biases(point, *cell.gates, *cell.inner_biases)
+
+
+def _around_matrices(cell: Cell) -> bool:
+    """`_leads_around_matrices`, once for each version of it."""
+    return kept_about(cell, (__name__, "rnnmc.theory.population"), "leads around matrices", _leads_around_matrices)
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import binom
 
 from rnnmc.common.arrays import Floats
 
@@ -22,6 +21,8 @@ def median_interval(values: Floats, risk: float = SURE) -> tuple[float, float, f
     values: (replicates,), infinities included. The median is the smallest value that at least half do not exceed;
     bounds are infinite where there are too few replicates for the risk, 28 for `SURE`.
     """
+    from scipy.stats import binom  # half a second to import, which few need
+
     ordered = np.sort(values)
     outside = int(binom.ppf(risk / 2, len(ordered), 0.5))  # P(fewer than so many below the median) <= risk / 2
     middle = float(ordered[-(-len(ordered) // 2) - 1])

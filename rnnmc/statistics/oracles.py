@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
-from scipy.stats import binom, chi2
+from scipy.special import chdtr, chdtrc, ndtr, ndtri, stdtr, stdtrit
 
 from rnnmc.chain.norms import MEASURES
 from rnnmc.statistics.intervals import binomial_interval
@@ -172,6 +171,8 @@ def _mean(truth: float, own: pl.DataFrame, level: float) -> dict[str, Any]:
 
 def _probability(at: float, truth: float, own: pl.DataFrame, interval: str, level: float, name: str) -> dict[str, Any]:
     """P(l_T < at), or P(dead) for at = -inf, counted by `point_statistics`."""
+    from scipy.stats import binom  # half a second to import, which few need
+
     dead = at == -math.inf
     vanish = 1.0 if dead else math.exp(at)
     found = point_statistics(own, vanish, 2 * vanish, interval, level).row(0, named=True)
@@ -243,6 +244,8 @@ def _cut(
 
 def expected_coverage(total: int, truth: float, interval: str = "wilson", level: float = 0.95) -> float:
     """Probability that the interval of this kind and level, from `total` replicates, holds the probability `truth`."""
+    from scipy.stats import binom
+
     least, most = binom.ppf([1e-13, 1 - 1e-13], total, truth)
     count = np.arange(max(0, least - 1), min(total, most + 1) + 1)
     low, high = binomial_interval(count, total, level, interval)
@@ -290,7 +293,7 @@ def p_value(scores: NDArray[np.float64]) -> float:
         return 1.0
     of_sum = 2 * float(ndtr(-abs(scores.sum()) / math.sqrt(len(scores))))
     squares = float((scores**2).sum())
-    of_squares = 2 * min(float(chi2.cdf(squares, len(scores))), float(chi2.sf(squares, len(scores))))
+    of_squares = 2 * min(float(chdtr(len(scores), squares)), float(chdtrc(len(scores), squares)))
     return min(1.0, 2 * min(of_sum, of_squares))
 
 

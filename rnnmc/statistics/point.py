@@ -96,7 +96,7 @@ def point_statistics(
     of_measures = []
     growth = _growth(replicates, estimator, group, interval, level)
     for (name, log_norm), of_growth in zip(replicates.log_norms.items(), growth, strict=True):
-        columns = _shares(_events(log_norm, vanish, explode, replicates), interval, level, group)
+        columns = _shares(events_of(log_norm, vanish, explode, replicates), interval, level, group)
         columns |= {"ok_count": ok_count} | _moments(log_norm, group) | _quantiles(log_norm)
         columns |= of_growth
         columns["numerical_error"] = replicates.errors[name]
@@ -297,7 +297,7 @@ def _ever(flags: Flags) -> Flags:
     return ever
 
 
-def _events(log_norm: Floats, vanish: float, explode: float, replicates: SampleRectangle) -> dict[str, Flags]:
+def events_of(log_norm: Floats, vanish: float, explode: float, replicates: SampleRectangle) -> dict[str, Flags]:
     """`<event>_<mode>` -> (replicates, horizons), those of `BANDED` first."""
     below, above = log_norm < np.log(vanish), log_norm > np.log(explode)
     vanished, exploded = first_excursions(log_norm, vanish, explode)

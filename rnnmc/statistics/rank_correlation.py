@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import rankdata
 
 from rnnmc.common.arrays import Floats
 
@@ -32,6 +31,8 @@ def rank_correlation(x: Floats, y: Floats, level: float = 0.95) -> tuple[float, 
 
 def _spearman(x: Floats, y: Floats) -> Floats:
     """Over the last axis."""
+    from scipy.stats import rankdata  # half a second to import, which few need
+
     a, b = (rankdata(one, axis=-1) for one in (x, y))
     a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
     size = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))

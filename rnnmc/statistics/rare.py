@@ -86,7 +86,9 @@ def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFr
         doubts[-1] = "; ".join(filter(None, [gave_up, doubts[-1]]))
     columns = {"estimator": SPLITTING, "p": found[:, 0], "p_low": found[:, 1], "p_high": found[:, 2]}
     columns |= {"relative_error": relative, "populations": count, "evaluations": _total(ordered)}
-    return first.select("point", "horizon", "threshold", "score", "level", "particles", "reached").with_columns(
+    return first.select(
+        pl.col("point").cast(pl.String), "horizon", "threshold", "score", "level", "particles", "reached"
+    ).with_columns(
         *(
             pl.Series(name, values, nan_to_null=True) if isinstance(values, np.ndarray) else pl.lit(values).alias(name)
             for name, values in (columns | means).items()

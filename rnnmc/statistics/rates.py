@@ -14,6 +14,7 @@ from scipy.special import bdtr, ndtri, stdtr, stdtrit
 from rnnmc.common.arrays import Floats
 from rnnmc.statistics.intervals import effective_interval
 from rnnmc.statistics.resampling import effective_number, share_intervals, shares, sums_by_draw
+from rnnmc.statistics.sequences import sequence_half, sequence_ranks
 
 GROWTH_ROUNDING = 1e-6  # nats a step that float32 may add to a growth rate
 
@@ -66,6 +67,19 @@ def decade_start(horizons: NDArray[np.int64], horizon: int) -> int:
     return int(np.searchsorted(horizons, horizon / 10, side="right")) - 1
 
 
+def slopes_of(log_norm: Floats, horizons: NDArray[np.int64], at: int) -> Floats:
+    """(replicates,): how fast each norm grew over the last decade before the horizon at this place, nats a step.
+
+    log_norm: (replicates, horizons). -inf for the dead, +inf for the overflown. There must be a `decade_start`.
+    """
+    start = decade_start(horizons, horizons[at])
+    end, begin = log_norm[:, at], log_norm[:, start]
+    finite = np.isfinite(end) & np.isfinite(begin)
+    slopes = np.where(finite, 0.0, end)
+    slopes[finite] = (end[finite] - begin[finite]) / (horizons[at] - horizons[start])
+    return slopes
+
+
 def rate_columns(
     log_norm: Floats, horizons: NDArray[np.int64], rate: Floats, error: Floats, group: int, kind: str, level: float
 ) -> dict[str, Floats]:
@@ -76,7 +90,8 @@ def rate_columns(
     growth_rate_high: Student's interval. growth_median with growth_median_low and growth_median_high, nats a step: of
     all replicates, the dead -inf and the overflown +inf, so that it is known where the mean is not; the interval is
     that of order statistics, which holds for every law, NaN where there are too few. p_growing with p_growing_low and
-    p_growing_high: of all replicates the share whose norm grew, with the interval of this kind.
+    p_growing_high: of all replicates the share whose norm grew, with the interval of this kind. For the kind
+    "confidence-sequence" all three are such: see `rnnmc.statistics.sequences`.
     """
     names = ("growth_rate_freedom", "growth_median", "growth_median_low", "growth_median_high")
     names += ("p_growing", "p_growing_low", "p_growing_high")
@@ -85,35 +100,42 @@ def rate_columns(
     known = [j for j, start in enumerate(starts) if start >= 0]
     slopes = np.empty((len(log_norm), len(known)), order="F")
     for column, j in enumerate(known):
-        end, begin = log_norm[:, j], log_norm[:, starts[j]]
-        finite = np.isfinite(end) & np.isfinite(begin)
-        slopes[:, column] = np.where(finite, 0.0, end)
-        slopes[finite, column] = (end[finite] - begin[finite]) / (horizons[j] - horizons[starts[j]])
+        slopes[:, column] = slopes_of(log_norm, horizons, j)
         if not np.isnan(error[j]):
-            found["growth_rate_freedom"][j] = np.count_nonzero(sums_by_draw(finite, group)) - 1
+            found["growth_rate_freedom"][j] = np.count_nonzero(sums_by_draw(np.isfinite(slopes[:, column]), group)) - 1
     if known:
         grows = shares([slopes > 0], group)
         low, high = share_intervals(grows, (1 - level) / 2, kind)
-        medians = median_interval(slopes, group, level)
+        medians = median_interval(slopes, group, level, kind)
         for name, values in zip(names[1:], (*medians, grows.count[0] / len(slopes), low[0], high[0]), strict=True):
             found[name][known] = values
-    half = student_half(error, found["growth_rate_freedom"], level)
+    if kind == "confidence-sequence":
+        half = sequence_half(error, found["growth_rate_freedom"] + 1, level)
+    else:
+        half = student_half(error, found["growth_rate_freedom"], level)
     return found | {"growth_rate_low": rate - half, "growth_rate_high": rate + half}
 
 
-def median_interval(values: Floats, group: int = 1, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+def median_interval(
+    values: Floats, group: int = 1, level: float = 0.95, kind: str = "wilson"
+) -> tuple[Floats, Floats, Floats]:
     """The median of each column, and two of its values between which the median of their law lies; NaN if too few.
 
     values: (replicates, columns), infinities included; all three results: (columns,). The median is the middle value,
     or the mean of the middle two, the lower of these where one is infinite. The ranks of the bounds are those that a
     binomial law leaves `level`, whatever the law of the values; where replicates share weight draws, of as many as
-    would pin down the share below the median as well.
+    would pin down the share below the median as well; or, of the kind "confidence-sequence", of all weight draws.
     """
     ordered, number, tail = np.sort(values, axis=0), len(values), (1 - level) / 2
     low, high = ordered[(number - 1) // 2], ordered[number // 2]
     with np.errstate(invalid="ignore"):
         median = np.where(np.isfinite(low) & np.isfinite(high), (low + high) / 2, low)
-    if group == 1:
+    if kind == "confidence-sequence":
+        draws = -(-number // group)
+        first, last = (int(rank[0]) for rank in sequence_ranks([draws], 0.5, level))
+        outer = first * number // draws - 1, -(-last * number // draws) - 1
+        ranks = np.full(values.shape[1], outer[0]), np.full(values.shape[1], outer[1])
+    elif group == 1:
         below = bdtr(np.arange(number // 2 + 1), number, 0.5)  # P(no more than so many below the median)
         first = int(np.searchsorted(below, tail, side="right"))
         ranks = np.full(values.shape[1], first - 1), np.full(values.shape[1], number - first)

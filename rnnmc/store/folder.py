@@ -10,6 +10,7 @@ from rnnmc.observables.observable import Observable
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
 
+MANIFEST = "_manifest.json"  # a name that readers of Parquet folders pass over
 Keyed = DesignPoint | StoredPoint  # what has a place in the folder
 
 
@@ -20,8 +21,8 @@ def point_folder(directory: Path, point: Keyed, observable: Observable | None = 
 
 
 def manifest_path(directory: Path, point: Keyed) -> Path:
-    """Where the manifest of a point lies; readers of Parquet folders pass over such a name."""
-    return point_folder(directory, point) / "_manifest.json"
+    """Where the manifest of a point lies."""
+    return point_folder(directory, point) / MANIFEST
 
 
 def shard_path(directory: Path, point: Keyed, block: int, observable: Observable | None = None) -> Path:

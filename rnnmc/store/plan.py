@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,19 @@ from rnnmc.engine.block import Partition
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.store.manifest import enough_said
+from rnnmc.store.proofs import Damaged, sha256
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
+from rnnmc.study.replicates import Until
 from rnnmc.study.study import PlannedPoint, Study
+
+POINTS_PARQUET, STUDY_YAML = "points.parquet", "study.yaml"
+AS_IT_RAN = "The study as it ran, every default written out"  # the first words of study.yaml
+OF_THIS, OF_POINTS = "SHA-256 of this and what is below", f"of {POINTS_PARQUET}"
+SEALED = re.compile(rf"# ([^\n]+); {OF_THIS} ([0-9a-f]{{64}}), {re.escape(OF_POINTS)} ([0-9a-f]{{64}})\n")
+BEFORE_SEALS = re.compile(rf"# ({AS_IT_RAN}|[\w.-]+, counted otherwise)\.\n")
+NOT_OURS = "give the folder of a study, such as results/default"
+AGAIN = "rnnmc verify --repair DIR mends what it can; else run the study again from its file"
 
 
 def cut_up(study: Study) -> list[StoredPoint]:
@@ -37,19 +49,26 @@ def describe_points(points: Sequence[PlannedPoint], stored: Sequence[StoredPoint
     """One row a design point: what is planned, and how it is cut up."""
     rows = [planned.row() | asdict(one.cut) for planned, one in zip(points, stored, strict=True)]
     table = pa.Table.from_pylist(rows)
-    half_width = table["half_width"].cast("double")  # where no point has one, its type would be null
-    return table.set_column(table.schema.get_field_index("half_width"), "half_width", half_width)
+    for name, kind in (("half_width", "double"), ("until", "string")):  # where no point has one, its type would be null
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(kind))
+    return table
 
 
 def write_study(directory: Path, study: Study, stored: Sequence[StoredPoint]) -> None:
     """Leave study.yaml and points.parquet; a file that would not change is not touched."""
     written = study.written()
     entries = written.pop("points")  # one at a time, which is quicker for a long list
-    text = "# The study as it ran, every default written out.\n" + _yaml(written)
-    text += "points:\n" + "".join(_yaml([entry]) for entry in entries)
+    text = _yaml(written) + "points:\n" + "".join(_yaml([entry]) for entry in entries)
     buffer = io.BytesIO()
     pq.write_table(describe_points(study.points, stored), buffer)
-    for name, content in (("study.yaml", text.encode()), ("points.parquet", buffer.getvalue())):
+    write_plan(directory, text, buffer.getvalue(), AS_IT_RAN)
+
+
+def write_plan(directory: Path, text: str, points: bytes, what: str) -> None:
+    """Leave study.yaml, which says `what` it is and proves both files, and points.parquet. Raises RunError."""
+    own, of_points = sha256(f"{what}\n{text}".encode()), sha256(points)
+    head = f"# {what}; {OF_THIS} {own}, {OF_POINTS} {of_points}\n"
+    for name, content in ((POINTS_PARQUET, points), (STUDY_YAML, (head + text).encode())):
         path = directory / name
         if not path.exists() or path.read_bytes() != content:
             write_whole(path, content)
@@ -62,12 +81,56 @@ def _yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=dumper, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
 
 
-def _rows(directory: Path) -> list[dict[str, Any]]:
-    path = directory / "points.parquet"
+def points_file(directory: Path) -> bytes:
+    """The content of points.parquet, proved by study.yaml. Raises UsageError where it is not there, Damaged."""
+    path = directory / POINTS_PARQUET
     try:
-        return pq.read_table(path).to_pylist()
+        content = path.read_bytes()
+    except OSError:
+        raise UsageError(f"{path}: cannot be read; {NOT_OURS}") from None
+    digest = _proved(directory)[1]
+    if digest and sha256(content) != digest:
+        raise Damaged(path, f"is not the one that {STUDY_YAML} was written with", AGAIN)
+    return content
+
+
+def _rows(directory: Path) -> list[dict[str, Any]]:
+    try:
+        return pq.ParquetFile(pa.BufferReader(points_file(directory))).read().to_pylist()  # read_table imports pandas
     except (OSError, pa.ArrowException):
-        raise UsageError(f"{path}: cannot be read; give the folder of a study, such as results/default") from None
+        raise UsageError(f"{directory / POINTS_PARQUET}: cannot be read; {NOT_OURS}") from None
+
+
+def _proved(directory: Path) -> tuple[str, str]:
+    """(study.yaml, the digest of points.parquet that it names); "" each where there is none. Raises Damaged.
+
+    Of one of before there were seals the log says that nothing proves it.
+    """
+    path = directory / STUDY_YAML
+    try:
+        text = path.read_bytes().decode()  # as it is: no line ending becomes another
+    except FileNotFoundError:
+        _unproved(path, "is not there")
+        return "", ""
+    except (OSError, UnicodeDecodeError):
+        raise Damaged(path, "cannot be read", AGAIN) from None
+    head, below = text[: text.find("\n") + 1], text[text.find("\n") + 1 :]
+    if found := SEALED.fullmatch(head):
+        if sha256(f"{found[1]}\n{below}".encode()) != found[2]:
+            raise Damaged(path, "is not as it was written", AGAIN)
+        return text, found[3]
+    if not BEFORE_SEALS.fullmatch(head):
+        raise Damaged(path, "is not as it was written", AGAIN)
+    _unproved(path, "is of an earlier release of rnnmc")
+    return text, ""
+
+
+@cache
+def _unproved(path: Path, why: str) -> None:
+    """Once a process."""
+    log.warning(
+        "%s: %s, so that nothing proves it or %s; run the study again to have both proved", path, why, POINTS_PARQUET
+    )
 
 
 WITHOUT_POINT = (
@@ -78,8 +141,20 @@ log = logging.getLogger("rnnmc")
 
 
 def stored_points(directory: Path) -> list[StoredPoint]:
-    """All planned points of a study folder, in plan order, without their design points. Raises UsageError."""
+    """All planned points of a study folder, in plan order, without their design points; where a half-width has
+    decided, with so many replicates. Raises UsageError, Damaged.
+    """
+    return [_decided(directory, stored) for stored in planned_rows(directory)]
+
+
+def planned_rows(directory: Path) -> list[StoredPoint]:
+    """As `stored_points`, with the most replicates that there may be. Reads no manifest."""
     return [_stored(directory, row) for row in _rows(directory)]
+
+
+def _decided(directory: Path, stored: StoredPoint) -> StoredPoint:
+    enough = enough_said(directory, stored)
+    return stored if enough is None else stored.first(enough)
 
 
 def with_points(directory: Path) -> Iterator[StoredPoint]:
@@ -90,7 +165,7 @@ def with_points(directory: Path) -> Iterator[StoredPoint]:
     causes: set[str] = set()
     for row in _rows(directory):
         point, error = _design(row)
-        stored = _stored(directory, row)
+        stored = _decided(directory, _stored(directory, row))
         if point is None or point.key != row["point"]:
             point, cause = None, str(error or f"{row['cell']}, its drive or rnnmc itself is not as it was planned")
             if cause not in causes:
@@ -111,21 +186,26 @@ def _design(row: dict[str, Any]) -> tuple[DesignPoint | None, UsageError | None]
 def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
     said = json.loads(row["json"])
     stack = stack_name(row["cell"], said.get("layers", 1), said.get("residual", False))
-    stored = StoredPoint(
+    return StoredPoint(
         row["point"],
         row["cell"],
         tuple(said["horizons"]),
         row["replicates"],
         Partition(row["tile"], row["block"], row["kernel"]),
         f"{stack} n={row['width']} {row['init']}, drive {label_of(said['drive'])}",
-        _observables(said["observables"], directory / "points.parquet"),
-        row.get("half_width"),
+        _observables(said["observables"], directory / POINTS_PARQUET),
+        _until(row),
         row["replicates"],
         row.get("nested", 1),
         bool(said.get("splitting")),
     )
-    enough = enough_said(directory, stored)
-    return stored if enough is None else stored.first(enough)
+
+
+def _until(row: dict[str, Any]) -> Until | None:
+    if row.get("until") is not None:
+        return Until.read(json.loads(row["until"]))
+    half_width = row.get("half_width")  # as of a plan from before there were other goals
+    return None if half_width is None else Until(goal="half_width", value=half_width)
 
 
 def _observables(said: Any, path: Path) -> tuple[Observable, ...]:
@@ -155,29 +235,38 @@ def planned(directory: Path, keys: set[str]) -> list[StoredPoint]:
                 "cell; plan the study again"
             )
         stored = _stored(directory, row)
-        found.append(replace(stored.first(stored.most), point=point, label=point.label))
+        found.append(replace(stored, point=point, label=point.label))
     return found
 
 
 def study_said(directory: Path) -> dict[str, Any]:
-    """What study.yaml of a study folder says about the study as a whole (without its points). Raises UsageError."""
+    """What study.yaml says about the study as a whole (without its points). Raises as `read_head` does."""
     return read_head(directory)[0]
 
 
 def read_head(directory: Path) -> tuple[dict[str, Any], str]:
-    """What study.yaml says about the study as a whole, and the rest of it, the points, as text. Raises UsageError."""
+    """What study.yaml says about the study as a whole, and the rest of it, the points, as text.
+
+    Raises UsageError for what is no study, Damaged for what is not as it was written.
+    """
     import yaml
 
-    path = directory / "study.yaml"
-    remedy = "give the folder of a study, such as results/default, or run the study again"
+    path = directory / STUDY_YAML
+    if not path.exists():
+        raise UsageError(f"{path}: is not there; {NOT_OURS}, or run the study again")
+    # without the list of points, which is long and slow to parse
+    head, key, points = _proved(directory)[0].partition("\npoints:")
     try:
-        # without the list of points, which is long and slow to parse
-        head, key, points = path.read_text(encoding="utf-8").partition("\npoints:")
         said = yaml.safe_load(head)
-    except FileNotFoundError:
-        raise UsageError(f"{path}: is not there; {remedy}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        raise UsageError(f"{path}: cannot be read; {remedy}") from None
+    except yaml.YAMLError:
+        raise Damaged(path, "cannot be read", AGAIN) from None
     if not isinstance(said, dict) or not {"study", "thresholds", "interval"} <= said.keys():
-        raise UsageError(f"{path}: is not a study as it ran; {remedy}")
+        raise Damaged(path, "is not a study as it ran", AGAIN)
     return said, f"{key}{points}".lstrip()
+
+
+def settled(directory: Path) -> dict[str, Any]:
+    """All that decides what is counted of a study folder, for a table to say of which it is. Raises as `read_head`."""
+    said = study_said(directory)
+    asked = {name: said.get(name, False) for name in ("thresholds", "interval", "oracles", "claims")}
+    return {"points": sha256(points_file(directory))} | asked

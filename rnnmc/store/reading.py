@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.chain.norms import STATUS
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import SCHEMA
 from rnnmc.observables.observable import Observable
-from rnnmc.store.folder import point_folder
-from rnnmc.store.plan import stored_points
-from rnnmc.store.shards import facts_of, shard_tables
+from rnnmc.store.folder import point_folder, shard_path
+from rnnmc.store.manifest import named
+from rnnmc.store.plan import points_file, stored_points
+from rnnmc.store.shards import facts_of, shards
 from rnnmc.store.stored_point import StoredPoint
 
 if TYPE_CHECKING:
@@ -26,13 +29,13 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     (nats; null in shards of before there was one), and the factors of points.parquet, of which
     `block` and `horizon` are here replicates_a_block and last_horizon. With the name of an observable, what that one
     saw instead: its labels and columns. Exactly the design points and replicates that the study asks for, or that its
-    half-width has decided on, whatever else an earlier form of it has left. Reads no sample until it is collected, and
+    goal has decided on, whatever else an earlier form of it has left. Reads no sample until it is collected, and
     proves no checksum (`rnnmc verify` does). Raises UsageError where there are none.
     """
     import polars as pl
 
     directory = Path(directory)
-    found, shards = [], []
+    found, files = [], []
     for stored in stored_points(directory):
         kind = next((one for one in stored.observables if one.name == observable), None)
         if kind is None and (observable is not None or stored.split):  # populations have no samples
@@ -41,28 +44,55 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
         if kind is not None:  # not what it saw with other parameters
             wanted = [path for path in wanted if facts_of(path).get("observable") == kind.identity()]
         found += [stored] if wanted else []
-        shards += wanted
+        files += wanted
     if not found:
         what = f"saw nothing of {observable}" if observable else "has no samples yet"
         raise UsageError(f"{directory}: {what}; {'name it under observables: and ' if observable else ''}run the study")
     replicates = pl.LazyFrame({"point": [p.key for p in found], "replicates": [p.replicates for p in found]})
     points = (
-        pl.scan_parquet(directory / "points.parquet")
+        planned_points(directory)
+        .lazy()
         .rename({"block": "replicates_a_block", "horizon": "last_horizon"})
         .drop("replicates")
         .join(replicates, on="point")
     )
     if observable is not None:
-        rows = pl.scan_parquet(shards, hive_partitioning=False)
+        rows = pl.scan_parquet(files, hive_partitioning=False)
     else:  # of before there was log_tangent, or errors, some may lack these
         columns = as_frame(SCHEMA.empty_table()).schema
-        rows = pl.scan_parquet(shards, hive_partitioning=False, schema=columns, missing_columns="insert")
+        rows = pl.scan_parquet(files, hive_partitioning=False, schema=columns, missing_columns="insert")
         rows = rows.with_columns(pl.col("status").cast(pl.String).cast(pl.Enum(STATUS)))
     return (
         rows.with_columns(pl.col("point").cast(pl.String))
         .join(points, on="point", how="inner")
         .filter(pl.col("replicate") < pl.col("replicates"))
     )
+
+
+def planned_points(directory: Path) -> pl.DataFrame:
+    """The rows of points.parquet, proved. Raises UsageError where they cannot be read, Damaged."""
+    import polars as pl
+
+    content = points_file(directory)
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except pl.exceptions.PolarsError:
+        raise UsageError(f"{directory / 'points.parquet'}: cannot be read; run the study again") from None
+
+
+def shard_tables(directory: Path, stored: StoredPoint, observable: Observable | None = None) -> Iterator[pa.Table]:
+    """The samples of one stored point block by block, or what an observable saw, proved whole, and as its manifest
+    names them.
+
+    Raises DamagedShard, or RunError where blocks are missing.
+    """
+    names = named(directory, stored, observable)
+    for block, count, shard in shards(directory, stored, observable):
+        if shard is None:
+            path = shard_path(directory, stored, block, observable)
+            raise RunError(f"{path}: is not there; run the study again to fill it in")
+        names.check(shard, block)
+        yield shard.first(count)
 
 
 def samples_of(directory: Path, stored: StoredPoint, observable: Observable | None = None) -> pl.DataFrame:

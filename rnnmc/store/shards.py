@@ -25,6 +25,7 @@ from rnnmc.engine.block import SCHEMA
 from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import Keyed, names, point_folder, shard_name, shard_path
+from rnnmc.store.proofs import Damaged
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
 
@@ -33,24 +34,24 @@ BEFORE_TANGENT = SCHEMA.remove(SCHEMA.get_field_index(TANGENT))  # of samples, a
 BEFORE_ERRORS = pa.schema([field for field in BEFORE_TANGENT if not field.name.endswith("_error")])
 
 
-class DamagedShard(RunError):
-    """A shard that is truncated, altered or foreign. `path` names it."""
+class DamagedShard(Damaged):
+    """A shard that is truncated, altered or foreign."""
 
     def __init__(self, path: Path, problem: str):
-        super().__init__(f"{path}: {problem}; rnnmc verify --repair will compute it again")
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return RunError, (str(self),)
+        super().__init__(path, problem, "rnnmc verify --repair will compute it again")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard that was read and found whole. facts: what its metadata says of its making. file: its content."""
+    """A shard that was read and found whole.
+
+    facts: what its metadata says of its making. file: its content. checksum: of all of that, as it says itself.
+    """
 
     path: Path
     facts: dict[str, Any]
     file: pq.ParquetFile
+    checksum: str
 
     @cached_property
     def table(self) -> pa.Table:
@@ -70,11 +71,25 @@ class Shard:
         """The rows of the first so many replicates."""
         return self.table.slice(0, self.table.num_rows // self.replicates * replicates)
 
-    def digest(self, replicates: int) -> str:
-        """`samples_digest` of the first so many replicates, or of all where there are fewer."""
+    def digest_said(self, replicates: int) -> str:
+        """As `digest`, by the word of the shard where it holds no more than these."""
         if replicates >= self.replicates and "samples" in self.facts:
             return self.facts["samples"]
-        return samples_digest(self.first(min(replicates, self.replicates)))
+        return samples_digest(self.first(replicates))
+
+    def digest(self, replicates: int) -> str:
+        """`samples_digest` of the first so many replicates, or of all where there are fewer, of the rows themselves.
+
+        Raises DamagedShard where they cannot be read, or are not those that the shard says it has.
+        """
+        try:
+            whole = samples_digest(self.table)
+            few = whole if replicates >= self.replicates else samples_digest(self.first(replicates))
+        except (OSError, ValueError):  # Arrow's own errors are of these kinds
+            raise DamagedShard(self.path, "has rows that cannot be read") from None
+        if self.facts.get("samples", whole) != whole:
+            raise DamagedShard(self.path, "says another digest of its samples than they have")
+        return few
 
 
 def replicates_of(facts: dict[str, Any]) -> int:
@@ -142,10 +157,16 @@ def write_shard(
 
 def facts_of(path: Path) -> dict[str, Any]:
     """What a shard's metadata says of its making, without a proof; nothing where it cannot be read."""
+    return said_by(path)[0]
+
+
+def said_by(path: Path) -> tuple[dict[str, Any], str]:
+    """(facts, checksum) of a shard by its own word; nothing where it cannot be read."""
     try:
-        return json.loads((pq.read_metadata(path).metadata or {})[b"rnnmc"])
+        metadata = pq.read_metadata(path).metadata or {}
+        return json.loads(metadata[b"rnnmc"]), metadata[b"checksum"].decode()
     except (pa.ArrowException, OSError, KeyError, ValueError):
-        return {}
+        return {}, ""
 
 
 def read_shard(path: Path, key: str, observable: Observable | None = None) -> Shard:
@@ -169,12 +190,25 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
     digest.update(memoryview(content)[place + len(UNSIGNED) :])
     if len(checksum) != len(UNSIGNED) or digest.hexdigest().encode() != checksum:
         raise DamagedShard(path, "its checksum differs from its own metadata")
+    if not _is_said(facts, file.metadata.num_rows, observable):
+        raise DamagedShard(path, "says of itself what cannot be")
     if facts["key"] != key or f"{facts['block']:06d}" != path.stem:
         raise DamagedShard(path, f"holds block {facts['block']} of {facts['key']}, not what its place says")
     known = (observable.schema(),) if observable else (SCHEMA, POPULATIONS, BEFORE_TANGENT, BEFORE_ERRORS)
     if file.schema_arrow.remove_metadata() not in known:
         raise DamagedShard(path, f"has other columns than {observable.name if observable else 'samples'} have")
-    return Shard(path, facts, file)
+    return Shard(path, facts, file, checksum.decode())
+
+
+def _is_said(facts: Any, rows: int, observable: Observable | None) -> bool:
+    """Whether this is what a shard says of itself, and goes with so many rows."""
+    try:
+        replicates, block = replicates_of(facts), facts["block"]
+        counted = observable is None and not facts["point"].get("splitting")  # a population has a row a threshold
+        each = len(facts["point"]["horizons"]) if counted else rows // replicates
+        return type(block) is int and facts["rows"] == rows == replicates * each > 0
+    except (TypeError, KeyError, ArithmeticError):
+        return False
 
 
 def found_shard(
@@ -217,15 +251,3 @@ def lacking(directory: Path, stored: StoredPoint) -> list[tuple[int, int]]:
         if shard is None
     }
     return sorted(lost)
-
-
-def shard_tables(directory: Path, stored: StoredPoint, observable: Observable | None = None) -> Iterator[pa.Table]:
-    """The samples of one stored point block by block, or what an observable saw, proved whole.
-
-    Raises DamagedShard, or RunError where blocks are missing.
-    """
-    for block, count, shard in shards(directory, stored, observable):
-        if shard is None:
-            path = shard_path(directory, stored, block, observable)
-            raise RunError(f"{path}: is not there; run the study again to fill it in")
-        yield shard.first(count)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from rnnmc.engine.block import Partition, blocks, partition
 from rnnmc.observables.observable import Observable
 from rnnmc.study.point import DesignPoint
+from rnnmc.study.replicates import Until
 from rnnmc.study.study import PlannedPoint
 
 
@@ -15,9 +16,9 @@ class StoredPoint:
     """A planned point, how it is cut into blocks, and what is stored of it.
 
     horizons: in steps. replicates: wanted. cut: its partition, found once. label: for people. observables: what is
-    stored beside the samples. half_width: the precision that decides how many replicates there are, of at most `most`;
-    once that is decided, `replicates` are so many. group: replicates that share one weight draw. split: whether
-    replicates are populations for a rare event. point: the design
+    stored beside the samples. until: what decides how many replicates there are, of at most `most`; once that is
+    decided, `replicates` are so many. group: replicates that share one weight draw. split: whether replicates are
+    populations for a rare event. point: the design
     point itself, or None where it was read without importing its cell or opening the file of its drive.
     """
 
@@ -28,7 +29,7 @@ class StoredPoint:
     cut: Partition
     label: str
     observables: tuple[Observable, ...] = ()
-    half_width: float | None = None
+    until: Until | None = None
     most: int = 0
     group: int = 1
     split: bool = False
@@ -46,7 +47,7 @@ class StoredPoint:
             partition(point, planned.observables),
             point.label,
             planned.observables,
-            planned.half_width,
+            planned.until,
             planned.replicates,
             point.nested.group,
             point.splitting is not None,

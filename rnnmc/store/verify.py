@@ -1,15 +1,20 @@
-"""Whether every shard of a study folder is whole, and all of them are there."""
+"""Whether every file of a study folder that is trusted later is as it was written, and all shards are there."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import block_of, names, point_folder, shard_name
-from rnnmc.store.manifest import enough_said
-from rnnmc.store.plan import stored_points
+from rnnmc.store.manifest import Named, enough_said, manifest, named
+from rnnmc.store.plan import planned_rows
+from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files
+from rnnmc.store.routes import counted, kept, of_other_routes
 from rnnmc.store.shards import DamagedShard, read_shard
 from rnnmc.store.stored_point import StoredPoint
 
@@ -18,42 +23,67 @@ from rnnmc.store.stored_point import StoredPoint
 class Proof:
     """What `verify` found.
 
-    damaged: shards that are not whole. unplanned: files that no point of the study accounts for. missing: blocks that
-    are not there, as (stored point, block). digest: SHA-256 over all planned samples that are there, in plan order:
-    equal numbers, equal digest. read: how many shards.
+    damaged: files that are not as they were written: shards, manifests, what is planned, tables and pages. unplanned:
+    shards that no point of the study accounts for. missing: blocks that are not there, as (stored point, block).
+    mixed: design point -> route -> how many of its shards were made by it, where there are several. fewer: those that
+    were not made as most of their point, unless that was wanted.
+    digest: SHA-256 over all planned samples that are there, in plan order: equal numbers, equal digest. read: how many
+    shards.
     """
 
-    damaged: list[DamagedShard]
+    damaged: list[Damaged]
     unplanned: list[Path]
     missing: list[tuple[StoredPoint, int]]
     digest: str
     read: int
+    mixed: dict[str, dict[str, int]] = field(default_factory=dict)
+    fewer: list[Path] = field(default_factory=list)
 
 
 def verify(directory: Path) -> Proof:
-    """Prove every shard of a study folder, and compare what is there with what is planned."""
-    damaged, absent, digest, read = [], [], hashlib.sha256(), 0
+    """Prove every file of a study folder, and compare what is there with what is planned.
+
+    No shard is taken at its own word: either its manifest names the very file, or its rows are looked at. Raises
+    UsageError where nothing is planned.
+    """
+    try:
+        stored = planned_rows(directory)
+    except Damaged as error:  # no shard can be judged by it
+        return Proof([error], [], [], "", 0)
+    damaged: list[Damaged] = []
+    absent, digest, read = [], hashlib.sha256(), 0
+    mixed, fewer = {}, []
     known: dict[str, int] = {}  # folder -> how many blocks it may hold
-    for stored, kind in [(one, kind) for one in _so_far(directory) for kind in one.kinds]:
-        folder = point_folder(directory, stored, kind)
-        # blocks sampled at the same time as the last one that was needed lie beyond it: no statistic counts them
-        known[str(folder)] = -(-stored.most // stored.cut.block)
-        there = names(folder)
-        for block, count in stored.blocks():
-            if shard_name(block) not in there:
-                absent.append((stored, block))
-                continue
-            read += 1
-            try:
-                shard = read_shard(folder / shard_name(block), stored.key, kind)
-            except DamagedShard as error:
-                damaged.append(error)
-                continue
-            digest.update(shard.digest(count).encode())
-            if not shard.serves(count, kind):
-                absent.append((stored, block))
+    for one, named_by in _so_far(directory, stored, damaged):
+        made: dict[Path, dict[str, Any]] = {}
+        for kind in one.kinds:
+            folder = point_folder(directory, one, kind)
+            # blocks sampled at the same time as the last one that was needed lie beyond it: no statistic counts them
+            known[str(folder)] = -(-one.most // one.cut.block)
+            there = names(folder)
+            for block, count in one.blocks():
+                if shard_name(block) not in there:
+                    absent.append((one, block))
+                    continue
+                read += 1
+                try:
+                    shard = read_shard(folder / shard_name(block), one.key, kind)
+                    named_by[kind].check(shard, block)
+                    digest.update(shard.digest_said(count).encode())
+                except DamagedShard as error:
+                    damaged.append(error)
+                    continue
+                made[shard.path] = kept(shard.facts)
+                if not shard.serves(count, kind):
+                    absent.append((one, block))
+        facts = list(made.values())
+        if others := of_other_routes(facts):
+            mixed[one.label] = counted(facts)
+            fewer += [] if any(one.get("mixed") for one in facts) else [[*made][i] for i in others]
+    for listed in (directory, *directory.glob("what-if/*")):
+        damaged += [error for name in (TABLES, PAGE) for error in damaged_files(listed / name)]
     missing = list(dict.fromkeys(absent))
-    return Proof(damaged, _unplanned(directory, known), missing, digest.hexdigest(), read)
+    return Proof(damaged, _unplanned(directory, known), missing, digest.hexdigest(), read, mixed, fewer)
 
 
 def _unplanned(directory: Path, known: dict[str, int]) -> list[Path]:
@@ -66,13 +96,24 @@ def _unplanned(directory: Path, known: dict[str, int]) -> list[Path]:
     return sorted(strange)
 
 
-def _so_far(directory: Path) -> list[StoredPoint]:
-    """The stored points; of one whose half-width has not decided yet, up to the last block that is there."""
-    found = []
-    for stored in stored_points(directory):
-        if stored.half_width is not None and enough_said(directory, stored) is None:
+def _so_far(
+    directory: Path, planned: list[StoredPoint], damaged: list[Damaged]
+) -> Iterator[tuple[StoredPoint, dict[Observable | None, Named]]]:
+    """Each stored point, and what its manifest names; one that is not as it was written joins what is `damaged`.
+
+    Of a point whose goal has not decided yet, up to the last block that is there.
+    """
+    for stored in planned:
+        try:
+            manifest(directory, stored)
+        except Damaged as error:
+            damaged.append(error)
+            enough, names_of = None, {kind: Named({}, {}) for kind in stored.kinds}
+        else:
+            enough = enough_said(directory, stored)
+            names_of = {kind: named(directory, stored, kind) for kind in stored.kinds}
+        if stored.until is not None and enough is None:
             there = names(point_folder(directory, stored))
             last = max((block for block, _ in stored.blocks() if shard_name(block) in there), default=-1)
-            stored = stored.first(min(stored.most, (last + 1) * stored.cut.block))
-        found.append(stored)
-    return found
+            enough = min(stored.most, (last + 1) * stored.cut.block)
+        yield stored if enough is None else stored.first(enough), names_of

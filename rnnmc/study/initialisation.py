@@ -263,6 +263,8 @@ def of_layer(values: Any) -> Any:
 
 def near_layers(name: str) -> list[str]:
     """The layers that somebody who writes `name` may mean: those that end in its last word, or are spelt like it."""
+    if whole := [known for known in layers() if known.lower().endswith("." + name.lower())]:
+        return whole[:3]
     same = [known for known in layers() if known.split(".")[-1].lower() == name.split(".")[-1].lower()]
     return difflib.get_close_matches(name, same, 3, 0) or difflib.get_close_matches(name, layers(), 3, 0.7)
 

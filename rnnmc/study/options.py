@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import PydanticCustomError
+
 from rnnmc.common.errors import UsageError
-from rnnmc.common.refusals import shown
+from rnnmc.common.refusals import refused, shown
+from rnnmc.study.replicates import GOALS, Replicates
 
 if TYPE_CHECKING:
     import polars as pl
 
     from rnnmc.cells.cell import Cell
+
+
+MOST_UNASKED = 1_000_000  # replicates until a goal is reached, where nobody says how many
 
 
 def parsed(text: str) -> Any:
@@ -24,6 +30,28 @@ def parsed(text: str) -> Any:
         return yaml.load(text, Loader=StudyLoader)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not YAML; give a name, or a mapping such as '{{ar1: 0.9}}'") from None
+
+
+def replicates_wanted(replicates: int, half_width: float | None, until: str | None) -> Replicates:
+    """What --replicates, --target-half-width and --until say: so many, or up to a million until a goal is reached.
+
+    until: in YAML, as a study file would say it under `replicates`; a max is not needed. Raises UsageError.
+    """
+    if half_width is not None and until is not None:
+        raise UsageError(f"--until: {until} is a second goal beside --target-half-width; give one of the two")
+    if half_width is not None and not 0 < half_width < 0.5:
+        raise UsageError(f"--target-half-width: {half_width:g} is not possible; give a number between 0 and 0.5")
+    said = replicates if until is None else parsed(until)
+    if until is not None and not (isinstance(said, dict) and said.keys() & GOALS.keys()):
+        raise UsageError(
+            f"--until: {shown(said)} is not a goal; give for example '{{relative: 0.1, of: p_explode_at}}'"
+        )
+    if half_width is not None:
+        said = {"half_width": half_width}
+    try:
+        return Replicates.read({"max": MOST_UNASKED} | said if isinstance(said, dict) else said)
+    except PydanticCustomError as error:
+        raise refused(error, "--replicates" if until is None else "--until") from None
 
 
 def known_device(value: str) -> str:

@@ -19,7 +19,7 @@ from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.study.oracle_points import STANDARD
 from rnnmc.study.point import LOGGED_TO, OF_REPLICATES, DesignPoint, Horizons, Model, Seed, horizons_up_to
-from rnnmc.study.replicates import MOST, Replicates
+from rnnmc.study.replicates import GROWTHS, MOST, Replicates, Until
 from rnnmc.study.yaml_file import check_nesting, read_yaml
 
 MOST_POINTS = 1_000_000
@@ -55,16 +55,24 @@ class Thresholds(Model):
 class PlannedPoint(Model):
     """A design point, how many replicates of it the study wants, and what it looks at along their chains.
 
-    half_width: sample only until P(vanish) and P(explode) are known so well; `replicates` is then the most there are.
+    until: sample only until this is reached; `replicates` is then the most there are.
     observables: what is stored beside the samples; they look on, and change no number of these.
     oracle: it is there to check the study against its exact law, and is no part of the study's findings.
     """
 
     point: DesignPoint
     replicates: Annotated[int, Field(ge=1, le=MOST)]
-    half_width: float | None = None
+    until: Until | None = None
     observables: Annotated[tuple[Observable, ...], BeforeValidator(read_observables)] = ()
     oracle: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_known(self) -> PlannedPoint:
+        first, last = self.point.horizons[0], self.point.horizons[-1]
+        if self.until is not None and self.until.of in GROWTHS and 10 * first > last:
+            problem = f"is of the last decade; give a horizon of at most {last / 10:g}, a tenth of the last"
+            raise refuse("replicates.of", self.until.of, problem)
+        return self
 
     @model_validator(mode="after")
     def _can_be_seen(self) -> PlannedPoint:
@@ -97,7 +105,8 @@ class PlannedPoint(Model):
             "seed": point.seed,
             "horizon": point.horizons[-1],
             "replicates": self.replicates,
-            "half_width": self.half_width,
+            "half_width": self.until.value if self.until is not None and self.until.goal == "half_width" else None,
+            "until": None if self.until is None else json.dumps(self.until.written()),
             "oracle": self.oracle,
             "nested": point.nested.group,
             "json": json.dumps(point.written() | {"observables": [one.written() for one in self.observables]}),
@@ -144,7 +153,7 @@ class Study(Model):
             split = planned.point.splitting
             wanted = Replicates(
                 most=planned.replicates,
-                half_width=planned.half_width,
+                until=planned.until,
                 nested=planned.point.nested,
                 splitting=None if split is None else split.model_dump(),
             )
@@ -235,7 +244,7 @@ def _planned(entry: Any, place: str, head: Study, hold: Hold | None = None) -> I
             point = DesignPoint(**values, nested=wanted.nested, splitting=splitting)
             if hold:
                 hold(point)
-            yield PlannedPoint.checked(point=point, replicates=wanted.most, half_width=wanted.half_width, **seen)
+            yield PlannedPoint.checked(point=point, replicates=wanted.most, until=wanted.until, **seen)
         except PydanticCustomError as error:
             raise refused(error, f"{place}.replicates") from None
         except UsageError as error:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from rnnmc.cells import cells, source_digest
+from rnnmc.cells.cell import Cell
 from rnnmc.numerics import trusted
 
 log = logging.getLogger("rnnmc")
@@ -47,3 +53,24 @@ def kept(facts: Any, compute: Callable[[], NumbersKept]) -> NumbersKept:
             except OSError as error:
                 log.warning("a number of theory is not kept: %s", error)
         return _known[key]
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """64 hexadecimal digits that name the text of these modules, none of which is imported for it."""
+    found = [importlib.util.find_spec(module) for module in modules]
+    texts = [Path(one.origin).read_bytes() for one in found if one is not None and one.origin is not None]
+    return hashlib.sha256(b"".join(texts)).hexdigest()
+
+
+def kept_about(cell: Cell, rests_on: tuple[str, ...], name: str, ask: Callable[[Cell], bool]) -> bool:
+    """What `ask(cell)` says, which is asked under this `name`; of a cell that comes with rnnmc it is kept.
+
+    rests_on: the modules whose text the answer rests on, beside that of the cells and torch: to ask means to run a cell
+    on tensors, and torch takes a second to import.
+    """
+    if cells().get(cell.name) is not cell or source_digest(cell.name):
+        return ask(cell)
+    ours = tuple(sorted({type(one).__module__ for one in cells().values()} | {Cell.__module__}))
+    facts = {"asked": name, "cell": cell.name, "by": code_digest(*ours, *rests_on), "torch": version("torch")}
+    return kept(facts, lambda: (float(ask(cell)),)) == (1.0,)

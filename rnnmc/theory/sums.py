@@ -10,7 +10,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import loggamma, polygamma, psi
-from scipy.stats import binom, poisson
 
 from rnnmc.common.arrays import Floats
 from rnnmc.theory.law import LogNorm
@@ -83,6 +82,8 @@ class ChiSteps(LogNorm):
     @cached_property
     def _live(self) -> tuple[Floats, Floats]:
         """(K, probability of K given K > 0), each (k,)."""
+        from scipy.stats import binom, poisson  # half a second to import, which few need
+
         if self.halved:
             k = np.arange(1, self.n + 1, dtype=float)
             weight = binom.pmf(k, self.n, 0.5)

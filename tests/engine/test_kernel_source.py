@@ -25,14 +25,19 @@ def test_every_excerpt_of_docs_design_is_in_the_kernel_that_it_walks_through():
     assert not [excerpt for excerpt in excerpts if excerpt not in said]
 
 
-@pytest.mark.parametrize(("width", "dtype"), [(4, "float32"), (64, "float32"), (4, "float64")])
-def test_what_is_printed_is_what_the_compiler_is_given_for_such_a_point(width, dtype, monkeypatch):
+@pytest.mark.parametrize(
+    ("width", "dtype", "layers"),
+    [(4, "float32", ()), (64, "float32", ()), (4, "float64", ()), (3, "float32", (2,)), (3, "float64", (3, True))],
+)
+def test_what_is_printed_is_what_the_compiler_is_given_for_such_a_point(width, dtype, layers, monkeypatch):
     given = []
     monkeypatch.setattr(follow, "compiled", lambda text, name: given.append(text))
-    kernel = kernel_of(DesignPoint(cell="tanh", width=width, dtype=dtype))
-    follow.kernel.__wrapped__("tanh", width, getattr(torch, dtype), kernel.endswith("columns"))
-    head, _, code = kernel_source("tanh", width, dtype).partition("\n")
-    assert head == f"/* tanh, width {width}, {dtype}: {kernel} */"
+    depth = dict(zip(("layers", "residual"), layers, strict=False))
+    kernel = kernel_of(DesignPoint(cell="tanh", width=width, dtype=dtype, **depth))
+    follow.kernel.__wrapped__("tanh", width, getattr(torch, dtype), kernel.endswith("columns"), *layers)
+    head, _, code = kernel_source("tanh", width, dtype, *layers).partition("\n")
+    stack = {(): "tanh", (2,): "tanh x 2", (3, True): "tanh x 3 residual"}[layers]
+    assert head == f"/* {stack}, width {width}, {dtype}: {kernel} */"
     assert [code] == given
 
 

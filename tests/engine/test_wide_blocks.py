@@ -22,7 +22,7 @@ def point(**more) -> DesignPoint:
 
 def test_a_wide_tied_point_takes_few_directions_and_its_samples_say_how_far_they_may_be_off():
     wide, narrow = point(), point(width=40)
-    assert partition(wide).kernel == "few directions"
+    assert partition(wide).kernel == "compiled few directions"
     table = run_block(wide, 0, 2)
     errors = np.array([np.asarray(table[name], dtype=float) for name in ERRORS])
     assert np.nanmax(errors[0]) <= 1e-3

@@ -114,13 +114,17 @@ def test_a_block_that_kills_every_worker_is_named_and_stops_no_other_of_its_task
 
 @pytest.mark.slow
 @pytest.mark.process
-def test_snakemake_killed_in_the_middle_goes_on_with_what_is_there(tmp_path: Path, undisturbed: str) -> None:
+def test_a_study_killed_in_the_middle_leaves_no_process_and_goes_on_with_what_is_there(
+    tmp_path: Path, undisturbed: str
+) -> None:
     study_file = write(tmp_path, long())
     folder = tmp_path / "results" / "long"
-    with subprocess.Popen(snakemake(study_file), cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL) as process:
+    words = ["rnnmc", "study", str(study_file), "--jobs", "2"]
+    with subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL) as process:
         wait_for(lambda: len(shard_files(folder)) >= 2)
         family = psutil.Process(process.pid).children(recursive=True)
-        assert any("ray" in " ".join(member.cmdline()) for member in family)
+        for name in ("ray", "snakemake"):
+            assert any(name in " ".join(member.cmdline()) for member in family)
         process.kill()
     wait_for(lambda: not any(member.is_running() and member.status() != "zombie" for member in family))
     finished = shard_files(folder)

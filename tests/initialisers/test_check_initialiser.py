@@ -26,6 +26,7 @@ SAID = [
     {"ring": {"outer": 0.9, "inner": 0.4}},
     {"between": {"low": -0.5, "high": 2.0}},
     {"ramp": {"first": 5.0, "last": -7.0, "power": 0.3}},
+    {"part": {"value": -1.0, "first": 0.3, "last": 0.8}},
     {"softplus": 0.1},
     {"logistic_power": 0.999},
     {"rotations": 2.0},

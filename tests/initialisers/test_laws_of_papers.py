@@ -38,6 +38,13 @@ def test_a_ramp_goes_from_its_first_value_to_its_last_in_every_gate_and_network(
     assert draw({"ramp": 2.0}, (1, 1, 1)) == 0.0  # one unit is the first
 
 
+def test_a_part_of_the_units_of_every_gate_has_the_value_and_the_others_have_none():
+    part = draw({"part": {"value": 2.0, "first": 0.25, "last": 0.5}}, (3, 1, 14), (1, 1))
+    wanted = [0, 2, 2, 0, 0, 0, 0]  # of 7 units, from floor(1.75) on and below floor(3.5)
+    np.testing.assert_array_equal(part, np.broadcast_to([*wanted, *wanted], (3, 1, 14)))
+    assert (draw({"part": 3.0}, (1, 1, 5)) == 3.0).all()
+
+
 def test_behind_a_softplus_steps_are_uniform_in_the_logarithm():
     step = np.logaddexp(0, draw({"softplus": {"low": 0.001, "high": 0.1}}, (400, 1, 16)))
     assert follows(np.log10(step), stats.uniform(-3, 2).cdf)
@@ -109,6 +116,7 @@ def test_modes_share_a_step_and_a_decay_and_differ_in_frequency():
         ("indrnn", {"softplus": {"low": 2.0, "high": 1.0}}, "has low above high"),
         ("indrnn", {"logistic_power": {"low": 0.99, "high": 0.9}}, "has low above high"),
         ("indrnn", {"logistic_power": 1.0}, "init.recurrent.logistic_power: 1.0 is not a possible"),
+        ("tanh", {"part": {"value": 1.0, "first": 0.6, "last": 0.5}}, "has first 0.6 above last 0.5"),
         ("indrnn", {"ramp": {"last": 1.0, "power": 0.0}}, "init.recurrent.ramp.power: 0.0 is not a possible power"),
         ("tanh", {"rotations": 4.0}, "init.recurrent.rotations: 4.0 is not a possible"),
         ("tanh", {"unitary_product": 1.0}, "use it for all weights of unitary"),

@@ -17,8 +17,14 @@ RECORDS = [
     json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "frameworks/records").glob("*.json"))
 ]
 MEASURED = {one["label"]: one for record in RECORDS for one in record["layers"]}
+REQUIRED = (ROOT / "frameworks/requirements/wrappers.txt").read_text(encoding="utf-8")
 SIGMAS = 5.2  # a false alarm with a probability of 2e-7 each, where a mean of twenty draws is normal
 AGAIN = ("torch.nn.RNN", "flax.nnx.GRUCell", "haiku.VanillaRNN")  # cheap ones
+
+
+def beside(name):
+    """What was found of what is no framework's own layer."""
+    return json.loads((ROOT / f"frameworks/beside/{name}.json").read_text(encoding="utf-8"))
 
 
 def rates(init, cell, width=64, last=100, replicates=60):
@@ -57,6 +63,30 @@ def test_a_real_layer_draws_steps_and_grows_as_its_preset(label):
         assert min(at["same_law"].values()) > 1e-6, m
         for which in ("gate_from_orthogonal", "stack_from_orthogonal"):
             assert (at["real"][which] < 1e-3) == (at["ours"][which] < 1e-3), (m, which)
+
+
+def test_layers_that_others_wrap_are_drawn_as_torch_draws_them_or_have_a_rate_of_their_own():
+    wraps = beside("wrappers")
+    assert not wraps["failed"]
+    for one in wraps["wraps"]:
+        told = one["rate"] is not None or one["as_torch"] > 1e-6
+        assert told, one
+        assert f"{one['library']}=={one['version']}" in REQUIRED or f"{one['library']}[torch]==" in REQUIRED
+
+
+def test_runners_take_the_steps_of_the_layer_and_grow_as_it_does():
+    """OpenVINO only when told to compute in float32; a ReLU network has a kink that central differences see."""
+    for one in beside("runners")["rows"]:
+        exact = one["runner"] != "openvino"
+        assert one["state_apart"] < (1e-6 if exact else 1e-2)
+        assert one["rate_apart"] < (1e-5 if exact and "relu" not in one["layer"] else 0.1)
+
+
+def test_the_page_is_what_the_records_say(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "frameworks"))
+    page = importlib.import_module("page")
+    assert page.page() == (ROOT / "docs/frameworks.md").read_text(encoding="utf-8")
+    sys.modules.pop("page")
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.curves import QUESTIONS
 from rnnmc.report.findings import findings
 from rnnmc.report.rendering import rendered
-from rnnmc.report.terminal import horizon_table, main_table
+from rnnmc.report.terminal import fitting, horizon_table, main_table, narrow_table
 from rnnmc.report.text import (
     log_norm_text,
     main_rows,
@@ -27,6 +27,7 @@ from rnnmc.report.text import (
     nats_text,
     probability_text,
     rate_text,
+    share_text,
     study_points,
     with_series,
 )
@@ -314,7 +315,7 @@ def printed(table, width: int = 160) -> str:
 @pytest.mark.slow
 def test_the_main_table_has_one_row_a_point_with_its_numbers(large):
     statistics, points = large
-    text = printed(main_table(statistics, points), 240)
+    text = printed(main_table(main_rows(statistics, points)), 240)
     for row in main_rows(statistics, points).iter_rows(named=True):
         line = next(line for line in text.splitlines() if line.split()[:2] == [row["cell"], str(row["width"])])
         text = text.replace(line, "", 1)
@@ -331,7 +332,7 @@ def test_a_narrow_terminal_wraps_the_main_table_and_drops_nothing(large, width):
     def said(text: str) -> list[str]:
         return sorted(re.sub(r"[\s\u2500]", "", text))
 
-    table = main_table(*large)
+    table = main_table(main_rows(*large))
     text = printed(table, width)
     assert max(map(len, text.splitlines())) <= width
     assert said(text) == said(printed(table, 400))
@@ -339,16 +340,30 @@ def test_a_narrow_terminal_wraps_the_main_table_and_drops_nothing(large, width):
         assert len(re.findall(r"\[\S+,\S+\]", text)) == 4 * large[1].height
 
 
+@pytest.mark.slow
+def test_in_80_columns_the_narrow_table_fits_and_breaks_no_number(large):
+    rows = main_rows(*large)
+    assert fitting([main_table(rows), narrow_table(rows)]).row_count == rows.height
+    text = printed(narrow_table(rows), 80)
+    assert max(map(len, text.splitlines())) <= 80
+    for row in rows.iter_rows(named=True):
+        line = next(line for line in text.splitlines() if line.split()[:2] == [row["cell"], str(row["width"])])
+        text = text.replace(line, "", 1)
+        shares = [share_text(row[f"p_{event}_at"]) for event in ("vanish", "stable", "explode")]
+        assert line.split()[-5:-2] == shares
+        assert line.split()[-1] == nats_text(row["q50"])
+
+
 @pytest.mark.parametrize("value", [-INF, INF, 0.25])
 def test_infinities_survive_the_terminal_which_reads_brackets_as_markup(value):
     statistics, points = tiny(value)
-    for table in (main_table(statistics, points), horizon_table(statistics, "one")):
+    for table in (main_table(main_rows(statistics, points)), horizon_table(statistics, "one")):
         assert f"[{nats_text(value)},{nats_text(value)}]" in printed(table)
 
 
 @pytest.mark.slow
 def test_tables_print_on_a_terminal_that_knows_only_ascii(large):
-    for table in (main_table(*large), horizon_table(tiny(INF)[0], "one")):
+    for table in (main_table(main_rows(*large)), horizon_table(tiny(INF)[0], "one")):
         written = io.BytesIO()
         stream = io.TextIOWrapper(written, encoding="ascii")
         Console(file=stream, width=120).print(table)

@@ -12,9 +12,10 @@ from scipy.stats import kstest, loguniform
 
 from rnnmc import DesignPoint, run_block
 from rnnmc.common.errors import UsageError
+from rnnmc.initialisers import layers
 from rnnmc.report import framework_layers
 from rnnmc.report.framework_code import code
-from rnnmc.report.framework_layers import FRAMEWORKS, base_preset, frameworks, layer_of
+from rnnmc.report.framework_layers import BY_LAYER, FRAMEWORKS, layer_of
 
 N, STEPS = 3, 7
 PRESETS = ("pytorch", "keras", "flax")
@@ -137,19 +138,40 @@ def test_the_presets_of_other_frameworks_have_their_scale_in_torch(cell, init):
     assert deviation == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_lines_for_every_framework_are_python_and_name_every_gate(framework):
+@pytest.mark.parametrize("name", BY_LAYER)
+def test_the_lines_for_every_layer_are_python_and_name_every_gate(name):
     """Those of the frameworks that are not installed are held to their syntax alone."""
-    for cell, layer in FRAMEWORKS[framework].items():
+    for cell, layer in BY_LAYER[name].items():
         like = of(cell, "pytorch").cell_object
+        inner = () if name == "flax.nnx.GRUCell" else tuple(like.inner_biases)
         names = {*(("recurrent", g) for g in like.gates), *(("input", g) for g in like.gates)}
-        names |= {("bias", g) for g in (*like.gates, *like.inner_biases)}
+        names |= {("bias", g) for g in (*like.gates, *inner)}
         assert set(layer.slots) == names
-        for init in (*PRESETS, fixed(like), {"recurrent": {"gaussian": 2.0}}):
-            said = code(of(cell, init), framework)
-            ast.parse(said)
-            targets = [line.split(" = ")[0] for line in said.splitlines() if "] = " in line]
+        said = fixed(like)
+        said["bias"] = {gate: said["bias"][gate] for gate in (*like.gates, *inner)}
+        for init in ("keras", "flax", said, {"recurrent": {"gaussian": 2.0}}):
+            text = code(of(cell, init), name)
+            ast.parse(text)
+            targets = [line.split(" = ")[0] for line in text.splitlines() if "] = " in line]
             assert len(targets) == len(set(targets))
+
+
+@pytest.mark.parametrize("name", BY_LAYER)
+def test_a_layer_as_its_framework_draws_it_needs_no_line(name):
+    """`layer_of` by name, too; each is among the layers that have a preset."""
+    for cell in BY_LAYER[name]:
+        assert cell in layers()[name].cells
+        text = code(of(cell, name), name)
+        assert "] = " not in text
+        assert name.split(".")[-1] in text
+
+
+def test_every_layer_of_a_framework_is_found_by_its_name_too():
+    for framework, served in FRAMEWORKS.items():
+        for cell, layer in served.items():
+            assert layer_of(framework, cell) is layer_of(layer.name, cell)
+            assert layer.name.startswith(framework)
+    assert layer_of("flax.nnx.OptimizedLSTMCell", "lstm") is not layer_of("flax.nnx", "lstm")
 
 
 def test_what_cannot_be_is_refused_in_one_sentence():
@@ -157,12 +179,11 @@ def test_what_cannot_be_is_refused_in_one_sentence():
         layer_of("torhc", "lstm")
     with pytest.raises(UsageError, match="torch has no layer for lru; it has them for lstm"):
         layer_of("torch", "lru")
+    with pytest.raises(UsageError, match=r"did you mean flax\.nnx\.GRUCell"):
+        layer_of("flax.nnx.GRUcell", "gru_reset_after")
+    with pytest.raises(UsageError, match=r"bias\.candidate_recurrent: .* has no such numbers"):
+        code(of("gru_reset_after", "pytorch"), "flax.nnx")
     with pytest.raises(UsageError, match="has no line of code"):
         code(of("tanh", {"recurrent": {"gaussian": 1.0, "spectral_radius": 1.0}}), "torch")
     with pytest.raises(UsageError, match="contraction 1 has no line of code"):
         code(of("tanh", {"recurrent": {"contraction": 1.0}}), "torch")
-
-
-def test_every_framework_has_a_preset_to_rest_on():
-    assert {base_preset(name) for name in frameworks()} <= set(PRESETS)
-    assert base_preset(None) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import rnnmc
 from rnnmc import DesignPoint, cli, run_block
 from rnnmc.cells import cells
 from rnnmc.run import advise as module
@@ -187,7 +189,7 @@ def test_where_nothing_is_stable_it_says_so(quick):
 @pytest.mark.slow
 def test_the_command_ranks_other_cells_too_and_says_all_of_it_as_json(quick, monkeypatch, capsys):
     monkeypatch.setattr(module, "cells", lambda: {name: cells()[name] for name in ("lru", "gru_reset_after")})
-    words = ["advise", "tanh", "--width", "4", "--steps", "20", "--cells", "--json", "--framework", "keras"]
+    words = ["advise", "keras.layers.SimpleRNN", "--width", "4", "--steps", "20", "--cells", "--json"]
     monkeypatch.setattr("sys.argv", ["rnnmc", *words])
     with pytest.raises(SystemExit) as end:
         cli.main()
@@ -201,6 +203,15 @@ def test_the_command_ranks_other_cells_too_and_says_all_of_it_as_json(quick, mon
     assert said["number"]["low"] <= said["number"]["at"] <= said["number"]["high"]
     assert "keras.layers.SimpleRNN" in said["number"]["code"]
     assert said["level"] == 0.95
+    answer = rnnmc.advise("tanh", 4, 20, framework="keras")  # from Python, without the other cells
+    of_tanh = [row["name"] for row in said["ranking"] if row["cell"] == "tanh"]
+    assert sorted(answer.ranking["name"]) == sorted(of_tanh)
+    assert answer.ranking["p_stable_by"].is_sorted(descending=True)
+    assert answer.ranking["by_tenth"].min() >= 0
+    assert str(DesignPoint(cell="tanh", width=4, init=answer.init).init) == answer.ranking["name"][0]
+    assert answer.code
+    ast.parse(answer.code)
+    assert "measured afresh" in str(answer)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +221,7 @@ def test_the_command_ranks_other_cells_too_and_says_all_of_it_as_json(quick, mon
         (["lstm", "--steps", "5"], "--steps: 5 is too few"),
         (["lstm", "--width", "0"], "width: 0 is not a possible width"),
         (["lstm", "--framework", "torhc"], "did you mean torch?"),
+        (["torch.nn.LSTM", "--framework", "torch"], "--framework: torch beside the layer torch.nn.LSTM says it twice"),
         (["lru", "--framework", "torch"], "torch has no layer for lru; it has them for lstm"),
         (["gru", "--framework", "torch"], "torch has no layer for gru"),
         (["lstm", "--drive", "pink"], "there are adding, ar1"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from studies import ROOT, sample_here, samples_digest, small, study_of
+from studies import ROOT, command, sample_here, samples_digest, small, study_of
 
 import rnnmc
 from rnnmc.common.errors import RunError, UsageError
@@ -61,6 +61,10 @@ def test_the_number_of_workers_and_the_order_of_blocks_change_no_byte_of_the_sam
     seen: list[Done] = []
     with connected(cpus=workers) as cluster:
         assert cluster.cpus == workers
+        if workers == 2:
+            run = command("rnnmc", "ray", "--", "status", cwd=tmp_path)
+            assert run.returncode == 0, run.stderr
+            assert "/2.0 CPU" in run.stdout
         sample(tmp_path, jobs, cluster, "auto", seen.append)
         with pytest.raises(UsageError, match="no CUDA device"):
             sample(tmp_path, jobs[:1], cluster, "cuda")
@@ -114,6 +118,23 @@ def test_a_worker_that_has_another_cell_than_was_planned_samples_nothing(tmp_pat
         "tanh n=2 pytorch, drive white, m = 1: its cell, a law or its drive is not here as it was planned" in done.error
     )
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_a_relative_path_is_of_the_folder_of_the_driver_wherever_the_worker_stands(tmp_path, monkeypatch):
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    for folder in (there, elsewhere):
+        folder.mkdir()
+    (there / "series.csv").write_text("x\n" + "\n".join(str(i % 7) for i in range(50)))
+    monkeypatch.chdir(there)
+    entry = {"cell": "tanh", "width": 1, "drive": {"file": {"path": "series.csv"}}}
+    tasks = list(to_travel(jobs_of(cut_up(study_of(small(points=[entry], replicates=5))))))
+    monkeypatch.chdir(elsewhere)
+    ((done,),) = make_blocks(tasks, str(tmp_path / "results"), "cpu", {})
+    assert not done.error
+    lost = tasks[0]._replace(point=tasks[0].point | {"folder": str(tmp_path / "nowhere")})
+    monkeypatch.chdir(elsewhere)
+    ((done,),) = make_blocks([lost], str(tmp_path / "again"), "cpu", {})
+    assert "series.csv cannot be read" in done.error
 
 
 @pytest.mark.slow
@@ -176,6 +197,7 @@ class Stream:
 
     def __init__(self, batch):
         self.left = [batch]
+        self.lost: set[int] = set()  # blocks that this worker cannot make as the others were
 
     def __aiter__(self):
         return self
@@ -185,7 +207,9 @@ class Stream:
             await asyncio.sleep(0.05)
             raise StopAsyncIteration
         reference = asyncio.get_running_loop().create_future()
-        reference.set_result([Done(task.point["key"], task.block, 1, 0.0) for task in self.left.pop()])
+        lost = {block: {"error": "no compiler", "elsewhere": True} for block in self.lost}
+        every = self.left.pop()
+        reference.set_result([Done(one.point["key"], one.block, 1, 0.0, **lost.get(one.block, {})) for one in every])
         return reference
 
 
@@ -214,16 +238,50 @@ class Meter:
     observe = inc
 
 
-@pytest.mark.parametrize("left_early", [False, True])
-def test_a_task_that_has_delivered_is_not_cancelled_in_its_last_moment_but_one_left_early_is(monkeypatch, left_early):
-    cancelled, point = [], {"key": "k", "label": "l", "cell": "tanh", "width": "4", "most": 3, "cut": {"block": 1}}
+POINT = {"key": "k", "label": "l", "cell": "tanh", "width": "4", "most": 3, "cut": {"block": 1}}
+
+
+def with_tasks(monkeypatch, remote, cancelled=None) -> Dispatcher:
+    """A dispatcher whose tasks are not Ray's."""
     # the real one reads the environment once, when it is first imported, and a cluster sets that before
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(cancel=cancelled.append, remote=Submitted))
+    ray = SimpleNamespace(cancel=(cancelled if cancelled is not None else []).append, remote=remote)
+    monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setitem(sys.modules, "ray.exceptions", SimpleNamespace(RayError=RuntimeError))
     metrics = SimpleNamespace(Counter=Meter, Histogram=Meter)
     monkeypatch.setitem(sys.modules, "ray.util", SimpleNamespace(metrics=metrics))
-    dispatcher = Dispatcher(2)
-    every = [[Task(point, block, 1)] for block in range(3)]
+    return Dispatcher(2)
+
+
+@pytest.mark.parametrize("failures", [1, fanout.RETRIES, fanout.RETRIES + 1])
+def test_a_block_that_its_worker_cannot_make_as_the_others_is_sent_elsewhere_and_told_of_where_none_can(
+    monkeypatch, failures
+):
+    tried = []
+
+    class Moving(Submitted):
+        def remote(self, batch, *_):
+            tried.append([task.block for task in batch])
+            stream = Stream(batch)
+            stream.lost = {1} if len(tried) <= failures else set()
+            return stream
+
+    dispatcher = with_tasks(monkeypatch, Moving)
+
+    async def follow():
+        tasks = [Task(POINT, block, 1) for block in range(3)]
+        return [done async for some in dispatcher.sample([tasks], "", "cpu", {}) for done in some]
+
+    found = asyncio.run(follow())
+    assert sorted(done.block for done in found) == [0, 1, 2]
+    assert tried == [[0, 1, 2], *[[1]] * min(failures, fanout.RETRIES)]
+    assert [done.block for done in found if done.error] == ([1] if failures > fanout.RETRIES else [])
+
+
+@pytest.mark.parametrize("left_early", [False, True])
+def test_a_task_that_has_delivered_is_not_cancelled_in_its_last_moment_but_one_left_early_is(monkeypatch, left_early):
+    cancelled: list[object] = []
+    dispatcher = with_tasks(monkeypatch, Submitted, cancelled)
+    every = [[Task(POINT, block, 1)] for block in range(3)]
 
     async def follow():
         found, blocks = [], dispatcher.sample(every, "", "cpu", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.report.terminal import show
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.look import count_again
-from rnnmc.run.pipeline import report
+from rnnmc.run.pipeline import plan, report
 from rnnmc.statistics.intervals import KINDS
 from rnnmc.store.marks import claimed
-from rnnmc.store.plan import stored_points
+from rnnmc.store.plan import AS_IT_RAN, stored_points, write_plan
+from rnnmc.store.proofs import TABLES, Damaged
 from rnnmc.study.study import Thresholds
 
 POINTS = [{"cell": ["tanh", "lstm"], "width": 2, "observables": ["vector"]}]
@@ -205,10 +207,13 @@ def test_a_look_that_cannot_be_is_refused_before_anything_is_written(
 def test_a_look_again_after_the_study_has_its_thresholds_is_the_studys_own(study: Path) -> None:
     """The name of a look says all, so that it stays true when the study's own thresholds change."""
     count_again(study, vanish=0.01)
-    text = (study / "study.yaml").read_text()
-    (study / "study.yaml").write_text(text.replace("vanish: 0.001", "vanish: 0.01"))
+    plan(study_of(small(points=POINTS, replicates=60, thresholds={"vanish": 0.01})), study)
+    assert (study / "OUTDATED.txt").read_text().startswith("statistics.* and the other tables are of the study as it")
+    with pytest.raises(RunError, match=r"its tables were counted before study\.yaml was written anew"):
+        show(study)
     assert count_again(study, vanish=0.01) == study / "statistics.parquet"
     assert counted(study / "statistics.parquet")[0] == {0.01}
+    assert not (study / "OUTDATED.txt").exists()
     back = count_again(study, vanish=0.001)
     assert back.parent.name == "vanish-0.001-explode-1000-wilson"
 
@@ -224,7 +229,10 @@ def test_what_is_counted_without_its_cell_is_said(study, caplog):
     rows = pl.read_parquet(study / "points.parquet")
     gone = rows.with_columns(pl.col("json").str.replace_all('"cell": ?"tanh"', '"cell":"gone:cell"'))
     assert not gone.equals(rows)
-    gone.write_parquet(study / "points.parquet")
+    rewritten = io.BytesIO()
+    gone.write_parquet(rewritten)
+    text = (study / "study.yaml").read_text().partition("\n")[2]
+    write_plan(study, text, rewritten.getvalue(), AS_IT_RAN)
     count_again(study)
     (said,) = [one.getMessage() for one in caplog.records if "no theory stands beside it" in one.getMessage()]
     assert "gone:cell cannot be imported" in said
@@ -237,6 +245,9 @@ def test_a_page_of_tables_of_another_release_is_refused_with_what_mends_it(study
     count_again(study)
     path = study / "lifetime.parquet"
     pl.read_parquet(path).drop("percent").write_parquet(path)
+    with pytest.raises(Damaged, match=r"lifetime\.parquet: is not as tables.json says"):
+        report(study)
+    (study / TABLES).unlink()  # which those of another release do not have
     with pytest.raises(RunError, match=r"another release of rnnmc .*run rnnmc statistics .* first"):
         report(study)
     count_again(study)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from studies import sample_here, small, study_of
@@ -15,6 +17,7 @@ from rnnmc.run import publish as dataset
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.dictionary import meaning
 from rnnmc.run.publish import write_dataset
+from rnnmc.run.readme import explain
 from rnnmc.study.study import Thresholds
 
 EVERY = [
@@ -123,3 +126,25 @@ def test_what_is_no_study_is_named(folders: list[Path], tmp_path: Path):
 def test_a_column_that_nobody_has_explained_is_not_published():
     with pytest.raises(KeyError, match="unheard_of"):
         meaning("unheard_of")
+
+
+@pytest.mark.slow
+def test_a_folder_says_what_every_column_means_and_its_examples_run(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    folder = folders[0]
+    explain(folder)
+    told = {(row["file"], row["column"]): row["meaning"] for row in csv.DictReader((folder / "dictionary.csv").open())}
+    for path in folder.glob("*.parquet"):
+        for column in pl.read_parquet_schema(path):
+            assert told[path.stem, column]
+    assert {"samples/**/*.parquet", "observables/paths/**/*.parquet"} <= {file for file, _ in told}
+    assert not [place for place, words in told.items() if "one's own" in words]
+    page = (folder / "README.md").read_text()
+    for path in (*folder.glob("*.csv"), *folder.glob("*.parquet"), *(folder / "observables").iterdir()):
+        assert path.name in page, path
+    monkeypatch.chdir(folder)
+    code = dict(re.findall(r"```(python|sql)\n(.*?)```", page, re.DOTALL)[:2])
+    exec(code["python"], {})
+    assert "p_vanish_at" in capsys.readouterr().out
+    assert len(duckdb.sql(code["sql"]).fetchall()) == pl.read_parquet("statistics.parquet").height // 2

@@ -18,8 +18,9 @@ from rnnmc.run.pipeline import plan
 from rnnmc.run.planning import status_table
 from rnnmc.run.sampling import jobs_missing, sample_all
 from rnnmc.store.folder import manifest_path, shard_path
-from rnnmc.store.manifest import is_complete, manifest
+from rnnmc.store.manifest import CHECKSUMS, MADE, is_complete, manifest
 from rnnmc.store.plan import cut_up
+from rnnmc.store.proofs import SEAL, Damaged
 from rnnmc.store.reading import scan
 from rnnmc.store.shards import (
     BEFORE_ERRORS,
@@ -59,10 +60,13 @@ def test_a_study_of_fewer_replicates_has_the_digest_of_these_however_many_lie_th
     assert verify(tmp_path / "many").digest == digest
 
 
-def test_proving_a_shard_decodes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    digest = sample_here(STUDY, tmp_path)
+def test_proving_what_is_there_before_a_run_decodes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan(STUDY, tmp_path)
+    sample_all(tmp_path, cut_up(STUDY), Thresholds(), None, "cpu")
     monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("decoded"))
-    assert verify(tmp_path).digest == digest
+    assert not jobs_missing(tmp_path, cut_up(STUDY))
+    for path in tmp_path.rglob("_manifest.json"):
+        path.unlink()
     assert not jobs_missing(tmp_path, cut_up(STUDY))
 
 
@@ -87,23 +91,43 @@ def test_a_point_is_complete_while_its_manifest_says_what_is_promised_and_its_sh
     assert not is_complete(tmp_path, more, thresholds)
     path = manifest_path(tmp_path, stored)
     said = path.read_text()
-    for text in ("", "{}", "[]", json.dumps(manifest(tmp_path, stored) | {"wanted": None})):
+    whole = manifest(tmp_path, stored)
+    path.write_text(said.replace('"replicates": 300', '"replicates": 1', 1))
+    assert path.read_text() != said
+    for text in ("", "{}", "[]", "[" * 10**5, json.dumps(whole | {"wanted": None}), path.read_text()):
         path.write_text(text)
-        assert not is_complete(tmp_path, stored, thresholds)
+        with pytest.raises(Damaged, match=r"_manifest\.json"):
+            is_complete(tmp_path, stored, thresholds)
+    before_seals = {name: value for name, value in whole.items() if name not in (SEAL, CHECKSUMS, MADE)}
+    for changes, known in (({}, True), ({"wanted": None}, False)):
+        path.write_text(json.dumps(before_seals | changes))
+        assert is_complete(tmp_path, stored, thresholds) == known
+    for wrong in (
+        {"replicates": 0},
+        {"replicates": 301},
+        {"replicates": "300"},
+        {"point": "another"},
+        {"shaX56": ""},
+        {"samples": []},
+    ):
+        path.write_text(json.dumps(before_seals | wrong))
+        with pytest.raises(Damaged, match="is not what it was"):
+            is_complete(tmp_path, stored, thresholds)
     path.write_text(said)
     shard_path(tmp_path, POINT, 0).unlink()
     assert lacking_files(tmp_path, stored) == [0]
     assert not is_complete(tmp_path, stored, thresholds)
 
 
-def test_a_shard_that_was_damaged_after_its_point_was_complete_is_found_when_it_is_aggregated(tmp_path: Path) -> None:
+def test_a_shard_that_was_damaged_after_its_point_was_complete_is_found_before_anything_else(tmp_path: Path) -> None:
     plan(STUDY, tmp_path)
     sample_all(tmp_path, cut_up(STUDY), Thresholds(), None, "cpu")
     path = next(iter(shard_files(tmp_path)))
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    assert not jobs_missing(tmp_path, cut_up(STUDY)), "a complete point is not read before it is aggregated"
+    with pytest.raises(DamagedShard, match=path.name):
+        jobs_missing(tmp_path, cut_up(STUDY))
     with pytest.raises(DamagedShard, match=path.name):
         aggregate(tmp_path, Thresholds(), "wilson")
 

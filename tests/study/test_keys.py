@@ -190,7 +190,7 @@ def test_a_scale_multiplies_every_number_of_replicates_and_changes_no_key():
     entries = [
         {"cell": "tanh", "width": 2},
         {"cell": "lstm", "width": 2, "replicates": {"weights": 30, "drives": 4}},
-        {"cell": "gru", "width": 2, "replicates": {"half_width": 0.1, "max": 500}},
+        {"cell": "gru", "width": 2, "replicates": {"events": 60, "of": "p_explode_by", "max": 500}},
         {"cell": "relu", "width": 2, "replicates": 1},
     ]
     whole = study_of({"study": "x", "replicates": 200, "points": entries})

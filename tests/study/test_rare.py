@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnnmc.common.errors import UsageError
-from rnnmc.statistics.point import SampleRectangle, _events
+from rnnmc.statistics.point import SampleRectangle, events_of
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.rare import EVENTS, RareEvent, Splitting
 
@@ -25,7 +25,9 @@ def log_norms() -> np.ndarray:
 def test_the_score_reaches_its_level_where_the_event_is_counted(name):
     walks = log_norms()
     nothing = np.zeros(walks.shape, bool)
-    counted = _events(walks, 1e-3, 1e3, SampleRectangle("", np.array(HORIZONS), {}, walks, nothing, nothing, {}))[name]
+    counted = events_of(walks, 1e-3, 1e3, SampleRectangle("", np.array(HORIZONS), {}, walks, nothing, nothing, {}))[
+        name
+    ]
     event = RareEvent.of(Splitting(event=name), HORIZONS)
     seen = walks if name.endswith("_by") else walks[:, -1:]
     reached = event.score(seen) >= event.level

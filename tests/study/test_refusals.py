@@ -190,7 +190,7 @@ def test_a_bad_point_is_refused_with_its_path_its_value_and_a_remedy(refused, te
         ("replicates: 2147483648", "replicates: 2147483648 is not possible; give a whole number"),
         (
             "replicates: {}",
-            "replicates: {} is not a number of replicates; give a number, {half_width: 0.01, max: 100000} or",
+            "replicates: {} is not a number of replicates; give a number, {half_width: 0.01, max: 100000}, {rel",
         ),
         ("replicates: {max: 10}", "replicates.half_width: nothing is given; this key is needed"),
         ("replicates: {half_width: 0.01}", "replicates.max: nothing is given; this key is needed"),
@@ -199,6 +199,35 @@ def test_a_bad_point_is_refused_with_its_path_its_value_and_a_remedy(refused, te
             "replicates.half_width: 0.6 is not a possible half_width; give a number",
         ),
         ("replicates: {half_width: 0.01, drives: 10}", "is not a number of replicates; give a number, {half_width"),
+        (
+            "replicates: {relative: 0.1, events: 9, max: 10}",
+            "is not a number of replicates; give a number, {half_width",
+        ),
+        (
+            "replicates: {relative: 1, max: 10}",
+            "replicates.relative: 1 is not a possible relative; give a number below 1",
+        ),
+        ("replicates: {relative: 0.1}", "replicates.max: nothing is given; this key is needed"),
+        ("replicates: {events: 2.5, max: 10}", "replicates.events: 2.5 is not a whole number; give a whole number"),
+        ("replicates: {events: 11, max: 10}", "replicates.events: 11 is more than max (10); give fewer, or more"),
+        (
+            "replicates: {events: 5, of: growth_rate, max: 10}",
+            "replicates.of: growth_rate cannot be counted; there are p_vanish_at, p_vanish_by, p_stable_at",
+        ),
+        (
+            "replicates: {relative: 0.1, of: p_explod_at, max: 10}",
+            "replicates.of: p_explod_at cannot be waited for; did you mean p_explode_at? there are p_vanish_at,",
+        ),
+        ("replicates: {deviation: 0.1, max: 10}", "replicates.of: nothing is given; name a column of the statistics"),
+        ("replicates: {deviation: .inf, of: mean, max: 9}", "replicates.deviation: Infinity is not finite; give a fin"),
+        (
+            "replicates: {half_width: 0.1, of: mean, max: 9}",
+            "replicates.of: mean is not for half_width; give deviation",
+        ),
+        (
+            "replicates: {deviation: 0.1, of: growth_rate, max: 9}\nhorizons: [2, 10]",
+            "replicates.of: growth_rate is of the last decade; give a horizon of at most 1, a tenth of the last",
+        ),
         ("replicates: {drives: 10}", "replicates.weights: nothing is given; this key is needed"),
         (
             "replicates: {weights: 5, drives: 5000}",

@@ -1,19 +1,20 @@
 # From shards to statistics: thresholds and intervals are applied here, and only here.
 
 
+# Of tables and page links are declared, for what is declared is removed as soon as its stage starts: one that fails
+# leaves what was there.
 rule aggregate:
     input:
-        f"{study_run.directory}/points.parquet",
+        study_run.stages["plan"],
         study_run.sampled,
     output:
         report(
-            f"{study_run.directory}/statistics.csv",
+            study_run.stages["statistics"],
             caption="../report/statistics.rst",
             category="Numbers",
         ),
-        f"{study_run.directory}/statistics.parquet",
     params:
-        directory=lambda wildcards, input: Path(input[0]).parent,
+        directory=study_run.directory,
         counted_by=[
             study_run.study.thresholds.model_dump(),
             study_run.study.interval,
@@ -25,4 +26,4 @@ rule aggregate:
     conda:
         "../../environment.yml"
     shell:
-        "rnnmc statistics {params.directory} > {log} 2>&1"
+        "rnnmc statistics {params.directory} > {log} 2>&1 && ln -sfn ../statistics.csv {output}"

@@ -3,27 +3,27 @@
 
 rule report:
     input:
-        f"{study_run.directory}/study.yaml",
-        f"{study_run.directory}/points.parquet",
-        f"{study_run.directory}/statistics.parquet",
+        study_run.stages["plan"],
+        study_run.stages["statistics"],
     output:
         report(
-            f"{study_run.directory}/report.html",
+            study_run.stages["report"],
             caption="../report/page.rst",
             category="Page",
         ),
         report(
-            directory(f"{study_run.directory}/figures"),
+            directory(study_run.stages["figures"]),
             patterns=["{name}.png"],
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{name}"},
         ),
     params:
-        directory=lambda wildcards, input: Path(input[0]).parent,
+        directory=study_run.directory,
     log:
         f"{study_run.directory}/logs/report.log",
     conda:
         "../../environment.yml"
     shell:
-        "rnnmc report {params.directory} > {log} 2>&1"
+        "rnnmc report {params.directory} > {log} 2>&1 && ln -sfn ../report.html {output[0]}"
+        " && ln -sfn ../figures {output[1]}"

@@ -3,8 +3,7 @@
 
 rule plan:
     output:
-        f"{study_run.directory}/study.yaml",
-        f"{study_run.directory}/points.parquet",
+        touch(study_run.stages["plan"]),
     params:
         study=study_run.fingerprint,
     log:
@@ -12,19 +11,19 @@ rule plan:
     conda:
         "../../environment.yml"
     localrule: True
-    run:
-        study_run.plan()
+    shell:
+        ":"  # the plan is left before the first job starts, by a process that has read the study anyway
 
 
 # Shards and manifests are not declared: Snakemake removes the declared outputs of a job that fails, and a finished
 # block must stay. The marker says that all of a chunk are there. `ancient`: what a chunk is to leave, its name says.
 rule sample:
     input:
-        ancient(f"{study_run.directory}/points.parquet"),
+        ancient(study_run.stages["plan"]),
     output:
         touch(study_run.marker("{chunk}")),
     params:
-        directory=lambda wildcards, input: Path(input[0]).parent,
+        directory=study_run.directory,
         points=lambda wildcards: study_run.keys[wildcards.chunk],
         device=study_run.device,
     log:

@@ -8,6 +8,7 @@ by a few units in the last place.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnmc.cells import source_digest
 from rnnmc.cells.cell import Cell
 from rnnmc.chain.product import SAFE, identity_directions
+from rnnmc.numerics.compiler import remembered
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.weights import Weights
 
@@ -36,6 +39,30 @@ STEPS = 3
 NARROW, EACH = 32, 2  # up to this width so many replicates of each setting, more than a lane holds; of wider ones one
 ULPS = 8  # by which numbers are moved, and what the least difference allowed is, four times, of the largest entry
 MOVES, MARGIN = 2, 8
+
+
+log = logging.getLogger("rnnmc")
+
+
+def agrees(name: str, source: str, compare: Callable[[], float]) -> bool:
+    """Whether the kernel of this C does what the cell of this name does; told where not, and looked at once.
+
+    compare: gives a `disagreement`. Of our own cells, tests have looked.
+    """
+    digest = source_digest(name)
+    if not digest:
+        return True
+
+    def verdict() -> str:
+        try:
+            worst = compare()
+        except Exception as error:  # a cell of somebody's own may raise anything
+            return f"{type(error).__name__}: {error}"
+        return "" if worst <= 1 else f"{worst:.3g} times what rounding could do"
+
+    if said := remembered(source, f"agreement {digest} {torch.__version__}", verdict):
+        log.warning("%s: its compiled kernel is not what the cell does (%s), so that the plain engine runs", name, said)
+    return not said
 
 
 class Chains(NamedTuple):

@@ -11,7 +11,7 @@ from rnnmc.numerics.compiler import step_header
 
 HERE = Path(__file__).parent
 ROWS_OF = {VECTOR: "1", MATRIX: "N", ROWS: "K"}
-WHOLE = ("product", "sum", "transpose")  # of what must be there as a whole before
+AS_A_WHOLE = ("product", "sum", "transpose")  # of what must be there as a whole before
 
 
 def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
@@ -19,7 +19,7 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
 
     Raises Untraceable for a constant that has no values at this width.
     """
-    cell, step = program.cell, _Step(program, width)
+    cell, step = program.cell, StepSource(program, width)
     said = {
         "REAL_BITS": bits,
         "BY_REPLICATE": int(by_replicate),
@@ -36,8 +36,13 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
     }
     defines = "".join(f"#define {name} {value}\n" for name, value in said.items())
     chain = (HERE / "chain.c").read_text(encoding="utf-8")
-    more = f"{(HERE / 'over_units.c').read_text(encoding='utf-8')}\n" if step.needs_more else ""
+    more = f"{over_units()}\n" if step.needs_more else ""
     return f"{defines}\n{step_header()}\n{more}{step.text()}\n{chain}"
+
+
+def over_units() -> str:
+    """What the C of some cells needs beside `step.h`."""
+    return (HERE / "over_units.c").read_text(encoding="utf-8")
 
 
 OPERATIONS = {
@@ -53,7 +58,14 @@ OPERATIONS = {
 }
 
 
-class _Step:
+def of_weights(node: Node) -> bool:
+    """Whether this is a vector that no step changes, as it is a function of weights alone."""
+    if node.op == "input":
+        return node.name[0] in ("recurrent", "bias")
+    return node.kind == VECTOR and node.op not in AS_A_WHOLE and all(of_weights(arg) for arg in node.args)
+
+
+class StepSource:
     """The function `step`: what rests on no product first, then level by level what rests on one more.
 
     work: the numbers of rows, as C, of what is kept in the array of that name. fixed: vectors that no step changes, as
@@ -64,12 +76,12 @@ class _Step:
         self.program, self.width = program, width
         self.level: dict[Node, int] = {}
         for node in program.nodes():
-            self.level[node] = max((self.level[arg] for arg in node.args), default=0) + (node.op in WHOLE)
+            self.level[node] = max((self.level[arg] for arg in node.args), default=0) + (node.op in AS_A_WHOLE)
         factors = {arg for node in self.level if node.op in ("product", "transpose") for arg in node.args[:2]}
         self.constants = [node for node in self.level if node.op == "constant"]
         self.kept: dict[Node, str] = {}  # node -> the array that holds it
         self.work: list[str] = []
-        self.fixed = [node for node in self.level if node.op != "input" and self._is_fixed(node)]
+        self.fixed = [node for node in self.level if node.op != "input" and of_weights(node)]
         for node in self.level:
             if node.op == "input":
                 self.kept[node] = self._given(*node.name)
@@ -79,7 +91,7 @@ class _Step:
                 self.kept[node] = f"(fixed + {self.fixed.index(node)} * NJ)"
             elif node.kind == VECTOR:
                 self.kept[node] = f"v{len(self.kept)}"
-            elif node.op in WHOLE or node in factors:
+            elif node.op in AS_A_WHOLE or node in factors:
                 self.kept[node] = f"(work + ({' + '.join(['0', *self.work])}) * NJ)"
                 self.work.append(ROWS_OF[node.kind])
 
@@ -88,11 +100,6 @@ class _Step:
         """Whether it does what is in `over_units.c`; ours do not."""
         named = {node.op for node in self.level}
         return bool(named & {"sum", "transpose", "constant", *TRUTHS} - {">"})
-
-    def _is_fixed(self, node: Node) -> bool:
-        if node.op == "input":
-            return node.name[0] in ("recurrent", "bias")
-        return node.kind == VECTOR and node.op not in WHOLE and all(self._is_fixed(arg) for arg in node.args)
 
     def _given(self, role: str, name: str) -> str:
         cell = self.program.cell
@@ -125,13 +132,7 @@ class _Step:
             f"EACH void step({', '.join(f'const lane *{name}' for name in names)}, lane *s, lane *pushed, lane *work)"
         ]
         lines += ["{", *(f"    lane {self.kept[node]}[NJ];" for node in made if node.kind == VECTOR)]
-        for level in range(max(self.level.values(), default=0) + 1):
-            here = [node for node in made if self.level[node] == level]
-            lines += [self._whole(node) for node in here if node.op in WHOLE]
-            lines += self._vectors([node for node in here if node.kind == VECTOR and node.op not in WHOLE])
-            lines += [
-                self._copied(node, self.kept[node]) for node in here if node.kind != VECTOR and node.op not in WHOLE
-            ]
+        lines += self._levels(made)
         for part, node in enumerate(self.program.pushed):
             place = f"(pushed + {part} * K * NJ)"
             if self.kept.get(node) != place:
@@ -140,6 +141,17 @@ class _Step:
         lines += [f"        const lane next{i} = {self._at(node, 'j')};" for i, node in enumerate(self.program.state)]
         lines += [f"        s[{i} * NJ + j] = next{i};" for i in range(len(self.program.state))]
         return "\n".join([*lines, "    }", "    (void)u, (void)inner, (void)fixed, (void)work;", "}", ""])
+
+    def _levels(self, made: list[Node]) -> list[str]:
+        lines: list[str] = []
+        for level in range(max(self.level.values(), default=0) + 1):
+            here = [node for node in made if self.level[node] == level]
+            whole = [node for node in here if node.op in AS_A_WHOLE]
+            others = [node for node in here if node.op not in AS_A_WHOLE]
+            lines += [self._whole(node) for node in whole]
+            lines += self._vectors([node for node in others if node.kind == VECTOR])
+            lines += [self._copied(node, self.kept[node]) for node in others if node.kind != VECTOR]
+        return lines
 
     def _whole(self, node: Node) -> str:
         if node.op == "sum":

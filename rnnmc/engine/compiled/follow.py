@@ -9,31 +9,28 @@ rescales a replicate only when it leaves the safe range.
 from __future__ import annotations
 
 import ctypes
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
-from rnnmc.cells import source_digest
 from rnnmc.cells.cell import Cell
 from rnnmc.chain.product import Moment, Step, Watch, identity_directions
-from rnnmc.engine.compiled.agreement import disagreement
+from rnnmc.engine.compiled.agreement import agrees, disagreement
 from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws, Given
-from rnnmc.numerics.compiler import compiled, remembered
+from rnnmc.numerics.compiler import compiled, kept_until_forgotten
 
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
-log = logging.getLogger("rnnmc")
 
 ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chain.c
 
 
-@cache
+@kept_until_forgotten
 def kernel(
     name: str, width: int, dtype: torch.dtype, by_replicate: bool, layers: int = 1, residual: bool = False
 ) -> Callable[..., None] | None:
@@ -47,20 +44,10 @@ def kernel(
         function, text = made(cell, width, dtype, by_replicate)
     except Untraceable:
         return None
-    if function is None or not (digest := source_digest(name)):
-        return function
-
-    def verdict() -> str:
-        try:
-            worst = disagreement(cell, function, width, dtype, by_replicate)
-        except Exception as error:  # a cell of somebody's own may raise anything
-            return f"{type(error).__name__}: {error}"
-        return "" if worst <= 1 else f"{worst:.3g} times what rounding could do"
-
-    if said := remembered(text, f"agreement {digest} {torch.__version__}", verdict):
-        log.warning("%s: its compiled kernel is not what the cell does (%s), so that the plain engine runs", name, said)
+    if function is None:
         return None
-    return function
+    compare = partial(disagreement, cell, function, width, dtype, by_replicate)
+    return function if agrees(name, text, compare) else None
 
 
 def made(cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool) -> tuple[Callable[..., None] | None, str]:

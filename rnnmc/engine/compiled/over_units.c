@@ -16,8 +16,9 @@ EACH lane of_unit(const real *values, int64_t j)
 EACH lane inside(lane x, int64_t j)
 {
     if (N - j * W >= W) return x;
-    for (int64_t i = N - j * W; i < W; i++) x[i] = 0;
-    return x;
+    mask units;
+    for (int64_t i = 0; i < W; i++) units[i] = -(bits)(j * W + i < N);
+    return choose(units, x, splat(0));
 }
 EACH lane across(lane x)
 {

@@ -8,6 +8,7 @@ does what a graph cannot hold, since it is the same at every step: counters, ran
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ from rnnmc.engine.compiled.symbols import (
     node_of,
     refusals,
 )
-from rnnmc.numerics.weights import numbers_of
+from rnnmc.numerics.constants import numbers_of
 
 MOST_NODES = 4000  # of a step; a loop over units or layers that is unrolled further takes a compiler minutes
 TRACES = 3  # that must be alike
@@ -37,16 +38,17 @@ WIDTHS = (1, 2, 3, 8)  # at which constants of two traces are compared
 
 @dataclass(frozen=True)
 class Program:
-    """A step: the next state and J times the directions, one node for each part of the state."""
+    """A step: the next state and J times the directions, one node for each part of the state; vectors kept of it."""
 
     cell: Cell
     state: tuple[Node, ...]
     pushed: tuple[Node, ...]
+    kept: tuple[Node, ...] = ()
 
     def nodes(self) -> Iterator[Node]:
         """Every node once, what it rests on before it."""
         seen: set[Node] = set()
-        for result in (*self.state, *self.pushed):
+        for result in (*self.state, *self.pushed, *self.kept):
             todo = [(result, iter(result.args))]
             while todo:
                 node, rest = todo[-1]
@@ -63,8 +65,10 @@ def traced(cell: Cell) -> Program:
     """The graph of one step of this cell. Raises Untraceable, also where it is not the same each time."""
     if type(cell).linearise is Cell.linearise:
         raise Untraceable("it has no linearise of its own")
-    before = _told(cell), _generators()
+    before, torch_there = (_told(cell), _generators()), "torch" in sys.modules
     program, *others = (_traced_once(cell) for _ in range(TRACES))
+    if "torch" in sys.modules and not torch_there:
+        return traced(cell)  # now that its generator is watched too
     if _generators() != before[1]:
         raise Untraceable("it draws random numbers, and every step would have the same")
     if _told(cell) != before[0]:
@@ -143,10 +147,10 @@ def _told(cell: Cell) -> str:
 
 def _generators() -> tuple[Any, ...]:
     """The states of the generators of random numbers that a cell may reach."""
-    import torch
-
     algorithm, keys, *rest = np.random.get_state()  # noqa: NPY002 - a cell may use it
-    return random.getstate(), algorithm, np.asarray(keys).tobytes(), *rest, torch.get_rng_state().numpy().tobytes()
+    torch = sys.modules.get("torch")  # which takes a second to import: a cell that draws from it has done so
+    of_torch = b"" if torch is None else torch.get_rng_state().numpy().tobytes()
+    return random.getstate(), algorithm, np.asarray(keys).tobytes(), *rest, of_torch
 
 
 class _Weights(Unanswered):

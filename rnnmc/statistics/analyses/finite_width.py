@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from rnnmc.common.arrays import Floats
 from rnnmc.statistics.analyses.analysis import Analysis, freedom_of, groups, last_rows, systematic_of
@@ -152,7 +152,7 @@ def averaged(width: Floats, rate: Floats, error: Floats, freedom: Floats, level:
     tested = fits[int(np.argmax(np.where([one.left > 0 for one in fits], share, -1)))]
     numbers = {"limit": mean[0], "limit_error": errors[0], "limit_low": mean[0] - half, "limit_high": mean[0] + half}
     numbers |= {"slope": mean[1], "slope_error": errors[1], "curvature": mean[2]}
-    numbers |= {"p_value": chi2.sf(tested.squares, tested.left)}
+    numbers |= {"p_value": chdtrc(tested.left, tested.squares) if tested.left > 0 else np.nan}
     return {name: float(value) for name, value in numbers.items()} | {"from_width": int(width[best.start])}
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from scipy.special import ndtri
-from scipy.stats import norm
 
 from rnnmc.statistics.analyses.analysis import Analysis, completed, freedom_of, groups, last_rows, systematic_of
 from rnnmc.statistics.crossing import Curve, crossing
@@ -144,7 +143,8 @@ def share_score(row: dict) -> tuple[float, float]:
     """
     low, high = row["p_growing_low"], row["p_growing_high"]
     score = float(ndtri((low + high) / 2))
-    return score, (high - low) / (2 * float(student_half(1.0, np.inf, row["level"] or 0.95))) / float(norm.pdf(score))
+    density = float(np.exp(-(score**2) / 2) / np.sqrt(2 * np.pi))
+    return score, (high - low) / (2 * float(student_half(1.0, np.inf, row["level"] or 0.95))) / density
 
 
 def _by_either(known: list[dict]) -> dict[str, Any]:

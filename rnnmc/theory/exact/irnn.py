@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
 
 from rnnmc.common.arrays import Floats
 from rnnmc.drives.white import White
@@ -44,6 +43,8 @@ class Survivors(LogNorm):
 
     def _masses(self, horizon: int) -> Floats:
         """P(K = k), k = 1 to n."""
+        from scipy.stats import binom  # half a second to import, which few need
+
         some, each = self.chances(horizon)
         return some * binom.pmf(np.arange(1, self.n + 1), self.n, each)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import math
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import brentq
 
 from rnnmc.cells import source_digest
+from rnnmc.cells.cell import Cell
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
@@ -20,7 +20,7 @@ from rnnmc.initialisers.truncated_gaussian import TruncatedGaussian
 from rnnmc.initialisers.uniform import Uniform
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, no_bias, radius
-from rnnmc.theory.kept import digest, kept
+from rnnmc.theory.kept import code_digest, digest, kept, kept_about
 from rnnmc.theory.large_width import framework_default, frozen_edge, tanh_autonomous, tanh_driven, zero_state
 from rnnmc.theory.law import Law, Prediction
 
@@ -32,6 +32,7 @@ OF_UNITS = (Constant, Uniform, Gaussian, TruncatedGaussian, Chrono)  # laws by w
 WHOLE, SMALL, ROUGH = (12, 1000, 128), (8, 400, 64), (6, 500, 64)  # populations, sites, steps
 NARROW = 64  # units, below which a network is so far from infinite width that SMALL is precise enough
 SPAN = 0.04  # of the onset gain, on either side of where it was roughly found
+POPULATION = "rnnmc.theory.population"  # which imports torch
 LARGEST = 100.0  # gain up to which an onset is looked for
 
 
@@ -62,9 +63,7 @@ class TiedPopulation(Law):
         still = autonomous(point) and not point.state_std and no_bias(point, *cell.gates, *cell.inner_biases)
         if still or any(closed.LAW.applies(point) for closed in CLOSED):
             return False
-        from rnnmc.theory.population import units_meet_in_products_alone  # imports torch
-
-        return units_meet_in_products_alone(cell)
+        return kept_about(cell, (POPULATION,), "units meet in products alone", _units_meet_in_products_alone)
 
     def predict(self, point: DesignPoint) -> Prediction:
         gains = _gains(point)
@@ -102,6 +101,12 @@ class TiedPopulation(Law):
         if not slope > 0:
             return None, 0.0
         return ends[0] - first / slope, max(error, other) / slope
+
+
+def _units_meet_in_products_alone(cell: Cell) -> bool:
+    from rnnmc.theory.population import units_meet_in_products_alone
+
+    return units_meet_in_products_alone(cell)
 
 
 def growth(point: DesignPoint, gains: Mapping[str, float], size: tuple[int, int, int]) -> tuple[float, float]:
@@ -148,11 +153,7 @@ def _facts(point: DesignPoint, gains: Mapping[str, float]) -> dict[str, Any]:
 @cache
 def _method() -> list[str]:
     """What else a number that is kept on disk was made by."""
-    import torch
-
-    from rnnmc.theory import population
-
-    return [hashlib.sha256(inspect.getsource(population).encode()).hexdigest(), torch.__version__, np.__version__]
+    return [code_digest(POPULATION), version("torch"), np.__version__]
 
 
 LAW = TiedPopulation()

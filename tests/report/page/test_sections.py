@@ -104,7 +104,7 @@ def test_a_self_validation_that_passes_is_among_the_findings_and_one_that_fails_
     said, points, tables = study()
     failed = write_report(tmp_path, said, points, tables | self_validation(failing=True)).read_text(encoding="utf-8")
     alarm = failed.index('<p class="failed" role="alert">Self-validation FAILED')
-    assert alarm < failed.index('aria-label="Findings"') < failed.index("<nav")
+    assert alarm < failed.index("<h1>") < failed.index('aria-label="Findings"')
     assert "Self-validation passed" not in failed
     assert {row["law"][0]: row["verdict"][0] for row in entries(failed, "coverage")} == {
         "gaussian_walk": "passed",

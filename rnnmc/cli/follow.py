@@ -1,0 +1,28 @@
+"""A study from its file to its page, with one line that says how far it is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rnnmc.cli.shared import StudyFile, app
+from rnnmc.common.errors import UsageError
+
+
+@app.command()
+def study(
+    study_file: StudyFile,
+    jobs: Annotated[
+        str, typer.Option(help="of the workflow at a time, and at most so many cores: a number, or all")
+    ] = "all",
+    cpus: Annotated[int | None, typer.Option(help="cores, where they are to be fewer than jobs", min=1)] = None,
+    scale: Annotated[float | None, typer.Option(help="in place of what the file says")] = None,
+) -> None:
+    """Run a whole study through Snakemake: one line while it runs, its table at the end; what is there is kept."""
+    from rnnmc.report.terminal import show
+    from rnnmc.run.conduct import conduct
+
+    if jobs != "all" and not (jobs.isdigit() and int(jobs)):
+        raise UsageError(f"--jobs: {jobs or 'nothing'} is not a number of jobs; give 1 or more, or all")
+    show(conduct(study_file, None if jobs == "all" else int(jobs), cpus, scale))

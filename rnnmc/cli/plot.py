@@ -1,0 +1,51 @@
+"""A chart of one's own choosing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnmc.cli.shared import Folder, app
+from rnnmc.common.errors import RunError, UsageError
+
+PICTURES = (".svg", ".png")
+
+
+@app.command()
+def plot(
+    directory: Folder,
+    x: Annotated[str, typer.Option(help="a column of numbers: horizon, width, gain, init.bias.forget")] = "horizon",
+    y: Annotated[str, typer.Option(help="a column of statistics.csv; its interval is drawn too")] = "p_vanish_at",
+    by: Annotated[str, typer.Option(help="a line for each value of these columns, with commas between")] = "cell",
+    where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE, rows to keep; repeatable")] = None,
+    out: Annotated[Path | None, typer.Option(help="a .svg or .png; by default named after the columns")] = None,
+) -> None:
+    """Draw one column of the statistics against another."""
+    import polars as pl
+
+    from rnnmc.common.files import write_whole
+    from rnnmc.report.plotting import chosen, plotted, with_factors
+    from rnnmc.report.rendering import rendered
+    from rnnmc.store.tables import read_table
+
+    out = out or Path(f"{y}-{x}.svg")
+    if out.suffix not in PICTURES:
+        raise UsageError(
+            f"--out {out}: is no picture that can be drawn; give a name that ends in {' or '.join(PICTURES)}"
+        )
+    kept: dict[str, str] = {}
+    for said in where or []:
+        column, equals, value = said.partition("=")
+        if not equals:
+            raise UsageError(f"--where {said}: says no value; give for example --where width=64")
+        kept[column] = value
+    try:
+        statistics, points = (read_table(directory / f"{name}.parquet") for name in ("statistics", "points"))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise RunError(f"{directory}: has no statistics ({str(error).splitlines()[0]}); run the study first") from None
+    table = chosen(with_factors(statistics, points), kept, x)
+    chart = plotted(table, x, y, [one.strip() for one in by.split(",") if one.strip()])
+    write_whole(out, rendered({"chart": chart})[f"chart{out.suffix}"])
+    print(out)

@@ -1,0 +1,48 @@
+"""The Ray that is running: its dashboard, and Ray's own tools."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from rnnmc.cli.shared import Address, app
+from rnnmc.common.errors import RunError, UsageError
+
+
+@app.command()
+def dashboard(
+    open_it: Annotated[bool, typer.Option("--open", help="in a browser too")] = False,
+) -> None:
+    """Say where the dashboard of the Ray that is running is, and how it is unlocked."""
+    from rnnmc.run.running import running, token_place
+
+    shown = [one for one in running() if one.dashboard]
+    if not shown:
+        raise UsageError("no Ray of rnnmc with a dashboard is running for this user; start a study, then ask again")
+    for one in shown:
+        print(f"http://{one.dashboard}  ({one.purpose})")
+    print(f"It asks for a token, which is {token_place(os.environ)}; copy what stands there into its form.")
+    print("From another machine: ssh -L 8265:" + shown[0].dashboard + " THIS_MACHINE, then http://127.0.0.1:8265")
+    if open_it:
+        typer.launch(f"http://{shown[0].dashboard}")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def ray(
+    words: Annotated[list[str], typer.Argument(help="of Ray's own command, behind --, such as: -- status")],
+    address: Address = None,
+) -> None:
+    """Run Ray's own command against the Ray that is running: rnnmc ray -- status, list tasks, timeline."""
+    from pathlib import Path
+
+    from rnnmc.run.running import environment
+
+    said = os.environ | environment(address)
+    command = Path(sys.executable).with_name("ray")
+    try:
+        os.execve(command, ["ray", *words], said)
+    except OSError as error:
+        raise RunError(f"{command}: cannot be run: {error.strerror}") from None

@@ -1,0 +1,51 @@
+"""Before the first study: what this machine has, and a study file to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnmc.cli.shared import app
+from rnnmc.common.errors import RunError
+
+
+@app.command()
+def doctor(
+    results: Annotated[Path, typer.Option(help="where studies are to go")] = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
+) -> None:
+    """Look at this machine: processors, memory, compiler, devices, Ray, folders; exit 1 where studies would fail."""
+    import json
+    from dataclasses import asdict
+
+    from rnnmc.report.terminal import plain_table, printed
+    from rnnmc.run.doctor import FATAL, examined
+
+    found = examined(results)
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        table = plain_table("what", "is", "found", "what to do")
+        for one in found:
+            table.add_row(one.name, one.state, one.said, one.remedy)
+        printed(table)
+    wrong = [one.name for one in found if one.state == FATAL]
+    if wrong:
+        raise RunError(f"a study would not run here, for {', '.join(wrong)}")
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="the file to write; its name is that of the study")] = Path("mine.yaml"),
+    cell: Annotated[str, typer.Option(help="cells, with commas between (see `rnnmc cells`)")] = "lstm, gru_reset_after",
+    width: Annotated[str, typer.Option(help="units, with commas between")] = "16, 64",
+    init: Annotated[str, typer.Option(help="presets or layers, with commas between")] = "pytorch, keras",
+    steps: Annotated[int, typer.Option(help="the last horizon T", min=1)] = 1000,
+) -> None:
+    """Write a study file with comments, to be changed; it runs as it is."""
+    from rnnmc.run.starting import write_first_study
+
+    points = write_first_study(path, cell, width, init, steps)
+    print(f"{path}: a study of {points} design points; see what it costs: rnnmc plan {path}")

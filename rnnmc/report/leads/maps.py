@@ -1,0 +1,104 @@
+"""Where gradients vanish and where they explode: a map over gain and input for each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+import polars as pl
+
+from rnnmc.common.words import listed
+from rnnmc.report.charts.parts import OUTCOMES
+from rnnmc.report.leads.lead import Lead, legend, shares_said
+
+GAINS, FIELDS = 4, 2  # fewer make no map
+MAPS_SHOWN = 8  # maps on the first screen
+
+
+def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Lead | None:
+    """A map a cell of the widest networks, with tied weights where there are such; where most of a study is in it."""
+    table = tables.get("phase")
+    if table is None or table["point"].n_unique() < rows.height / 2:
+        return None
+    table = table.filter(pl.col("weights") == ("tied" if "tied" in set(table["weights"]) else table["weights"][0]))
+    enough = (
+        table.group_by("cell", "width", maintain_order=True)
+        .agg(pl.col("gain").n_unique().alias("gains"), pl.col("field").n_unique().alias("fields"))
+        .filter((pl.col("gains") >= GAINS) & (pl.col("fields") >= FIELDS))
+    )
+    if enough.is_empty():
+        return None
+    width = enough["width"].max()
+    cells = enough.filter(pl.col("width") == width)["cell"].to_list()[:MAPS_SHOWN]
+    own = table.filter((pl.col("width") == width) & pl.col("cell").is_in(cells))
+    names = {"vanish": "vanished", "stable": "kept", "explode": "exploded"}
+    figure = "".join(_map(own.filter(pl.col("cell") == cell), cell) for cell in cells)
+    last = int(table["horizon"].to_numpy().max())
+    caption = (
+        f"Networks of {width} units after {last:,} steps. From left to right: gain of the recurrent weights; "
+        "from bottom to top: strength of the input. A field mixes the three colours by their shares."
+    )
+    return Lead(
+        "map",
+        "Where do gradients vanish, and where do they explode?",
+        _answer(own, cells),
+        f'{legend(names)}<div class="maps">{figure}</div>',
+        caption,
+        "analysis-phase",
+    )
+
+
+def _answer(own: pl.DataFrame, cells: list[str]) -> str:
+    """From which gain on more networks explode than vanish, with the weakest and the strongest input."""
+    known = own.filter(pl.col("p_explode_at").is_not_null())
+    ends = sorted(set(known["field"].to_list()))
+    weak, strong = ({cell: _turn(known, cell, field) for cell in cells} for field in (ends[0], ends[-1]))
+    turning = [cell for cell in cells if weak[cell] is not None]
+    never = [cell for cell in cells if weak[cell] is None]
+    if not turning:
+        return "At none of the gains that were tried does the gradient explode more often than it vanishes."
+    order = sorted(turning, key=lambda cell: weak[cell] or 0.0)
+    parts = [f"{cell} from gain {weak[cell]:g}" for cell in order]
+    said = f"With weak input more networks explode than vanish in {listed(parts)}"
+    said += f", and never in {listed(never)}" if never else ""
+    later = [cell for cell in turning if strong[cell] is None or (strong[cell] or 0.0) > (weak[cell] or 0.0)]
+    if len(later) == len(turning):
+        return f"{said}; strong input moves that to larger gains."
+    return f"{said}; strong input moves that to larger gains in {len(later)} of these." if later else f"{said}."
+
+
+def _turn(known: pl.DataFrame, cell: str, field: float) -> float | None:
+    """The least gain from which on more networks explode than vanish."""
+    own = known.filter((pl.col("cell") == cell) & (pl.col("field") == field)).sort("gain", descending=True)
+    turn = None
+    for row in own.iter_rows(named=True):
+        if row["p_explode_at"] <= row["p_vanish_at"]:
+            break
+        turn = row["gain"]
+    return turn
+
+
+def _map(own: pl.DataFrame, cell: str) -> str:
+    """One map as a grid: the strongest input on top."""
+    gains, fields = (sorted(set(own[name].to_list())) for name in ("gain", "field"))
+    known = {(row["gain"], row["field"]): row for row in own.iter_rows(named=True)}
+    tiles = []
+    for field in fields[::-1]:
+        tiles.append(f"<span>{field:g}</span>")
+        tiles += [_tile(known.get((gain, field)), f"gain {gain:g}, input {field:g}") for gain in gains]
+    tiles.append("<span></span>")
+    tiles += [f"<span>{gain:g}</span>" for gain in gains]
+    return (
+        f'<div class="panel map"><h2>{escape(cell)}</h2><div style="--gains:{len(gains)}">{"".join(tiles)}</div></div>'
+    )
+
+
+def _tile(row: dict | None, where: str) -> str:
+    if row is None or row["p_vanish_at"] is None:
+        return "<i></i>"
+    shares = {event: row[f"p_{event}_at"] for event in OUTCOMES}
+    mixed = [
+        round(sum(shares[event] * int(colour[i : i + 2], 16) for event, colour in OUTCOMES.items())) for i in (1, 3, 5)
+    ]
+    colour = "#" + "".join(f"{min(part, 255):02x}" for part in mixed)
+    return f'<i style="background:{colour}" title="{where}: {shares_said(shares)}"></i>'

@@ -1,0 +1,145 @@
+"""A whole study through Snakemake: one line while it runs, the words of Snakemake and of every job in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+
+from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.granted import CPUS, own_cpus
+from rnnmc.run.checks.sound import hold_sound, warn_unseen
+from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
+from rnnmc.run.how_far import WatchedFolder
+from rnnmc.run.live import LiveLine, looks, shown
+from rnnmc.run.pipeline import folder_of, leave_plan
+from rnnmc.run.settled import is_settled, settle
+from rnnmc.store.manifest import is_complete
+from rnnmc.store.plan import cut_up
+from rnnmc.study.study import Study, load_study
+
+SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
+LOG = "logs/workflow.log"  # below the folder of a study
+TOLD = 5  # failures that are told; the others stand in the log
+PATIENCE = 60.0  # seconds that Snakemake may take to end what it has begun, once it is told to stop
+
+
+def conduct(path: Path, jobs: int | None = None, cpus: int | None = None, scale: float | None = None) -> Path:
+    """Run the study of this file to its end, if it is not there yet; the folder with its results.
+
+    jobs: of the workflow at a time, and at most so many cores; by default as many as there are. cpus: cores, where they
+    are to be fewer. Raises UsageError where the study cannot be, RunError where a part of it failed.
+    """
+    cores = min(own_cpus(), jobs or own_cpus(), cpus or own_cpus())
+    study = load_study(path, hold_sound, {} if scale is None else {"scale": scale})
+    directory = folder_of(study)
+    if is_settled(directory, study):
+        return directory
+    if not SNAKEFILE.exists():
+        raise UsageError(
+            f"{SNAKEFILE}: is not there, for rnnmc is installed without its workflow; give rnnmc run {path}"
+        )
+    warn_unseen(study.points)
+    points = cut_up(study)
+    leave_plan(directory, study, points)
+    lacking = [stored for stored in points if not is_complete(directory, stored, study.thresholds)]
+    print(
+        f"{study.study}: {len(points):,} design points, {len(lacking):,} to sample, on {_cores(cores)}\n"
+        f"log: {directory / LOG}",
+        file=sys.stderr,
+    )
+    environment = os.environ | {CPUS: str(cores), "POLARS_MAX_THREADS": str(cores)}
+    words = ["-j", str(jobs or cores), "--config", f"study_file={json.dumps(str(path))}"]
+    words += [] if scale is None else [f"scale={scale}"]
+    with _head(directory, environment) if lacking else nullcontext() as head:
+        _follow(study, directory, words, environment | {HEAD_FILE: str(head.answer) if head else ""}, head)
+    settle(directory, study)
+    return directory
+
+
+@contextmanager
+def _head(directory: Path, environment: dict[str, str]) -> Iterator[Head]:
+    """A Ray head that starts while Snakemake does, and ends with the run."""
+    head = start_head(directory / "logs" / "ray-head.log", environment)
+    try:
+        yield head
+    finally:
+        head.stop()
+
+
+def _follow(study: Study, directory: Path, words: list[str], environment: dict[str, str], head: Head | None) -> None:
+    """Run Snakemake, and say on one line how far the study is. Raises RunError with what failed."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE), *words]
+    log = directory / LOG
+    log.parent.mkdir(parents=True, exist_ok=True)
+    told, dashboard = log.stat().st_size if log.exists() else 0, ""
+    folder = WatchedFolder(directory)
+    with log.open("ab") as output, _interruptible():
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on, once
+            preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGINT),
+        )
+        line = LiveLine(study.study, sum(folder.work.values()) / own_cpus())
+        try:
+            with shown(line):
+                for now in looks(folder, process):
+                    found = None if head is None or dashboard else head.addresses()
+                    if found is not None:
+                        dashboard = found[1] or "none"
+                        line.clear()
+                        print(f"Ray at {found[0]}; dashboard: {dashboard}", file=sys.stderr)
+                    line.tell(now, "starting Ray" if head is not None and not dashboard else "starting a job")
+        except BaseException:
+            _stop(process)
+            raise
+    if process.returncode:
+        raise RunError(_what_failed(log, told))
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Have Snakemake and its jobs end, as Ctrl-C does; kill them where they do not."""
+    begin = time.monotonic()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        while process.poll() is None:
+            time.sleep(0.05)
+            if time.monotonic() - begin > PATIENCE:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Take the end of the terminal, or of whoever started this, for Ctrl-C."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    for each, handler in before.items():
+        if handler != signal.SIG_IGN:  # as nohup wants it
+            signal.signal(each, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _what_failed(log: Path, begin: int) -> str:
+    """The sentences of what failed, from what a run has added to the log, and where there is more."""
+    said = log.read_bytes()[begin:].decode(errors="replace").splitlines()
+    every = list(dict.fromkeys(line.removeprefix("rnnmc: ").strip() for line in said if line.startswith("rnnmc: ")))
+    more = [f"and {len(every) - TOLD} more"] if len(every) > TOLD else []
+    return "\n".join([*(every[:TOLD] or ["the workflow failed"]), *more, f"all of it: {log}"])
+
+
+def _cores(number: int) -> str:
+    return "one core" if number == 1 else f"{number} cores"

@@ -1,0 +1,137 @@
+"""How far a study has come, from its folder alone: from another terminal, on another machine, after a crash."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnmc.engine.block import BLOCK_SECONDS
+from rnnmc.run.fanout import block_name, expected_seconds
+from rnnmc.store.folder import manifest_path, names, point_folder, shard_name
+from rnnmc.store.marks import running
+from rnnmc.store.plan import with_points
+from rnnmc.store.stored_point import StoredPoint
+
+SAMPLING, COUNTING, DRAWING, FINISHED = "sampling", "counting statistics", "drawing the page", "finished"
+WINDOW = 120.0  # seconds over which a rate is taken: long beside a block
+
+
+@dataclass(frozen=True)
+class HowFar:
+    """Where a study is. points, replicates: planned; `replicates` is None while a half-width decides on them.
+
+    share: of the work, by what each design point is expected to take. running: names of blocks that are being computed.
+    stage: SAMPLING, COUNTING, DRAWING or FINISHED.
+    """
+
+    points: int
+    points_done: int
+    replicates: int | None
+    replicates_done: int
+    share: float
+    running: tuple[str, ...]
+    stage: str
+
+
+class WatchedFolder:
+    """The folder of a study that is looked at again and again. Raises UsageError where nothing is planned there."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.planned = list(with_points(directory))
+        self.work = {stored.key: _seconds(stored) for stored in self.planned}  # nominal seconds of one core
+        self.replicates = {stored.key: 0 for stored in self.planned}  # that are there
+        self.open = list(self.planned)  # what was not done when last looked at
+
+    def how_far(self) -> HowFar:
+        """Where it is now. Looks at the names of files that were not all there before, reads none of them."""
+        busy, still = [], []
+        for stored in self.open:
+            done, at_work = self._look(stored)
+            self.replicates[stored.key] = done
+            if not self._is_done(stored, done):
+                still.append(stored)
+                busy += [block_name(stored.label, block, stored.most, stored.cut.block) for block in at_work]
+        self.open = still
+        left = sum(self.work[one.key] * max(0.0, 1 - self.replicates[one.key] / one.replicates) for one in still)
+        every = None
+        if all(stored.until is None for stored in still):
+            every = sum(self.replicates.values()) + sum(one.replicates - self.replicates[one.key] for one in still)
+        return HowFar(
+            len(self.planned),
+            len(self.planned) - len(still),
+            every,
+            sum(self.replicates.values()),
+            1 - left / sum(self.work.values()),
+            tuple(busy),
+            self._stage(),
+        )
+
+    def _look(self, stored: StoredPoint) -> tuple[int, list[int]]:
+        """(replicates that are there, blocks that are being computed)."""
+        folders = [names(point_folder(self.directory, stored, kind)) for kind in stored.kinds]
+        if not folders[0]:
+            return 0, []
+        wanted = ((shard_name(block), count) for block, count in stored.blocks())
+        done = sum(count for name, count in wanted if all(name in there for there in folders))
+        return done, sorted(running(self.directory, stored))
+
+    def _is_done(self, stored: StoredPoint, done: int) -> bool:
+        if stored.until is None:
+            return done == stored.replicates
+        return manifest_path(self.directory, stored).exists()
+
+    def _stage(self) -> str:
+        if self.open:
+            return SAMPLING
+        folders = [point_folder(self.directory, stored, kind) for stored in self.planned for kind in stored.kinds]
+        sampled = max(_changed(path) for path in (self.directory / "study.yaml", *folders))
+        counted, drawn = (_changed(self.directory / name) for name in ("statistics.parquet", "report.html"))
+        return COUNTING if counted < sampled else DRAWING if drawn < counted else FINISHED
+
+
+def _seconds(stored: StoredPoint) -> float:
+    """Nominal, of one core; by the size of its blocks where its cell or drive is not here."""
+    if stored.point is None:
+        return BLOCK_SECONDS * stored.replicates / stored.cut.block
+    return expected_seconds(stored, stored.replicates)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+class Pace:
+    """How fast a study goes, from where it was when.
+
+    nominal: seconds that all of it may take, before anything is known.
+    """
+
+    def __init__(self, nominal: float):
+        self.nominal = nominal
+        self.seen: deque[tuple[float, float, int]] = deque()
+
+    def note(self, now: float, share: float, replicates: int) -> None:
+        """At `now` seconds this share of the work was done, and so many replicates."""
+        self.seen.append((now, share, replicates))
+        while len(self.seen) > 2 and now - self.seen[1][0] > WINDOW and self.seen[1][1] < share:
+            self.seen.popleft()
+
+    @property
+    def replicates(self) -> float:
+        """A second."""
+        if len(self.seen) < 2:
+            return 0.0
+        (begin, _, few), (end, _, many) = self.seen[0], self.seen[-1]
+        return (many - few) / (end - begin)
+
+    @property
+    def seconds_left(self) -> float:
+        """Of what was noted at last. Raises IndexError before anything was."""
+        (begin, before, _), (end, share, _) = self.seen[0], self.seen[-1]
+        a_share = (end - begin) / (share - before) if share > before else self.nominal
+        return max(0.0, 1 - share) * a_share

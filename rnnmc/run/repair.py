@@ -1,0 +1,87 @@
+"""What `verify` found damaged or missing in the folder of a study is made again from what proves it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from rnnmc.common.errors import RunError
+from rnnmc.observables.observable import Observable
+from rnnmc.run.checks.sound import hold_sound
+from rnnmc.run.look import LOOKS, count_again
+from rnnmc.run.pipeline import leave_plan, report
+from rnnmc.run.sampling import jobs_of, sample_all
+from rnnmc.store.folder import MANIFEST
+from rnnmc.store.outdated import PAGE_FILE
+from rnnmc.store.plan import POINTS_PARQUET, STUDY_YAML, cut_up, planned, study_said
+from rnnmc.store.proofs import PAGE, TABLES, Damaged
+from rnnmc.store.shards import DamagedShard, read_shard
+from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.verify import Proof, verify
+from rnnmc.study.study import Thresholds, load_study
+
+
+def repair(directory: Path, proof: Proof) -> Proof:
+    """Mend what `proof` says, in this process; what is then left.
+
+    points.parquet is planned again from study.yaml; damaged and missing blocks are computed again, a damaged file
+    giving way to a whole one only, and so are those of another route than most of their point; manifests, tables and
+    pages are made again from the samples.
+    Raises RunError where study.yaml itself is damaged, for nothing else says what the study is.
+    """
+    proof = _plan(directory, proof)
+    _samples(directory, proof)
+    proof = verify(directory)
+    if proof.damaged and not proof.missing and not any(isinstance(one, DamagedShard) for one in proof.damaged):
+        _tables(directory, proof)
+        proof = verify(directory)
+    return proof
+
+
+def _plan(directory: Path, proof: Proof) -> Proof:
+    """What is damaged beside the plan, once that is whole."""
+    wrong = {one.path for one in proof.damaged} & {directory / STUDY_YAML, directory / POINTS_PARQUET}
+    if not wrong:
+        return proof
+    if (path := directory / STUDY_YAML) in wrong:
+        raise RunError(f"{path}: is damaged, and nothing else says what the study is; run it again from its file")
+    study = load_study(directory / STUDY_YAML, hold_sound)
+    leave_plan(directory, study, cut_up(study))
+    return verify(directory)
+
+
+def _samples(directory: Path, proof: Proof) -> None:
+    shards = [one.path for one in proof.damaged if isinstance(one, DamagedShard)] + proof.fewer
+    manifests = [one.path for one in proof.damaged if one.path.name == MANIFEST]
+    lost = {(path.parent.name, int(path.stem)) for path in shards}
+    lost |= {(stored.key, block) for stored, block in proof.missing}
+    points = planned(directory, {key for key, _ in lost} | {path.parent.name for path in manifests})
+    for stored in points:
+        hold_sound(stored.design)
+    for path in shards:  # whole, but not what its manifest names, or of another route: it would pass for what is wanted
+        with suppress(Damaged):
+            read_shard(path, path.parent.name, _observable(path, points))
+            path.unlink()
+    for path in manifests:
+        path.unlink(missing_ok=True)
+    jobs = [job for job in jobs_of(points) if (job.stored.key, job.block) in lost]
+    thresholds = Thresholds.checked(**study_said(directory)["thresholds"])
+    sample_all(directory, points, thresholds, None, "cpu", jobs=jobs)
+
+
+def _observable(path: Path, points: list[StoredPoint]) -> Observable | None:
+    """Whose shard lies at DIR/observables/NAME/cell=CELL/KEY/BLOCK.parquet; None for one of samples."""
+    kinds = [kind for stored in points if stored.key == path.parent.name for kind in stored.observables]
+    return next((kind for kind in kinds if path.parts[-5:-3] == ("observables", kind.name)), None)
+
+
+def _tables(directory: Path, proof: Proof) -> None:
+    """Count again, and draw again what was drawn."""
+    places = (one.path.relative_to(directory).parts for one in proof.damaged)
+    for top in {directory.joinpath(*parts[:2]) if parts[0] == LOOKS else directory for parts in places}:
+        for name in (TABLES, PAGE):
+            (top / name).unlink(missing_ok=True)
+        said = study_said(top)
+        count_again(directory, **said["thresholds"], interval=said["interval"])
+        if (top / PAGE_FILE).exists():
+            report(top)

@@ -1,0 +1,131 @@
+"""What Ray's processes need around them, wherever that is: a short path for sockets, a home, a name, a token.
+
+A socket's path may have 107 characters, of which Ray takes more than 70; TMPDIR, the home and the list of users are as
+the machine has them, and may be long, read-only or not there at all.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rnnmc.common.errors import RunError
+from rnnmc.numerics.trusted import folders
+
+LONGEST = 20  # characters of a folder in which ours is made
+PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # after the user's own
+TOKEN = "token"  # the kind of what is kept
+TOKEN_FILE = Path("~/.ray/auth_token")  # where Ray keeps it, unless RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH says
+PREFIX, LOCK = "rnnmc-", "in-use"
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder of this user alone with a short path, for sockets, logs and temporary files; it goes with the process.
+
+    What processes that were killed have left of such folders goes too. Raises RunError where none can be made.
+    """
+    tops = list(_tops())
+    for top in tops:
+        _remove_left(top)
+    folder = next((made for top in tops if (made := _made(top))), None)
+    if folder is None:
+        raise RunError(
+            f"no folder for Ray's sockets can be made in {', '.join(map(str, tops))}; set RAY_TMPDIR to a folder that "
+            f"you can write to, with a path of at most {LONGEST} characters"
+        )
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after what Ray does then: its last processes write on
+    try:
+        with (folder / LOCK).open("w") as lock:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tops() -> Iterator[Path]:
+    said = [os.environ.get("RAY_TMPDIR"), os.environ.get("TMPDIR"), *PLACES, os.environ.get("XDG_RUNTIME_DIR")]
+    yield from dict.fromkeys(Path(place) for place in said if place and len(place) <= LONGEST)
+
+
+def _made(top: Path) -> Path | None:
+    with suppress(OSError):
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=top))
+    return None
+
+
+def _remove_left(top: Path) -> None:
+    """Remove our own folders there whose process has died: nobody holds the lock in them."""
+    with suppress(OSError):
+        for folder in top.glob(f"{PREFIX}*"):
+            with suppress(OSError), (folder / LOCK).open("r+") as lock:
+                if os.fstat(lock.fileno()).st_uid != os.getuid():
+                    continue
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """Have this process, and what it starts, find all that its own Ray needs, for the duration. Raises RunError."""
+    with private_folder() as folder:
+        changed = {"RAY_TMPDIR": str(folder), "TMPDIR": str(folder)}
+        if not _has_home():
+            changed["HOME"] = str(folder)
+        if not {"LOGNAME", "USER"} & os.environ.keys():  # a container's user may be on no list
+            changed["USER"] = f"user{os.getuid()}"
+        before = {name: os.environ.get(name) for name in changed}
+        os.environ.update(changed)
+        tempfile.tempdir = None  # it is found anew
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
+            tempfile.tempdir = None
+
+
+def _has_home() -> bool:
+    try:
+        return os.access(Path.home(), os.W_OK)
+    except RuntimeError:  # nobody knows this user
+        return False
+
+
+def settle_token() -> None:
+    """See to it that there is a token which nobody else can read, where the environment names none.
+
+    In a home where none can be kept, RAY_AUTH_TOKEN_PATH says where it is.
+    """
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return
+    with suppress(OSError, RuntimeError):
+        path = TOKEN_FILE.expanduser()
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        _keep_token(path)
+        return
+    for folder in folders(TOKEN):
+        with suppress(OSError):
+            _keep_token(folder / TOKEN_FILE.name)
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(folder / TOKEN_FILE.name)
+            return
+
+
+def _keep_token(path: Path) -> None:
+    """Make it, unless there is one; take from others what they may do with it. Raises OSError."""
+    with suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)

@@ -1,0 +1,66 @@
+"""A chart of one's own choosing draws what was asked for, or says what it cannot draw."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+import pytest
+from synthetic import study
+
+from rnnmc.common.errors import UsageError
+from rnnmc.report.plotting import chosen, plotted, with_factors
+
+_, POINTS, TABLES = study(cells=("tanh", "lstm"), widths=(4, 16), inits=("pytorch", "keras"), last=100)
+POINTS = POINTS.with_columns(
+    json=pl.when(pl.col("cell") == "lstm")
+    .then(pl.lit('{"init": {"recurrent": {"gaussian": 2.0}, "bias": {"forget": 1}}, "drive": "white", "width": 9}'))
+    .otherwise(pl.lit('{"init": "pytorch", "drive": {"white": 3}}'))
+)
+TABLE = with_factors(TABLES["statistics"], POINTS)
+
+
+def drawn(table: pl.DataFrame, *words: str, by: list[str]) -> pl.DataFrame:
+    """What the lines of a chart rest on."""
+    said = plotted(table, *words, by).to_dict()
+    return pl.read_csv(io.StringIO(next(iter(said.get("datasets", {}).values()), None) or said["data"]["values"]))
+
+
+def test_numbers_inside_of_init_and_drive_are_columns() -> None:
+    assert set(TABLE.filter(cell="lstm")["gain"]) == {2.0}
+    assert set(TABLE.filter(cell="lstm")["init.bias.forget"]) == {1.0}
+    assert set(TABLE.filter(cell="tanh")["drive.white"]) == {3.0}
+    assert TABLE.filter(cell="tanh")["gain"].null_count() == TABLE.filter(cell="tanh").height
+
+
+def test_every_row_of_a_line_is_a_row_of_the_statistics_with_its_interval() -> None:
+    rows = chosen(TABLE, {"width": "4", "init": "pytorch"}, "horizon")
+    found = drawn(rows, "horizon", "p_vanish_at", by=["cell", "init"])
+    truth = rows.select("horizon", "p_vanish_at", "p_vanish_at_low", "p_vanish_at_high", series="cell")
+    truth = truth.with_columns(pl.col(pl.Float64).round_sig_figs(5)).sort("series", "horizon")
+    assert found.select(truth.columns).equals(truth)
+    assert set(TABLE["measure"]) > set(rows["measure"]) == {"log_spectral"}
+
+
+def test_against_another_factor_only_the_last_horizon_counts() -> None:
+    rows = chosen(TABLE, {"init": "keras"}, "width")
+    assert set(rows["horizon"]) == {100}
+    assert drawn(rows, "width", "q50", by=["cell"])["width"].to_list() == [4, 16] * 2
+
+
+@pytest.mark.parametrize(
+    ("where", "x", "y", "by", "said"),
+    [
+        ({}, "horizon", "p_vanish_at", ["cell"], "differ in width, init"),
+        ({}, "horizon", "p_vanishat", ["cell"], "did you mean p_vanish_at"),
+        ({}, "init", "p_vanish_at", ["cell"], "--x init: is not a column of numbers"),
+        ({}, "horizon", "p_vanish_at", ["cells"], "--by cells: is not a column"),
+        ({"width": "5"}, "horizon", "p_vanish_at", ["cell"], "--where width=5: no row has it; there are 4, 16"),
+        ({"width": "x"}, "horizon", "p_vanish_at", ["cell"], "--where width=x: is not a number"),
+        ({"measure": "log"}, "horizon", "p_vanish_at", ["cell"], "--where measure=log: no row has it"),
+        ({"cell": "tanh"}, "gain", "p_vanish_at", ["cell"], "no row has a finite number in both"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_in_a_sentence(where: dict, x: str, y: str, by: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        plotted(chosen(TABLE, where, x), x, y, by)

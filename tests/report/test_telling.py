@@ -1,0 +1,62 @@
+"""Of many design points the few that tell most, and what each cell does, in sentences."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from rnnmc.report.telling import MOST_ROWS, class_of, sentences, telling
+
+GAINS = ("gaussian 1", "gaussian 2", "gaussian 4")
+
+
+def rows_of(cells: dict[str, dict[tuple[int, str], str]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(rows, points): cell -> (width, init) -> what its replicates surely do."""
+    rows = [
+        {"point": f"{cell}{width}{init}", "cell": cell, "width": width, "init": init, "series": init}
+        | {f"p_{event}_at_low": 0.9 if event == does else 0.0 for event in ("vanish", "stable", "explode")}
+        for cell, of in cells.items()
+        for (width, init), does in of.items()
+    ]
+    frame = pl.DataFrame(rows)
+    return frame, frame.select("point", "cell", "width", "init")
+
+
+def ladder(turns_at: int, widths: tuple[int, ...] = (1, 16, 64)) -> dict[tuple[int, str], str]:
+    """A cell that vanishes below the gain of this place and explodes from it on, at every width."""
+    return {(width, gain): "explode" if i >= turns_at else "vanish" for width in widths for i, gain in enumerate(GAINS)}
+
+
+def test_all_are_told_where_they_are_few():
+    rows, points = rows_of({"tanh": ladder(1), "lstm": ladder(2)})
+    assert telling(rows, points).equals(rows)
+
+
+def test_of_many_those_are_told_between_which_a_cell_turns_at_its_widest():
+    rows, points = rows_of({f"cell{i}": ladder(i % 3) for i in range(9)})
+    found = telling(rows, points)
+    assert found.height <= MOST_ROWS
+    assert set(found["width"]) == {16, 64}
+    for (cell,), pair in found.filter(pl.col("width") == 64).group_by("cell"):
+        assert [class_of(row) for row in pair.iter_rows(named=True)] == ["vanish", "explode"], cell
+    turning = {f"cell{i}" for i in range(9) if i % 3}
+    assert set(found.filter(pl.col("width") == 64)["cell"]) == turning
+
+
+def test_neighbours_that_differ_in_more_than_one_factor_are_no_change():
+    own = {(width, "pytorch"): "vanish" for width in range(1, 13)}
+    own |= {(width, "keras"): "explode" for width in range(21, 33)}
+    rows, points = rows_of({"tanh": own})
+    assert telling(rows, points)["width"].to_list() == [32], "the last one stands for a cell that turns nowhere"
+
+
+def test_cells_that_do_the_same_share_a_sentence():
+    mixed = {(n, "pytorch"): does for n, does in enumerate(("stable", "stable", "", "vanish"), 1)}
+    alone = {(1, "published"): "stable"}
+    rows, _ = rows_of({"tanh": ladder(2), "gru": ladder(2), "relu": ladder(3), "lstm": mixed, "lru": alone})
+    assert sentences(rows) == [
+        "tanh and gru: 6 of 9 design points of each mostly vanish, 3 mostly explode.",
+        "relu: all 9 design points mostly vanish.",
+        "lstm: 2 of 4 design points mostly stay, 1 mostly vanish, 1 without a clear majority.",
+        "lru: 1 of 1 design point mostly stay.",
+    ]
+    assert sentences(rows, 2)[1:] == ["And 3 more kinds of cell."]

@@ -1,0 +1,157 @@
+"""How far a study is, from its folder alone, on one line; and whether there is anything left to do."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from studies import sample_here, small, study_of, write
+
+from rnnmc.common.errors import UsageError
+from rnnmc.common.granted import CPUS, own_cpus
+from rnnmc.run.how_far import COUNTING, DRAWING, FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
+from rnnmc.run.live import LiveLine, duration, ends, line, short, watch
+from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import jobs_missing, sample
+from rnnmc.run.settled import is_settled, settle
+from rnnmc.store.marks import claimed
+from rnnmc.store.plan import cut_up
+
+STUDY = study_of(small())
+NOON = datetime(2026, 1, 31, 12, 0, 0)
+
+
+def pace(seconds: float = 600.0, share: float = 0.25, replicates: int = 12_000) -> Pace:
+    """Of a study of which so much was done in so many seconds."""
+    found = Pace(1e6)
+    found.note(0.0, 0.0, 0)
+    found.note(seconds, share, replicates)
+    return found
+
+
+def at(share: float = 0.25, running: tuple[str, ...] = (), **changes: object) -> HowFar:
+    told = {"points": 1240, "points_done": 310, "replicates": 1_000_000, "replicates_done": 250_000}
+    return HowFar(**(told | {"share": share, "running": running, "stage": SAMPLING} | changes))  # pyright: ignore
+
+
+def test_a_line_says_what_is_done_how_fast_until_when_and_what_runs() -> None:
+    said = line("phase", at(running=("lstm n=64 keras, drive none | block 1/2", "gru")), pace(), NOON, "", 160)
+    assert said == (
+        "phase 25 %, 310/1240 points, 250k/1M replicates, 20/s, 30 min left, 12:30: "
+        "lstm n=64 keras, drive none and 1 more"
+    )
+    assert line("phase", at(), Pace(1e6), NOON, "starting Ray", 160).endswith("replicates: starting Ray")
+    assert "at most 30 min left" in line("phase", at(replicates=None), pace(), NOON, "", 160)
+
+
+@pytest.mark.parametrize("width", [39, 79, 119])
+def test_a_line_is_never_wider_than_the_terminal(width: int) -> None:
+    running = ("lstm_layer_norm n=128 recurrent gaussian 1.5, drive white, m = 128, untied | block 1/2",) * 9
+    for one in (at(running=running), at(), at(stage=COUNTING), at(share=1e-6, points=100_000, replicates=10**9)):
+        for some in (Pace(1e6), pace(), pace(1.0, 1e-9, 123_456_789)):
+            said = line("a-long-name-of-a-study", one, some, NOON, "waiting for the first block", width)
+            assert len(said) <= width
+
+
+def test_numbers_and_times_are_told_in_few_characters() -> None:
+    assert [short(n) for n in (0, 999, 12_345, 999_600, 4.2e9)] == ["0", "999", "12.3k", "1M", "4.2G"]
+    assert [duration(s) for s in (3, 240, 9000, 3 * 86400)] == ["3 s", "4 min", "2.5 h", "3.0 days"]
+    assert (ends(NOON, 3600), ends(NOON, 86400)) == ("13:00", "01 Feb 12:00")
+
+
+def test_a_rate_is_that_of_the_last_minutes() -> None:
+    found = Pace(1000.0)
+    for second in range(0, 1001, 10):  # ten times as fast in the second half
+        done = second if second < 500 else 500 + 10 * (second - 500)
+        found.note(second, done / 10_000, done)
+    assert found.replicates == pytest.approx(10.0)
+    assert found.seconds_left == pytest.approx((10_000 - 5500) / 10)
+
+
+def test_a_folder_tells_how_far_its_study_is_from_the_first_block_to_the_page(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="give the folder of a study"):
+        WatchedFolder(tmp_path)
+    plan(STUDY, tmp_path)
+    folder = WatchedFolder(tmp_path)
+    assert folder.how_far() == HowFar(4, 0, 1200, 0, 0.0, (), SAMPLING)
+    points = cut_up(STUDY)
+    sample(tmp_path, jobs_missing(tmp_path, points[:1]), None, "cpu")
+    with claimed(tmp_path, points[1], 0):
+        now = folder.how_far()
+    assert (now.points_done, now.replicates_done) == (1, 300)
+    assert now.running == (f"{points[1].label} | block 1/1",)
+    assert 0 < now.share < 1
+    sample(tmp_path, jobs_missing(tmp_path, points[1:]), None, "cpu")
+    now = folder.how_far()
+    assert (now.points_done, now.share, now.stage) == (4, 1.0, COUNTING)
+    later = max(path.stat().st_mtime for path in tmp_path.rglob("*")) + 1
+    for name, stage in (("statistics.parquet", DRAWING), ("report.html", FINISHED)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (later, later := later + 1))
+        assert folder.how_far().stage == stage
+    watch(tmp_path)  # ends at once
+
+
+def test_a_log_gets_whole_lines_now_and_then_and_a_terminal_one_that_is_written_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = LiveLine("small", 10.0)
+    for share in (0.1, 0.2, 0.3):
+        one.tell(at(share))
+    one.clear()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert not {"\r", "\x1b"} & set(said)
+    one.terminal = True
+    for share in (0.4, 0.5):
+        one.tell(at(share))
+    one.clear()
+    said = capsys.readouterr().err
+    assert said.count("\r") == 3
+    assert "\n" not in said
+
+
+def test_a_study_is_settled_until_it_or_a_file_of_it_changes(tmp_path: Path) -> None:
+    plan(STUDY, tmp_path)
+    (tmp_path / "logs").mkdir()
+    assert not is_settled(tmp_path, STUDY)
+    settle(tmp_path, STUDY)
+    assert is_settled(tmp_path, STUDY)
+    (tmp_path / "logs" / "workflow.log").touch()
+    assert is_settled(tmp_path, STUDY)
+    for changes in ({"replicates": 301}, {"thresholds": {"vanish": 1e-2}}, {"seed": 1}):
+        assert not is_settled(tmp_path, study_of(small(**changes)))
+    page = tmp_path / "report.html"
+    page.touch()
+    assert not is_settled(tmp_path, STUDY)
+    settle(tmp_path, STUDY)
+    os.utime(page, (1, 1))
+    assert not is_settled(tmp_path, STUDY)
+
+
+def test_fewer_cores_than_there_are_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = len(os.sched_getaffinity(0))
+    for said, found in (("1", 1), ("0", every), ("many", every), ("1000000", every)):
+        monkeypatch.setenv(CPUS, said)
+        assert own_cpus() == found
+
+
+def test_nothing_to_do_prints_the_table_and_starts_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
+    """A quick test: a process that it started would fail it."""
+    from rnnmc import cli
+    from rnnmc.run.aggregate import aggregate
+
+    monkeypatch.chdir(tmp_path)
+    path, results = write(tmp_path, small()), tmp_path / "results" / "small"
+    sample_here(STUDY, results)
+    aggregate(results, STUDY.thresholds, STUDY.interval)
+    settle(results, STUDY)
+    monkeypatch.setattr("sys.argv", ["rnnmc", "study", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    assert "P(vanish)" in out
+    assert out.splitlines()[-1] == "results/small/report.html"

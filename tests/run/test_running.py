@@ -1,0 +1,47 @@
+"""Which Rays are running, told by those that run and believed of none that has died."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rnnmc.common.errors import UsageError
+from rnnmc.numerics.trusted import folders
+from rnnmc.run.running import LOOPBACK, announced, environment, running, token_place
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", LOOPBACK):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_ray_is_found_for_as_long_as_it_runs() -> None:
+    assert running() == []
+    with announced("127.0.0.1:6379", "127.0.0.1:8265"):
+        (one,) = running()
+        assert (one.pid, one.address, one.dashboard) == (os.getpid(), "127.0.0.1:6379", "127.0.0.1:8265")
+        assert environment(None) == {"RAY_ADDRESS": "127.0.0.1:6379", "RAY_AUTH_MODE": "token", LOOPBACK: "0"}
+        assert environment("head:1") == {"RAY_ADDRESS": "head:1", "RAY_AUTH_MODE": "token"}
+    assert running() == []
+    with pytest.raises(UsageError, match="no Ray of rnnmc is running"):
+        environment(None)
+
+
+@pytest.mark.parametrize("words", ['{"pid": 4194305, "address": "a:1", "dashboard": "", "purpose": ""}', "{", "[]"])
+def test_the_word_of_a_process_that_was_killed_is_not_believed_and_goes(words: str) -> None:
+    path = next(iter(folders("running"))) / "4194305.json"  # no process has a number above 2^22
+    path.write_text(words)
+    assert running() == []
+    assert not path.exists()
+
+
+def test_the_token_is_where_ray_looks_for_it() -> None:
+    assert token_place({}).endswith("/.ray/auth_token")
+    assert token_place({"RAY_AUTH_TOKEN_PATH": "/a/b"}) == "in /a/b"
+    assert token_place({"RAY_AUTH_TOKEN": "x", "RAY_AUTH_TOKEN_PATH": "/a/b"}) == "in RAY_AUTH_TOKEN"
