@@ -97,9 +97,8 @@ def measure(
     )  # fmt: skip
     looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
     many = replicates_wanted(replicates, target_half_width, until)
-    wanted = PlannedPoint.checked(
-        point=point, replicates=many.most, until=many.until, observables=() if rare is not None else looked_at
-    )
+    plainly = {"until": many.until, "observables": looked_at} if rare is None else {}
+    wanted = PlannedPoint.checked(point=point, replicates=many.most, **plainly)
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     if out is not None and out.is_dir():
         raise UsageError(f"--out: {out} is a folder; give a file")

@@ -26,12 +26,13 @@ from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.report.leads import lead
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import rendered
-from rnnmc.report.text import interval_names, main_rows, study_points
+from rnnmc.report.text import interval_names, main_rows, plain_points, study_points
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.rates import GROWTH_ROUNDING
 
 OTHER_NORM = "log_rms"  # the norm that the reader may ask for in place of the spectral one
 OF_OBSERVABLE = "statistics-"  # what the name of a table starts with that sums up an observable
+RARE = f"{OF_OBSERVABLE}rare"  # what populations found
 FEW_SENTENCES = 3  # sentences of an analysis that stand among the findings; more stand with it alone
 WRITTEN_AS = ("csv", "parquet")  # in which every table is written
 UNKEYED = ("oracles", "coverage", "claims", "verdicts")  # tables that are not of one design point a row
@@ -49,7 +50,9 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
     ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
     """
-    points = study_points(points)
+    every = study_points(points)
+    points = plain_points(every)
+    split = tables.get(RARE)
     tables = {name: table if name in UNKEYED else _of(points, table) for name, table in tables.items()}
     rows = main_rows(tables["statistics"], points)
     if rows.is_empty():
@@ -57,6 +60,8 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     drawn = figures.charts(tables["statistics"], points, tables.get("variance"))
     summed = [name for name in sorted(tables) if name.startswith(OF_OBSERVABLE) and not tables[name].is_empty()]
     seen = [_observed(name, tables[name], points) for name in summed]
+    if split is not None:
+        seen.append(_observed(RARE, split, every))
     followed = [_followed(name, tables[name], points) for name in analyses() if name in tables]
     for one in (*seen, *followed):
         drawn |= one["drawn"]

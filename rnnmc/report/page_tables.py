@@ -13,6 +13,7 @@ from rnnmc.report.text import (
     most_text,
     number_text,
     passage_text,
+    rare_command,
     rare_events,
     rate_text,
     theory_text,
@@ -68,11 +69,12 @@ def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = 
     ends = ["horizon"] if like["horizon"].n_unique() > 1 else []  # a common one stands above all figures
     theory = like["theory_growth_rate"].is_not_null().any()
     headers, names = _named(rows, points)
+    written = dict(points.select(pl.col("point").cast(pl.String), "json").iter_rows()) if "json" in points else {}
     numbers = ["replicates", *ends, *(f"P({event})" for event in OUTCOMES), "log-norm: median [5\u00a0%, 95\u00a0%]"]
     numbers += ["growth rate", *(["theory"] if theory else []), *(f"P({event})" for event in rare)]
     lines = []
     for row, named in zip(rows.iter_rows(named=True), names, strict=True):
-        shares = {event: Entry(event_text(row, event), row[f"p_{event}_at"]) for event in (*OUTCOMES, *rare)}
+        shares = {event: _share(row, event, written.get(row["point"])) for event in (*OUTCOMES, *rare)}
         line = [*named, Entry("", bar={event: 100 * row[f"p_{event}_at"] for event in OUTCOMES})]
         again = command(written.get(row["point"], "{}"), row["replicates"], *(row[f"threshold_{e}"] for e in OUTER))
         line += [Entry("", command=again)] if written else []
@@ -84,6 +86,14 @@ def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = 
         lines.append([*line, *(shares[event] for event in rare)])
     numbers = [*(["again"] if written else []), *numbers]
     return PageTable("main", [*headers, ("", True), *((text, False) for text in numbers)], lines)
+
+
+def _share(row: dict, event: str, written: str | None) -> Entry:
+    """The probability of an event and, where no replicate has had it, the command that would find it."""
+    said = ""
+    if written and event in OUTCOMES and row.get(f"{event}_at_count") == 0:
+        said = f"none of {row['replicates']:,}; to find it: {rare_command(row, event, written)}"
+    return Entry(event_text(row, event), row[f"p_{event}_at"], said)
 
 
 def _named(rows: pl.DataFrame, points: pl.DataFrame) -> tuple[list[tuple[str, bool]], list[list[Entry]]]:

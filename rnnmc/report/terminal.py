@@ -28,13 +28,16 @@ from rnnmc.report.text import (
     most_text,
     nats_text,
     number_text,
+    plain_points,
     rare_events,
     rate_text,
     share_text,
     study_points,
     theory_text,
+    with_series,
 )
 from rnnmc.statistics.oracles import passed
+from rnnmc.statistics.rare import plain_rows
 from rnnmc.store.outdated import check_tables
 from rnnmc.store.reading import planned_points
 from rnnmc.store.tables import read_table
@@ -61,18 +64,20 @@ def show(directory: Path, every: bool = False) -> None:
     check_tables(directory)
     points = study_points(planned_points(directory))
     try:
-        statistics = read_table(directory / "statistics.parquet")
+        statistics = plain_rows(read_table(directory / "statistics.parquet"))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UsageError(
             f"{directory}: has no statistics that can be read ({str(error).splitlines()[0]}); give the folder of a "
             "study that has run, such as results/default, or run rnnmc statistics on it first"
         ) from None
-    rows = main_rows(statistics, points)
-    few = rows if every else telling(rows, points)
+    rows = main_rows(statistics, plain_points(points))
+    few = rows if every else telling(rows, plain_points(points))
     if few.height < rows.height:
         printed(*(Text(sentence) for sentence in sentences(rows)))
     if not few.is_empty():
         printed(fitting([main_table(few), narrow_table(few)]))
+    if (directory / "statistics-rare.parquet").exists():
+        printed(rare_events_table(read_table(directory / "statistics-rare.parquet"), points))
     for name, table in (("coverage", coverage_table), ("verdicts", verdicts_table)):
         if (directory / f"{name}.parquet").exists():
             printed(table(read_table(directory / f"{name}.parquet")))
@@ -169,6 +174,21 @@ def rare_table(statistics: pl.DataFrame, title: str) -> Table:
         rest = [row[name] for name in ("acceptance", "alike", "ancestors", "family")]
         numbers = ["-" if one is None else f"{one:.3g}" for one in rest]
         table.add_row(f"{row['threshold']:.3g}", f"{row['p']:.3g}", interval, error, *numbers)
+    return table
+
+
+def rare_events_table(rare: pl.DataFrame, points: pl.DataFrame) -> Table:
+    """The probability of the rare event of every design point that was split for one."""
+    table = plain_table("rare event", "P", "95 %", "doubt")
+    points = with_series(points)
+    said = {
+        str(key): f"{cell} n={width} {series}"
+        for key, cell, width, series in points.select("point", "cell", "width", "series").iter_rows()
+    }
+    for row in rare.group_by("point", maintain_order=True).last().iter_rows(named=True):
+        interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2g}, {row['p_high']:.2g}]"
+        where = f"{said.get(str(row['point']), row['point'])}, T = {row['horizon']}, norm {row['threshold']:.3g}"
+        table.add_row(Text(where), f"{row['p']:.3g}" if row["reached"] else "-", interval, Text(row["doubt"]))
     return table
 
 

@@ -15,6 +15,7 @@ from rnnmc.statistics.first_passage import first_passage
 from rnnmc.statistics.growth import BY_NORM, Estimator, estimator_of
 from rnnmc.statistics.oracles import checks, coverage
 from rnnmc.statistics.point import SampleRectangle, joined, point_statistics, rectangle
+from rnnmc.statistics.rare import event_row, plain_rows, rare_statistics, with_split
 from rnnmc.statistics.stopping import INTERVAL, replicates_enough, seen_of
 from rnnmc.statistics.summaries import Settings, summed_up
 from rnnmc.statistics.variance_split import variance_split
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 STATISTICS, ORACLES, CLAIMS, VERDICTS = "statistics", "oracles", "claims", "verdicts"
+RARE = f"{STATISTICS}-rare"
 OTHERS = ("first-passage", "variance", ORACLES, "coverage", CLAIMS, VERDICTS)
 
 
@@ -48,6 +50,9 @@ def aggregate(
 
     into: the folder for all tables, by default `directory` itself.
 
+    Of points with splitting the probability of their event stands there too, with `estimator` "splitting" beside the
+    "plain" ones, and that of every threshold in statistics-rare; nothing else is made of them.
+
     Beside them first-passage, variance (of nested designs), statistics-<observable>, and the tables of every analysis
     for which the study has the points; with `oracles` also oracles (one row for each cell that an exact law judges) and
     coverage (their sum), with `claims` claims (one row a claim and condition) and verdicts; each as Parquet and CSV.
@@ -62,8 +67,11 @@ def aggregate(
         return _tables(directory, stored, thresholds, interval, oracles, own)
 
     parts: dict[str, list[pl.DataFrame]] = {}
+    split: list[pl.DataFrame] = []
     with ThreadPoolExecutor(own_cpus()) as threads:
         for found in threads.map(of_point, with_points(directory)):
+            if RARE in found:
+                split.append(found.pop(STATISTICS))
             for name, table in found.items():
                 parts.setdefault(name, []).append(table)
     tables = {name: pl.concat(of, how="diagonal_relaxed") for name, of in parts.items()}
@@ -78,7 +86,7 @@ def aggregate(
         tables[VERDICTS] = verdicts(tables[CLAIMS])
     of, look, into = {"of": settled_by | asked}, into, into or directory
     for name, table in tables.items():
-        write_table(into, name, table, points)
+        write_table(into, name, with_split(table, split) if name == STATISTICS else table, points)
     for name in _ours() - tables.keys():  # of an earlier form of the study
         for kind in ("parquet", "csv"):
             (into / f"{name}.{kind}").unlink(missing_ok=True)
@@ -90,19 +98,20 @@ def aggregate(
 
 
 def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
-    """name -> table, of all that `aggregate` has left, proved.
+    """name -> table, of all that `aggregate` has left, proved; statistics of plain replicates only.
 
     Raises OSError or PolarsError where one cannot be read, Damaged where one is not as it was written, RunError where
     they were counted of another form of the study than stands beside them.
     """
     check_tables(directory)
     paths = {name: directory / f"{name}.parquet" for name in sorted(_ours())}
-    return {name: read_table(path) for name, path in paths.items() if name == STATISTICS or path.exists()}
+    tables = {name: read_table(path) for name, path in paths.items() if name == STATISTICS or path.exists()}
+    return tables | {STATISTICS: plain_rows(tables[STATISTICS])}
 
 
 def _ours() -> set[str]:
     """The names of all tables that `aggregate` may leave."""
-    return {STATISTICS, *OTHERS, *analyses(), *(f"{STATISTICS}-{name}" for name in observables())}
+    return {STATISTICS, *OTHERS, *analyses(), RARE, *(f"{STATISTICS}-{name}" for name in observables())}
 
 
 def _tables(
@@ -110,6 +119,9 @@ def _tables(
 ) -> dict[str, pl.DataFrame]:
     """name -> table, of one design point. own: the thresholds that a goal was decided by."""
     point = stored.point
+    if stored.split:
+        rare = rare_statistics(samples_of(directory, stored))
+        return {RARE: rare, STATISTICS: event_row(rare, None if point is None else point.splitting)}
     if stored.until is not None:
         interval = INTERVAL
     settings = Settings(thresholds.vanish, thresholds.explode, interval, group=stored.group)

@@ -15,8 +15,11 @@ import numpy as np
 import polars as pl
 from scipy.special import chdtri, stdtrit
 
+from rnnmc.chain.norms import MEASURES
 from rnnmc.common.arrays import Floats
+from rnnmc.study.rare import Splitting
 
+PLAIN, SPLITTING = "plain", "splitting"  # estimators
 FEWEST = 3  # populations that say how far they are apart
 MOST_ALIKE = 0.9  # rank correlation of the ends of chains
 LEAST_TAKEN = 0.02  # of the moves at a level
@@ -81,15 +84,49 @@ def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFr
     if not first["reached"][0]:
         gave_up = f"populations gave up at P = {found[-1, 0]:.2g}, before the event"
         doubts[-1] = "; ".join(filter(None, [gave_up, doubts[-1]]))
-    columns = {"estimator": "splitting", "p": found[:, 0], "p_low": found[:, 1], "p_high": found[:, 2]}
+    columns = {"estimator": SPLITTING, "p": found[:, 0], "p_low": found[:, 1], "p_high": found[:, 2]}
     columns |= {"relative_error": relative, "populations": count, "evaluations": _total(ordered)}
-    return first.select("point", "horizon", "threshold", "score", "level", "particles", "reached").with_columns(
+    return first.select(
+        pl.col("point").cast(pl.String), "horizon", "threshold", "score", "level", "particles", "reached"
+    ).with_columns(
         *(
             pl.Series(name, values, nan_to_null=True) if isinstance(values, np.ndarray) else pl.lit(values).alias(name)
             for name, values in (columns | means).items()
         ),
         pl.Series("doubt", doubts),
     )
+
+
+def event_row(rare: pl.DataFrame, splitting: Splitting | None) -> pl.DataFrame:
+    """The event of one design point as a row of its statistics; no probability where populations gave up before it.
+
+    rare: of `rare_statistics`. splitting: of the design point, None where that is not known.
+    """
+    last = rare.tail(1)
+    row = last.select("point", "horizon", replicates=pl.col("populations").cast(pl.Int64), estimator=pl.lit(SPLITTING))
+    row = row.with_columns(last["doubt"], interval=pl.lit("lognormal"), level=pl.lit(0.95))
+    if splitting is None:
+        return row
+    where = {"measure": splitting.norm, "threshold_vanish": splitting.vanish, "threshold_explode": splitting.explode}
+    event = f"p_{splitting.event}"
+    known = {f"{event}{end}": pl.when(last["reached"]).then(last[f"p{end}"]) for end in ("", "_low", "_high")}
+    return row.with_columns(**known, **{name: pl.lit(value) for name, value in where.items()})
+
+
+def with_split(statistics: pl.DataFrame, split: list[pl.DataFrame]) -> pl.DataFrame:
+    """The statistics of plain replicates with the rows of events below them, if there are any, and `estimator`."""
+    if not split:
+        return statistics
+    plain = statistics.with_columns(pl.col("measure").cast(pl.String), estimator=pl.lit(PLAIN))
+    return pl.concat([plain, *split], how="diagonal_relaxed")
+
+
+def plain_rows(statistics: pl.DataFrame) -> pl.DataFrame:
+    """Without the rows of events."""
+    if "estimator" not in statistics.columns:
+        return statistics
+    plain = statistics.filter(pl.col("estimator") == PLAIN).drop("estimator", "doubt", strict=False)
+    return plain.with_columns(pl.col("measure").cast(pl.Enum(MEASURES)))
 
 
 def _steps(populations: pl.DataFrame) -> list[str]:

@@ -197,6 +197,7 @@ def _stored(directory: Path, row: dict[str, Any]) -> StoredPoint:
         _until(row),
         row["replicates"],
         row.get("nested", 1),
+        bool(said.get("splitting")),
     )
 
 

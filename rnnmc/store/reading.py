@@ -38,7 +38,7 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     found, files = [], []
     for stored in stored_points(directory):
         kind = next((one for one in stored.observables if one.name == observable), None)
-        if kind is None and observable is not None:
+        if kind is None and (observable is not None or stored.split):  # populations have no samples
             continue
         wanted = sorted(point_folder(directory, stored, kind).glob("*.parquet"))
         if kind is not None:  # not what it saw with other parameters

@@ -204,7 +204,8 @@ def _is_said(facts: Any, rows: int, observable: Observable | None) -> bool:
     """Whether this is what a shard says of itself, and goes with so many rows."""
     try:
         replicates, block = replicates_of(facts), facts["block"]
-        each = rows // replicates if observable else len(facts["point"]["horizons"])
+        counted = observable is None and not facts["point"].get("splitting")  # a population has a row a threshold
+        each = len(facts["point"]["horizons"]) if counted else rows // replicates
         return type(block) is int and facts["rows"] == rows == replicates * each > 0
     except (TypeError, KeyError, ArithmeticError):
         return False

@@ -17,7 +17,8 @@ class StoredPoint:
 
     horizons: in steps. replicates: wanted. cut: its partition, found once. label: for people. observables: what is
     stored beside the samples. until: what decides how many replicates there are, of at most `most`; once that is
-    decided, `replicates` are so many. group: replicates that share one weight draw. point: the design
+    decided, `replicates` are so many. group: replicates that share one weight draw. split: whether replicates are
+    populations for a rare event. point: the design
     point itself, or None where it was read without importing its cell or opening the file of its drive.
     """
 
@@ -31,6 +32,7 @@ class StoredPoint:
     until: Until | None = None
     most: int = 0
     group: int = 1
+    split: bool = False
     point: DesignPoint | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -48,6 +50,7 @@ class StoredPoint:
             planned.until,
             planned.replicates,
             point.nested.group,
+            point.splitting is not None,
             point,
         )
 

@@ -1,15 +1,19 @@
-"""How many replicates: a number, as many as a precision needs, or a nested design whose draws are shared."""
+"""How many replicates: a number, as many as a precision needs, a nested design, or populations for a rare event."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rnnmc.common.refusals import choose, explain, refuse
+from rnnmc.study.rare import Splitting
 
 MOST = 2**31 - 1  # horizons and replicates are stored as int32
 MOST_SHARING = 4096  # replicates of one weight draw: they run together
+
+USUAL_POPULATIONS, FEWEST_POPULATIONS = 20, 3  # of a rare event: unless said, and of which an interval can be made
 
 Count = Annotated[int, Field(ge=1, le=MOST)]
 
@@ -112,7 +116,8 @@ class Nested(BaseModel):
 class Replicates(BaseModel):
     """What a study file says under `replicates:`.
 
-    most: replicates in all. until: stop before, once this is reached. nested: which of them share draws.
+    most: replicates in all. until: stop before, once this is reached. nested: which of them share draws. splitting: how
+    `most` populations look for a rare event, as far as that is said; None where replicates are plain.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -120,18 +125,22 @@ class Replicates(BaseModel):
     most: Count
     until: Until | None = None
     nested: Nested = Nested()
+    splitting: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, value: Any) -> Replicates:
-        """A number, what `Until` reads with a max beside it, or {weights: W, drives: D, states: S}."""
+        """A number, what `Until` reads with a max, {weights: W, drives: D, states: S}, or {splitting: {...}}."""
         if isinstance(value, cls):
             return value
+        if isinstance(value, dict) and "splitting" in value:
+            return cls._read_splitting(value)
         said = value if isinstance(value, dict) else {"max": value}
         goals = [goal for goal in GOALS if goal in said]
         stops = said.keys() <= {*GOALS, "of", "max"} and len(goals) <= 1
         if isinstance(value, list) or not said or not (stops or said.keys() <= {"weights", "drives", "states"}):
             forms = "{half_width: 0.01, max: 100000}, {relative: 0.1, max: 100000}, {events: 100, max: 100000}, "
-            forms += "{deviation: 0.001, of: growth_rate, max: 100000} or {weights: 200, drives: 10}"
+            forms += "{deviation: 0.001, of: growth_rate, max: 100000} {weights: 200, drives: 10} "
+            forms += "or {splitting: {event: explode}}"
             raise refuse("", value, f"is not a number of replicates; give a number, {forms}")
         for name in said.keys() - {*GOALS, "of"}:
             most = MOST_SHARING if name in ("drives", "states") else MOST
@@ -151,13 +160,43 @@ class Replicates(BaseModel):
             raise refuse("events", said["events"], f"is more than max ({most}); give fewer, or more replicates")
         return cls(most=most, until=until, nested=nested)
 
+    @classmethod
+    def _read_splitting(cls, value: dict[str, Any]) -> Replicates:
+        said = value["splitting"]
+        for key in value:
+            if key != "splitting":
+                raise refuse(
+                    str(key), value[key], "does not go with splitting, which draws every network anew; leave it"
+                )
+        known = ("populations", *Splitting.model_fields)
+        if not isinstance(said, dict) or "event" not in said:
+            raise refuse("splitting", said, f"does not say the event; give {{event: explode}}, with {', '.join(known)}")
+        for key in said:
+            if key not in known:
+                raise refuse(f"splitting.{key}", said[key], f"is under an unknown key; {choose(str(key), known)}")
+        count = said.get("populations", USUAL_POPULATIONS)
+        if type(count) is not int or not FEWEST_POPULATIONS <= count <= MOST:
+            problem = f"is not possible; give a whole number of at least {FEWEST_POPULATIONS}"
+            raise refuse("splitting.populations", count, problem)
+        return cls(most=count, splitting={key: one for key, one in said.items() if key != "populations"})
+
+    def split(self, thresholds: Mapping[str, float]) -> Splitting | None:
+        """How populations look for the rare event, None where replicates are plain; raises UsageError.
+
+        thresholds: vanish and explode of the study, unless splitting says its own.
+        """
+        if self.splitting is None:
+            return None
+        return Splitting.checked(**{name: float(one) for name, one in thresholds.items()} | self.splitting)
+
     def scaled(self, factor: float) -> Replicates:
         """So many times as many, at least one: of weight draws in a nested design, of the most there may be otherwise.
 
         A goal is kept, but no more events are waited for than there may be replicates. Raises a refusal where these are
         too many.
         """
-        whole = max(1, round(self.most / self.nested.group * factor)) * self.nested.group
+        fewest = 1 if self.splitting is None else FEWEST_POPULATIONS
+        whole = max(fewest, round(self.most / self.nested.group * factor)) * self.nested.group
         if whole > MOST:
             raise refuse("", whole, f"replicates are too many; give a smaller scale, for at most {MOST}")
         until = self.until
@@ -167,6 +206,8 @@ class Replicates(BaseModel):
 
     def written(self) -> Any:
         """The inverse of `read`."""
+        if self.splitting is not None:
+            return {"splitting": self.splitting | {"populations": self.most}}
         if self.until is not None:
             return self.until.written() | {"max": self.most}
         if self.nested.group > 1:

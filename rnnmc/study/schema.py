@@ -43,7 +43,8 @@ def _replicates() -> dict[str, Any]:
     shapes = {name: kind.json_schema() for name, kind in GOALS.items()} | {"of": {"enum": list(KNOWABLE)}}
     shapes |= {name: TypeAdapter(Count).json_schema() for name in ("max", "weights", *Nested.model_fields)}
     keys = {name: {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]} for name, one in shapes.items()}
-    return {"type": "object", "additionalProperties": False, "properties": keys}
+    properties = keys | {"splitting": {"type": "object"}}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def _json_type(field: Any) -> dict[str, Any]:

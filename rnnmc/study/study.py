@@ -149,9 +149,16 @@ class Study(Model):
             if planned.oracle:
                 continue  # `oracles` says so
             entry = planned.point.written()
-            entry.pop("nested")  # said under replicates
+            for name in OF_REPLICATES:  # said under replicates
+                entry.pop(name, None)
             entry["observables"] = [one.written() for one in planned.observables]
-            wanted = Replicates(most=planned.replicates, until=planned.until, nested=planned.point.nested)
+            split = planned.point.splitting
+            wanted = Replicates(
+                most=planned.replicates,
+                until=planned.until,
+                nested=planned.point.nested,
+                splitting=None if split is None else split.model_dump(),
+            )
             entry["replicates"] = wanted.written()
             entries.append({key: value for key, value in entry.items() if shared.get(key, ...) != value})
         head = self.model_dump(exclude={"points", "horizons", "replicates", "scale"})  # the numbers below are scaled
@@ -201,6 +208,10 @@ def read_study(content: Any, source: str, hold: Hold | None = None) -> Study:
                 )
             seen[planned.point.key] = i
             points.append(planned)
+    if all(planned.point.splitting for planned in points):
+        raise usage_error(
+            f"{source}: points: every entry has splitting; give one more of plain replicates, to compare with"
+        )
     standard, whole = STANDARD if head.oracles else (), head.model_copy(update={"scale": 1.0})
     oracles = [planned for entry in standard for planned in _planned(dict(entry), f"{source}: oracles", whole)]
     points += [one.model_copy(update={"oracle": True}) for one in oracles if one.point.key not in seen]
@@ -232,7 +243,8 @@ def _planned(entry: Any, place: str, head: Study, hold: Hold | None = None) -> I
         try:
             wanted = Replicates.read(values.pop("replicates", head.replicates)).scaled(head.scale)
             seen = {"observables": values.pop("observables")} if "observables" in values else {}
-            point = DesignPoint(**values, nested=wanted.nested)
+            splitting = wanted.split(head.thresholds.model_dump())
+            point = DesignPoint(**values, nested=wanted.nested, splitting=splitting)
             if hold:
                 hold(point)
             yield PlannedPoint.checked(point=point, replicates=wanted.most, until=wanted.until, **seen)

@@ -142,7 +142,7 @@ def test_what_a_study_writes_reads_back_to_the_same_points_through_yaml_and_json
 
 def test_a_point_written_out_says_every_default():
     written = DesignPoint(cell="tanh", width=2).written()
-    assert set(written) == set(DesignPoint.model_fields)
+    assert set(written) == set(DesignPoint.model_fields) - {"splitting"}  # said where there is one
     assert DesignPoint(**written).key == DesignPoint(cell="tanh", width=2).key
 
 
