@@ -22,7 +22,7 @@ import torch
 from pytorch_forecasting.layers import sLSTMCell
 from torch import nn
 
-N, DRAWS = 64, 3
+N, DRAWS = 64, 4
 
 
 def rate(cell, inputs):
@@ -42,7 +42,7 @@ torch.set_default_dtype(torch.float64)
 found = {"as made": [], "gains 1": []}
 for draw in range(DRAWS):
     torch.manual_seed(draw)
-    cell, inputs = sLSTMCell(1, N), torch.randn(60, 1)
+    cell, inputs = sLSTMCell(1, N), torch.randn(100, 1)
     norms = [one for one in cell.modules() if isinstance(one, nn.LayerNorm)]
     assert len(norms) == 4 and all(one.weight.abs().max() <= N**-0.5 for one in norms)
     found["as made"].append(rate(cell, inputs))
@@ -52,5 +52,5 @@ for draw in range(DRAWS):
     found["gains 1"].append(rate(cell, inputs))
 mean = {name: sum(rates) / DRAWS for name, rates in found.items()}
 print({name: round(value, 4) for name, value in mean.items()}, "nats a step")
-assert mean["as made"] < -0.2 and -0.08 < mean["gains 1"] < 0.05
+assert mean["as made"] < -0.2 and -0.1 < mean["gains 1"] < 0.05
 PY

@@ -33,6 +33,8 @@ def _found(name: str) -> Cell:
     module, colon, attribute = name.partition(":")
     if not colon:
         raise ValueError(f"is not a cell; {choose(name, cells())}, or module:attribute for your own")
+    if not all(part.isidentifier() for part in (*module.split("."), attribute)):  # its name is that of a folder
+        raise ValueError("is not module:attribute; give the two as Python writes them, such as mine:CELL")
     if str(Path.cwd()) not in sys.path:  # as `python -m` does: a user's cell lies where they work
         sys.path.insert(0, str(Path.cwd()))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -20,6 +21,9 @@ def study(
     scale: Annotated[float | None, typer.Option(help="in place of what the file says")] = None,
 ) -> None:
     """Run a whole study through Snakemake: one line while it runs, its table at the end; what is there is kept."""
+    if sys.stderr.isatty():  # something to see at once, which the next line is written over
+        sys.stderr.write(f"reading {study_file}\r")
+        sys.stderr.flush()
     from rnnmc.report.terminal import show
     from rnnmc.run.conduct import conduct
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,6 @@ from rnnmc.engine.choice import (
     CONDITIONAL_BYTES,
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
-    LARGEST_TILE,
     SWEPT,
     cached_tile,
     full_kernel,
@@ -77,7 +77,7 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
 
     Raises UsageError where these observables cannot look on as it runs.
     """
-    tile = min(LARGEST_TILE, cached_tile(point))
+    tile = cached_tile(point)
     group = point.nested.group
     kernel = kernel_of(point)
     if kernel == CONDITIONAL and observables:
@@ -138,11 +138,13 @@ def observe_block(
     replicates: int | None = None,
     device: str = "cpu",
     cut: Partition | None = None,
+    over: Callable[..., Iterable[Any]] = map,
 ) -> dict[str, pa.Table]:
     """The samples of one block, under "samples", and what each observable saw, under its name.
 
     The samples are those of `run_block`, bit by bit, and arguments and errors are the same. Rows are by replicate,
-    then as `Observable.index` says.
+    then as `Observable.index` says. over: what runs a function over all tiles, and yields in their order what it gives;
+    tiles know nothing of each other, so that a pool of threads gives the same.
     """
     if not isinstance(point, DesignPoint):
         raise UsageError(f"run_block: {point!r} is not a design point; give an rnnmc.DesignPoint")
@@ -159,12 +161,14 @@ def observe_block(
         from rnnmc.engine.splitting.run import population_table
 
         return {SAMPLES: population_table(point, block)}
+
+    def run(some: list[tuple[int, int]]) -> Kinds:
+        with one_thread():
+            return _run_tiles(point, some, cut, device, observables, count - some[0][1] * cut.tile)
+
     with one_thread():
         tiles = [(block, tile) for tile in range(-(-count // cut.tile))]
-        together = [tiles] if device == "cuda" else [[tile] for tile in tiles]
-        measured = [
-            _run_tiles(point, some, cut, device, observables, count - some[0][1] * cut.tile) for some in together
-        ]
+        measured = list(over(run, [tiles] if device == "cuda" else [[tile] for tile in tiles]))
     kinds = {
         kind: {
             column: np.concatenate([part[kind][column] for part in measured])[:count] for column in measured[0][kind]

@@ -13,7 +13,7 @@ from functools import cache
 from rnnmc.cells import cell as cell_of
 from rnnmc.engine.compiled.symbols import FUNCTIONS, MATRIX, ROWS, VECTOR, Untraceable
 from rnnmc.engine.compiled.trace import traced
-from rnnmc.engine.swept.plan import MOST_STORED, row_steps, stored_bytes
+from rnnmc.engine.swept.plan import MOST_STORED, MOST_STORED_IF_NARROW, row_steps, stored_bytes
 from rnnmc.study.point import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
@@ -35,9 +35,10 @@ ROWS_SEEN, CONDITIONAL_SWEEPS = 9, 3
 FEW_FROM_HORIZON = 100  # shorter products have many singular values that are nearly the largest
 ROWS_SWEPT, FEW_RATE, FEW_CALLS = 50, 4e10, 1e-4  # few directions: rows a step, flop a second, seconds of calls a step
 SWEPT_FROM = 32  # units: below it the few directions are most of the state
-SWEPT_RATE, SWEPT_AGAIN = 1.15e11, 1.2  # flop a second of the sweeps; all that some replicates need beyond the others
-SWEPT_CALLS = 2e-4, 5e-5  # seconds of a replicate, and of each horizon, to judge what sweeps have found
-SWEPT_MARGIN = 1.1  # by which sweeps must be cheaper, as some replicates need more of them
+FLAT_FROM, FLAT_HORIZONS = 512, 8  # units, horizons: beyond both the few directions of torch are as fast (measured)
+SWEPT_RATE, SWEPT_AGAIN = 1.15e11, 1.1  # flop a second of the sweeps; all that some replicates need beyond the others
+SWEPT_CALLS = 1.5e-4, 1.5e-5  # seconds of a replicate, and of each horizon, to judge what sweeps have found
+SWEPT_MARGIN = 1.05  # by which sweeps must be cheaper, as they leave an error of their own
 CALLS_A_STEP = 10  # of the engine itself: looking at the size, drives
 NO_WORK = ("input", "number", "identity", "width", "constant")
 
@@ -82,7 +83,7 @@ def cached_tile(point: DesignPoint) -> int:
 def kernel_of(point: DesignPoint) -> str:
     """The name of the kernel that the model finds cheapest; a function of the point alone.
 
-    One that leaves an error of its own, however small, must save half.
+    One that leaves an error of its own must save half, and one of compiled sweeps, whose error is small, a little.
     """
     full = full_kernel(point)
     if point.cell_object.diagonal or not point.cell_object.recurrent or work_of(point) is None:
@@ -97,8 +98,12 @@ def kernel_of(point: DesignPoint) -> str:
 
 
 def _can_be_swept(point: DesignPoint) -> bool:
-    stored = stored_bytes(point) if point.width * point.layers >= SWEPT_FROM else None
-    return stored is not None and stored <= MOST_STORED
+    """Whether the cell has sweeps, what they keep fits, and the spectra at many short horizons are not too flat."""
+    units = point.width * point.layers
+    if units < SWEPT_FROM or (units >= FLAT_FROM and len(point.horizons) > FLAT_HORIZONS):
+        return False
+    stored = stored_bytes(point)
+    return stored is not None and stored <= (MOST_STORED if units >= FLAT_FROM else MOST_STORED_IF_NARROW)
 
 
 def _is_drawn_as_seen(point: DesignPoint) -> bool:
@@ -170,7 +175,7 @@ def _swept_seconds(point: DesignPoint) -> float:
     recurrent, size = len(point.cell_object.recurrent), 4 if point.dtype == "float32" else 8
     rates, counted = KERNELS["compiled rows"], work_of(point) or _guessed(point)
     a_row = 2.0 * recurrent * point.width**2 / SWEPT_RATE + 10 * rates.entry * point.state_size
-    a_state = 4 * a_row + counted.functions * rates.function  # a single row is far from the rate of several
+    a_state = 3 * a_row + counted.functions * rates.function  # a single row is far from the rate of several
     rows = SWEPT_AGAIN * row_steps(point.horizons, point.state_size)
     replicate, horizon = SWEPT_CALLS
     steps = rows * a_row + point.horizons[-1] * a_state

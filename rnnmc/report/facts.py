@@ -42,9 +42,20 @@ def facts_of(
     ]
     if rows.height < points.height:
         facts.append(("Missing", f"{points.height - rows.height} design points have no statistics yet"))
+    seen: Mapping[str, list[str]] = study.get("sampled") or {}
+    facts += [(label, said) for label, name in MAKING.items() if (said := _span(name, seen.get(name) or []))]
     facts += making(study.get("made", {}))
+    facts.append(("Command", "rnnmc run study.yaml, with the file beside this page"))
     versions = study.get("versions") or _installed()
-    return [*facts, ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
+    return [*facts, ("Versions", ", ".join(seen.get("versions") or (f"{a} {b}" for a, b in versions.items())))]
+
+
+def _span(name: str, values: list[str]) -> str:
+    """All values; of dates the first and the last."""
+    if name != "sampled":
+        return ", ".join(values)
+    first, last = (f"{one.replace('T', ' ')} UTC" for one in (values[0], values[-1])) if values else ("", "")
+    return first if first == last else f"{first} to {last}"
 
 
 def _replicates(rows: pl.DataFrame) -> str:
@@ -61,6 +72,7 @@ def _replicates(rows: pl.DataFrame) -> str:
     return text
 
 
+MAKING = {"Sampled": "sampled", "Host": "host", "Device": "device", "Commit": "commit"}
 FACTOR_FACTS = {
     "Layers": "layers",
     "Initialisers": "init",

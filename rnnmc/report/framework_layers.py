@@ -1,7 +1,7 @@
 """The recurrent layers of PyTorch, Keras, Flax, Haiku and Equinox: where the weights of each gate lie, and their sign.
 
 h' = (1-z) o h + z o y is the convention of rnnmc; where a layer's update gate is one minus that, its weights change
-sign. Each was held to the layer itself: torch 2.13.0, Keras 3.15.1, Flax 0.12.8, Haiku 0.0.17, Equinox 0.13.8.
+sign. Each was held to the layer itself: torch 2.13.0, Keras 3.15.1, Flax 0.12.12, Haiku 0.0.17, Equinox 0.13.8.
 """
 
 from __future__ import annotations

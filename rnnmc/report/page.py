@@ -20,6 +20,7 @@ from rnnmc.report import page_tables
 from rnnmc.report.charts import claims as verdict_charts
 from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.parts import VL_VERSION, config
+from rnnmc.report.cite import bibtex
 from rnnmc.report.facts import facts_of
 from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.report.leads import lead
@@ -42,7 +43,8 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     path.
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
-    `versions`, library -> version, defaults to what is installed now); points: the rows of points.parquet; tables: name
+    `versions`, library -> version, defaults to what is installed now, `made`, what manifests say,
+    and `sampled`, of `rnnmc.store.sampled`, to nothing); points: the rows of points.parquet; tables: name
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
     statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. Every file appears whole or
     not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
@@ -155,6 +157,7 @@ def _page(
     others = main_rows(tables["statistics"], points, OTHER_NORM) if OTHER_NORM in measures else None
     statistics = tables["statistics"]
     general = findings(rows, statistics)
+    seen = study.get("sampled") or {}
     return environment.get_template("page.html.j2").render(
         study=study["study"],
         findings=[
@@ -195,6 +198,7 @@ def _page(
         others=sorted(name for name in tables if name != "statistics"),
         outcomes=figures.OUTCOMES,
         few=FEW_SENTENCES,
+        citation=bibtex(points, tables, ", ".join(seen.get("commit", []))) if "json" in points.columns else "",
         vega=_packed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VL_VERSION)),
         specifications=_packed(json.dumps(specifications, allow_nan=False, separators=(",", ":"))),
         # The ink is the colour of the text round about, so that a chart follows the page from light to dark

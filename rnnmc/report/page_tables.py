@@ -76,14 +76,15 @@ def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = 
     for row, named in zip(rows.iter_rows(named=True), names, strict=True):
         shares = {event: _share(row, event, written.get(row["point"])) for event in (*OUTCOMES, *rare)}
         line = [*named, Entry("", bar={event: 100 * row[f"p_{event}_at"] for event in OUTCOMES})]
+        again = command(written.get(row["point"], "{}"), row["replicates"], *(row[f"threshold_{e}"] for e in OUTER))
+        line += [Entry("", command=again)] if written else []
         line += [_replicates(row), *(Entry(f"{row[end]:,}", row[end]) for end in ends)]
         line += [shares[event] for event in OUTCOMES]
         line += [Entry(log_norm_text(row), row["q50"]), Entry(rate_text(row), row["growth_rate"], most_text(row))]
         if theory:
             line.append(Entry(theory_text(row), row["theory_growth_rate"], _law(row["theory_growth_law"])))
-        again = command(written.get(row["point"], "{}"), row["replicates"], *(row[f"threshold_{e}"] for e in OUTER))
-        lines.append([*line, *(shares[event] for event in rare), *([Entry("", command=again)] if written else [])])
-    numbers += ["again"] if written else []
+        lines.append([*line, *(shares[event] for event in rare)])
+    numbers = [*(["again"] if written else []), *numbers]
     return PageTable("main", [*headers, ("", True), *((text, False) for text in numbers)], lines)
 
 

@@ -16,7 +16,7 @@ from rnnmc.report.text import study_points
 
 SHORT = {"init.recurrent.gaussian": "gain", "init.input.gaussian": "input_std"}
 LOGARITHMIC = ("horizon", "width", "gain", "m")  # unless a value is zero
-NO_FACTORS = ("json", "tile", "block", "kernel", "replicates", "half_width", "oracle", "nested", "horizon")
+NO_FACTORS = ("json", "tile", "block", "kernel", "replicates", "half_width", "until", "oracle", "nested", "horizon")
 
 TOLD = "what dictionary.csv in the folder says of statistics"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import queue
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import vl_convert
 
+from rnnmc.common.errors import RunError
 from rnnmc.common.granted import own_cpus
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def rendered(figures: Mapping[str, ChartType]) -> dict[str, bytes]:
     """
     from rnnmc.report.charts.parts import INK, VL_VERSION, config  # not in helpers, which are to start quickly
 
+    _refuse_too_little_address_space()
     files: dict[str, bytes | Future[bytes]] = {}
     with _helpers(min(own_cpus(), len(figures))) as pictures:
         for name, chart in figures.items():
@@ -41,6 +44,22 @@ def rendered(figures: Mapping[str, ChartType]) -> dict[str, bytes]:
             files[f"{name}.svg"] = svg.encode()
             files[f"{name}.png"] = pictures.submit(svg)
         return {name: file if isinstance(file, bytes) else file.result() for name, file in files.items()}
+
+
+def _refuse_too_little_address_space() -> None:
+    """Raise RunError where `ulimit -v` would have what draws the charts end this process without a word.
+
+    Where there is such a limit, a process of its own tries. What draws reserves more addresses than it ever uses.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    code = "import vl_convert; vl_convert.vegalite_to_svg({'mark': 'point', 'data': {'values': []}})"
+    if subprocess.run([sys.executable, "-c", code], capture_output=True).returncode:
+        raise RunError(
+            f"charts cannot be drawn in an address space of {limit / 2**30:.1f} GB; lift that limit (ulimit -v "
+            "unlimited), then give rnnmc report"
+        )
 
 
 class _Pictures:

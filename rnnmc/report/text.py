@@ -134,10 +134,7 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     one.
     """
     factors = varying_factors(points)
-    labels = [
-        re.sub(r"\S*/(?=\S)", "", "; ".join(FACTOR_LABELS[name].format(row[name]) for name in factors))
-        for row in points.iter_rows(named=True)
-    ]
+    labels = _labels(points, factors)
     labelled = points.with_columns(
         pl.Series("series", labels, dtype=pl.String),
         pl.col("point", "cell", *(name for name in factors if not points.schema[name].is_numeric())).cast(pl.String),
@@ -145,6 +142,37 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     twin = pl.struct("cell", "width", "series").is_duplicated()
     with_key = pl.col("series") + " #" + pl.col("point").str.slice(0, 6)
     return labelled.with_columns(pl.when(twin).then(with_key).otherwise(pl.col("series")).alias("series"))
+
+
+def in_hues(points: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The points of `with_series` with `hue`, what a colour says, of at most so many values, and `rest`, what the name
+    of a panel says beside the width ("" where colours can say all).
+
+    Factors of the fewest values go to the panels, until the others fit. Where none of that helps (one factor of many
+    values, or points told apart by their key), the hue is the series, however many there are.
+    """
+    factors = varying_factors(points)
+    whole = points.with_columns(pl.col("series").alias("hue"), pl.lit("").alias("rest"))
+    if points["series"].n_unique() <= most:
+        return whole
+    order = sorted(factors, key=lambda name: points[name].n_unique())
+    for number in range(1, len(order)):
+        beside = order[:number]
+        split = points.with_columns(
+            pl.Series("hue", _labels(points, [name for name in factors if name not in beside]), dtype=pl.String),
+            pl.Series("rest", _labels(points, [name for name in factors if name in beside]), dtype=pl.String),
+        )
+        if split["hue"].n_unique() <= most and not split.select("cell", "width", "hue", "rest").is_duplicated().any():
+            return split
+    return whole
+
+
+def _labels(points: pl.DataFrame, factors: list[str]) -> list[str]:
+    """What these factors are, point by point; of a file only its name."""
+    return [
+        re.sub(r"\S*/(?=\S)", "", "; ".join(FACTOR_LABELS[name].format(row[name]) for name in factors))
+        for row in points.iter_rows(named=True)
+    ]
 
 
 def goal_of(point: Mapping[str, Any]) -> str | None:

@@ -26,7 +26,7 @@ from rnnmc.store.proofs import TABLES, write_list
 from rnnmc.store.reading import as_frame, planned_points, samples_of, shard_tables
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.tables import read_table, write_table
-from rnnmc.study.replicates import Until
+from rnnmc.study.replicates import GROWTHS, Until
 from rnnmc.study.study import Thresholds
 from rnnmc.theory.beside import beside
 
@@ -127,7 +127,7 @@ def _tables(
     settings = Settings(thresholds.vanish, thresholds.explode, interval, group=stored.group)
     samples = _joined(directory, stored)
     estimator = BY_NORM if point is None else estimator_of(point)
-    if stored.until is not None and point is not None:
+    if stored.until is not None and (point is not None or stored.until.of not in GROWTHS):
         _check_enough(stored, stored.until, samples, own, estimator)
     looked = (thresholds.vanish, thresholds.explode, interval)
     statistics = point_statistics(samples, *looked, group=stored.group, estimator=estimator)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import platform
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,6 +209,7 @@ def _make_block(job: Job, directory: str, device: str, source: dict[str, Any]) -
     with claimed(folder, point, block):
         tables = observe_block(point, block, observables, count, device, cut)
         made["wall_seconds"] = round(time.perf_counter() - begin, 3)
+        made |= {"sampled": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}", "host": platform.node()}
         for kind in lacking:
             write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)
     return None
@@ -328,9 +331,16 @@ def _sentence(error: Exception, name: str) -> str:
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, (RunError, UsageError)):
         return str(cause)
-    if type(error).__name__ in ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "LocalRayletDiedError"):
-        died = f"its worker died {RETRIES + 1} times ({type(error).__name__})"
-        return f"{name}: {died}; give the machine more memory or run fewer blocks at a time"
+    kind = type(error).__name__
+    if kind == "OutOfMemoryError":
+        return f"{name}: memory ran out {RETRIES + 1} times; give the machine more, or fewer blocks at a time by CPUS"
+    if kind in ("NodeDiedError", "LocalRayletDiedError"):
+        return f"{name}: its machine went away {RETRIES + 1} times ({kind}); run again to go on"
+    if kind == "WorkerCrashedError":
+        return (
+            f"{name}: its worker died {RETRIES + 1} times, and not because Ray saw memory run out; "
+            "rnnmc verify --repair DIR computes it in the foreground, where its last words are seen"
+        )
     words = str(cause).strip().splitlines() or ["no word"]
     return f"{name}: {type(cause).__name__}: {words[-1]}"
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rnnmc.engine.block import BYTES_A_ROW, block_seconds, chains_of, run_trial
+from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT
 from rnnmc.observables.observable import Observable
 from rnnmc.store.stored_point import StoredPoint
 
@@ -21,6 +22,7 @@ ALL_TRIALS = 0.5  # seconds after which no further one is begun
 TRIAL_SECONDS = 0.02  # nominal, of one trial run
 FEWEST_STEPS, MOST_STEPS = 16, 512  # of the longer of two trial runs
 LOOKED_AT = 32  # steps of the trial run of an observable
+MOST_TRIAL_SECONDS, MOST_TRIAL_BYTES = 1.0, 1e9  # nominal, of a trial: what would take more goes by the model alone
 
 Kind = tuple[object, ...]
 
@@ -29,7 +31,8 @@ Kind = tuple[object, ...]
 class Cost:
     """Of one planned point. blocks: of replicates. rows: of samples. size: bytes on disk. seconds: on one core.
 
-    observables: name -> seconds on one core that looking at it adds; part of `seconds`.
+    observables: name -> seconds on one core that looking at it adds; part of `seconds`. tried: whether a point of its
+    kind was run, so that the time is measured.
     """
 
     blocks: int
@@ -37,6 +40,7 @@ class Cost:
     size: float
     seconds: float
     observables: dict[str, float]
+    tried: bool
 
 
 @dataclass(frozen=True)
@@ -87,16 +91,29 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cos
     looking = {kind for kind, stored in one_of.items() if stored.observables}  # of which the model knows nothing
     trials: dict[Kind, _Trial] = {}
     begin = time.perf_counter()
-    for kind in sorted(weight, key=lambda kind: -weight[kind]):
+    for kind in sorted(one_of, key=lambda kind: -weight[kind]):
         late = time.perf_counter() - begin > ALL_TRIALS or len(trials) >= MOST_TRIALS
-        if kind in looking or len(trials) < FEWEST_TRIALS or not late:
+        wanted = kind in looking or len(trials) < FEWEST_TRIALS or not late
+        if wanted and _can_be_tried(one_of[kind]):
             trials[kind] = _trial(one_of[kind], clock)
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
-    slower = statistics.median([one[0] / seconds for one, seconds in zip(found, nominal, strict=True) if one])
+    slower = statistics.median([one[0] / seconds for one, seconds in zip(found, nominal, strict=True) if one] or [1.0])
     return [
-        _cost(stored, *(one or (slower * seconds, {})))
+        _cost(stored, *(one or (slower * seconds, {})), one is not None)
         for stored, one, seconds in zip(points, found, nominal, strict=True)
     ]
+
+
+def _can_be_tried(stored: StoredPoint) -> bool:
+    """Whether a trial of this point takes a moment, and memory that every machine has."""
+    point, cut = stored.design, stored.cut
+    steps = 3 * (LOOKED_AT if stored.observables else FEWEST_STEPS)
+    a_matrix = point.width * (1 if point.cell_object.diagonal else point.width)
+    size = 8.0 * cut.tile * (len(point.cell_object.recurrent) * a_matrix + point.state_size * point.width)
+    few = cut.kernel in (FEW_DIRECTIONS, SWEPT)  # which carries no more than some rows of the product
+    size -= 8.0 * cut.tile * point.state_size * point.width if few else 0.0
+    seconds = steps * block_seconds(point, cut.tile, cut) / point.horizons[-1]
+    return seconds <= MOST_TRIAL_SECONDS and size <= MOST_TRIAL_BYTES
 
 
 def _kind(stored: StoredPoint) -> Kind:
@@ -105,12 +122,12 @@ def _kind(stored: StoredPoint) -> Kind:
     return (point.cell, point.width, *drawn, stored.observables, stored.cut.tile, stored.cut.kernel)
 
 
-def _cost(stored: StoredPoint, chain: float, looking: dict[str, float]) -> Cost:
+def _cost(stored: StoredPoint, chain: float, looking: dict[str, float], tried: bool) -> Cost:
     seen = [(len(next(iter(one.index(stored.design).values()))), one.bytes_a_row) for one in stored.observables]
     a_replicate = [(len(stored.horizons), BYTES_A_ROW), *seen]
     rows = stored.replicates * sum(number for number, _ in a_replicate)
     size = stored.replicates * sum(number * each for number, each in a_replicate)
-    return Cost(len(stored.blocks()), rows, size, chain + sum(looking.values()), looking)
+    return Cost(len(stored.blocks()), rows, size, chain + sum(looking.values()), looking, tried)
 
 
 def _trial(stored: StoredPoint, clock: Clock) -> _Trial:

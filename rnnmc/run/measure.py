@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import own_cpus
-from rnnmc.engine.block import SAMPLES, block_seconds
+from rnnmc.engine.block import SAMPLES, block_seconds, observe_block
+from rnnmc.engine.choice import COMPILED
 from rnnmc.observables.observable import Observable
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.cluster import connected, ray_address
+from rnnmc.run.fanout import Done, Job
 from rnnmc.run.progress import Tell
 from rnnmc.run.sampling import jobs_of, sample
 from rnnmc.statistics.growth import estimator_of
@@ -37,7 +41,8 @@ def measure_samples(
 ) -> pl.DataFrame:
     """Sample `replicates` replicates of `point`: columns as a shard has them. Nothing is left on disk.
 
-    Small work runs in this process, larger work over a local Ray, or over the one at `address` or RAY_ADDRESS.
+    What has a compiled chain, and small work, runs in this process, larger work over a local Ray, or over the one at
+    `address` or RAY_ADDRESS.
     A cell of one's own is checked first. Raises UsageError for one that fails, a count below 1 or a device that is not
     there, RunError when a block failed.
     """
@@ -76,12 +81,50 @@ def _tables(
     jobs = [job for job in jobs_of([stored]) if job.block not in known]
     work = block_seconds(stored.design, sum(job.replicates for job in jobs), stored.cut)
     address = ray_address(address)
+    if address is None and device != "cuda" and jobs and _may_share_tiles(stored, device):
+        return _by_threads(stored, jobs, tell)
     if address is None and (work < RAY_FROM_SECONDS or len(jobs) == 1 or own_cpus() == 1):
         every = sample(None, jobs, None, device, tell)
     else:
         with connected(address) as cluster:
             every = sample(None, jobs, cluster, device, tell)
     return {done.block: done.tables for done in every if done.tables is not None}
+
+
+def _may_share_tiles(stored: StoredPoint, device: str) -> bool:
+    """Whether threads gain: the chain is C, which lets others run, there are several cores, and no GPU is meant."""
+    if stored.design.splitting or stored.observables or not stored.cut.kernel.startswith(COMPILED) or own_cpus() == 1:
+        return False
+    import torch
+
+    return device == "cpu" or not torch.cuda.is_available()
+
+
+def _by_threads(stored: StoredPoint, jobs: list[Job], tell: Tell | None) -> dict[int, dict[str, pa.Table]]:
+    """The blocks one after the other, the tiles of each on all cores, and each tile told of. Raises RunError."""
+    import torch
+
+    found = {}
+    pool = ThreadPoolExecutor(own_cpus(), initializer=torch.set_num_threads, initargs=(1,))
+
+    def over(run: Callable[[Any], Any], tiles: list[Any]) -> Iterator[Any]:
+        left = job.replicates
+        for kinds in pool.map(run, tiles):
+            if tell:
+                tell(Done(stored.key, job.block, min(left, stored.cut.tile), 0.0))
+            left -= stored.cut.tile
+            yield kinds
+
+    try:
+        for job in jobs:
+            found[job.block] = observe_block(stored.design, job.block, (), job.replicates, "cpu", stored.cut, over)
+    except (RunError, UsageError, MemoryError):
+        raise
+    except Exception as error:  # as every failure of a block is told
+        raise RunError(f"{job.name}: {type(error).__name__}: {error}") from error
+    finally:
+        pool.shutdown(cancel_futures=True)  # where it was interrupted, nothing further is begun
+    return found
 
 
 def _frames(tables: dict[int, dict[str, pa.Table]]) -> dict[str, pl.DataFrame]:

@@ -13,6 +13,7 @@ from rnnmc.store.outdated import mark_outdated
 from rnnmc.store.plan import cut_up, study_said, write_study
 from rnnmc.store.proofs import PAGE, TABLES, read_list, sha256, write_list
 from rnnmc.store.reading import planned_points
+from rnnmc.store.sampled import sampled
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
@@ -55,14 +56,15 @@ def report(directory: Path) -> Path:
             f"{directory}: statistics.parquet or another table cannot be read ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from None
+    explain(directory)  # before the page, which links to what is there
     try:
-        page = write_report(directory, said | {"made": read_list(directory / TABLES).get("made", {})}, points, tables)
+        said |= {"made": read_list(directory / TABLES).get("made", {}), "sampled": sampled(directory)}
+        page = write_report(directory, said, points, tables)
     except pl.exceptions.ColumnNotFoundError as error:
         raise RunError(
             f"{directory}: its tables are of another release of rnnmc ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from error
-    explain(directory)
     drawn = [path for path in (directory / "figures").iterdir() if path.is_file()]
     drawn += [path for path in map(directory.joinpath, EXPLAINED) if path.is_file()]
     tables_of = sha256((directory / TABLES).read_bytes()) if (directory / TABLES).exists() else ""

@@ -44,7 +44,9 @@ def cost_tables(study: Study) -> list[Table | str]:
         f"about {_size(sum(c.size for c in cost))}; about {_time(seconds)} of one core, "
         f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
     )
-    if clock.share < BUSY:
+    if not any(one.tried for one in cost):
+        total += "; by a model of the work, without what observables add, for no point of it can be tried in a moment"
+    elif clock.share < BUSY:
         busy = f"This machine is busy: it gave {100 * clock.share:.0f} % of a core"
         total += f"\n{busy}. The times are those of a free one."
     goals = {point.until.told() for point in points if point.until}

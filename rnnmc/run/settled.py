@@ -25,7 +25,7 @@ def settle(directory: Path, study: Study) -> None:
 
 
 def is_settled(directory: Path, study: Study) -> bool:
-    """Whether just this study has run to its end, and every file is as it was then, by size and time of writing."""
+    """Whether just this study has run to its end, and every file is as it was then, by size and times of writing."""
     with suppress(OSError, ValueError):
         return json.loads((directory / SETTLED).read_bytes()) == _facts(directory, study)
     return False
@@ -39,10 +39,10 @@ def _facts(directory: Path, study: Study) -> dict[str, str]:
 
 
 def _files(directory: Path) -> Iterator[str]:
-    """Each file below the folder with its size and the time at which it was written."""
+    """Each file below the folder with its size and the times of writing it, the one that nobody can set too."""
     for folder, inside, names in os.walk(directory):
         if Path(folder) == directory:
             inside[:] = [name for name in inside if name not in ASIDE]
         for name in names:
             found = os.lstat(path := os.path.join(folder, name))  # noqa: PTH118 - there may be a million
-            yield f"{path[len(str(directory)) :]} {found.st_size} {found.st_mtime_ns}"
+            yield f"{path[len(str(directory)) :]} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"

@@ -9,7 +9,7 @@ from rnnmc.common.files import write_whole
 from rnnmc.store.plan import STUDY_YAML, settled
 from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files, read_list, sha256
 
-MARK = "OUTDATED.txt"
+OUTDATED = "OUTDATED.txt"
 STATISTICS_FILE, PAGE_FILE = "statistics.parquet", "report.html"
 
 
@@ -44,6 +44,8 @@ def mark_outdated(directory: Path) -> None:
     old += ["report.html and figures/"] if page and not new_page else []
     if old:
         text = f"{' and '.join(old)} are of the study as it was before {STUDY_YAML} was written anew.\n"
-        write_whole(directory / MARK, f"{text}They give way to new ones when a run of the study has ended.\n".encode())
+        write_whole(
+            directory / OUTDATED, f"{text}They give way to new ones when a run of the study has ended.\n".encode()
+        )
     else:
-        (directory / MARK).unlink(missing_ok=True)
+        (directory / OUTDATED).unlink(missing_ok=True)

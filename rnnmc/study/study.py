@@ -126,6 +126,7 @@ class Study(Model):
 
     scale: what the numbers of replicates of the file were multiplied with. oracles: also sample the points of
     `rnnmc.study.oracle_points`, and check every exact law of the study. claims: decide what the article claims.
+    question: what the page asks at its head, in place of words of its own.
     """
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -136,6 +137,7 @@ class Study(Model):
     interval: Literal["wilson", "jeffreys", "clopper-pearson", "confidence-sequence"] = "wilson"
     oracles: bool = False
     claims: bool = False
+    question: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     points: tuple[PlannedPoint, ...]
 
@@ -160,6 +162,7 @@ class Study(Model):
             entry["replicates"] = wanted.written()
             entries.append({key: value for key, value in entry.items() if shared.get(key, ...) != value})
         head = self.model_dump(exclude={"points", "horizons", "replicates", "scale"})  # the numbers below are scaled
+        head = {name: value for name, value in head.items() if name != "question" or value is not None}
         return head | shared | {"points": entries}
 
 

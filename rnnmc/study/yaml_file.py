@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,14 @@ class StudyLoader(yaml.SafeLoader):
         """Refuse keys given twice, then merge as YAML does."""
         if id(node) not in self.checked:  # before `<<: *base` adds keys, which the mapping's own may replace
             self.checked.add(id(node))
-            keys = []
+            keys: set[Any] = set()
             for key, _ in node.value:
                 said = "<<" if key.tag == "tag:yaml.org,2002:merge" else self.construct_object(key, deep=True)
+                if not isinstance(said, Hashable):
+                    continue  # no mapping can have it, as is said when this one is made
                 if said in keys:
                     raise yaml.MarkedYAMLError(problem=f"the key {said!r} is given twice", problem_mark=key.start_mark)
-                keys.append(said)
+                keys.add(said)
         super().flatten_mapping(node)
 
 

@@ -53,3 +53,14 @@ def test_a_helper_that_is_killed_leaves_no_picture_out(monkeypatch: pytest.Monke
     assert {name: content for name, content in found.items() if name.endswith("png")} == {
         name: content for name, content in whole.items() if name.endswith("png")
     }
+
+
+@pytest.mark.process
+def test_too_small_an_address_space_is_one_sentence_and_no_abort():
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (16 * 10**9, -1))\n"
+        "import rnnmc.report.rendering as r\n"
+        "try:\n r.rendered({})\nexcept Exception as error:\n print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("charts cannot be drawn in an address space of 14.9 GB; lift that limit (ulimit -v")

@@ -6,7 +6,7 @@ import pytest
 from studies import sample_here, small, study_of
 
 from rnnmc.common.errors import RunError
-from rnnmc.engine import block
+from rnnmc.engine import block, choice
 from rnnmc.engine.block import run_block
 from rnnmc.engine.run import route
 from rnnmc.numerics import compiler
@@ -107,8 +107,8 @@ def test_a_study_that_was_begun_by_one_route_is_not_gone_on_with_by_another_unle
 
 
 def test_shards_of_several_routes_are_told_by_verify_and_the_fewer_are_made_again(monkeypatch, tmp_path):
-    for name in ("LARGEST_TILE", "LARGEST_BLOCK"):
-        monkeypatch.setattr(block, name, 8)
+    monkeypatch.setattr(choice, "LARGEST_TILE", 8)
+    monkeypatch.setattr(block, "LARGEST_BLOCK", 8)
     study = study_of(small(points=[ENTRY], replicates=20))
     (stored,) = cut_up(study)
     count = len(stored.blocks())

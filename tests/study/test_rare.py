@@ -25,9 +25,8 @@ def log_norms() -> np.ndarray:
 def test_the_score_reaches_its_level_where_the_event_is_counted(name):
     walks = log_norms()
     nothing = np.zeros(walks.shape, bool)
-    counted = events_of(walks, 1e-3, 1e3, SampleRectangle("", np.array(HORIZONS), {}, walks, nothing, nothing, {}))[
-        name
-    ]
+    samples = SampleRectangle("", np.array(HORIZONS), {}, walks, nothing, nothing, {})
+    counted = events_of(walks, 1e-3, 1e3, samples)[name]
     event = RareEvent.of(Splitting(event=name), HORIZONS)
     seen = walks if name.endswith("_by") else walks[:, -1:]
     reached = event.score(seen) >= event.level

@@ -14,7 +14,7 @@ rule aggregate:
             category="Numbers",
         ),
     params:
-        directory=study_run.directory,
+        directory=lambda wildcards, input: Path(input[0]).parent.parent,
         counted_by=[
             study_run.study.thresholds.model_dump(),
             study_run.study.interval,

@@ -6,12 +6,12 @@ rule report:
         study_run.stages["plan"],
         study_run.stages["statistics"],
     output:
-        report(
+        page=report(
             study_run.stages["report"],
             caption="../report/page.rst",
             category="Page",
         ),
-        report(
+        figures=report(
             directory(study_run.stages["figures"]),
             patterns=["{name}.png"],
             caption="../report/figure.rst",
@@ -19,11 +19,11 @@ rule report:
             labels={"figure": "{name}"},
         ),
     params:
-        directory=study_run.directory,
+        directory=lambda wildcards, input: Path(input[0]).parent.parent,
     log:
         f"{study_run.directory}/logs/report.log",
     conda:
         "../../environment.yml"
     shell:
-        "rnnmc report {params.directory} > {log} 2>&1 && ln -sfn ../report.html {output[0]}"
-        " && ln -sfn ../figures {output[1]}"
+        "rnnmc report {params.directory} > {log} 2>&1 && ln -sfn ../report.html {output.page}"
+        " && ln -sfn ../figures {output.figures}"

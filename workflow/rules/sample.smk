@@ -23,7 +23,7 @@ rule sample:
     output:
         touch(study_run.marker("{chunk}")),
     params:
-        directory=study_run.directory,
+        directory=lambda wildcards, input: Path(input[0]).parent.parent,
         points=lambda wildcards: study_run.keys[wildcards.chunk],
         device=study_run.device,
     log:

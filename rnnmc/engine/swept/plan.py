@@ -19,7 +19,7 @@ LARGEST_SHARE = 4  # of the state: more directions than a fourth of it are not w
 FULL_SHARE = 0.3  # of the work of the sweeps, for the full product at short horizons
 ROWS_SWEPT = 16  # to the last horizon, in all
 STORE = 1 << 25  # bytes of what is kept of the steps of a tile
-MOST_STORED = 1 << 28  # of one replicate
+MOST_STORED, MOST_STORED_IF_NARROW = 1 << 28, 1 << 26  # of one replicate; a fifth of what a process takes anyway
 MOST_TOGETHER = 32  # replicates of a tile
 ROUNDED_TO = 32  # units, nominally, of what is kept: see EVEN_PANELS in step.h
 

@@ -22,6 +22,7 @@ def charts(decided: pl.DataFrame) -> dict[str, ChartType]:
             f"{claim}: {states.rstrip('.')}",
             "One mark a condition with its interval, which misses with a probability of at most "
             f"{own['false_alarm'].max():.1g}; dashed: the bound; the pointer names the condition",
+            width=120,
         )
         found[f"claim-{claim}"] = alt.vconcat(*parts, spacing=14).properties(title=heading)
     return found

@@ -10,6 +10,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import (
+    LINES,
     ROW_WIDTH,
     band,
     colour,
@@ -102,7 +103,7 @@ def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType
         .add_params(pick)
         .facet(
             column=alt.Column("question:N", sort=list(QUESTIONS.values()), title=None),
-            row=alt.Row("panel:N", sort=panels(curves), title=None),
+            row=alt.Row("panel:N", sort=panels(curves), title=None, header=alt.Header(labelExpr=LINES)),
             spacing=12,
         )
         .properties(title=title(f"{cell}: probability that the norm has vanished, and exploded", "; ".join(remarks)))

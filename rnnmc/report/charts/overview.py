@@ -11,10 +11,12 @@ from altair.typing import ChartType
 
 from rnnmc.report.charts import curves
 from rnnmc.report.charts.parts import (
+    LINES,
     OUTCOMES,
     ROW_WIDTH,
     SERIES,
     colour,
+    full_rows,
     inline,
     interval_text,
     panels,
@@ -27,6 +29,7 @@ from rnnmc.report.text import (
     complete,
     event_text,
     horizon_text,
+    in_hues,
     log_norm_text,
     main_rows,
     most_text,
@@ -55,22 +58,35 @@ def charts(
     `rnnmc.statistics.variance_split.variance_split`. Names: overview; probability-<cell>, log-norm-<cell> and, of
     nested designs, variance-<cell> for each cell; growth-rate (absent where no horizon is ten times another).
     """
-    points = with_series(study_points(points))
+    points = in_hues(with_series(study_points(points)), len(SERIES))
     series = points["series"].unique(maintain_order=True).to_list()
+    hues = points["hue"].unique(maintain_order=True).to_list()
     rows = main_rows(statistics, points.drop("series"))
     along = _along(complete(statistics), points)
     split = None if variance is None else _along(variance, points)
     figures: dict[str, ChartType] = {"overview": overview(rows, series)}
     for cell in rows["cell"].unique(maintain_order=True).to_list():
         of_cell = along.filter(pl.col("cell") == cell)
-        figures[f"probability-{cell}"] = curves.probability(of_cell, cell, series)
-        figures[f"log-norm-{cell}"] = curves.log_norm(of_cell, cell, series)
+        figures[f"probability-{cell}"] = curves.probability(of_cell, cell, hues)
+        figures[f"log-norm-{cell}"] = curves.log_norm(of_cell, cell, hues)
         nested = None if split is None else split.filter(pl.col("cell") == cell)
         if nested is not None and nested["share"].is_not_null().any():
-            figures[f"variance-{cell}"] = curves.variance(nested, cell, series)
+            figures[f"variance-{cell}"] = curves.variance(nested, cell, hues)
     if rows["growth_rate"].is_not_null().any():
-        figures["growth-rate"] = growth_rate(rows, series)
+        said = points.select("point", "hue", "rest")
+        figures["growth-rate"] = growth_rate(_in_panels(rows, said), hues)
     return figures
+
+
+def _in_panels(rows: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose series is the hue, and whose cell is told with the rest."""
+    joined = rows.join(said, on="point", how="left", maintain_order="left")
+    return joined.with_columns(_told(pl.col("cell")).alias("cell"), pl.col("hue").alias("series"))
+
+
+def _told(name: pl.Expr) -> pl.Expr:
+    """A name and the rest, if there is any."""
+    return pl.concat_str(name, pl.col("rest").replace("", None), separator=", ", ignore_nulls=True)
 
 
 def _along(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
@@ -78,9 +94,9 @@ def _along(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     return (
         table.filter(pl.col("measure").cast(pl.String) == "log_spectral")
         .with_columns(pl.col("point").cast(pl.String))
-        .join(points.select("point", "cell", "width", "series"), on="point")
-        .sort("width", "series", "horizon", maintain_order=True)
-        .with_columns(("width " + pl.col("width").cast(pl.String)).alias("panel"))
+        .join(points.select("point", "cell", "width", pl.col("hue").alias("series"), "rest"), on="point")
+        .sort("width", "rest", "series", "horizon", maintain_order=True)
+        .with_columns(_told(pl.format("width {}", "width")).alias("panel"))
     )
 
 
@@ -202,8 +218,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
     remarks = [remark for kind, remark in REMARKS.items() if kind in present]
     if predicted:
         remarks += ["diamonds: theory, filled where exact, open for large width"]
-    # In one row as far as it goes: beneath a row that is not full Vega-Lite draws an axis without a panel.
-    columns = len(cells) if len(cells) <= 8 else 4
+    columns = full_rows(len(cells), 8)
     return (
         alt.layer(
             alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(opacity=0.5).encode(y="zero:Q"),
@@ -215,7 +230,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         .properties(width=max(90, min(420, ROW_WIDTH // columns)), height=200)
         .add_params(pick)
         .facet(
-            alt.Facet("cell:N", sort=cells, title=None, header=alt.Header(labelFontWeight="bold")),
+            alt.Facet("cell:N", sort=cells, title=None, header=alt.Header(labelFontWeight="bold", labelExpr=LINES)),
             columns=columns,
         )
         .properties(

@@ -15,6 +15,7 @@ VIRIDIS = [0.2, 0.9]  # the part of the scheme that shows on white and on black
 SUBTITLE_WIDTH = 165  # characters of a line, about as wide as a row of panels
 VL_VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 INK = "#22262b"  # of figures that stand by themselves
+LINES = "split(datum.label, ', ')"  # the name of a panel, a line for each factor
 PANELS_A_ROW = 3
 ROW_WIDTH = 780  # of a row of panels, in pixels; with axes and legend about 1,000
 
@@ -63,10 +64,24 @@ def inline(table: pl.DataFrame) -> alt.InlineData:
     return alt.InlineData(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
 
 
-def title(text: str, subtitle: str) -> alt.TitleParams:
-    """A chart's title and, below it, how to read the chart, in as many lines as it takes."""
-    lines = textwrap.wrap(subtitle, SUBTITLE_WIDTH, break_on_hyphens=False)
-    return alt.TitleParams(text=text, subtitle=lines if len(lines) > 1 else subtitle)
+def title(text: str, subtitle: str, width: int = SUBTITLE_WIDTH) -> alt.TitleParams:
+    """A chart's title and, below it, how to read the chart, in as many lines as it takes.
+
+    width: of a line of the subtitle, in characters; those of the title are larger.
+    """
+    said = [
+        textwrap.wrap(words, reach, break_on_hyphens=False)
+        for words, reach in ((text, 3 * width // 4), (subtitle, width))
+    ]
+    lines, below = (one if len(one) > 1 else words for one, words in zip(said, (text, subtitle), strict=True))
+    return alt.TitleParams(text=lines, subtitle=below)
+
+
+def full_rows(number: int, most: int) -> int:
+    """How many columns so many panels take, at most so many: beneath a row that is not full Vega-Lite draws axes
+    without a panel. Where the number is prime, there is no help.
+    """
+    return number if number <= most else next((n for n in range(most, 1, -1) if number % n == 0), most)
 
 
 def tooltip(*fields: str, **named: str) -> list[alt.Tooltip]:
@@ -150,14 +165,16 @@ def band(base: alt.Chart, curves: pl.DataFrame) -> alt.Chart:
 
 def panel_width(curves: pl.DataFrame) -> int:
     """Pixels, so that the panels of all widths fill a row."""
-    return max(150, min(420, ROW_WIDTH // curves["width"].n_unique()))
+    return max(150, min(420, ROW_WIDTH // len(panels(curves))))
 
 
 def widths(curves: pl.DataFrame) -> alt.Column:
     """One panel a width, from left to right."""
-    return alt.Column("panel:N", sort=panels(curves), title=None)
+    return alt.Column("panel:N", sort=panels(curves), title=None, header=alt.Header(labelExpr=LINES))
 
 
 def panels(rows: pl.DataFrame) -> list[str]:
-    """The names of the panels, one a width, in order."""
+    """The names of the panels in order: one a width, or one a width and what else is said there."""
+    if "panel" in rows.columns:
+        return rows.sort("width", maintain_order=True)["panel"].unique(maintain_order=True).to_list()
     return [f"width {width}" for width in sorted(set(rows["width"].to_list()))]

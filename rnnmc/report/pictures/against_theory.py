@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, full_rows, inline, series_scale, title, tooltip
 
 LINEAR = 0.01  # nats a step: up to here differences are drawn to scale, beyond by their logarithm
 
@@ -56,7 +56,7 @@ class AgainstTheoryPicture:
             base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", title=name, scale=scale, axis=axis), y2="high:Q"),
             base.mark_point(filled=True, size=20).encode(y=alt.Y("difference:Q", title=name, scale=scale, axis=axis)),
         ]
-        columns = min(len(cells), PANELS_A_ROW)
+        columns = full_rows(len(cells), PANELS_A_ROW)
         shown = table.select(
             "cell",
             "width",

@@ -6,11 +6,12 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import full_rows, inline, series_scale, title, tooltip
 from rnnmc.report.pictures.paths import MOST_PANELS
 from rnnmc.report.text import with_series
 
 STEEPEST = 3.0  # exponents beyond are drawn at the edge
+WIDEST = 1.0  # length of an interval that still says something; others are not drawn
 
 
 class DecayPicture:
@@ -19,8 +20,13 @@ class DecayPicture:
     name = "decay"
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
-        """`decay-at` and `decay-by`; with more series than a legend can hold, the pointer names them."""
-        labels = with_series(points).select("point", "cell", pl.format("width {}, {}", "width", "series").alias("name"))
+        """`decay-at` and `decay-by`; a colour for each width, and the pointer names the rest."""
+        labels = with_series(points).select(
+            "point",
+            "cell",
+            pl.format("width {}", "width").alias("panel"),
+            pl.format("width {}, {}", "width", "series").alias("name"),
+        )
         rows = summary.join(labels, on="point", maintain_order="left").with_columns(
             pl.col("exponent", "low", "high").clip(-STEEPEST, STEEPEST)
         )
@@ -33,8 +39,8 @@ class DecayPicture:
 
 def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
     cells = rows["cell"].unique(maintain_order=True).to_list()[:MOST_PANELS]
-    names = rows["name"].unique(maintain_order=True).to_list()
-    legend = alt.Legend(title=None, orient="top", columns=4) if len(names) <= 12 else None
+    widths = sorted(rows["panel"].unique().to_list(), key=lambda name: int(name.split()[1]))
+    legend = alt.Legend(title=None, orient="top", columns=8)
     y = alt.Y("exponent:Q", title="-d log P / d log T")
     base = alt.Chart().encode(
         x=alt.X(
@@ -43,19 +49,22 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
             scale=alt.Scale(type="log"),
             axis=alt.Axis(format="~s", tickCount=5),
         ),
-        color=alt.Color("name:N", sort=names, scale=series_scale(names), legend=legend),
+        color=alt.Color("panel:N", sort=widths, scale=series_scale(widths), legend=legend),
+        detail="name:N",
         tooltip=tooltip("cell", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"),
     )
     half = alt.Chart(alt.InlineData(values=[{"half": 0.5}])).mark_rule(style="theory").encode(y="half:Q")
-    columns = len(cells) if len(cells) <= 6 else 4  # beneath a row that is not full Vega-Lite draws an empty axis
+    columns = full_rows(len(cells), 7)
     shown = rows.filter(pl.col("cell").is_in(cells)).select(
-        "cell", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"
+        "cell", "panel", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"
     )
     return (
         alt.layer(
             half,
             base.mark_line(strokeWidth=1.4).encode(y=y),
-            base.mark_rule(opacity=0.5).encode(y=alt.Y("low:Q", title="-d log P / d log T"), y2="high:Q"),
+            base.transform_filter(f"datum.high - datum.low <= {WIDEST}")
+            .mark_rule(opacity=0.5)
+            .encode(y=alt.Y("low:Q", title="-d log P / d log T"), y2="high:Q"),
             base.mark_point(filled=True, size=28).encode(y=y),
             data=inline(shown),
         )
@@ -64,8 +73,9 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
         .properties(
             title=title(
                 f"How steeply P(stable {mode} T) falls",
-                "Exponent over each decade with its 95 % interval; dashed: 1/2, an unbiased random walk at T. One that "
-                "stays is a power law; one that grows tenfold with T an exponential",
+                f"Exponent over each decade with its 95 % interval, longer than {WIDEST:g} where there is none; "
+                "dashed: 1/2, an unbiased random walk at T. One that stays is a power law; one that grows tenfold "
+                "with T an exponential",
             )
         )
     )

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import SERIES, full_rows, inline, series_scale, title, tooltip
 from rnnmc.report.text import with_series
 from rnnmc.statistics.analyses.analysis import completed
 from rnnmc.statistics.analyses.finite_width import SCHEMA
@@ -37,13 +37,20 @@ class FiniteWidthPicture:
             (pl.col("rates") - pl.col("limit") + half).alias("high"),
             pl.when(pl.col("widths") >= pl.col("from_width")).then(curve).alias("line"),
         )
-        series = rates["series"].unique(maintain_order=True).to_list()
+        # One wide interval should not hide where the others lie.
+        reach = (pl.col("rate").max() - pl.col("rate").min()).over("cell")
+        wide = pl.col("high") - pl.col("low") > reach
+        rates = rates.with_columns(pl.when(~wide).then(end).alias(end) for end in ("low", "high"))
+        few = [name for name in ("series", "drive", "weights") if rates[name].n_unique() <= len(SERIES)]
+        hue = few[0] if few else "weights"
+        series = rates[hue].unique(maintain_order=True).to_list()
         cells = summary["cell"].unique(maintain_order=True).to_list()
-        legend = alt.Legend(title=None, orient="top", columns=4) if len(series) <= 12 else None  # the pointer names it
+        legend = alt.Legend(title=None, orient="top", columns=4)
         name = "growth rate less its limit (nats/step)"
         base = alt.Chart().encode(
             x=alt.X("widths:Q", title="width", scale=alt.Scale(type="log", base=2, nice=False)),
-            color=alt.Color("series:N", sort=series, scale=series_scale(series), legend=legend),
+            color=alt.Color(f"{hue}:N", sort=series, scale=series_scale(series), legend=legend),
+            detail="series:N",
             tooltip=tooltip(
                 "cell",
                 "widths",
@@ -58,17 +65,17 @@ class FiniteWidthPicture:
         )
         y = alt.Y("low:Q", title=name)
         layers = [
-            base.mark_rule(strokeWidth=1.4).encode(y=y, y2="high:Q"),
+            base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.4).encode(y=y, y2="high:Q"),
             base.mark_point(filled=True, size=26).encode(y=alt.Y("rate:Q", title=name)),
             base.transform_filter("isValid(datum.line)")
             .mark_line(strokeWidth=1.2)
             .encode(y=alt.Y("line:Q", title=name)),
         ]
-        columns = min(len(cells), 3)
+        columns = full_rows(len(cells), 3)
         shown = rates.select(
             "cell",
             "widths",
-            "series",
+            *dict.fromkeys(("series", hue)),
             "rates",
             "errors",
             "limit",
@@ -88,8 +95,8 @@ class FiniteWidthPicture:
             .properties(
                 title=title(
                     "Growth rate against the width",
-                    "Dots with 95 % intervals, less the limit of the curves in 1/n, averaged over all that fit; drawn "
-                    "from the width on where the likeliest begins",
+                    "Dots with 95 % intervals, where these are no longer than the dots lie apart, less the limit of "
+                    "the curves in 1/n, averaged over all that fit; drawn from where the likeliest begins",
                 )
             )
         }

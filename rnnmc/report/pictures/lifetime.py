@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import OUTCOMES, inline, title, tooltip
+from rnnmc.report.charts.parts import OUTCOMES, full_rows, inline, title, tooltip
 from rnnmc.report.text import lifetime_text, with_series
 
 
@@ -17,7 +17,9 @@ class LifetimePicture:
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`lifetime-<cell>` for each cell, by width; the colour says which way they leave."""
-        labels = with_series(points).select("point", "cell", "width", "series", "horizon")
+        # A chart is of one cell: its labels say what varies there.
+        labelled = [with_series(own) for own in points.partition_by("cell", maintain_order=True)]
+        labels = pl.concat(own.select("point", "cell", "width", "series", "horizon") for own in labelled)
         rows = summary.join(labels, on="point", maintain_order="left")
         half, most = (_ends(rows, percent, name) for percent, name in ((50, "half"), (99, "most")))
         wide = rows.filter(pl.col("percent") == 50).select("point", "cell", "width", "series", "horizon", "vanished")
@@ -62,7 +64,7 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
     }
     present = [name for name in names if name in set(table["way"].to_list())]
     base = alt.Chart().encode(
-        y=alt.Y("series:N", sort=series, title=None, axis=alt.Axis(labelLimit=320)),
+        y=alt.Y("series:N", sort=series, title=None, axis=alt.Axis(labelLimit=0)),
         color=alt.Color(
             "way:N",
             scale=alt.Scale(domain=present, range=[names[name] for name in present]),
@@ -81,7 +83,7 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
     axis = alt.Axis(format="~s", values=[10**k for k in range(7) if 10**k <= last])
     x = alt.X("from:Q", title="steps", scale=scale, axis=axis)
     widths = sorted(set(table["width"].to_list()))
-    columns = min(len(widths), 4)
+    columns = full_rows(len(widths), 4)
     bounds = [f"{name}_{end}" for name in ("half", "most") for end in ("from", "to", "text")]
     shown = table.select("width", "series", "from", "to", "way", *bounds, "vanished").with_columns(
         pl.format("width {}", "width").alias("panel")

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import full_rows, inline, series_scale, title, tooltip
 from rnnmc.statistics.analyses.analysis import completed
 from rnnmc.statistics.analyses.onset import SCHEMA, bounds_text, situation
 
@@ -61,7 +61,7 @@ class OnsetPicture:
         if table["theory"].is_not_null().any():
             known = place.transform_filter("isValid(datum.theory)")
             layers.append(known.mark_point(style="theory-point").encode(y=alt.Y("theory:Q", title=name)))
-        columns = min(len(cells), 3)
+        columns = full_rows(len(cells), 3)
         shown = table.select("cell", "width", "driven", "series", "onset", "interval", "from", "to", "turns")
         shown = shown.with_columns(table["median_onset"], table["theory"])
         return {

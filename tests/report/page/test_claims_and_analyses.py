@@ -64,6 +64,13 @@ def test_the_page_begins_with_what_became_of_the_claims_and_of_every_analysis(fo
     of_norms = {name for name, analysis in analyses().items() if not analysis.observable}
     assert of_norms == set(re.findall(r'id="analysis-([^"]+)"', page))
     assert 'href="#verdicts"' in page
+    facts = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC( to .*)?", facts["Sampled"])
+    assert facts["Host"]
+    assert "numpy" in facts["Versions"]
+    for name in ("README.md", "statistics.csv", "claims.parquet", "dictionary.csv"):
+        assert f'<a href="{name}">' in page
+        assert (folder / name).exists()
 
 
 @pytest.mark.process

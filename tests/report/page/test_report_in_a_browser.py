@@ -1,5 +1,6 @@
 """The report in a real browser: everything is drawn, nothing complains, nothing is loaded from outside."""
 
+import html
 import html.parser
 import re
 from pathlib import Path
@@ -111,6 +112,38 @@ def test_a_click_on_a_header_sorts_by_number_with_infinities_at_the_ends(large, 
     assert len(re.findall('<th[^>]*aria-sort="descending"', document)) == 1
 
 
+@pytest.mark.process
+@pytest.mark.page
+@needs_browser
+def test_the_reader_filters_changes_the_norm_saves_what_is_shown_and_copies_a_command(large, tmp_path):
+    page = tmp_path / "report.html"
+    use = """<script>
+      let saved;
+      URL.createObjectURL = blob => { blob.text().then(text => document.body.dataset.saved = text); return "#"; };
+      const labels = [...document.querySelectorAll(".filters label")];
+      const list = name => labels.find(label => label.firstChild.data === name).lastChild;
+      const choose = (name, value) => { list(name).value = value; list(name).dispatchEvent(new Event("change")); };
+      choose("cell", "lstm");
+      choose("width", "16");
+      choose("norm", "rms");
+      document.querySelector(".filters button").click();</script></body></html>"""
+    text = large.read_text(encoding="utf-8")
+    page.write_text(text[: text.rindex("</body>")] + use, encoding="utf-8")
+    document, console = browse(page, tmp_path / "profile")
+    assert console == ""
+    assert "5 of 105 rows" in document
+    saved = pl.read_csv(html.unescape(search(r'data-saved="([^"]*)"', document)[1]).encode())
+    assert (saved["cell"].to_list(), saved["width"].to_list()) == (["lstm"] * 5, [16] * 5)
+    _, points, tables = synthetic.study(replicates=60)
+    known = (
+        tables["statistics"]
+        .filter(pl.col("horizon") == 1000, pl.col("measure") == "log_rms")
+        .join(study_points(points).filter(pl.col("cell") == "lstm", pl.col("width") == 16), on="point")
+    )
+    assert saved["P(vanish)"].to_list() == known["p_vanish_at"].to_list()
+    assert "again" not in saved.columns
+
+
 class Outline(html.parser.HTMLParser):
     """Headings, ids, links and addresses of a page."""
 
@@ -147,7 +180,7 @@ def test_the_page_is_one_file_below_three_megabytes_that_loads_nothing(large):
     assert large.stat().st_size < 3_000_000
     found = outline(large)
     assert found.loaded == ["data:,"]
-    assert not [link for link in found.links if not link.startswith(("#", "figures/"))]
+    assert not [link for link in found.links if not link.startswith(("#", "figures/"))]  # no data lies beside it
     style = search(r"<style>.*?</style>", large.read_text(encoding="utf-8"))[0]
     assert "url(" not in style
     assert "@import" not in style

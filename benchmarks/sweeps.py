@@ -1,0 +1,58 @@
+"""The norms of a point by compiled sweeps beside the kernel that they take the place of, in CPU time of one thread.
+
+Both measure the same point in turns, and the fastest of each counts, so that a busy machine changes the ratio little:
+
+    python benchmarks/sweeps.py [CELL WIDTH [HORIZON ...]]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rnnmc.engine.block import Partition, run_block
+from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, FEW_DIRECTIONS, SWEPT, compiled_kernel
+from rnnmc.engine.swept.plan import tile_of
+from rnnmc.study.point import DesignPoint, horizons_up_to
+
+TURNS = 3
+ONE, MANY = (1000,), horizons_up_to(1000)
+ROWS = [
+    *(("lstm", width, horizons) for width in (32, 64, 128, 256, 512) for horizons in (ONE, MANY)),
+    *((cell, width, horizons) for cell in ("tanh", "gru") for width in (64, 256) for horizons in (ONE, MANY)),
+]
+REPLICATES = 8  # of the kernel that is replaced, fewer where it is wide
+
+
+def seconds(point: DesignPoint, kernel: str, replicates: int) -> float:
+    """CPU seconds of a replicate."""
+    before = time.process_time()
+    run_block(point, 0, cut=Partition(replicates, replicates, kernel))
+    return (time.process_time() - before) / replicates
+
+
+def compared(point: DesignPoint) -> tuple[float, float]:
+    """CPU seconds of a replicate on the other kernel, and by sweeps."""
+    narrow = point.width < COMPILED_ROWS_UP_TO_WIDTH
+    other = (compiled_kernel(point) if narrow else None) or FEW_DIRECTIONS
+    replicates = max(1, min(REPLICATES, 512 // point.width))
+    short = point.model_copy(update={"horizons": (2, 110)})
+    for kernel in (other, SWEPT):  # what is compiled is not counted
+        seconds(short, kernel, 1)
+    times = [(seconds(point, other, replicates), seconds(point, SWEPT, tile_of(point))) for _ in range(TURNS)]
+    return min(first for first, _ in times), min(second for _, second in times)
+
+
+def main() -> None:
+    """Print a row for each point."""
+    cell, width, *horizons = sys.argv[1:] or ("", "0")
+    rows = [(cell, int(width), tuple(int(one) for one in horizons) or MANY)] if cell else ROWS
+    print("| cell | width | horizons | before | by sweeps | times faster |")
+    for name, units, some in rows:
+        before, after = compared(DesignPoint(cell=name, width=units, horizons=some))
+        figures = f"{1e3 * before:.3g} ms | {1e3 * after:.3g} ms | {before / after:.3g} |"
+        print(f"| `{name}` | {units} | {len(some)} | {figures}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

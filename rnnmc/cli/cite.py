@@ -1,0 +1,19 @@
+"""How a study is cited."""
+
+from __future__ import annotations
+
+from rnnmc.cli.shared import Folder, app
+
+
+@app.command()
+def cite(directory: Folder) -> None:
+    """Print BibTeX of rnnmc, the article, and the sources of exactly what a study used."""
+    from rnnmc.report.cite import bibtex
+    from rnnmc.run.aggregate import read_tables
+    from rnnmc.store.plan import study_said
+    from rnnmc.store.sampled import sampled
+    from rnnmc.store.tables import read_table
+
+    study_said(directory)
+    points = read_table(directory / "points.parquet")
+    print(bibtex(points, read_tables(directory), ", ".join(sampled(directory)["commit"])), end="")

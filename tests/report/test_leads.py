@@ -1,0 +1,184 @@
+"""The first screen: the question, the sentence that answers it and its figure, and the command that repeats a row."""
+
+import re
+import shlex
+
+import numpy as np
+import polars as pl
+import pytest
+import synthetic
+from pages import words
+from studies import study_of
+from typer.testing import CliRunner
+
+from rnnmc.cli.shared import app
+from rnnmc.report.leads import lead
+from rnnmc.report.leads.learning import lead as learning
+from rnnmc.report.leads.lifetimes import lead as lifetimes
+from rnnmc.report.leads.maps import lead as maps
+from rnnmc.report.leads.verdicts import word
+from rnnmc.report.repeat import command
+from rnnmc.report.text import main_rows, study_points
+
+INITS = ("pytorch", "keras")
+
+
+def bars(figure: str) -> list[dict[str, float]]:
+    """event -> per cent, of every bar."""
+    found = re.findall(r'<span class="share".*?</span>', figure)
+    return [{a: float(b) for a, b in re.findall(r'class="(\w+)" style="width:([\d.]+)%', bar)} for bar in found]
+
+
+@pytest.mark.slow
+def test_shares_are_means_over_design_points_and_the_sentence_says_them():
+    _, points, tables = synthetic.study(cells=("tanh", "gru"), widths=(4, 16), inits=INITS, last=100, replicates=20)
+    points = study_points(points)
+    rows = main_rows(tables["statistics"], points)
+    found = lead({}, rows, points, tables)
+    assert found.kind == "shares"
+    assert found.question.startswith("Do gradients vanish or explode within 100 steps")
+    drawn = bars(found.figure)
+    assert len(drawn) == 2 * (1 + 2)  # a cell: all, and one for each initialisation
+    for cell, shares in zip(("tanh", "gru"), drawn[::3], strict=True):
+        own = rows.filter(pl.col("cell") == cell)
+        for event in ("vanish", "stable", "explode"):
+            assert shares[event] == pytest.approx(100 * own[f"p_{event}_at"].to_numpy().mean(), abs=0.06)
+    for event in ("vanish", "explode"):
+        assert f"{100 * rows[f'p_{event}_at'].to_numpy().mean():.0f}\u00a0%" in found.answer
+    assert lead({"question": "Why?"}, rows, points, tables).question == "Why?"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cells", [("tanh",), ("tanh", "lstm", "relu")])
+def test_no_first_screen_holds_a_hash_or_a_word_of_statistics(cells):
+    _, points, tables = synthetic.study(cells=cells, widths=(4,), inits=INITS, last=100, replicates=10)
+    points = study_points(points)
+    found = lead({}, main_rows(tables["statistics"], points), points, tables)
+    said = " ".join((found.question, found.answer, found.caption, words(found.figure))).lower()
+    for word_ in (
+        "interval",
+        "quantile",
+        "replicate",
+        "nats",
+        "horizon",
+        "wilson",
+        "design point",
+        "median",
+        "jacobian",
+    ):
+        assert word_ not in said
+    assert not re.search(r"\b[0-9a-f]{6,}\b", said)
+
+
+def test_lifetimes_order_cells_by_when_half_of_their_networks_have_left():
+    at = {f"cell_{i:02}": by for i, by in enumerate([None, 500, 3, 70, *range(100, 110)])}
+    keys = [f"p{i}" for i in range(len(at))]
+    rows = pl.DataFrame({"point": keys, "cell": list(at), "horizon": 1000})
+    table = pl.DataFrame({"point": keys, "percent": 50.0, "by": list(at.values()), "vanished": 0.9})
+    found = lifetimes(rows, rows, {"lifetime": table})
+    assert found is not None
+    names = re.findall(r'<span class="name">(\w+)', found.figure)
+    assert names[:2] == ["cell_00", "cell_01"]
+    assert names[-1] == "cell_02"
+    assert "In 1 of 14 cells" in found.answer
+    assert "cell_02 within 3 steps" in found.answer
+    assert lifetimes(rows.head(11), rows, {"lifetime": table}) is None
+
+
+def test_a_map_says_from_which_gain_on_more_networks_explode_and_is_drawn_for_every_cell():
+    gains, fields = (0.5, 1.0, 2.0, 4.0), (0.1, 3.0)
+    lines = [
+        {"cell": cell, "gain": gain, "field": field, "p_explode_at": float(gain * (1 if field < 1 else 0.5) > turn)}
+        for cell, turn in (("a", 1.0), ("b", 9.0)) for gain in gains for field in fields
+    ]  # fmt: skip
+    table = pl.DataFrame(lines).with_columns(
+        pl.format("p{}", pl.int_range(pl.len())).alias("point"),
+        pl.lit("tied").alias("weights"),
+        pl.lit(16).alias("width"),
+        pl.lit(500).alias("horizon"),
+        (1 - pl.col("p_explode_at")).alias("p_vanish_at"),
+        pl.lit(0.0).alias("p_stable_at"),
+    )
+    found = maps(table, table, {"phase": table})
+    assert found is not None
+    assert "in a from gain 2, and never in b; strong input moves that to larger gains" in found.answer
+    assert found.figure.count('class="panel map"') == 2
+    assert found.figure.count("<i style=") == 16
+    assert maps(pl.concat([table] * 3), table, {"phase": table}) is None
+
+
+@pytest.mark.parametrize(
+    ("holds", "fails", "undecided", "said"),
+    [
+        (250, 0, 0, "holds"),
+        (246, 4, 0, "holds"),  # a few against hundreds are no verdict
+        (4, 246, 0, "fails"),
+        (30, 20, 5, "depends"),
+        (3, 0, 100, "open"),
+        (0, 0, 0, "nothing to see"),
+    ],
+)
+def test_a_statement_holds_or_fails_by_where_its_answers_lie(holds, fails, undecided, said):
+    counts = {"holds": holds, "fails": fails, "undecided": undecided}
+    assert word({"asks": "every", "verdict": "undecided", **counts}) == said
+    assert word({"asks": "some", "verdict": "holds", **counts}) == "holds"
+
+
+def test_learning_sums_up_every_task_in_one_sentence():
+    p_stable = np.array([0.1, 0.9, 0.1, 0.9])
+    table = pl.DataFrame(
+        {
+            "drive": ["adding 50, m = 2"] * 2 + ["copy 50, m = 5"] * 2, "horizon": 50, "clipped": "yes",
+            "p_stable": p_stable, "p_learnt": p_stable, "learnt_losing": 0.1, "learnt_keeping": 0.9,
+            "rank_correlation_low": [0.5, 0.5, -0.5, -0.5], "rank_correlation_high": 0.9,
+        }
+    )  # fmt: skip
+    found = learning(table, table, {"trainability": table})
+    assert found is not None
+    assert found.answer.startswith(
+        "90\u00a0% of the networks learn where the gradient is likely to last, 10\u00a0% where"
+    )
+    assert found.answer.endswith("the link is sure in 1 of 2 comparisons.")
+    assert found.figure.count('class="none"') == 4
+
+
+CONTENT = {
+    "study": "again",
+    "seed": 5,
+    "points": [
+        {"cell": "lstm", "width": 3, "init": {"preset": "pytorch", "bias": {"forget": 1}}, "horizons": [1, 7]},
+        {"cell": "tanh", "width": 2, "layers": 3, "residual": True, "weights": "untied", "state_std": 0.5},
+        {"cell": "gru", "width": 2, "drive": {"ar1": 0.5}, "dtype": "float64", "init": "keras"},
+    ],
+}
+
+
+def test_the_command_of_a_row_asks_for_the_very_design_point(monkeypatch):
+    asked = []
+
+    def answered(wanted, *_):
+        asked.append(wanted.point)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rnnmc.run.answer.answered", answered)
+    for planned in study_of(CONTENT).points:
+        line = command(planned.row()["json"], 30, 1e-3, 1e2)
+        assert line.startswith("rnnmc measure ")
+        assert "--explode 100" in line
+        assert "--vanish" not in line
+        CliRunner().invoke(app, shlex.split(line)[1:])
+        assert asked[-1].key == planned.point.key
+    assert len(asked) == 3
+
+
+def test_a_row_that_the_command_line_cannot_say_has_no_command():
+    nested = study_of(
+        {"study": "n", "points": [{"cell": "tanh", "width": 2, "replicates": {"weights": 4, "drives": 3}}]}
+    )
+    assert command(nested.points[0].row()["json"], 12, 1e-3, 1e3) == ""
+    assert command("{}", 12, 1e-3, 1e3) == ""
+
+
+def test_a_study_keeps_the_question_that_it_asks_and_writes_none_where_it_asks_none():
+    assert "question" not in study_of(CONTENT).written()
+    assert study_of(CONTENT | {"question": "Why?"}).written()["question"] == "Why?"
