@@ -17,7 +17,6 @@ from rnnmc.engine.choice import (
     CONDITIONAL_BYTES,
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
-    LARGEST_TILE,
     SWEPT,
     cached_tile,
     full_kernel,
@@ -78,7 +77,7 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
 
     Raises UsageError where these observables cannot look on as it runs.
     """
-    tile = min(LARGEST_TILE, cached_tile(point))
+    tile = cached_tile(point)
     group = point.nested.group
     kernel = kernel_of(point)
     if kernel == CONDITIONAL and observables:

@@ -7,6 +7,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.statistics.point import SampleRectangle, events_of
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.rare import EVENTS, RareEvent, Splitting
+from rnnmc.study.study import Study, read_study
 
 HORIZONS = (1, 3, 10, 30)
 
@@ -63,3 +64,32 @@ def test_splitting_is_part_of_the_key_and_no_other_key_changes():
 def test_an_impossible_event_is_one_sentence(said, sentence):
     with pytest.raises((ValueError, UsageError), match=sentence):
         DesignPoint(cell="tanh", width=4, splitting=Splitting(**said))
+
+
+def study(replicates) -> Study:
+    split = {"cell": "tanh", "width": 2, "replicates": replicates}
+    points = [{"cell": "tanh", "width": 2}, split]
+    return read_study({"study": "rare", "horizons": [10], "thresholds": {"explode": 50}, "points": points}, "rare.yaml")
+
+
+def test_a_study_reads_splitting_and_writes_it_so_that_it_reads_to_the_same_keys():
+    first = study({"splitting": {"event": "explode", "populations": 5, "particles": 300}})
+    planned = first.points[1]
+    assert planned.replicates == 5
+    assert planned.point.splitting == Splitting(event="explode_at", particles=300, explode=50.0)
+    again = read_study(first.written(), "written")
+    assert [one.point.key for one in again.points] == [one.point.key for one in first.points]
+
+
+@pytest.mark.parametrize(
+    ("replicates", "sentence"),
+    [
+        ({"splitting": {"particles": 300}}, "does not say the event"),
+        ({"splitting": {"event": "explode", "levels": 3}}, "unknown key"),
+        ({"splitting": {"event": "explode", "populations": 1}}, "at least 3"),
+        ({"splitting": {"event": "explode"}, "weights": 3}, "does not go with splitting"),
+    ],
+)
+def test_splitting_that_cannot_be_is_one_sentence(replicates, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        study(replicates)
