@@ -10,13 +10,24 @@ import polars as pl
 import pytest
 from scipy.stats import binom, norm
 from studies import command, small, study_of
+from typer.main import get_command
+from typer.testing import CliRunner
 
 import rnnmc
+from rnnmc.cli import app
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, sample
 from rnnmc.store.manifest import write_manifest
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import cut_up
+
+
+def test_every_command_is_listed_in_80_columns_with_a_whole_sentence() -> None:
+    said = CliRunner().invoke(app, ["--help"], terminal_width=80).output
+    assert "..." not in said.partition("COMMAND [ARGS]...")[2]
+    assert max(map(len, said.splitlines())) <= 80
+    for name, one in get_command(app).commands.items():
+        assert one.hidden or f"  {name} " in said, name
 
 
 @pytest.mark.process

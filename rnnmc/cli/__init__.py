@@ -15,7 +15,19 @@ from typer.exceptions import TyperException
 from rnnmc.cli.shared import app
 from rnnmc.common.errors import RunError, UsageError
 
-FIRST = ("measure", "studies")  # in the list of commands; the others follow by name
+FIRST = (
+    "setup",
+    "measure",
+    "follow",
+    "studies",
+    "plot",
+    "cite",
+    "folders",
+    "advise",
+    "inspect",
+    "search",
+    "checks",
+)  # in the list of commands; the others follow by name
 
 
 def _find_commands() -> None:

@@ -28,7 +28,7 @@ def advise(
     seed: Annotated[int, typer.Option(help="of every draw; what is measured afresh has the next")] = 7888,
     as_json: Annotated[bool, typer.Option("--json", help="print the ranking and what is best as JSON")] = False,
 ) -> None:
-    """Rank initialisations of a cell by P(stable by T), find the best forget bias or gain, and print code for it."""
+    """Rank initialisations by P(stable by T). Finds the best forget bias or gain too, and prints code for it."""
     from rnnmc.report.terminal import printed
     from rnnmc.run.advice_told import as_json as in_json
     from rnnmc.run.advice_told import code_lines, sentences, table

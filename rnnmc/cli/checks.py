@@ -13,7 +13,7 @@ from rnnmc.cli.shared import CellName, Dtype, Layers, Residual, Width, app, judg
 def kernel(
     cell: CellName, width: Width = 16, layers: Layers = 1, residual: Residual = False, dtype: Dtype = "float32"
 ) -> None:
-    """Print the C that is made for a cell; docs/design.md walks through one."""
+    """Print the C that is made for a cell. docs/design.md walks through one."""
     from rnnmc.engine.kernel_source import kernel_source
 
     print(kernel_source(cell, width, dtype, layers, residual), end="")
@@ -25,7 +25,7 @@ def check_cell(
     width: Annotated[int, typer.Option(help="n, units", min=1, max=256)] = 5,
     seed: Annotated[int, typer.Option(help="of the draws", min=0)] = 0,
 ) -> None:
-    """Check a cell against autograd, finite differences, batch independence and its exact laws; exit 1 on a mistake."""
+    """Check a cell. Against autograd, finite differences, batch independence and exact laws; exit 1 on a mistake."""
     from rnnmc.run.checks import check_cell_and_kernels
 
     judged(cell, check_cell_and_kernels(cell, width, seed))
@@ -36,7 +36,7 @@ def check_one(
     kind: Annotated[str, typer.Argument(help="cell, initialiser, drive, observable, law, analysis, picture or claim")],
     name: Annotated[str, typer.Argument(help="its name, or a mapping in YAML, such as '{ar1: 0.5}'")],
 ) -> None:
-    """Check one thing of any kind against what its kind promises; exit 1 on a mistake."""
+    """Check one thing against what its kind promises. Exit 1 on a mistake."""
     from rnnmc.run.checks import check
 
     judged(f"{kind} {name}", check(kind, name))

@@ -7,7 +7,7 @@ from rnnmc.cli.shared import Folder, app
 
 @app.command()
 def cite(directory: Folder) -> None:
-    """Print BibTeX of rnnmc, the article, and the sources of exactly what a study used."""
+    """Print BibTeX of what a study used. Of rnnmc, the article, and the sources of just its cells and laws."""
     from rnnmc.report.cite import bibtex
     from rnnmc.run.aggregate import read_tables
     from rnnmc.store.plan import study_said

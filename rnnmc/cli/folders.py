@@ -17,7 +17,7 @@ def merge(
     directories: Annotated[list[Path], typer.Argument(help="folders of one study, sampled in several places")],
     into: Annotated[Path, typer.Option(help="a new folder")],
 ) -> None:
-    """Join folders of one study in a new one, every shard proved; what differs is refused."""
+    """Join folders of one study in a new one. Every shard is proved; what differs is refused."""
     from rnnmc.run.merge import merge as join
 
     if len(directories) < 2:
@@ -35,7 +35,7 @@ def clean(
     directory: Folder,
     yes: Annotated[bool, typer.Option("--yes", help="remove it without asking")] = False,
 ) -> None:
-    """Say what no statistic counts, such as samples of points that the study has no more, and remove it."""
+    """Remove what no statistic counts, after saying what. Such as samples of points that the study has no more."""
     from rnnmc.run.clean import remove, uncounted
 
     found = uncounted(directory)

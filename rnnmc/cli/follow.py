@@ -1,4 +1,4 @@
-"""A study from its file to its page, with one line that says how far it is."""
+"""A study through Snakemake, with one line that says how far it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def study(
     cpus: Annotated[int | None, typer.Option(help="cores, where they are to be fewer than jobs", min=1)] = None,
     scale: Annotated[float | None, typer.Option(help="in place of what the file says")] = None,
 ) -> None:
-    """Run a whole study through Snakemake: one line while it runs, its table at the end; what is there is kept."""
+    """Run a whole study through Snakemake. One line while it runs, its table at the end; what is there is kept."""
     if sys.stderr.isatty():  # something to see at once, which the next line is written over
         sys.stderr.write(f"reading {study_file}\r")
         sys.stderr.flush()

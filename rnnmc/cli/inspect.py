@@ -39,7 +39,7 @@ def inspect(
     seed: Annotated[int, typer.Option(help="of sequences and fresh networks", min=0)] = 7888,
     as_json: Annotated[bool, typer.Option("--json", help="print every table as JSON")] = False,
 ) -> None:
-    """How long the gradient of a given network lasts, along its own inputs, beside fresh networks of its shape."""
+    """How long the gradient of a given network lasts. Along its own inputs, beside fresh networks of its shape."""
     from rnnmc.report.inspection import inspection_tables
     from rnnmc.report.terminal import printed
     from rnnmc.run.inspection import Asked, inspected

@@ -15,7 +15,7 @@ def cells() -> None:
 
 @app.command()
 def initialisers() -> None:
-    """List the presets, the layers of each framework with the cell that each is, and the laws of weights."""
+    """List presets, layers of frameworks, and laws of weights. Of each layer the cell that it is."""
     from itertools import groupby
 
     from rnnmc.initialisers import laws, layers, presets
@@ -30,7 +30,7 @@ def initialisers() -> None:
 
 @app.command()
 def observables() -> None:
-    """List what can be looked at along a chain beside its norm, with formula and source."""
+    """List what can be looked at beside the norm. With formula and source."""
     from rnnmc.observables import observables as all_observables
 
     told("observable", {name: (one.formula, one.source) for name, one in all_observables().items()})
@@ -46,7 +46,7 @@ def drives() -> None:
 
 @app.command()
 def claims() -> None:
-    """The article's claims as questions: what is estimated, and the rule that decides; every study may ask them."""
+    """List the article's claims as questions. What is estimated, and the rule that decides."""
     from rnnmc.claims import claims as every
 
     for claim in every().values():

@@ -71,7 +71,7 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="print the statistics as JSON")] = False,
     address: Address = None,
 ) -> None:
-    """Measure one design point, now, and print a table by horizon, or the probability of a rare event."""
+    """Measure one design point, now. Prints a table by horizon, or the probability of a rare event."""
     from rnnmc.report.terminal import printed
     from rnnmc.run.answer import answered
     from rnnmc.run.rare import rare_answer

@@ -16,7 +16,7 @@ from rnnmc.common.errors import RunError, UsageError
 def dashboard(
     open_it: Annotated[bool, typer.Option("--open", help="in a browser too")] = False,
 ) -> None:
-    """Say where the dashboard of the Ray that is running is, and how it is unlocked."""
+    """Say where Ray's dashboard is, and how it is unlocked."""
     from rnnmc.run.running import running, token_place
 
     shown = [one for one in running() if one.dashboard]
@@ -35,7 +35,7 @@ def ray(
     words: Annotated[list[str], typer.Argument(help="of Ray's own command, behind --, such as: -- status")],
     address: Address = None,
 ) -> None:
-    """Run Ray's own command against the Ray that is running: rnnmc ray -- status, list tasks, timeline."""
+    """Run Ray's own command on it. For example rnnmc ray -- status, or -- list tasks, or -- timeline."""
     from pathlib import Path
 
     from rnnmc.run.running import environment

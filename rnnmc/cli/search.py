@@ -1,4 +1,4 @@
-"""Impossible, or only rare?"""
+"""What was never seen: impossible, or only rare."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def search(
     out: Annotated[Path | None, typer.Option(help="folder for network, drive, tables and figure")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print everything as JSON")] = False,
 ) -> None:
-    """Search for a network that explodes, or vanishes, among those that bounded laws can draw at all."""
+    """Search for a network that explodes, or vanishes. Among those that bounded laws can draw at all."""
     from rnnmc.common.files import write_whole
     from rnnmc.report.rendering import rendered
     from rnnmc.report.search import search_charts, search_tables

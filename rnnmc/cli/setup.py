@@ -1,4 +1,4 @@
-"""Before the first study: what this machine has, and a study file to begin with."""
+"""Before the first study: this machine, and a study file to begin with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def doctor(
     results: Annotated[Path, typer.Option(help="where studies are to go")] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
 ) -> None:
-    """Look at this machine: processors, memory, compiler, devices, Ray, folders; exit 1 where studies would fail."""
+    """Say what this machine has and lacks. Processors, memory, compiler, Ray, folders; exit 1 where studies fail."""
     import json
     from dataclasses import asdict
 
@@ -44,7 +44,7 @@ def init(
     init: Annotated[str, typer.Option(help="presets or layers, with commas between")] = "pytorch, keras",
     steps: Annotated[int, typer.Option(help="the last horizon T", min=1)] = 1000,
 ) -> None:
-    """Write a study file with comments, to be changed; it runs as it is."""
+    """Write a study file with comments. It runs as it is, and is there to be changed."""
     from rnnmc.run.starting import write_first_study
 
     points = write_first_study(path, cell, width, init, steps)

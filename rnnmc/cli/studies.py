@@ -17,7 +17,7 @@ from rnnmc.study.options import known_device
 def run(
     study_file: StudyFile, address: Address = None, device: Device = "auto", results: Path = Path("results")
 ) -> None:
-    """Run a whole study without Snakemake: the same results in the same files."""
+    """Run a whole study without Snakemake. The same results in the same files."""
     from rnnmc.report.terminal import show
     from rnnmc.run.aggregate import aggregate
     from rnnmc.run.checks.sound import sound_study
@@ -54,7 +54,7 @@ def run(
 
 @app.command()
 def plan(study_file: StudyFile) -> None:
-    """Say what a study is, what it will cost and what its keys do not see, before anything runs."""
+    """Say what a study will cost, before anything runs. What it is, and what its keys do not see."""
     from rnnmc.report.terminal import printed
     from rnnmc.run.checks.sound import sound_study, unseen
     from rnnmc.run.planning import cost_tables
@@ -110,7 +110,7 @@ def status(
 def verify(
     directory: Folder, repair: Annotated[bool, typer.Option(help="make what is damaged or missing again")] = False
 ) -> None:
-    """Check every file that is trusted later, each shard against its checksum and schema; exit 1 and a list if any
+    """Check every file that is trusted later. Each shard against its checksum and schema; exit 1 and a list if any
     is bad.
     """
     from rnnmc.store.folder import shard_path
@@ -159,7 +159,7 @@ def statistics(
 
 @app.command()
 def report(directory: Folder) -> None:
-    """Write figures and page from the statistics that are there. Samples nothing."""
+    """Write figures and page from the statistics. Samples nothing."""
     from rnnmc.run.pipeline import report as write_report
 
     print(write_report(directory))
@@ -170,7 +170,7 @@ def show(
     directory: Folder,
     every: Annotated[bool, typer.Option("--all", help="every design point, however many there are")] = False,
 ) -> None:
-    """Print the main table and where the page is: the last words of a run."""
+    """Print the main table and where the page is. The last words of a run."""
     from rnnmc.report.terminal import show as show_study
 
     show_study(directory, every)
@@ -182,7 +182,7 @@ def dataset(
     out: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/dataset"),
     samples: Annotated[list[Path] | None, typer.Option(help="of these studies the samples too; repeatable")] = None,
 ) -> None:
-    """Write the statistics of studies, and the samples of some, as a folder to publish: readable without rnnmc."""
+    """Write studies as a folder to publish. Their statistics, and the samples of some; readable without rnnmc."""
     from rnnmc.run.publish import write_dataset
 
     size = write_dataset(out, directories, samples or [])
