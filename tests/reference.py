@@ -216,6 +216,11 @@ def mpmath_matrices(batch: np.ndarray) -> list:
 
 def measured(point: DesignPoint, replicates: int, block: int = 0):
     """(log_spectral, log_rms, status), each (R, horizons), from run_block."""
+    return measured_with_errors(point, replicates, block)[:3]
+
+
+def measured_with_errors(point: DesignPoint, replicates: int, block: int = 0):
+    """What `measured` gives, and the errors that the samples state of both norms, zero where only by rounding."""
     count = partition(point).block
     tables, left = [], replicates
     while left > 0:
@@ -226,7 +231,8 @@ def measured(point: DesignPoint, replicates: int, block: int = 0):
     def column(name):
         return np.concatenate([table[name].to_numpy() for table in tables]).reshape(shape)
 
-    return column("log_spectral"), column("log_rms"), column("status")
+    errors = [np.nan_to_num(column(f"{name}_error").astype(float)) for name in ("log_spectral", "log_rms")]
+    return column("log_spectral"), column("log_rms"), column("status"), *errors
 
 
 def trajectory(

@@ -92,7 +92,8 @@ def _share(row: dict, event: str, written: str | None) -> Entry:
     """The probability of an event and, where no replicate has had it, the command that would find it."""
     said = ""
     if written and event in OUTCOMES and row.get(f"{event}_at_count") == 0:
-        said = f"none of {row['replicates']:,}; to find it: {rare_command(row, event, written)}"
+        command = rare_command(row, event, written)
+        said = f"none of {row['replicates']:,}{f'; to find it: {command}' if command else ''}"
     return Entry(event_text(row, event), row[f"p_{event}_at"], said)
 
 

@@ -83,9 +83,11 @@ def plain_points(points: pl.DataFrame) -> pl.DataFrame:
 def rare_command(row: dict, event: str, written: str) -> str:
     """What to type for the probability of an event, vanish, stable or explode, of a row of `main_rows`.
 
-    written: the design point in JSON, as points.parquet has it.
+    written: the design point in JSON, as points.parquet has it; "" for one of an earlier release that says less.
     """
     said = json.loads(written)
+    if not {"cell", "width", "init", "drive", "weights", "state_std", "dtype", "horizons"} <= said.keys():
+        return ""
     words = ["rnnmc", "measure", said["cell"], "--width", str(said["width"])]
     if said.get("layers", 1) > 1:
         words += ["--layers", str(said["layers"]), *(["--residual"] if said.get("residual") else [])]

@@ -106,6 +106,7 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
             raise
     if process.returncode:
         raise RunError(_what_failed(log, told))
+    line.end(folder.how_far())
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

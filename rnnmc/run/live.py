@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,12 @@ class LiveLine:
             sys.stderr.write(f"{said}\n" if said != self.told else "")
             self.told = said
         sys.stderr.flush()
+
+    def end(self, now: HowFar) -> None:
+        """Say where the study stands at its end, in a log; on a terminal the table follows."""
+        if not self.terminal:
+            self.last = -math.inf
+            self.tell(now)
 
     def clear(self) -> None:
         """Leave the terminal as if there had been no line."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 from looking import seen
 from scipy.special import polygamma
-from scipy.stats import chi2, ks_2samp, kstest, norm
+from scipy.stats import binom, chi2, ks_2samp, kstest, norm
 
 from rnnmc.engine.block import run_block
 from rnnmc.engine.conditional import chain as conditional_chain
@@ -15,7 +15,7 @@ from rnnmc.engine.conditional import norms as conditional
 from rnnmc.engine.conditional.chain import applies, follow
 from rnnmc.engine.conditional.draws import ConditionalGaussian, ConditionalMatrices
 from rnnmc.engine.conditional.norms import conditional_norms
-from rnnmc.engine.conditional.spectral import TOLERANCE
+from rnnmc.engine.conditional.spectral import DOUBT, TOLERANCE
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.replicates import Nested
 from rnnmc.theory.exact.linear_untied import exponents as newman
@@ -226,10 +226,11 @@ def product_of(design, replicates):
     ("cell", "width", "layers"), [("tanh", 40, 1), ("gru", 40, 1), ("lstm", 40, 1), ("tanh", 20, 2)]
 )
 def test_norms_are_those_of_the_matrices_as_they_turn_out(cell, width, layers):
-    found, spectral, rms = product_of(point(cell, width, horizons=(1, 5, 30), layers=layers), 6)
+    """The bound may fail in a share DOUBT of the replicates; so many of 12 do once in a million runs."""
+    found, spectral, rms = product_of(point(cell, width, horizons=(1, 5, 30), layers=layers), 12)
     missing, error = spectral - found["log_spectral"], found["log_spectral_error"]
     assert (error <= TOLERANCE).all()
-    assert (missing <= error).all()
+    assert (missing > error).any(dim=1).sum() <= binom.isf(1e-6, 12, DOUBT)
     assert (missing >= -1e-11).all()
     assert ((rms - found["log_rms"]).abs() <= found["log_rms_error"]).all()
     assert (found["log_rms_error"] < 0.5).all()

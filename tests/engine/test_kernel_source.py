@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rnnmc.cells import cells
-from rnnmc.engine.choice import kernel_of
+from rnnmc.engine.choice import compiled_kernel
 from rnnmc.engine.compiled import follow
 from rnnmc.engine.kernel_source import kernel_source
 from rnnmc.study.point import DesignPoint
@@ -33,7 +33,7 @@ def test_what_is_printed_is_what_the_compiler_is_given_for_such_a_point(width, d
     given = []
     monkeypatch.setattr(follow, "compiled", lambda text, name: given.append(text))
     depth = dict(zip(("layers", "residual"), layers, strict=False))
-    kernel = kernel_of(DesignPoint(cell="tanh", width=width, dtype=dtype, **depth))
+    kernel = compiled_kernel(DesignPoint(cell="tanh", width=width, dtype=dtype, **depth))
     follow.kernel.__wrapped__("tanh", width, getattr(torch, dtype), kernel.endswith("columns"), *layers)
     head, _, code = kernel_source("tanh", width, dtype, *layers).partition("\n")
     stack = {(): "tanh", (2,): "tanh x 2", (3, True): "tanh x 3 residual"}[layers]

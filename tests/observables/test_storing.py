@@ -17,7 +17,8 @@ from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import run_block
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.pipeline import plan
-from rnnmc.run.sampling import jobs_missing, repair, sample_all
+from rnnmc.run.repair import repair
+from rnnmc.run.sampling import jobs_missing, sample_all
 from rnnmc.statistics.summaries.summary import moments, quantiles
 from rnnmc.store.folder import shard_path
 from rnnmc.store.plan import cut_up

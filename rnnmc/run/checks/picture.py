@@ -11,15 +11,21 @@ from altair.typing import ChartType
 
 from rnnmc.common.checks import CheckResult, Mistake, checked, described, hold
 from rnnmc.common.refusals import choose
+from rnnmc.engine.block import run_block
 from rnnmc.observables import observables, read_observables
 from rnnmc.report.charts.parts import INK, VL_VERSION, config
 from rnnmc.report.pictures import Picture
 from rnnmc.run.checks.observable import EXAMPLES, looked
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.made_up import Tables, rows_of_points, varied
+from rnnmc.statistics.rare import rare_statistics
 from rnnmc.statistics.summaries import Settings, summed_up
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.rare import Splitting
+from rnnmc.study.study import PlannedPoint
 
 REPLICATES = 6
+OF_POPULATIONS = "rare"  # the picture of what populations find, which is no observable
 
 
 def check_picture(picture: Picture, tables: Tables | None = None) -> list[CheckResult]:
@@ -54,6 +60,8 @@ def _tables(name: str) -> Tables:
     if name in analyses():
         (points, statistics), analysis = varied(), analyses()[name]
         return analysis.table(points, analysis.example(statistics)), points
+    if name == OF_POPULATIONS:
+        return _populations()
     if name not in observables():
         raise Mistake(f"{name} is neither; {choose(name, [*analyses(), *observables()])}")
     (observable,) = read_observables(name)
@@ -67,6 +75,14 @@ def _tables(name: str) -> Tables:
         samples = pl.DataFrame(pl.from_arrow(seen[name]))
         frames.append(summed_up(observable, samples, Settings(1e-3, 1e3), planned.point))
     return pl.concat(frames, how="diagonal_relaxed"), rows_of_points(points)
+
+
+def _populations() -> Tables:
+    """What a few small populations of one design point find, and that point."""
+    splitting = Splitting.checked(event="vanish", particles=100, smallest=0.1)
+    point = DesignPoint(cell="tanh", width=1, drive="none", horizons=(3,), splitting=splitting)
+    found = pl.concat(pl.DataFrame(pl.from_arrow(run_block(point, number))) for number in range(2))
+    return rare_statistics(found), rows_of_points([PlannedPoint.checked(point=point, replicates=2)])
 
 
 def _charts(picture: Picture, table: pl.DataFrame, points: pl.DataFrame) -> Mapping[str, ChartType]:
