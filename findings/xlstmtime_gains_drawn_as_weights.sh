@@ -8,6 +8,7 @@
 # dimension, nats a step between steps 10 and 100 (20 draws, 8 for the second row):
 #     as it comes out of the constructor        -0.42(2)      the norm is below 1e-3 after about 16 steps
 #     the same with gains 1 and offsets 0       -0.013(5)     after about 500
+# This script takes n = 64 and 4 draws, and printed -0.3228 and 0.0074.
 # Why it matters: a cell that is built to keep a gradient loses it as fast as PyTorch's own LSTM (-0.436), by its initialisation
 # and not by its architecture. Two lines set it right: ones_ and zeros_ on each LayerNorm.
 set -eu
