@@ -20,7 +20,8 @@ def inspect(
     ],
     after: Annotated[list[str] | None, typer.Argument(help="others to show beside it, such as after training")] = None,
     series: Annotated[
-        Path | None, typer.Option(help="what it reads: a CSV or Parquet file, standardised, or .npy as it is")
+        Path | None,
+        typer.Option("--series", "--data", help="what it reads: a CSV or Parquet file, standardised, or .npy as it is"),
     ] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="of the series, where it has several; repeatable, one an input")

@@ -39,8 +39,12 @@ class RareAnswer:
         write_whole(out, content.getvalue())
 
     def as_json(self) -> str:
-        """The design point and the probability at every threshold."""
-        return json.dumps({"point": self.point.written(), "rare": in_rows(self.statistics)}, allow_nan=False)
+        """The design point, the probability of the event with its interval and cost, and that of every threshold."""
+        curve = in_rows(self.statistics)
+        event = curve[-1]
+        rare = {"p": event["p"], "low": event["p_low"], "high": event["p_high"], "chains": event["evaluations"]}
+        rare |= {"reached": event["reached"], "doubt": event["doubt"]}
+        return json.dumps({"point": self.point.written(), "rare": rare, "curve": curve}, allow_nan=False)
 
     def tables(self) -> Iterator[Table]:
         """For the terminal."""

@@ -4,7 +4,7 @@ Each population estimates P(score >= threshold) without bias (`rnnmc.engine.spli
 shares, so that its logarithm is nearly normal and its mean lies below log P by half its variance. The estimate is the
 mean of the estimates; the interval is Cox's for the mean of a lognormal law, m + s^2/2 +- t sqrt(s^2/M + s^4/(2 (M-1)))
 with Student's t of M - 1 degrees of freedom (Zhou and Gao 1997; Olsson 2005), M populations of mean m and variance s^2
-of the logarithm. How often it holds the truth stands in docs/validation.md.
+of the logarithm. How often it holds the truth is simulated in tests/statistics/test_rare.py.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Populations of a design point: scores are those of its chain, numbers those of its law, bits those of its key."""
 
+import json
 import math
 
 import numpy as np
@@ -60,7 +61,10 @@ def test_an_interval_holds_the_exact_tail():
     assert last["doubt"] == ""
     assert last["p_low"] < erfc(4.5 / math.sqrt(2)) < last["p_high"]
     assert last["threshold"] == pytest.approx(4.5**5)
-    assert '"rare"' in found.as_json()
+    said = json.loads(found.as_json())
+    assert said["rare"]["low"] < said["rare"]["p"] < said["rare"]["high"]
+    assert said["rare"]["chains"] == last["evaluations"]
+    assert said["curve"][-1]["p"] == said["rare"]["p"] == last["p"]
 
 
 def test_what_keeps_a_gradient_is_the_other_side_of_what_loses_it():
