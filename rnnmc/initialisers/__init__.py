@@ -19,3 +19,16 @@ def presets() -> dict[str, Preset]:
 def layers() -> dict[str, Preset]:
     """name -> preset, of the layers of the frameworks alone, such as torch.nn.LSTM; those of a framework together."""
     return offered_many("rnnmc.initialisers", "PRESETS")
+
+
+def full_name(name: str) -> str:
+    """The layer that is meant by its framework and its own name alone, such as torch.LSTM or gluon.GRU.
+
+    Any other name, and one that several layers could be meant by, as it is.
+    """
+    first, dot, last = name.partition(".")
+    if not dot or name in layers():
+        return name
+    ends = f".{last}"
+    meant = [one for one in layers() if one.removeprefix("mxnet.").startswith(f"{first}.") and one.endswith(ends)]
+    return meant[0] if len(meant) == 1 else name

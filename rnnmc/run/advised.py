@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnnmc.common.errors import UsageError
-from rnnmc.initialisers import layers
+from rnnmc.initialisers import full_name, layers
 from rnnmc.report.framework_layers import BY_LAYER, FRAMEWORKS, layer_of
 from rnnmc.run import advice_told
 from rnnmc.run.advise import Advice
@@ -76,7 +76,7 @@ def advise(
     """
     if type(steps) is not int or steps < 10:
         raise UsageError(f"--steps: {steps!r} is too few to tell anything; give at least 10, a whole number")
-    base = None
+    base, cell = None, full_name(cell)
     if cell in layers():
         if framework is not None:
             raise UsageError(f"--framework: {framework} beside the layer {cell} says it twice; leave it out")

@@ -11,7 +11,7 @@ from rnnmc.cells import cell
 from rnnmc.cells.cell import Cell
 from rnnmc.cells.stacked import Stacked
 from rnnmc.common.refusals import choose, refuse
-from rnnmc.initialisers import laws, layers, presets
+from rnnmc.initialisers import full_name, laws, layers, presets
 from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.law import MODIFIERS, Preset, WeightLaw
@@ -51,6 +51,7 @@ class Initialisation:
         if not isinstance(value, dict) or not value:
             raise refuse("", value, "is not an initialisation; give a preset's name or a law for each role")
         preset = value.get("preset")
+        preset = full_name(preset) if isinstance(preset, str) else preset
         if preset is not None and (not isinstance(preset, str) or preset not in presets()):
             raise refuse("preset" if len(value) > 1 else "", preset, f"is not a preset; {_presets_or_laws(preset)}")
         for key in value:
@@ -251,10 +252,12 @@ def of_layer(values: Any) -> Any:
     if not isinstance(values, dict):
         return values
     named, init = values.get("cell"), values.get("init")
+    named = full_name(named) if isinstance(named, str) else named
     if isinstance(named, str) and named in layers():
         return values | {"cell": layers()[named].cells[0], "init": named if init is None else init}
     drawn = init.preset if isinstance(init, Initialisation) else init.get("preset") if isinstance(init, dict) else init
     if named is None and isinstance(drawn, str):
+        drawn = full_name(drawn)
         if drawn not in presets():
             raise refuse("init", drawn, f"is not a preset; {_presets_or_laws(drawn)}")
         return values | {"cell": layers()[drawn].cells[0]} if drawn in layers() else values

@@ -14,7 +14,7 @@ from scipy import stats
 
 from rnnmc.cells import cells
 from rnnmc.common.errors import UsageError
-from rnnmc.initialisers import layers, presets
+from rnnmc.initialisers import full_name, layers, presets
 from rnnmc.initialisers.flax import roles as by_gate
 from rnnmc.study.options import initialisation
 from rnnmc.study.point import DesignPoint
@@ -255,3 +255,32 @@ def test_the_list_of_layers_stands_by_framework(monkeypatch):
     assert told["layer of haiku"].rows["haiku.VanillaRNN"][0] == "relu"
     listed = [name for title, one in told.items() if title.startswith("layer of") for name in one.rows]
     assert sorted(listed) == sorted(layers())
+
+
+SHORT = {
+    "torch": ["RNN", "LSTM", "GRU"],
+    "keras": ["SimpleRNN", "LSTM", "GRU"],
+    "equinox": ["LSTMCell", "GRUCell"],
+    "mlx": ["LSTM", "GRU", "RNN"],
+    "paddle": ["LSTM", "GRU", "SimpleRNN"],
+    "gluon": ["LSTM", "GRU", "RNN"],
+    "chainer": ["LSTM", "NStepLSTM", "StatefulGRU"],
+    "speechbrain": ["LSTM", "GRU", "RNN"],
+    "tinygrad": ["LSTMCell"],
+}
+
+
+@pytest.mark.parametrize("name", [f"{framework}.{layer}" for framework, own in SHORT.items() for layer in own])
+def test_a_layer_is_found_by_its_framework_and_its_own_name_alone(name):
+    framework, layer = name.split(".")
+    whole = full_name(name)
+    assert whole in layers()
+    assert framework in whole.split(".")
+    assert whole.endswith(f".{layer}")
+    short = DesignPoint(cell=name, width=4)
+    assert short.key == DesignPoint(cell=whole, width=4).key == DesignPoint(init=name, width=4).key
+
+
+@pytest.mark.parametrize("name", ["flax.LSTMCell", "torch", "torch.Linear", "numpy.RNN", "torch.nn.LSTM", "nn.LSTM"])
+def test_a_name_that_means_several_layers_or_none_stays_as_it_is(name):
+    assert full_name(name) == name
