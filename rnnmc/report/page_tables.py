@@ -6,14 +6,13 @@ import polars as pl
 
 from rnnmc.claims import ANSWERS, CONDITIONS, UNDECIDED, verdict_text
 from rnnmc.report.charts.parts import OUTCOMES
-from rnnmc.report.repeat import command
+from rnnmc.report.repeat import command, rare_command
 from rnnmc.report.text import (
     event_text,
     log_norm_text,
     most_text,
     number_text,
     passage_text,
-    rare_command,
     rare_events,
     rate_text,
     theory_text,
@@ -64,7 +63,6 @@ def main_table(rows: pl.DataFrame, points: pl.DataFrame, others: pl.DataFrame | 
 def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = None) -> PageTable:
     """like: the rows that decide which columns there are."""
     like = rows if like is None else like
-    written = dict(points.select(pl.col("point").cast(pl.String), "json").rows()) if "json" in points.columns else {}
     rare = rare_events(like)
     ends = ["horizon"] if like["horizon"].n_unique() > 1 else []  # a common one stands above all figures
     theory = like["theory_growth_rate"].is_not_null().any()
@@ -74,10 +72,10 @@ def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = 
     numbers += ["growth rate", *(["theory"] if theory else []), *(f"P({event})" for event in rare)]
     lines = []
     for row, named in zip(rows.iter_rows(named=True), names, strict=True):
-        shares = {event: _share(row, event, written.get(row["point"])) for event in (*OUTCOMES, *rare)}
+        said, limits = written.get(row["point"], "{}"), [row[f"threshold_{event}"] for event in OUTER]
+        shares = {event: _share(row, event, said, limits) for event in (*OUTCOMES, *rare)}
         line = [*named, Entry("", bar={event: 100 * row[f"p_{event}_at"] for event in OUTCOMES})]
-        again = command(written.get(row["point"], "{}"), row["replicates"], *(row[f"threshold_{e}"] for e in OUTER))
-        line += [Entry("", command=again)] if written else []
+        line += [Entry("", command=command(said, row["replicates"], *limits))] if written else []
         line += [_replicates(row), *(Entry(f"{row[end]:,}", row[end]) for end in ends)]
         line += [shares[event] for event in OUTCOMES]
         line += [Entry(log_norm_text(row), row["q50"]), Entry(rate_text(row), row["growth_rate"], most_text(row))]
@@ -88,12 +86,12 @@ def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = 
     return PageTable("main", [*headers, ("", True), *((text, False) for text in numbers)], lines)
 
 
-def _share(row: dict, event: str, written: str | None) -> Entry:
+def _share(row: dict, event: str, written: str, limits: list[float]) -> Entry:
     """The probability of an event and, where no replicate has had it, the command that would find it."""
     said = ""
-    if written and event in OUTCOMES and row.get(f"{event}_at_count") == 0:
-        command = rare_command(row, event, written)
-        said = f"none of {row['replicates']:,}{f'; to find it: {command}' if command else ''}"
+    if event in OUTCOMES and row.get(f"{event}_at_count") == 0:
+        found = rare_command(written, event, *limits)
+        said = f"none of {row['replicates']:,}{f'; to find it: {found}' if found else ''}"
     return Entry(event_text(row, event), row[f"p_{event}_at"], said)
 
 

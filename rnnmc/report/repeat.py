@@ -23,6 +23,15 @@ def command(written: str, replicates: int, vanish: float, explode: float) -> str
     written: `DesignPoint.written()` as JSON, a column of points.parquet. Empty where the command line cannot say the
     point: several replicates of one draw of the weights, or a point of an earlier release.
     """
+    return _command(written, vanish, explode, "--replicates", str(replicates))
+
+
+def rare_command(written: str, event: str, vanish: float, explode: float) -> str:
+    """`rnnmc measure ... --rare` for the probability of an event, vanish, stable or explode; empty as `command` is."""
+    return _command(written, vanish, explode, "--rare", event)
+
+
+def _command(written: str, vanish: float, explode: float, *asked: str) -> str:
     said: dict[str, Any] = json.loads(written)
     if not said.keys() >= ASKED_FOR or any(number != 1 for number in (said.get("nested") or {}).values()):
         return ""
@@ -32,7 +41,7 @@ def command(written: str, replicates: int, vanish: float, explode: float) -> str
         if value != usual:
             words += [f"--{name.replace('_', '-')}", _word(value)]
     words += ["--residual"] if said.get("residual") else []
-    words += ["--horizons", ",".join(map(str, said["horizons"])), "--replicates", str(replicates)]
+    words += ["--horizons", ",".join(map(str, said["horizons"])), *asked]
     words += ["--vanish", f"{vanish:g}"] if vanish != 1e-3 else []
     words += ["--explode", f"{explode:g}"] if explode != 1e3 else []
     return shlex.join(words)

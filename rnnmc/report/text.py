@@ -6,7 +6,6 @@ Text is plain ASCII (any terminal can print it); the page sets minus signs and i
 import json
 import math
 import re
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,25 +77,6 @@ def study_points(points: pl.DataFrame) -> pl.DataFrame:
 def plain_points(points: pl.DataFrame) -> pl.DataFrame:
     """The points whose replicates are plain: without those that were split for a rare event."""
     return points.filter(~pl.col("json").str.contains('"splitting"')) if "json" in points.columns else points
-
-
-def rare_command(row: dict, event: str, written: str) -> str:
-    """What to type for the probability of an event, vanish, stable or explode, of a row of `main_rows`.
-
-    written: the design point in JSON, as points.parquet has it; "" for one of an earlier release that says less.
-    """
-    said = json.loads(written)
-    if not {"cell", "width", "init", "drive", "weights", "state_std", "dtype", "horizons"} <= said.keys():
-        return ""
-    words = ["rnnmc", "measure", said["cell"], "--width", str(said["width"])]
-    if said.get("layers", 1) > 1:
-        words += ["--layers", str(said["layers"]), *(["--residual"] if said.get("residual") else [])]
-    for name in ("init", "drive"):
-        words += [f"--{name}", said[name] if isinstance(said[name], str) else json.dumps(said[name])]
-    words += ["--weights", said["weights"], "--state-std", f"{said['state_std']:g}", "--dtype", said["dtype"]]
-    words += ["--horizons", ",".join(map(str, said["horizons"])), "--vanish", f"{row['threshold_vanish']:g}"]
-    words += ["--explode", f"{row['threshold_explode']:g}", "--rare", event]
-    return shlex.join(words)
 
 
 def complete(statistics: pl.DataFrame) -> pl.DataFrame:
