@@ -19,25 +19,10 @@ def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
 
     Raises Untraceable for a constant that has no values at this width.
     """
-    cell, step = program.cell, StepSource(program, width)
-    said = {
-        "REAL_BITS": bits,
-        "BY_REPLICATE": int(by_replicate),
-        "N": width,
-        "PARTS": len(cell.parts),
-        "GATES": len(cell.gates),
-        "RECURRENT": len(cell.recurrent),
-        "INNER": len(cell.inner),
-        "DIAGONAL": int(cell.diagonal),
-        "BOUNDED": int(cell.bounded),
-        "CAN_DIE": int(cell.can_die),
-        "FIXED": len(step.fixed),
-        "WORK": "(" + " + ".join(["0", *step.work]) + ")",
-    }
-    defines = "".join(f"#define {name} {value}\n" for name, value in said.items())
+    step = StepSource(program, width)
     chain = (HERE / "chain.c").read_text(encoding="utf-8")
     more = f"{over_units()}\n" if step.needs_more else ""
-    return f"{defines}\n{step_header()}\n{more}{step.text()}\n{chain}"
+    return f"{step.defines(bits, by_replicate)}\n{step_header()}\n{more}{step.text()}\n{chain}"
 
 
 def over_units() -> str:
@@ -94,6 +79,25 @@ class StepSource:
             elif node.op in AS_A_WHOLE or node in factors:
                 self.kept[node] = f"(work + ({' + '.join(['0', *self.work])}) * NJ)"
                 self.work.append(ROWS_OF[node.kind])
+
+    def defines(self, bits: int, by_replicate: bool, **more: int) -> str:
+        """What is fixed in the C of this cell at this width, and `more`. bits, by_replicate: as of `source`."""
+        cell = self.program.cell
+        said = {
+            "REAL_BITS": bits,
+            "BY_REPLICATE": int(by_replicate),
+            "N": self.width,
+            "PARTS": len(cell.parts),
+            "GATES": len(cell.gates),
+            "RECURRENT": len(cell.recurrent),
+            "INNER": len(cell.inner),
+            "DIAGONAL": int(cell.diagonal),
+            "BOUNDED": int(cell.bounded),
+            "CAN_DIE": int(cell.can_die),
+            "FIXED": len(self.fixed),
+            "WORK": "(" + " + ".join(["0", *self.work]) + ")",
+        }
+        return "".join(f"#define {name} {value}\n" for name, value in (said | more).items())
 
     @property
     def needs_more(self) -> bool:

@@ -19,25 +19,9 @@ def source(program: Program, width: int, bits: int) -> str:
 
     Raises Untraceable where the Jacobian has no factors (see `factors`), or a constant no values at this width.
     """
-    cell, factors = program.cell, factors_of(program)
-    walk = _Walk(Program(cell, program.state, (), tuple(factors.of_steps())), width, factors)
-    said = {
-        "REAL_BITS": bits,
-        "BY_REPLICATE": 0,
-        "EVEN_PANELS": 1,
-        "N": width,
-        "PARTS": len(cell.parts),
-        "GATES": len(cell.gates),
-        "RECURRENT": len(cell.recurrent),
-        "INNER": len(cell.inner),
-        "DIAGONAL": 0,
-        "BOUNDED": int(cell.bounded),
-        "CAN_DIE": int(cell.can_die),
-        "FIXED": len(walk.fixed),
-        "KEPT": len(factors.vectors),
-        "WORK": "(" + " + ".join(["0", *walk.work]) + ")",
-    }
-    defines = "".join(f"#define {name} {value}\n" for name, value in said.items())
+    factors = factors_of(program)
+    walk = _Walk(Program(program.cell, program.state, (), tuple(factors.of_steps())), width, factors)
+    defines = walk.defines(bits, False, EVEN_PANELS=1, KEPT=len(factors.vectors))
     parts = [defines, step_header(), over_units(), walk.text(), (HERE / "walk.c").read_text(encoding="utf-8")]
     pushes = {"forward": factors.forward(), "backward": factors.backward()}
     sweep = (HERE / "sweep.c").read_text(encoding="utf-8")
