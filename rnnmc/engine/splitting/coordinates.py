@@ -84,20 +84,25 @@ class Common(NamedTuple):
 
 def drawn_of(point: DesignPoint) -> Common:
     """What all replicates of this point have in common; raises as `sizes`."""
-    return _drawn_of(_Named(point.key, point.horizons, point))
+    return _drawn_of(ByKey.of(point))
 
 
 @dataclass(frozen=True)
-class _Named:
-    """A design point by its key, for a cache."""
+class ByKey:
+    """A design point by what its numbers depend on, for a cache."""
 
     key: str
     horizons: tuple[int, ...]
     point: DesignPoint = field(compare=False)
 
+    @classmethod
+    def of(cls, point: DesignPoint) -> ByKey:
+        """That of this point."""
+        return cls(point.key, point.horizons, point)
+
 
 @lru_cache(64)
-def _drawn_of(named: _Named) -> Common:
+def _drawn_of(named: ByKey) -> Common:
     point = named.point
 
     def draw(count: int, generators: Generators) -> None:

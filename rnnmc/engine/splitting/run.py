@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow as pa
 from rnnmc.common.refusals import usage_error
 from rnnmc.engine.draws import stream
 from rnnmc.engine.splitting.columns import POPULATIONS, STEPPED
+from rnnmc.engine.splitting.coordinates import ByKey
 from rnnmc.engine.splitting.population import NoMoreLevels, Plan, PopulationFound, Score, plan_of, run_population
 from rnnmc.engine.splitting.score import Scorer
 from rnnmc.numerics.threads import one_thread
@@ -30,7 +30,7 @@ def population_table(point: DesignPoint, number: int) -> pa.Table:
     for a point that cannot be split, or whose event is certain or out of reach.
     """
     with one_thread():
-        score, plan = _planned(_Named(point.key, point))
+        score, plan = _planned(ByKey.of(point))
         particles = _splitting(point).particles
         found = run_population(score, score.sizes, particles, plan, generator(point, number))
     return _table(point, number, plan, found)
@@ -39,7 +39,7 @@ def population_table(point: DesignPoint, number: int) -> pa.Table:
 def plan(point: DesignPoint) -> Plan:
     """Levels and steps of this point, found by one adaptive run of as many particles; raises as `population_table`."""
     with one_thread():
-        return _planned(_Named(point.key, point))[1]
+        return _planned(ByKey.of(point))[1]
 
 
 def generator(point: DesignPoint, number: int) -> np.random.Generator:
@@ -47,16 +47,8 @@ def generator(point: DesignPoint, number: int) -> np.random.Generator:
     return stream(point.key, number, 0, "splitting", point.dtype)
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A design point by its key, for a cache."""
-
-    key: str
-    point: DesignPoint = field(compare=False)
-
-
 @lru_cache(16)  # the populations of a point that one process runs share them
-def _planned(named: _Named) -> tuple[Scorer, Plan]:
+def _planned(named: ByKey) -> tuple[Scorer, Plan]:
     point = named.point
     splitting, event = _splitting(point), point.rare_event
     score = Scorer(point, event)
