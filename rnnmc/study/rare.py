@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from rnnmc.common.arrays import Floats
 from rnnmc.common.refusals import choose, refuse, sentence
+from rnnmc.study.limits import Limits
 
 EventName = Literal["vanish_at", "vanish_by", "stable_at", "stable_by", "explode_at", "explode_by"]
 EVENTS: tuple[EventName, ...] = get_args(EventName)
 LEAST_PARTICLES, MOST_PARTICLES = 100, 1_000_000
 SMALLEST = 1e-12
 
-Threshold = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-
-class Splitting(BaseModel):
+class Splitting(Limits):
     """How the populations of a design point are run, beside how many: part of its key.
 
     event: of `rnnmc.statistics.point`, at or by the last horizon. particles: networks of a population. smallest:
@@ -32,8 +31,6 @@ class Splitting(BaseModel):
     event: EventName
     particles: Annotated[int, Field(ge=LEAST_PARTICLES, le=MOST_PARTICLES)] = 1000
     smallest: Annotated[float, Field(ge=1e-300, lt=1, allow_inf_nan=False)] = SMALLEST
-    vanish: Threshold = 1e-3
-    explode: Threshold = 1e3
     norm: Literal["log_spectral", "log_rms", "log_tangent"] = "log_spectral"
 
     @classmethod
@@ -55,12 +52,6 @@ class Splitting(BaseModel):
         if name not in EVENTS:
             raise refuse("event", said, f"is not an event; {choose(str(said), EVENTS)}")
         return values | {"event": name}
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Splitting:
-        if self.vanish >= self.explode:
-            raise refuse("vanish", self.vanish, f"is not below explode ({self.explode:g}); give vanish < explode")
-        return self
 
 
 @dataclass(frozen=True)

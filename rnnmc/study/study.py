@@ -17,6 +17,7 @@ from rnnmc.common.refusals import choose, refuse, refused, sentence, shown, usag
 from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
+from rnnmc.study.limits import Limits
 from rnnmc.study.oracle_points import STANDARD
 from rnnmc.study.point import LOGGED_TO, OF_REPLICATES, DesignPoint, Horizons, Model, Seed, horizons_up_to
 from rnnmc.study.replicates import GROWTHS, MOST, Replicates, Until
@@ -31,17 +32,8 @@ def _read_thresholds(value: Any) -> Any:
     return value
 
 
-class Thresholds(Model):
+class Thresholds(Limits, Model):
     """Below `vanish` a norm has vanished, above `explode` it has exploded (both on the norm itself, not its log)."""
-
-    vanish: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
-    explode: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e3
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Thresholds:
-        if self.vanish >= self.explode:
-            raise refuse("vanish", self.vanish, f"is not below explode ({self.explode:g}); give vanish < explode")
-        return self
 
     @classmethod
     def checked(cls, **values: Any) -> Thresholds:
