@@ -37,6 +37,11 @@ def browse(page: Path, profile: Path, *options: str) -> tuple[str, str]:
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
+def with_script(page: str, script: str) -> str:
+    """The text of a page that runs this script at its end."""
+    return f"{page[: page.rindex('</body>')]}<script>{script}</script></body></html>"
+
+
 def words(markup: str) -> str:
     """What is left of markup without its tags."""
     return html.unescape(re.sub(r"<[^>]+>", "", markup)).strip()

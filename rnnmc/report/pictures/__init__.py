@@ -11,7 +11,11 @@ from rnnmc.common.registry import offered
 
 
 class Picture(Protocol):
-    """Draws one observable. `name`: of the observable; the instance is `PICTURE`."""
+    """Draws one observable. `name`: of the observable; the instance is `PICTURE`.
+
+    One that draws neither an observable nor an analysis has a method `example` too, which gives its check a table and
+    the rows of points.parquet.
+    """
 
     name: str
 

@@ -6,8 +6,14 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
+from rnnmc.engine.block import run_block
 from rnnmc.report.charts.parts import ROW_WIDTH, inline, title, tooltip
 from rnnmc.report.text import with_series
+from rnnmc.statistics.made_up import Tables, rows_of_points
+from rnnmc.statistics.rare import rare_statistics
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.rare import Splitting
+from rnnmc.study.study import PlannedPoint
 
 SMALLEST = 1e-12  # that is drawn
 
@@ -16,6 +22,13 @@ class RarePicture:
     """P of a score at every threshold of the populations, with its 95 % interval."""
 
     name = "rare"
+
+    def example(self) -> Tables:
+        """What a few small populations of one design point find, and that point."""
+        splitting = Splitting.checked(event="vanish", particles=100, smallest=0.1)
+        point = DesignPoint(cell="tanh", width=1, drive="none", horizons=(3,), splitting=splitting)
+        found = pl.concat(pl.DataFrame(pl.from_arrow(run_block(point, number))) for number in range(2))
+        return rare_statistics(found), rows_of_points([PlannedPoint.checked(point=point, replicates=2)])
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`rare-<cell>` for each cell: one colour a design point, against the threshold in nats."""

@@ -11,35 +11,30 @@ from altair.typing import ChartType
 
 from rnnmc.common.checks import CheckResult, Mistake, checked, described, hold
 from rnnmc.common.refusals import choose
-from rnnmc.engine.block import run_block
 from rnnmc.observables import observables, read_observables
 from rnnmc.report.charts.parts import INK, VL_VERSION, config
 from rnnmc.report.pictures import Picture
 from rnnmc.run.checks.observable import EXAMPLES, looked
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.made_up import Tables, rows_of_points, varied
-from rnnmc.statistics.rare import rare_statistics
 from rnnmc.statistics.summaries import Settings, summed_up
-from rnnmc.study.point import DesignPoint
-from rnnmc.study.rare import Splitting
-from rnnmc.study.study import PlannedPoint
 
 REPLICATES = 6
-OF_POPULATIONS = "rare"  # the picture of what populations find, which is no observable
 
 
 def check_picture(picture: Picture, tables: Tables | None = None) -> list[CheckResult]:
     """The results of every check of this picture; never raises for a mistake of it.
 
-    tables: its table and the rows of points.parquet; by default what its analysis makes of a made-up study, or what its
-    observable sees in a few short chains.
+    tables: its table and the rows of points.parquet; by default its `example`, or what its analysis makes of a made-up
+    study, or what its observable sees in a few short chains.
     """
     drawn: dict[str, ChartType] = {}
     known: list[Tables] = [tables] if tables else []
 
     def table() -> None:
         if not known:
-            known.append(_tables(picture.name))
+            example = getattr(picture, "example", None)
+            known.append(example() if example else _tables(picture.name))
         hold(not known[0][0].is_empty(), "its table is empty")
 
     def charts() -> None:
@@ -60,8 +55,6 @@ def _tables(name: str) -> Tables:
     if name in analyses():
         (points, statistics), analysis = varied(), analyses()[name]
         return analysis.table(points, analysis.example(statistics)), points
-    if name == OF_POPULATIONS:
-        return _populations()
     if name not in observables():
         raise Mistake(f"{name} is neither; {choose(name, [*analyses(), *observables()])}")
     (observable,) = read_observables(name)
@@ -75,14 +68,6 @@ def _tables(name: str) -> Tables:
         samples = pl.DataFrame(pl.from_arrow(seen[name]))
         frames.append(summed_up(observable, samples, Settings(1e-3, 1e3), planned.point))
     return pl.concat(frames, how="diagonal_relaxed"), rows_of_points(points)
-
-
-def _populations() -> Tables:
-    """What a few small populations of one design point find, and that point."""
-    splitting = Splitting.checked(event="vanish", particles=100, smallest=0.1)
-    point = DesignPoint(cell="tanh", width=1, drive="none", horizons=(3,), splitting=splitting)
-    found = pl.concat(pl.DataFrame(pl.from_arrow(run_block(point, number))) for number in range(2))
-    return rare_statistics(found), rows_of_points([PlannedPoint.checked(point=point, replicates=2)])
 
 
 def _charts(picture: Picture, table: pl.DataFrame, points: pl.DataFrame) -> Mapping[str, ChartType]:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import synthetic
-from pages import browse, entries, needs_browser, search
+from pages import browse, entries, needs_browser, search, with_script
 
 from rnnmc.common.errors import RunError
 from rnnmc.report.page import write_report
@@ -79,11 +79,11 @@ def test_a_chart_that_breaks_says_so_in_its_place_and_in_the_console(large, tmp_
 @pytest.mark.parametrize("clicks", [1, 2])
 def test_rates_that_are_not_known_come_last_whichever_way_they_are_sorted(large, tmp_path, clicks):
     page = tmp_path / "report.html"
-    click = f"""<script>
+    click = f"""
       const header = [...document.querySelectorAll("th button")].find(b => b.textContent.startsWith("growth"));
-      for (let i = 0; i < {clicks}; i++) header.click();</script></body></html>"""
+      for (let i = 0; i < {clicks}; i++) header.click();"""
     text = large.read_text(encoding="utf-8")
-    page.write_text(text[: text.rindex("</body>")] + click, encoding="utf-8")
+    page.write_text(with_script(text, click), encoding="utf-8")
     rates = [row["growth rate"][1] for row in entries(browse(page, tmp_path / "profile")[0], "main")]
     known = [float(rate) for rate in rates if rate]
     assert len(rates) == 105
@@ -97,12 +97,11 @@ def test_rates_that_are_not_known_come_last_whichever_way_they_are_sorted(large,
 @needs_browser
 def test_a_click_on_a_header_sorts_by_number_with_infinities_at_the_ends(large, tmp_path):
     page = tmp_path / "report.html"
-    click = """<script>
+    click = """
       const header = [...document.querySelectorAll("th button")].find(b => b.textContent.startsWith("log-norm"));
-      header.click(); header.click();</script></body></html>"""
+      header.click(); header.click();"""
     text = large.read_text(encoding="utf-8")
-    end = text.rindex("</body>")
-    page.write_text(text[:end] + click, encoding="utf-8")
+    page.write_text(with_script(text, click), encoding="utf-8")
     document, console = browse(page, tmp_path / "profile")
     assert console == ""
     values = [float(row["log-norm: median [5\u00a0%, 95\u00a0%]"][1]) for row in entries(document, "main")]
@@ -117,7 +116,7 @@ def test_a_click_on_a_header_sorts_by_number_with_infinities_at_the_ends(large, 
 @needs_browser
 def test_the_reader_filters_changes_the_norm_saves_what_is_shown_and_copies_a_command(large, tmp_path):
     page = tmp_path / "report.html"
-    use = """<script>
+    use = """
       let saved;
       URL.createObjectURL = blob => { blob.text().then(text => document.body.dataset.saved = text); return "#"; };
       const labels = [...document.querySelectorAll(".filters label")];
@@ -126,9 +125,9 @@ def test_the_reader_filters_changes_the_norm_saves_what_is_shown_and_copies_a_co
       choose("cell", "lstm");
       choose("width", "16");
       choose("norm", "rms");
-      document.querySelector(".filters button").click();</script></body></html>"""
+      document.querySelector(".filters button").click();"""
     text = large.read_text(encoding="utf-8")
-    page.write_text(text[: text.rindex("</body>")] + use, encoding="utf-8")
+    page.write_text(with_script(text, use), encoding="utf-8")
     document, console = browse(page, tmp_path / "profile")
     assert console == ""
     assert "5 of 105 rows" in document

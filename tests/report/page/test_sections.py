@@ -7,7 +7,7 @@ import altair as alt
 import polars as pl
 import pytest
 import synthetic
-from pages import browse, entries, needs_browser, search, words
+from pages import browse, entries, needs_browser, search, with_script, words
 from synthetic import of_an_earlier_release, self_validation
 
 from rnnmc.report import page as report
@@ -180,8 +180,8 @@ def test_a_folder_of_an_earlier_release_still_gives_a_page_that_claims_nothing_i
 def test_tables_below_the_first_sort_on_their_own(tmp_path):
     path = write_report(tmp_path, *study())
     text = path.read_text(encoding="utf-8")
-    click = '<script>document.querySelectorAll("#passages button")[3].click();</script></body></html>'
-    path.write_text(text[: text.rindex("</body>")] + click, encoding="utf-8")
+    click = 'document.querySelectorAll("#passages button")[3].click();'
+    path.write_text(with_script(text, click), encoding="utf-8")
     document, console = browse(path, tmp_path / "profile")
     assert console == ""
     steps = [row["5 % vanished"][1] for row in entries(document, "passages")]
