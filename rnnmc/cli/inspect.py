@@ -10,7 +10,9 @@ import typer
 
 from rnnmc.cli.shared import ExplodeAbove, VanishBelow, app
 from rnnmc.common.errors import UsageError
-from rnnmc.study.options import parsed
+from rnnmc.study.options import parsed, steps_of
+
+STEPS = 1000  # unless said
 
 
 @app.command()
@@ -27,7 +29,8 @@ def inspect(
         list[str] | None, typer.Option(help="of the series, where it has several; repeatable, one an input")
     ] = None,
     drive: Annotated[str, typer.Option(help="or a drive (see `rnnmc drives`), or a mapping in YAML")] = "white",
-    steps: Annotated[int, typer.Option(help="length T of each sequence")] = 1000,
+    steps: Annotated[int, typer.Option(help="length T of each sequence")] = STEPS,
+    horizons: Annotated[str | None, typer.Option(help="lags to tell, in rising order; the last is T")] = None,
     sequences: Annotated[int, typer.Option(help="input sequences; their spread is the interval")] = 32,
     layer: Annotated[str | None, typer.Option(help="name of the recurrent layer, where there are several")] = None,
     nonlinearity: Annotated[str | None, typer.Option(help="of an RNN whose file does not say it: tanh or relu")] = None,
@@ -57,10 +60,14 @@ def inspect(
         raise UsageError(f"--column: {series} is an array without names; leave it out")
     if column:
         read["file"]["columns"] = column
+    lags = () if horizons is None else steps_of(horizons)
+    if lags and steps not in (STEPS, lags[-1]):
+        raise UsageError(f"--steps: {steps} is given beside --horizons {horizons}; give one of the two")
+    steps = lags[-1] if lags else steps
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
     place = "--drive" if series is None else "--series"
     law = None if init is None else parsed(init)
-    asked = Asked(read, thresholds, steps, sequences, layer, nonlinearity, law, fresh, seed, place)
+    asked = Asked(read, thresholds, steps, sequences, layer, nonlinearity, law, fresh, seed, place, lags)
     found = inspected([what, *(after or ())], asked)
     if as_json:
         print(found.as_json())

@@ -21,7 +21,7 @@ from rnnmc.cli.shared import (
     app,
 )
 from rnnmc.common.errors import UsageError
-from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted
+from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted, steps_of
 
 
 @app.command()
@@ -79,10 +79,6 @@ def measure(
     from rnnmc.study.rare import Splitting
     from rnnmc.study.study import PlannedPoint, Thresholds
 
-    try:
-        steps = [int(part) for part in horizons.split(",")]
-    except ValueError:
-        raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None
     splitting = (
         Splitting.checked(
             event=rare, particles=particles, smallest=smallest, vanish=float(vanish), explode=float(explode)
@@ -93,7 +89,7 @@ def measure(
     point = DesignPoint(
         cell=cell, width=width, layers=layers, residual=residual,
         init=initialisation(init, gain, input_std, bias or [], cell), drive=parsed(drive),
-        weights=weights, state_std=state_std, horizons=steps, dtype=dtype, seed=seed, splitting=splitting,
+        weights=weights, state_std=state_std, horizons=steps_of(horizons), dtype=dtype, seed=seed, splitting=splitting,
     )  # fmt: skip
     looked_at = parsed(observables) if observables[:1] in ("[", "{") else observables.split(",")
     many = replicates_wanted(replicates, target_half_width, until)

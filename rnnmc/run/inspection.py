@@ -27,6 +27,7 @@ from rnnmc.networks.network import Network, joint
 from rnnmc.networks.opening import opened
 from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.paths import Paths
+from rnnmc.statistics.point import point_statistics
 from rnnmc.study.options import in_rows
 from rnnmc.study.point import horizons_up_to
 from rnnmc.study.study import Thresholds
@@ -41,7 +42,8 @@ class Asked:
 
     series: as `rnnmc.networks.inputs.inputs_of` takes it. steps: T, of each of the sequences. layer, nonlinearity: see
     `rnnmc.networks.opening.opened`. init: of fresh networks; None: the preset of the framework. fresh: how many.
-    place: the option that says the series, for what is refused.
+    place: the option that says the series, for what is refused. horizons: lags at which norms are told, the last of
+    them `steps`; some a decade where there are none.
     """
 
     series: Any
@@ -54,6 +56,12 @@ class Asked:
     fresh: int = 1000
     seed: int = 7888
     place: str = "--drive"
+    horizons: tuple[int, ...] = ()
+
+    @property
+    def lags(self) -> list[int]:
+        """Rising, the last of them `steps`."""
+        return list(self.horizons or horizons_up_to(self.steps, PER_DECADE))
 
     def check(self) -> None:
         """Raise UsageError where a number cannot be."""
@@ -63,6 +71,9 @@ class Asked:
         ):  # fmt: skip
             if not least <= value <= most:
                 raise UsageError(f"{name}: {value} is not possible; give a whole number from {least} to {most}")
+        if self.horizons and [*self.horizons] != sorted({one for one in self.horizons if one > 0}):
+            said = ",".join(map(str, self.horizons))
+            raise UsageError(f"--horizons: {said} cannot be; give steps of at least 1, each once, in rising order")
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,8 @@ class Inspection:
     """What was found, of one network or of several.
 
     layers: one row a network and layer, how fast its gradient grows and how long it lasts. lags: by lag from the last
-    step and by step from the first. paths: of cells with a main term. notes: a sentence each.
+    step and by step from the first. paths: of cells with a main term. statistics: of the chains from the first step
+    on, as `rnnmc measure` has them, a replicate being a sequence. notes: a sentence each.
     """
 
     inputs: str
@@ -79,12 +91,13 @@ class Inspection:
     layers: pl.DataFrame
     lags: pl.DataFrame
     paths: pl.DataFrame
+    statistics: pl.DataFrame
     notes: tuple[str, ...]
 
     def as_json(self) -> str:
         """Every table, row by row."""
         said = {"inputs": self.inputs, "steps": self.asked.steps, "networks": self.names, "notes": self.notes}
-        tables = {"layers": self.layers, "lags": self.lags, "paths": self.paths}
+        tables = {"layers": self.layers, "lags": self.lags, "paths": self.paths, "statistics": self.statistics}
         return json.dumps(said | {name: in_rows(frame) for name, frame in tables.items()}, allow_nan=False)
 
 
@@ -112,8 +125,9 @@ def inspected(whats: list[str], asked: Asked) -> Inspection:
     ]
     tables = (pl.DataFrame([row for one in found for row in rows(one)], infer_schema_length=None)
               for rows in (_Found.layer_rows, _Found.lag_rows, _Found.path_rows))  # fmt: skip
+    statistics = pl.concat(frame for one in found for frame in one.statistics())
     notes = dict.fromkeys(note for network in networks for note in network.notes)
-    return Inspection(label, asked, names, *tables, notes=tuple(notes))
+    return Inspection(label, asked, names, *tables, statistics=statistics, notes=tuple(notes))
 
 
 def _names(whats: list[str]) -> tuple[str, ...]:
@@ -192,7 +206,7 @@ class _Found:
         self.asked, self.fresh = asked, fresh
         self.readings = dict(chains_of(network, x))
         self.keys = {layer: {"network": name, "layer": layer} for layer in self.readings}
-        self.lags = list(horizons_up_to(asked.steps, PER_DECADE))
+        self.lags = asked.lags
         self.decade_steps = _two_horizons(asked.steps)
         self.horizons = sorted({*self.lags, *self.decade_steps})
         self.decade = [self.horizons.index(at) for at in self.decade_steps]
@@ -248,6 +262,23 @@ class _Found:
                     | _spread("h_by_lag", of_lags["h_to_h"][:, at])
                     | _spread("from_first_step", of_steps["log_spectral"][:, self.horizons.index(lag)])
                 )
+
+    def statistics(self) -> Iterator[pl.DataFrame]:
+        """Of each layer, from the first step on: see `rnnmc.statistics.point.point_statistics`."""
+        at, limits = [self.horizons.index(lag) for lag in self.lags], self.asked.thresholds
+        for layer, key in self.keys.items():
+            logs = {name: self.from_start[layer][name][:, at] for name in MEASURES}
+            count, size = len(logs[MEASURES[0]]), len(at)
+            norm = logs[MEASURES[0]].flatten()
+            samples = pl.DataFrame(
+                {"point": [layer] * (count * size), "block": 0, "replicate": np.repeat(np.arange(count), size)}
+                | {"horizon": np.tile(self.lags, count)}
+                | {name: log.flatten() for name, log in logs.items()}
+                | {"status": np.where(np.isneginf(norm), "dead", np.where(np.isposinf(norm), "overflow", "ok"))}
+            )
+            direction = "backward" if self.readings[layer].layer.reverse else "forward"
+            said = [pl.lit(value).alias(name) for name, value in {**key, "direction": direction}.items()]
+            yield point_statistics(samples, limits.vanish, limits.explode).drop("point").select(*said, pl.all())
 
     def path_rows(self) -> Iterator[dict[str, Any]]:
         """By path of a cell with a main term, from the first step to the last."""

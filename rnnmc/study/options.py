@@ -113,3 +113,11 @@ def _in_json(value: Any) -> Any:
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     return value
+
+
+def steps_of(horizons: str) -> tuple[int, ...]:
+    """The steps of --horizons, with commas between. Raises UsageError for what is no whole number."""
+    try:
+        return tuple(int(part) for part in horizons.split(","))
+    except ValueError:
+        raise UsageError(f"--horizons: {horizons!r} is not a list of steps; give for example 10,100,1000") from None

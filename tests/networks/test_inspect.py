@@ -147,6 +147,38 @@ def test_each_direction_of_a_bidirectional_layer_has_a_row_of_its_own(tmp_path):
         assert lags["by_lag"][-1] == lags["from_first_step"][-1]
 
 
+def test_horizons_are_the_lags_that_are_told_and_their_statistics_those_of_measure(tmp_path, capsys, monkeypatch):
+    path = saved(tmp_path / "a.pt", nn.GRU(2, 3, bidirectional=True))
+    words = ["inspect", path, "--data", str(SUNSPOTS), "--column", "SUNACTIVITY", "--column", "YEAR", "--fresh", "0"]
+    said = _json(monkeypatch, capsys, *words, "--horizons", "2,7,20", "--sequences", "4")
+    assert said["steps"] == 20
+    assert {row["lag"] for row in said["lags"]} == {2, 7, 20}
+    rows = [row for row in said["statistics"] if row["measure"] == "log_spectral"]
+    keys = [(row["layer"], row["direction"], row["horizon"]) for row in rows]
+    ways = {"l0": "forward", "l0 reverse": "backward"}
+    assert keys == [(layer, way, lag) for layer, way in ways.items() for lag in (2, 7, 20)]
+    for row in rows:
+        (other,) = (one for one in said["lags"] if (one["layer"], one["lag"]) == (row["layer"], row["horizon"]))
+        assert row["replicates"] == 4
+        assert other["from_first_step_low"] <= row["mean"] <= other["from_first_step_high"]
+        assert row["vanish_at_count"] + row["stable_at_count"] + row["explode_at_count"] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--horizons", "5,x"], "--horizons: '5,x' is not a list of steps"),
+        (["--horizons", "5,5"], "--horizons: 5,5 cannot be; give steps of at least 1, each once, in rising order"),
+        (["--horizons", "5,9", "--steps", "7"], "--steps: 7 is given beside --horizons 5,9; give one of the two"),
+    ],
+)
+def test_horizons_that_cannot_be_are_refused(words, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["rnnmc", "inspect", saved(tmp_path / "a.pt", nn.GRU(1, 2)), *words])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert (end.value.code, said in capsys.readouterr().err) == (2, True)
+
+
 def _json(monkeypatch, capsys, *words: str):
     monkeypatch.setattr("sys.argv", ["rnnmc", *words, "--json"])
     with pytest.raises(SystemExit) as end:
