@@ -22,10 +22,13 @@ from scipy.optimize import minimize_scalar, root_scalar
 from scipy.special import log_expit, log_ndtr, loggamma
 from sheets import Sheet, number
 
-from rnnmc import DesignPoint
+from rnnmc import DesignPoint, run_block
+from rnnmc.engine.block import blocks, partition
 from rnnmc.engine.splitting.population import NoMoreLevels, plan_of, population
 from rnnmc.engine.splitting.score import Scorer
 from rnnmc.numerics.threads import one_thread
+from rnnmc.run.rare import rare_answer
+from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.statistics.rare import lognormal_mean
 from rnnmc.study.rare import Splitting
 
@@ -251,10 +254,53 @@ def sheet(runs: int = RUNS) -> Sheet:
     return Sheet("rare-events", title, HEAD, rows)
 
 
+class Beside(NamedTuple):
+    """A network that plain sampling reaches too: with so many replicates."""
+
+    what: str
+    point: dict[str, Any]
+    explode: float
+    replicates: int
+
+
+PYTORCH_4 = {"cell": "lstm", "width": 4, "init": "pytorch", "horizons": (100,)}
+LASTING_16 = {"cell": "lstm", "width": 16, "init": {"preset": "pytorch", "bias": {"forget": 3}}, "horizons": (1000,)}
+SEEN_PLAINLY = (
+    Beside("LSTM, n = 4, T = 100", PYTORCH_4, 1e-3, 10_000_000),
+    Beside("LSTM, n = 16, forget bias 3, T = 1,000", LASTING_16, 1e3, 20_000),
+)
+
+
+def counted(point: DesignPoint, explode: float, replicates: int) -> int:
+    """How many plain replicates end above a norm."""
+    cut = partition(point)
+    parts = (run_block(point, i, size, cut=cut)["log_spectral"] for i, size in blocks(replicates, cut.block))
+    return sum(int((part.to_numpy() > math.log(explode)).sum()) for part in parts)
+
+
+def beside(one: Beside) -> list[str]:
+    """What plain sampling and what populations find, each with its 95 % interval."""
+    point = DesignPoint(**one.point)
+    plainly = counted(point, one.explode, one.replicates)
+    low, high = (float(end) for end in binomial_interval(plainly, one.replicates))
+    split = Splitting.checked(event="explode", vanish=one.explode * 1e-9, explode=one.explode, particles=4000)
+    found = rare_answer(point.model_copy(update={"splitting": split}), 20).statistics.row(-1, named=True)
+    plain = f"{plainly / one.replicates:.3g} [{low:.3g}, {high:.3g}]"
+    rare = f"{found['p']:.3g} [{found['p_low']:.3g}, {found['p_high']:.3g}]"
+    return [one.what, f"{one.explode:g}", plain, f"{one.replicates:,}", rare, f"{found['evaluations']:,}"]
+
+
+def sheet_beside() -> Sheet:
+    """Networks for which there is no law, by both ways."""
+    head = ["PyTorch's", "norm above", "P by plain replicates", "of them", "P by populations", "chains"]
+    return Sheet("rare-beside", "Rare events beside plain sampling", head, [beside(one) for one in SEEN_PLAINLY])
+
+
 def _row(job: tuple[int, float, int]) -> list[str]:
     case, p, runs = job
     return row(CASES[case], p, runs)
 
 
 if __name__ == "__main__":
-    Console().print(sheet(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS).for_terminal())
+    for table in (sheet_beside(), sheet(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)):
+        Console().print(table.for_terminal())
