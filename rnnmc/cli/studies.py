@@ -27,6 +27,7 @@ def run(
     from rnnmc.run.pipeline import report as write_report
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
+    from rnnmc.run.so_far import with_pages
 
     study, device = sound_study(study_file), known_device(device)
     if results.exists() and not results.is_dir():
@@ -37,7 +38,8 @@ def run(
     if jobs:
         with (
             connected(address, dashboard=True) as cluster,
-            progress(study.study, replicates_of(jobs, points)) as tell,
+            progress(study.study, replicates_of(jobs, points)) as told,
+            with_pages(directory, told) as tell,
         ):
             print(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
@@ -158,8 +160,18 @@ def statistics(
 
 
 @app.command()
-def report(directory: Folder) -> None:
+def report(
+    directory: Folder,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="a page of what is there, of a study that still runs or was stopped")
+    ] = False,
+) -> None:
     """Write figures and page from the statistics. Samples nothing."""
+    if so_far:
+        from rnnmc.run.so_far import report_so_far
+
+        print(report_so_far(directory))
+        return
     from rnnmc.run.pipeline import report as write_report
 
     print(write_report(directory))
