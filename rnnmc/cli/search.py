@@ -39,7 +39,7 @@ def search(
     from rnnmc.common.files import write_whole
     from rnnmc.report.rendering import rendered
     from rnnmc.report.search import search_charts, search_tables
-    from rnnmc.report.terminal import printed
+    from rnnmc.report.printing import printed
     from rnnmc.run.search import Wanted, searched
     from rnnmc.study.point import DesignPoint
 

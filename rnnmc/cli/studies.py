@@ -57,7 +57,7 @@ def run(
 @app.command()
 def plan(study_file: StudyFile) -> None:
     """Say what a study will cost, before anything runs. What it is, and what its keys do not see."""
-    from rnnmc.report.terminal import printed
+    from rnnmc.report.printing import printed
     from rnnmc.run.checks.sound import sound_study, unseen
     from rnnmc.run.planning import cost_tables
 
@@ -97,7 +97,7 @@ def status(
     watched: Annotated[bool, typer.Option("--watch", help="one line that follows it until it is finished")] = False,
 ) -> None:
     """Say what is done, running and missing."""
-    from rnnmc.report.terminal import printed
+    from rnnmc.report.printing import printed
     from rnnmc.run.live import watch
     from rnnmc.run.planning import status_table
 

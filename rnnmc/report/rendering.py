@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import vl_convert
@@ -84,16 +84,26 @@ class Drawing:
     def _made(self, said: str) -> tuple[str, str]:
         helper = self._free.get()
         try:
-            assert helper.stdin is not None
-            assert helper.stdout is not None
-            helper.stdin.write(f"{said}\n")
-            helper.stdin.flush()
-            svg, png = json.loads(helper.stdout.readline() or _made_of(said))
-        except BrokenPipeError:  # a helper that was killed
-            svg, png = json.loads(_made_of(said))
+            svg, png = json.loads(_answer(helper, said) or _made_of(said))
         finally:
             self._free.put(helper)
         return svg, png
+
+
+def _answer(helper: subprocess.Popen[str], said: str) -> str:
+    """What a helper makes of a chart; nothing where it was killed."""
+    assert helper.stdin is not None
+    assert helper.stdout is not None
+    if helper.stdin.closed:
+        return ""
+    try:
+        helper.stdin.write(f"{said}\n")
+        helper.stdin.flush()
+    except BrokenPipeError:
+        with suppress(BrokenPipeError):
+            helper.stdin.close()
+    line = helper.stdout.readline()
+    return line if line.endswith("\n") else ""
 
 
 def _made_of(said: str) -> str:

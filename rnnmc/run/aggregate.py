@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rnnmc.claims import decide, verdicts
 from rnnmc.common.granted import own_cpus
 from rnnmc.observables import observables
-from rnnmc.run.counting import ORACLES, RARE, STATISTICS, CountedBy, counted
+from rnnmc.run.counting import ORACLES, OF_EVENTS, STATISTICS, CountedBy, counted
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage
 from rnnmc.statistics.oracles import coverage
@@ -84,7 +84,7 @@ def together(
     parts: dict[str, list[pl.DataFrame]] = {}
     split: list[pl.DataFrame] = []
     for one in found:
-        if RARE in one:
+        if OF_EVENTS in one:
             split.append(one.pop(STATISTICS))
         for name, table in one.items():
             parts.setdefault(name, []).append(table)
@@ -110,4 +110,4 @@ def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
 
 def _ours() -> set[str]:
     """The names of all tables that `aggregate` may leave."""
-    return {STATISTICS, *OTHERS, *analyses(), RARE, *(f"{STATISTICS}-{name}" for name in observables())}
+    return {STATISTICS, *OTHERS, *analyses(), OF_EVENTS, *(f"{STATISTICS}-{name}" for name in observables())}

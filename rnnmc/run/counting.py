@@ -13,13 +13,13 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
+from rnnmc.common.sources import digest_of_rnnmc
 from rnnmc.statistics.growth import BY_NORM, Estimator, estimator_of
 from rnnmc.statistics.oracles import checks
 from rnnmc.statistics.point import SampleRectangle, joined, point_statistics, rectangle
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 STATISTICS, ORACLES = "statistics", "oracles"
-RARE = f"{STATISTICS}-rare"
+OF_EVENTS = f"{STATISTICS}-rare"
 COUNTED = "counted"  # folder below SO_FAR
 LISTED = (".parquet", ".json")  # files that a point rests on
 COUNTS_WITH = ("numpy", "scipy", "polars", "torch")  # libraries
@@ -95,16 +95,7 @@ def _of(directory: Path, stored: StoredPoint, by: CountedBy) -> str:
     asked = asdict(by) | {"thresholds": by.thresholds.model_dump(), "own": by.own.model_dump()}
     seen, until = [one.identity() for one in stored.observables], stored.until and stored.until.written()
     point = [stored.key, stored.replicates, stored.group, stored.point is None, asdict(stored.cut), seen, until]
-    return json.dumps([files, asked, point, _code(), [version(name) for name in COUNTS_WITH]], sort_keys=True)
-
-
-@cache
-def _code() -> str:
-    """A digest of every module of rnnmc."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return json.dumps([files, asked, point, digest_of_rnnmc(), [version(name) for name in COUNTS_WITH]], sort_keys=True)
 
 
 def _packed(of: str, tables: dict[str, pl.DataFrame]) -> bytes:
@@ -148,7 +139,7 @@ def count(directory: Path, stored: StoredPoint, by: CountedBy, decided: bool = T
     point, thresholds, interval = stored.point, by.thresholds, by.interval
     if stored.split:
         rare = rare_statistics(samples_of(directory, stored))
-        return {RARE: rare, STATISTICS: event_row(rare, None if point is None else point.splitting)}
+        return {OF_EVENTS: rare, STATISTICS: event_row(rare, None if point is None else point.splitting)}
     if stored.until is not None:
         interval = INTERVAL
     settings = Settings(thresholds.vanish, thresholds.explode, interval, group=stored.group)
