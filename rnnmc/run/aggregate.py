@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rnnmc.claims import decide, verdicts
 from rnnmc.common.granted import own_cpus
 from rnnmc.observables import observables
-from rnnmc.run.counting import ORACLES, OF_EVENTS, STATISTICS, CountedBy, counted
+from rnnmc.run.counting import OF_EVENTS, ORACLES, STATISTICS, CountedBy, counted
 from rnnmc.statistics.analyses import analysed, analyses
 from rnnmc.statistics.first_passage import first_passage
 from rnnmc.statistics.oracles import coverage
