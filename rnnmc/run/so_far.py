@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import resource
@@ -24,10 +23,12 @@ from rnnmc.run.counting import ORACLES, CountedBy, count, counted
 from rnnmc.run.fanout import Done
 from rnnmc.run.head import die_with_parent
 from rnnmc.run.progress import Tell
-from rnnmc.store.folder import manifest_path, names, point_folder, shard_name
+from rnnmc.store.folder import shard_path
+from rnnmc.store.manifest import is_complete
 from rnnmc.store.outdated import PAGE_FILE, SO_FAR
 from rnnmc.store.plan import study_said, with_points
 from rnnmc.store.proofs import PAGE
+from rnnmc.store.shards import facts_of, replicates_of, serves
 from rnnmc.store.stored_point import StoredPoint
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def report_so_far(directory: Path) -> Path:
 
     said, by, points = study_said(directory), CountedBy.study(directory), planned_points(directory)
     planned = [stored for stored in with_points(directory) if not stored.split]
-    there = [(whole, some) for whole in planned if (some := _there(directory, whole)).replicates]
+    there = [(whole, some) for whole in planned if (some := _there(directory, whole, by)).replicates]
     if not there:
         raise RunError(f"{directory}: no block is there yet; rnnmc status {directory} --watch says what runs")
     known = points.filter(pl.col("point").cast(pl.String).is_in([some.key for _, some in there]))
@@ -69,15 +70,29 @@ def report_so_far(directory: Path) -> Path:
     return page
 
 
-def _there(directory: Path, stored: StoredPoint) -> StoredPoint:
-    """The point with as many replicates as there are in its first blocks, up to the first that is not there."""
-    folders = [names(point_folder(directory, stored, kind)) for kind in stored.kinds]
-    whole = itertools.takewhile(lambda one: all(shard_name(one[0]) in there for there in folders), stored.blocks())
-    return stored.first(sum(replicates for _, replicates in whole))
+def _there(directory: Path, stored: StoredPoint, by: CountedBy) -> StoredPoint:
+    """The point itself where it is complete, or else with as many replicates as its first blocks hold, up to the first
+    that is not there, or not with all that are wanted of it.
+    """
+    if is_complete(directory, stored, by.own):
+        return stored
+    total = 0
+    for block, wanted in stored.blocks():
+        held = min(_held(directory, stored, block), wanted)
+        total += held
+        if held < wanted:
+            break
+    return stored.first(total)
+
+
+def _held(directory: Path, stored: StoredPoint, block: int) -> int:
+    """How many replicates of a block are there, of samples and all that observables are to see."""
+    said = [(facts_of(shard_path(directory, stored, block, kind)), kind) for kind in stored.kinds]
+    return min(replicates_of(facts) if serves(facts, 1, kind) else 0 for facts, kind in said)
 
 
 def _counted(directory: Path, whole: StoredPoint, some: StoredPoint, by: CountedBy) -> dict[str, pl.DataFrame]:
-    if some.replicates == whole.replicates and manifest_path(directory, whole).exists():
+    if some is whole:
         tables = counted(directory, whole, by)
     else:
         tables = count(directory, some, replace(by, oracles=False), decided=False)

@@ -196,15 +196,18 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
     return Shard(path, facts, file, checksum.decode())
 
 
-def is_shard(path: str, checksum: str, key: str, block: int) -> bool:
-    """Whether this file is, byte for byte, the shard with this checksum, and of this place. Decodes nothing of it."""
+def is_shard(path: str, checksum: str, key: str, block: int, replicates: int, samples: str) -> bool:
+    """Whether this file is, byte for byte, the shard with this checksum, and says to be of this place, with just so
+    many replicates and this digest of its samples. Decodes nothing of it.
+    """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - there may be a million
             content = file.read()
     except OSError:
         return False
+    place, held = f'"key": "{key}", "block": {block}, ', f'"replicates": {replicates}, "samples": "{samples}"'
     said = checksum.encode()
-    return f'"key": "{key}", "block": {block}, '.encode() in content and _checksum(content, said) == said
+    return place.encode() in content and held.encode() in content and _checksum(content, said) == said
 
 
 def _checksum(content: bytes, said: bytes) -> bytes:
