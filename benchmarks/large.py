@@ -22,7 +22,8 @@ from rnnmc.run.pipeline import plan
 from rnnmc.run.planning import status_table
 from rnnmc.run.sampling import jobs_missing
 from rnnmc.store.folder import point_folder, shard_path
-from rnnmc.store.plan import stored_points
+from rnnmc.store.manifest import write_manifest
+from rnnmc.store.plan import cut_up, stored_points
 from rnnmc.store.verify import verify
 from rnnmc.study.study import Study, load_study, read_study
 
@@ -66,11 +67,18 @@ def _status(directory: Path) -> dict[str, Any]:
 
 
 def _tiny(directory: Path) -> dict[str, Any]:
-    write_samples(directory, _cut(SHARDS, 100))
+    _write_whole(directory, _cut(SHARDS, 100))
     proof, seconds = _timed(lambda: verify(directory))
     if proof.read != SHARDS or proof.damaged:
         raise RuntimeError(f"{proof.read} of {SHARDS} shards were read, {len(proof.damaged)} are damaged")
     return {"verify_seconds_100k_shards": seconds * SHARDS_OF_THE_ANSWER / SHARDS}
+
+
+def _write_whole(directory: Path, study: Study) -> None:
+    """Write its samples, and a manifest of each point, as of a study that has been sampled to its end."""
+    write_samples(directory, study)
+    for stored in cut_up(study):
+        write_manifest(directory, stored, study.thresholds)
 
 
 def _cut(shards: int, points: int) -> Study:
@@ -85,7 +93,7 @@ def _cut(shards: int, points: int) -> Study:
 
 
 def _large(directory: Path) -> dict[str, Any]:
-    write_samples(directory, made_up_study(ROWS_OF_LARGE_SHARDS, 10))
+    _write_whole(directory, made_up_study(ROWS_OF_LARGE_SHARDS, 10))
     size = sum(path.stat().st_size for path in directory.rglob("samples/**/*.parquet"))
     proof, seconds = _timed(lambda: verify(directory))
     if proof.damaged or proof.missing:

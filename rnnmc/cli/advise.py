@@ -29,7 +29,7 @@ def advise(
     as_json: Annotated[bool, typer.Option("--json", help="print the ranking and what is best as JSON")] = False,
 ) -> None:
     """Rank initialisations by P(stable by T). Finds the best forget bias or gain too, and prints code for it."""
-    from rnnmc.report.terminal import printed
+    from rnnmc.report.printing import printed
     from rnnmc.run.advice_told import as_json as in_json
     from rnnmc.run.advice_told import code_lines, sentences, table
     from rnnmc.run.advised import advise as advised

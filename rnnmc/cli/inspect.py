@@ -45,7 +45,7 @@ def inspect(
 ) -> None:
     """How long the gradient of a given network lasts. Along its own inputs, beside fresh networks of its shape."""
     from rnnmc.report.inspection import inspection_tables
-    from rnnmc.report.terminal import printed
+    from rnnmc.report.printing import printed
     from rnnmc.run.inspection import Asked, inspected
     from rnnmc.study.study import Thresholds
 

@@ -72,7 +72,7 @@ def measure(
     address: Address = None,
 ) -> None:
     """Measure one design point, now. Prints a table by horizon, or the probability of a rare event."""
-    from rnnmc.report.terminal import printed
+    from rnnmc.report.printing import printed
     from rnnmc.run.answer import answered
     from rnnmc.run.rare import rare_answer
     from rnnmc.study.point import DesignPoint

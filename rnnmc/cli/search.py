@@ -37,9 +37,9 @@ def search(
 ) -> None:
     """Search for a network that explodes, or vanishes. Among those that bounded laws can draw at all."""
     from rnnmc.common.files import write_whole
+    from rnnmc.report.printing import printed
     from rnnmc.report.rendering import rendered
     from rnnmc.report.search import search_charts, search_tables
-    from rnnmc.report.terminal import printed
     from rnnmc.run.search import Wanted, searched
     from rnnmc.study.point import DesignPoint
 

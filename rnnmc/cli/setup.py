@@ -20,7 +20,8 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from rnnmc.report.terminal import plain_table, printed
+    from rnnmc.report.printing import printed
+    from rnnmc.report.terminal import plain_table
     from rnnmc.run.doctor import FATAL, examined
 
     found = examined(results)

@@ -78,14 +78,16 @@ Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_AD
 
 def told(title: str, rows: dict[str, tuple[str, str]], first: str = "formula", second: str = "source") -> None:
     """Print what there is of a kind, with a formula and a source of each."""
-    from rnnmc.report.terminal import described_table, printed
+    from rnnmc.report.printing import printed
+    from rnnmc.report.terminal import described_table
 
     printed(described_table(title, rows, first, second))
 
 
 def judged(name: str, results: list[Any]) -> None:
     """Print the results of checks. Raises RunError where one failed."""
-    from rnnmc.report.terminal import checks_table, printed
+    from rnnmc.report.printing import printed
+    from rnnmc.report.terminal import checks_table
 
     printed(checks_table(results))
     wrong = [one.name for one in results if not one.passed]

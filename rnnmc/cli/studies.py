@@ -27,6 +27,7 @@ def run(
     from rnnmc.run.pipeline import report as write_report
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
+    from rnnmc.run.so_far import with_pages
 
     study, device = sound_study(study_file), known_device(device)
     if results.exists() and not results.is_dir():
@@ -37,7 +38,8 @@ def run(
     if jobs:
         with (
             connected(address, dashboard=True) as cluster,
-            progress(study.study, replicates_of(jobs, points)) as tell,
+            progress(study.study, replicates_of(jobs, points)) as told,
+            with_pages(directory, told) as tell,
         ):
             print(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
@@ -55,7 +57,7 @@ def run(
 @app.command()
 def plan(study_file: StudyFile) -> None:
     """Say what a study will cost, before anything runs. What it is, and what its keys do not see."""
-    from rnnmc.report.terminal import printed
+    from rnnmc.report.printing import printed
     from rnnmc.run.checks.sound import sound_study, unseen
     from rnnmc.run.planning import cost_tables
 
@@ -95,7 +97,7 @@ def status(
     watched: Annotated[bool, typer.Option("--watch", help="one line that follows it until it is finished")] = False,
 ) -> None:
     """Say what is done, running and missing."""
-    from rnnmc.report.terminal import printed
+    from rnnmc.report.printing import printed
     from rnnmc.run.live import watch
     from rnnmc.run.planning import status_table
 
@@ -158,8 +160,18 @@ def statistics(
 
 
 @app.command()
-def report(directory: Folder) -> None:
+def report(
+    directory: Folder,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="a page of what is there, of a study that still runs or was stopped")
+    ] = False,
+) -> None:
     """Write figures and page from the statistics. Samples nothing."""
+    if so_far:
+        from rnnmc.run.so_far import report_so_far
+
+        print(report_so_far(directory))
+        return
     from rnnmc.run.pipeline import report as write_report
 
     print(write_report(directory))

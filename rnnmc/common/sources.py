@@ -225,3 +225,12 @@ def _packages(top: str) -> list[importlib.metadata.Distribution]:
 def _needed_by_rnnmc() -> set[str]:
     lines = importlib.metadata.requires("rnnmc") or ()
     return {re.split(r"[^\w.-]", line)[0].lower() for line in lines if "extra ==" not in line}
+
+
+@cache
+def digest_of_rnnmc() -> str:
+    """Of rnnmc itself, its C included."""
+    digest, package = hashlib.sha256(), Path(__file__).parents[1]
+    for path in sorted(path for ending in ("py", "c", "h") for path in package.rglob(f"*.{ending}")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

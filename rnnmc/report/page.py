@@ -5,6 +5,8 @@ import gzip
 import json
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from altair.typing import ChartType
 
 from rnnmc.claims import WRONG
 from rnnmc.common.files import write_whole
+from rnnmc.numerics import trusted
 from rnnmc.observables import observables
 from rnnmc.report import page_tables
 from rnnmc.report.charts import claims as verdict_charts
@@ -25,20 +28,28 @@ from rnnmc.report.facts import facts_of
 from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.report.leads import lead
 from rnnmc.report.pictures import picture_of
-from rnnmc.report.rendering import rendered
+from rnnmc.report.rendering import drawing
 from rnnmc.report.text import interval_names, main_rows, plain_points, study_points
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.rates import GROWTH_ROUNDING
+from rnnmc.store.outdated import PAGE_FILE, SO_FAR
 
 OTHER_NORM = "log_rms"  # the norm that the reader may ask for in place of the spectral one
 OF_OBSERVABLE = "statistics-"  # what the name of a table starts with that sums up an observable
 RARE = f"{OF_OBSERVABLE}rare"  # what populations found
 FEW_SENTENCES = 3  # sentences of an analysis that stand among the findings; more stand with it alone
 WRITTEN_AS = ("csv", "parquet")  # in which every table is written
+SCRIPTS = "scripts"  # of what is kept for this user
 UNKEYED = ("oracles", "coverage", "claims", "verdicts")  # tables that are not of one design point a row
 
 
-def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Path:
+def write_report(
+    directory: Path,
+    study: dict,
+    points: pl.DataFrame,
+    tables: Mapping[str, pl.DataFrame],
+    share: float | None = None,
+) -> Path:
     """Writes figures/*.svg, figures/*.png and report.html into the study's directory; returns the page's
     path.
 
@@ -46,7 +57,9 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     `versions`, library -> version, defaults to what is installed now, `made`, what manifests say,
     and `sampled`, of `rnnmc.store.sampled`, to nothing); points: the rows of points.parquet; tables: name
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
-    statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. Every file appears whole or
+    statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. share: of the replicates that
+    are there, of a study that still runs: the page says so at its head, is so-far/report.html, and goes without figures
+    beside it. Every file appears whole or
     not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
     ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
     """
@@ -57,29 +70,40 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     rows = main_rows(tables["statistics"], points)
     if rows.is_empty():
         raise ValueError(f"{directory}: no statistics of any of its {points.height} points; run rnnmc statistics first")
-    drawn = figures.charts(tables["statistics"], points, tables.get("variance"))
     summed = [name for name in sorted(tables) if name.startswith(OF_OBSERVABLE) and not tables[name].is_empty()]
-    seen = [_observed(name, tables[name], points) for name in summed]
-    if split is not None:
-        seen.append(_observed(RARE, split, every))
-    followed = [_followed(name, tables[name], points) for name in analyses() if name in tables]
-    for one in (*seen, *followed):
-        drawn |= one["drawn"]
-    decided = verdict_charts.charts(tables["claims"]) if "claims" in tables else {}
-    drawn |= decided
-    checks = figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {}
-    drawn |= checks
-    pictures = rendered(drawn)
-    study = study | {"study": study.get("study", directory.name)}
-    sections = {"observables": seen, "analyses": followed, "decided": list(decided), "checks": list(checks)}
-    files = [name for name in _files(tables) if (directory / name).exists()]
-    page = _page(study, points, tables, rows, drawn, sections | {"files": files})
-    folder, path = directory / "figures", directory / "report.html"
-    for name, content in pictures.items():
+    specifications: dict[str, dict[str, Any]] = {}
+    with nullcontext() if share is not None else drawing() as pictures:
+
+        def draw(charts: Mapping[str, ChartType]) -> list[str]:
+            for name, chart in charts.items():
+                specifications[name] = chart.to_dict(validate=False)
+                if pictures is not None:
+                    pictures.draw(name, specifications[name])
+            return list(charts)
+
+        draw(figures.charts(tables["statistics"], points, tables.get("variance")))
+        seen = [_observed(name, tables[name], points) for name in summed]
+        if split is not None:
+            seen.append(_observed(RARE, split, every))
+        followed = [_followed(name, tables[name], points) for name in analyses() if name in tables]
+        for one in (*seen, *followed):
+            one["charts"] = draw(one.pop("drawn"))
+        decided = draw(verdict_charts.charts(tables["claims"]) if "claims" in tables else {})
+        checks = draw(figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {})
+        study = study | {"study": study.get("study", directory.name)}
+        sections = {"observables": seen, "analyses": followed, "decided": decided, "checks": checks, "share": share}
+        sections["files"] = [name for name in _files(tables) if (directory / name).exists()]
+        page = _page(study, points, tables, rows, specifications, sections).encode()
+        files = {} if pictures is None else pictures.files()
+    if share is not None:
+        write_whole(directory / SO_FAR / PAGE_FILE, page)
+        return directory / SO_FAR / PAGE_FILE
+    folder, path = directory / "figures", directory / PAGE_FILE
+    for name, content in files.items():
         write_whole(folder / name, content)
-    write_whole(path, page.encode())
+    write_whole(path, page)
     for old in [*folder.glob("*.svg"), *folder.glob("*.png")]:
-        if old.name not in pictures:
+        if old.name not in files:
             old.unlink(missing_ok=True)
     return path
 
@@ -110,7 +134,6 @@ def _observed(table_name: str, table: pl.DataFrame, points: pl.DataFrame) -> dic
         "formula": kind.formula if kind else "",
         "sentence": re.split(r"(?<=\.)\s", (kind.__doc__ or "").strip())[0].replace("`", "") if kind else "",
         "drawn": drawn,
-        "charts": list(drawn),
         "rows": table.height,
         "table": None if drawn else page_tables.first_rows(f"table-{name}", table, points),
     }
@@ -126,7 +149,6 @@ def _followed(name: str, table: pl.DataFrame, points: pl.DataFrame) -> dict[str,
         "says": analysis.says,
         "found": analysis.found(table),
         "drawn": charts,
-        "charts": list(charts),
         "rows": table.height,
         "table": shown,
     }
@@ -137,7 +159,7 @@ def _page(
     points: pl.DataFrame,
     tables: Mapping[str, pl.DataFrame],
     rows: pl.DataFrame,
-    drawn: dict[str, ChartType],
+    specifications: dict[str, dict[str, Any]],
     sections: dict[str, Any],
 ) -> str:
     """The whole page as text."""
@@ -149,8 +171,8 @@ def _page(
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["typeset"] = typeset
-    specifications = {name: chart.to_dict(validate=False) for name, chart in drawn.items()}
-    titles = {name: _title(name, specification.pop("title", {})) for name, specification in specifications.items()}
+    titles = {name: _title(name, said.get("title", {})) for name, said in specifications.items()}
+    untitled = {name: {key: said[key] for key in said if key != "title"} for name, said in specifications.items()}
     passages, coverage = tables.get("first-passage"), tables.get("coverage")
     checked = verdict(coverage) if coverage is not None else None
     measures = set(tables["statistics"]["measure"].cast(pl.String))
@@ -199,8 +221,8 @@ def _page(
         outcomes=figures.OUTCOMES,
         few=FEW_SENTENCES,
         citation=bibtex(points, tables, ", ".join(seen.get("commit", []))) if "json" in points.columns else "",
-        vega=_packed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VL_VERSION)),
-        specifications=_packed(json.dumps(specifications, allow_nan=False, separators=(",", ":"))),
+        vega=_vega(),
+        specifications=_packed(json.dumps(untitled, allow_nan=False, separators=(",", ":"))),
         # The ink is the colour of the text round about, so that a chart follows the page from light to dark
         # and paper.
         config=_for_script(config("currentColor", background=None)),
@@ -221,6 +243,17 @@ def typeset(text: str) -> str:
     """Plain numbers with a true minus, infinity and plus-minus sign; ranges and names keep their hyphens."""
     text = re.sub(r"\binf\b", "\u221e", text.replace(" +- ", " \u00b1 "))
     return re.sub(r"(?<!\w)-(?=[\d\u221e])", "\u2212", text)
+
+
+def _vega() -> str:
+    """The scripts that draw the charts, packed: the same for every page of one release, and seconds to put together."""
+    name = f"vega-{version('vl-convert-python')}-{VL_VERSION}.txt"
+    if path := trusted.found(SCRIPTS, name):
+        return trusted.content(path).decode()
+    script = _packed(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VL_VERSION))
+    with suppress(OSError):
+        trusted.keep(SCRIPTS, name, script.encode())
+    return script
 
 
 def _packed(text: str) -> str:

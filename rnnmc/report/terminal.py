@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rnnmc.claims import verdict_text
 from rnnmc.common.checks import CheckResult
 from rnnmc.common.errors import UsageError
+from rnnmc.report.printing import console, printed
 from rnnmc.report.telling import sentences, telling
 from rnnmc.report.text import (
     MEASURE_NAMES,
@@ -44,15 +42,6 @@ from rnnmc.store.tables import read_table
 
 LONG_NAME = 20  # of a cell, which is broken where there is no room
 MOST_WIDTH = 1000  # columns, of a table that is not cut
-
-
-def printed(*things: Any) -> None:
-    """Print tables; where nobody watches, as in a log, they are not cut to 80 columns."""
-    _console().print(*things, sep="\n")
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def show(directory: Path, every: bool = False) -> None:
@@ -112,9 +101,9 @@ def checks_table(results: Iterable[CheckResult]) -> Table:
 
 def fitting(tables: Sequence[Table]) -> Table:
     """The first of the tables that has room on the terminal without breaking a line, or else the last."""
-    console = _console()
-    whole = console.options.update(width=MOST_WIDTH)
-    return next((one for one in tables if console.measure(one, options=whole).maximum <= console.width), tables[-1])
+    shown = console()
+    whole = shown.options.update(width=MOST_WIDTH)
+    return next((one for one in tables if shown.measure(one, options=whole).maximum <= shown.width), tables[-1])
 
 
 def narrow_table(rows: pl.DataFrame) -> Table:

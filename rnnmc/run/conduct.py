@@ -17,10 +17,11 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS, own_cpus
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
-from rnnmc.run.how_far import WatchedFolder
+from rnnmc.run.how_far import SAMPLING, WatchedFolder
 from rnnmc.run.live import LiveLine, looks, shown
 from rnnmc.run.pipeline import folder_of, leave_plan
 from rnnmc.run.settled import is_settled, settle
+from rnnmc.run.so_far import PagesSoFar
 from rnnmc.store.manifest import is_complete
 from rnnmc.store.plan import cut_up
 from rnnmc.study.study import Study, load_study
@@ -91,7 +92,7 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
             start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on, once
             preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGINT),
         )
-        line = LiveLine(study.study, sum(folder.work.values()) / own_cpus())
+        line, pages = LiveLine(study.study, sum(folder.work.values()) / own_cpus()), PagesSoFar(directory)
         try:
             with shown(line):
                 for now in looks(folder, process):
@@ -101,9 +102,12 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
                         line.clear()
                         print(f"Ray at {found[0]}; dashboard: {dashboard}", file=sys.stderr)
                     line.tell(now, "starting Ray" if head is not None and not dashboard else "starting a job")
+                    pages.look(line.pace.seconds_left) if now.stage == SAMPLING else pages.stop()
         except BaseException:
+            pages.stop()
             _stop(process)
             raise
+        pages.stop()
     if process.returncode:
         raise RunError(_what_failed(log, told))
     line.end(folder.how_far())

@@ -1,19 +1,29 @@
 """What a study will cost before it runs: rows, bytes, and time.
 
-Time is measured: the kinds of point that the cost model finds dearest run a few steps each, as many as a moment allows.
-Of the others the model says how they compare, and the measured ones how fast this machine is. What counts is the time
-of the processor, not that of the clock, so that a busy machine does not make a study look longer than it is.
+Time is measured: the kinds of point that the cost model finds dearest run a few steps each, as many as a moment allows,
+and what they took is kept for the next time. Of the others the model says how they compare, and the measured ones how
+fast this machine is. What counts is the time of the processor, not that of the clock; where others take the processor
+away, nothing is timed, and the model stands in for what is not known from before.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 
+from rnnmc.common.sources import digest_of_rnnmc
 from rnnmc.engine.block import BYTES_A_ROW, block_seconds, chains_of, run_trial
 from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT, plain_kernel, step_seconds
+from rnnmc.numerics import trusted
+from rnnmc.numerics.compiler import compiler
 from rnnmc.observables.observable import Observable
 from rnnmc.store.stored_point import StoredPoint
 
@@ -22,6 +32,9 @@ ALL_TRIALS = 0.5  # seconds after which no further one is begun
 TRIAL_SECONDS = 0.02  # nominal, of one trial run
 FEWEST_STEPS, MOST_STEPS = 16, 512  # of the longer of two trial runs
 LOOKED_AT = 32  # steps of the trial run of an observable
+LOOK_SECONDS = 0.05  # of the processor, to find whether it is to be had
+BUSY = 0.7  # of a core, below which it is not
+TRIALS = "trials"  # of what is kept for this user
 MOST_TRIAL_SECONDS, MOST_TRIAL_BYTES = 1.0, 1e9  # nominal, of a trial: what would take more goes by the model alone
 
 Kind = tuple[object, ...]
@@ -60,10 +73,11 @@ class _Trial:
 
 @dataclass
 class Clock:
-    """Seconds that trial runs have taken, of the processor and of the wall."""
+    """Seconds that trial runs have taken, of the processor and of the wall. busy: too few for the times to be true."""
 
     processor: float = 0.0
     wall: float = 0.0
+    busy: bool = False
 
     def timed(self, work: Callable[[], object]) -> float:
         """Seconds of the processor that the work takes."""
@@ -82,6 +96,8 @@ class Clock:
 def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cost]:
     """The cost of each planned point; points that differ only in their laws are one kind. clock: of the trial runs."""
     clock = clock or Clock()
+    clock.timed(_wait_for_the_processor)
+    clock.busy = clock.share < BUSY
     nominal = [block_seconds(stored.design, stored.replicates, stored.cut) for stored in points]
     kinds = [_kind(stored) for stored in points]
     weight: dict[Kind, float] = {}
@@ -94,14 +110,42 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cos
     for kind in sorted(one_of, key=lambda kind: -weight[kind]):
         late = time.perf_counter() - begin > ALL_TRIALS or len(trials) >= MOST_TRIALS
         wanted = kind in looking or len(trials) < FEWEST_TRIALS or not late
-        if wanted and _can_be_tried(one_of[kind]):
+        name = _name(one_of[kind])
+        if (known := _known(name)) is not None:
+            trials[kind] = known
+        elif wanted and not clock.busy and _can_be_tried(one_of[kind]):
             trials[kind] = _trial(one_of[kind], clock)
+            with suppress(OSError):
+                trusted.keep(TRIALS, name, json.dumps(asdict(trials[kind])).encode())
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
     slower = statistics.median([one[0] / seconds for one, seconds in zip(found, nominal, strict=True) if one] or [1.0])
     return [
         _cost(stored, *(one or (slower * seconds, {})), one is not None)
         for stored, one, seconds in zip(points, found, nominal, strict=True)
     ]
+
+
+def _wait_for_the_processor() -> None:
+    begin = time.process_time()
+    while time.process_time() - begin < LOOK_SECONDS:
+        pass
+
+
+def _name(stored: StoredPoint) -> str:
+    """Of the file that keeps what a trial of a point of this kind took: of all that this depends on."""
+    own = sorted(one.digest for one in stored.design.sources().values())
+    seen = [one.identity() for one in stored.observables]
+    said = [*map(str, _kind(replace(stored, observables=()))), seen, own, digest_of_rnnmc(), version("torch")]
+    machine = [platform.node(), platform.machine(), os.cpu_count(), *(compiler() or ())]
+    return f"{hashlib.sha256(json.dumps([said, machine], default=str).encode()).hexdigest()[:32]}.json"
+
+
+def _known(name: str) -> _Trial | None:
+    """What was kept under this name."""
+    with suppress(OSError, ValueError, TypeError):
+        path = trusted.found(TRIALS, name)
+        return _Trial(**json.loads(trusted.content(path))) if path else None
+    return None
 
 
 def _can_be_tried(stored: StoredPoint) -> bool:

@@ -100,7 +100,7 @@ def _seconds(stored: StoredPoint) -> float:
 
 def _changed(path: Path) -> float:
     try:
-        return path.stat().st_mtime
+        return path.lstat().st_mtime if not path.is_symlink() else 0.0  # such is the page so far
     except OSError:
         return 0.0
 

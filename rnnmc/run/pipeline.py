@@ -9,6 +9,7 @@ from rnnmc.common.errors import RunError
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.readme import EXPLAINED, explain
+from rnnmc.run.so_far import forget_so_far
 from rnnmc.store.outdated import mark_outdated
 from rnnmc.store.plan import cut_up, study_said, write_study
 from rnnmc.store.proofs import PAGE, TABLES, read_list, sha256, write_list
@@ -69,5 +70,6 @@ def report(directory: Path) -> Path:
     drawn += [path for path in map(directory.joinpath, EXPLAINED) if path.is_file()]
     tables_of = sha256((directory / TABLES).read_bytes()) if (directory / TABLES).exists() else ""
     write_list(directory / PAGE, [page, *drawn], {"tables": tables_of})
+    forget_so_far(directory)
     mark_outdated(directory)
     return page

@@ -16,7 +16,6 @@ from rnnmc.store.shards import lacking_files
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
-BUSY = 0.7  # of a core, below which a plan says that it is not to be had
 LISTED = 200  # design points named one by one; of more, only the sum is told
 
 
@@ -45,10 +44,11 @@ def cost_tables(study: Study) -> list[Table | str]:
         f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
     )
     if not any(one.tried for one in cost):
-        total += "; by a model of the work, without what observables add, for no point of it can be tried in a moment"
-    elif clock.share < BUSY:
-        busy = f"This machine is busy: it gave {100 * clock.share:.0f} % of a core"
-        total += f"\n{busy}. The times are those of a free one."
+        why = "" if clock.busy else ", for no point of it can be tried in a moment"
+        total += f"; by a model of the work, without what observables add{why}"
+    if clock.busy:
+        busy = f"This machine is busy: it gave {100 * clock.share:.0f} % of a core, so that nothing was timed"
+        total += f"\n{busy}. What was not timed before goes by a model of the work, on a free machine."
     goals = {point.until.told() for point in points if point.until}
     return [table, "\n".join([total, *(f"up to: as many as it takes {goal}" for goal in sorted(goals))])]
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnmc.common.errors import RunError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.cluster import Cluster
+from rnnmc.run.counting import CountedBy, count_early
 from rnnmc.run.fanout import Done, Job, fan_out, in_process
 from rnnmc.run.progress import Tell
 from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.point import rectangle
 from rnnmc.statistics.stopping import replicates_enough, seen_of, together
 from rnnmc.store.manifest import is_complete, prove, write_manifest
+from rnnmc.store.proofs import Damaged
 from rnnmc.store.reading import as_frame
 from rnnmc.store.shards import found_shard, lacking
 from rnnmc.store.stored_point import StoredPoint
@@ -80,18 +85,51 @@ def sample_all(
 ) -> None:
     """Sample what is missing of the planned points until nothing is; leave the manifest of each. Raises RunError.
 
-    jobs: what `jobs_missing` gave, where it was asked already.
+    jobs: what `jobs_missing` gave, where it was asked already. A point is counted as soon as it is complete, while
+    others are still sampled, and that is kept: see `rnnmc.run.counting`.
     """
     if jobs is None:
         jobs = jobs_missing(directory, points, thresholds)
     undecided = [stored for stored in points if stored.until is not None]
-    while jobs:
-        sample(directory, jobs, cluster, device, tell)
-        jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)
-    for stored in points:
-        if not is_complete(directory, stored, thresholds):
-            enough = enough_seen(directory, stored, thresholds)
-            write_manifest(directory, stored.first(stored.replicates if enough is None else enough), thresholds)
+    blocks = Counter(job.stored.key for job in jobs)
+    ends = {job.stored.key: job.stored for job in jobs if job.stored.until is None}  # with the last of these blocks
+    with _counting(directory if cluster else None) as count:
+
+        def note(done: Done) -> None:
+            blocks[done.key] -= not done.error
+            if not blocks[done.key] and done.key in ends:
+                with suppress(RunError):  # which is told when all others are done
+                    write_manifest(directory, ends[done.key], thresholds)
+                    count(ends[done.key])
+            if tell:
+                tell(done)
+
+        while jobs:
+            sample(directory, jobs, cluster, device, note)
+            jobs = jobs_missing(directory, undecided, thresholds, cluster.cpus if cluster else 1)
+        for stored in points:
+            if not is_complete(directory, stored, thresholds):
+                enough = enough_seen(directory, stored, thresholds)
+                write_manifest(directory, stored.first(stored.replicates if enough is None else enough), thresholds)
+
+
+@contextmanager
+def _counting(directory: Path | None) -> Iterator[Callable[[StoredPoint], None]]:
+    """Have points counted by a thread of its own; what has not begun when the body ends is left to the statistics.
+
+    None: not at all, where blocks are computed in this very process, whose settings of torch they would share.
+    """
+    by = None
+    with suppress(UsageError, Damaged):  # no folder of a study, or none that can be counted
+        by = CountedBy.study(directory) if directory else None
+    if directory is None or by is None:
+        yield lambda stored: None
+        return
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield lambda stored: thread.submit(count_early, directory, stored, by) and None
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
 
 
 def sample(

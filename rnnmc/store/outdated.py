@@ -11,6 +11,7 @@ from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files, read_list, 
 
 OUTDATED = "OUTDATED.txt"
 STATISTICS_FILE, PAGE_FILE = "statistics.parquet", "report.html"
+SO_FAR = "so-far"  # folder, below that of a study that runs, of its page so far
 
 
 def check_tables(directory: Path) -> None:
@@ -34,6 +35,7 @@ def mark_outdated(directory: Path) -> None:
     A stage that fails leaves the tables and the page of before.
     """
     tables, page = (directory / STATISTICS_FILE).exists(), (directory / PAGE_FILE).exists()
+    page = page and not (directory / PAGE_FILE).is_symlink()  # to the one so far, which says so itself
     try:
         counted, drawn = read_list(directory / TABLES), read_list(directory / PAGE)
         new_tables = counted.get("of") == settled(directory)

@@ -184,11 +184,7 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
         checksum, facts = metadata[b"checksum"], json.loads(metadata[b"rnnmc"])
     except (pa.ArrowException, OSError, KeyError, ValueError):
         raise DamagedShard(path, "is not a whole shard of rnnmc") from None
-    place = content.rfind(checksum)
-    digest = hashlib.sha256(memoryview(content)[:place])
-    digest.update(UNSIGNED)
-    digest.update(memoryview(content)[place + len(UNSIGNED) :])
-    if len(checksum) != len(UNSIGNED) or digest.hexdigest().encode() != checksum:
+    if _checksum(content, checksum) != checksum:
         raise DamagedShard(path, "its checksum differs from its own metadata")
     if not _is_said(facts, file.metadata.num_rows, observable):
         raise DamagedShard(path, "says of itself what cannot be")
@@ -198,6 +194,31 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
     if file.schema_arrow.remove_metadata() not in known:
         raise DamagedShard(path, f"has other columns than {observable.name if observable else 'samples'} have")
     return Shard(path, facts, file, checksum.decode())
+
+
+def is_shard(path: str, checksum: str, key: str, block: int, replicates: int, samples: str) -> bool:
+    """Whether this file is, byte for byte, the shard with this checksum, and says to be of this place, with just so
+    many replicates and this digest of its samples. Decodes nothing of it.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - there may be a million
+            content = file.read()
+    except OSError:
+        return False
+    place, held = f'"key": "{key}", "block": {block}, ', f'"replicates": {replicates}, "samples": "{samples}"'
+    said = checksum.encode()
+    return place.encode() in content and held.encode() in content and _checksum(content, said) == said
+
+
+def _checksum(content: bytes, said: bytes) -> bytes:
+    """What the checksum of this file should be, which says that it is `said`."""
+    place = content.rfind(said)
+    if len(said) != len(UNSIGNED) or place < 0:
+        return b""
+    digest = hashlib.sha256(memoryview(content)[:place])
+    digest.update(UNSIGNED)
+    digest.update(memoryview(content)[place + len(UNSIGNED) :])
+    return digest.hexdigest().encode()
 
 
 def _is_said(facts: Any, rows: int, observable: Observable | None) -> bool:

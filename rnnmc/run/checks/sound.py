@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 from rnnmc.cells import cell_source
 from rnnmc.common.checks import CheckResult
 from rnnmc.common.refusals import usage_error
-from rnnmc.common.sources import OwnSource
+from rnnmc.common.sources import OwnSource, digest_of_rnnmc
 from rnnmc.numerics import trusted
 from rnnmc.run.checks import check_named_cell
 from rnnmc.study.point import DesignPoint
@@ -205,16 +204,7 @@ def _kept(name: str, digest: str) -> str:
 
     made_by = [f"{package} {version(package)}" for package in ("torch", "numpy")]
     machine = [platform.machine(), platform.python_version(), *(compiler() or ("no compiler",))]
-    return "\n".join((name, digest, _own_digest(), *made_by, *machine))
-
-
-@cache
-def _own_digest() -> str:
-    """Of rnnmc itself, its C included."""
-    digest, package = hashlib.sha256(), Path(__file__).parents[2]
-    for path in sorted(path for ending in ("py", "c", "h") for path in package.rglob(f"*.{ending}")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return "\n".join((name, digest, digest_of_rnnmc(), *made_by, *machine))
 
 
 def _word(kept: str, width: int) -> tuple[str, bytes]:
