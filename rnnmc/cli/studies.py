@@ -174,23 +174,3 @@ def show(
     from rnnmc.report.terminal import show as show_study
 
     show_study(directory, every)
-
-
-@app.command()
-def dataset(
-    directories: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/article")],
-    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/dataset"),
-    samples: Annotated[list[Path] | None, typer.Option(help="of these studies the samples too; repeatable")] = None,
-    size: Annotated[str, typer.Option("--for", help="release: at most 200 MB; archive: all there is")] = "release",
-) -> None:
-    """Write studies as a folder to publish. Their statistics, and the samples of some; readable without rnnmc."""
-    from rnnmc.run.publish import ARCHIVE, RELEASE, write_dataset
-
-    if size not in (RELEASE, ARCHIVE):
-        raise UsageError(f"--for {size}: is not a size of data set; give {RELEASE} or {ARCHIVE}")
-    if samples and size == ARCHIVE:
-        raise UsageError(
-            f"--samples: an {ARCHIVE} has the samples of every study; leave it out, or give --for {RELEASE}"
-        )
-    written = write_dataset(out, directories, samples or [], size)
-    print(f"{out}: {written / 1e6:.1f} MB")
