@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.observables import observables
 from rnnmc.store.plan import POINTS_PARQUET
 from rnnmc.store.reading import scan
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SAMPLES_KIND = "samples"
+NOT_THERE = "expanded paths were empty"  # as Polars says of an address that no file fits
 OTHER_WORDS = {"block": "replicates_a_block", "horizon": "last_horizon"}  # of points, where rows have these names too
 
 
@@ -27,8 +28,9 @@ def load(source: str | Path, what: str = SAMPLES_KIND) -> pl.LazyFrame:
     Polars reads. what: samples; an observable by its name; or a table by that of its file (statistics, lifetime).
 
     Of a folder of results samples are those of `rnnmc.scan`, under the same names. A published data set has of samples
-    the columns that its README names. Only small files are read until the frame is collected, and no checksum is proved
-    (`rnnmc verify` and `sha256sum -c` do). Raises UsageError where there is no such thing.
+    the columns that its dictionary.csv names. Only small files are read until the frame is collected, and no checksum
+    is proved (`rnnmc verify` and `sha256sum -c` do). Raises UsageError where there is no such thing, RunError where it
+    cannot be read.
     """
     import polars as pl
 
@@ -44,27 +46,38 @@ def _folders(source: str) -> list[str]:
     """The folder of each study, by name."""
     import polars as pl
 
-    if "://" not in source:
-        top = Path(source)
-        if (top / POINTS_PARQUET).exists():
-            return [source]
-        found = [str(path.parent) for path in sorted(top.glob(f"*/{POINTS_PARQUET}"))]
-        reason = ""
+    found: list[str] = []
+    if "://" in source:
+        source = source.rstrip("/")
+        everywhere = f"{source}/**/{POINTS_PARQUET}"
+        scanned = pl.scan_parquet(everywhere, include_file_paths="file", extra_columns="ignore")
+        if (rows := _scanned(everywhere, scanned)) is not None:
+            found = sorted({path.rpartition("/")[0] for path in rows.select("file").collect()["file"]})
+    elif (Path(source) / POINTS_PARQUET).exists():
+        found = [source]
     else:
-        source, reason = source.rstrip("/"), ""
-        try:
-            rows = pl.scan_parquet(
-                f"{source}/**/{POINTS_PARQUET}", include_file_paths="file", extra_columns="ignore"
-            ).select("file")
-            found = sorted({path.rpartition("/")[0] for path in rows.collect()["file"]})
-        except (OSError, pl.exceptions.PolarsError) as error:
-            found, reason = [], f" ({str(error).strip().splitlines()[0]})"
+        found = [str(path.parent) for path in sorted(Path(source).glob(f"*/{POINTS_PARQUET}"))]
     if not found:
         raise UsageError(
-            f"{source}: has no {POINTS_PARQUET}{reason}; give a folder of results such as results/default, a data set "
-            "of rnnmc dataset, or its address, hf://datasets/NAME/SET"
+            f"{source}: has no {POINTS_PARQUET}; give a folder of results such as results/default, a data set of "
+            "rnnmc dataset, or its address, hf://datasets/NAME/SET"
         )
     return found
+
+
+def _scanned(path: str, rows: pl.LazyFrame) -> pl.LazyFrame | None:
+    """The rows of a file as Polars scans it, or None where it is not there. Raises RunError where it cannot be read."""
+    import polars as pl
+
+    try:
+        rows.collect_schema()
+    except FileNotFoundError:
+        return None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if NOT_THERE in str(error):
+            return None
+        raise RunError(f"{path}: cannot be read: {str(error).strip().splitlines()[0]}") from None
+    return rows
 
 
 def _of_study(folder: str, what: str) -> pl.LazyFrame | None:
@@ -72,17 +85,15 @@ def _of_study(folder: str, what: str) -> pl.LazyFrame | None:
     import polars as pl
 
     path = f"{folder}/{what}.parquet"
-    try:
-        rows = pl.scan_parquet(path, glob=False)
-        columns = rows.collect_schema().names()
-    except (OSError, pl.exceptions.PolarsError):
-        if "://" in folder:
-            return None
+    rows = _scanned(path, pl.scan_parquet(path, glob=False))
+    if rows is None and "://" in folder:
+        return None
+    if rows is None:
         try:
             rows = scan(folder, None if what == SAMPLES_KIND else what).drop("replicates")
         except UsageError:
             return None
-        columns = rows.collect_schema().names()
+    columns = rows.collect_schema().names()
     if "point" in columns:
         others = pl.scan_parquet(f"{folder}/{POINTS_PARQUET}", glob=False).rename(OTHER_WORDS).drop("replicates")
         others = others.drop([name for name in columns if name != "point"], strict=False)

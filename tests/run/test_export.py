@@ -65,7 +65,8 @@ def test_every_statistic_is_read_again_by_xarray_where_its_coordinates_say(
         seen += 1
     assert seen == statistics.height == 2 * (3 + 3 + 2)
     assert infinite > 0, "dead chains have a quantile of minus infinity"
-    assert int(data["p_vanish_at"].notnull().sum()) == seen, "nothing stands where no row is"
+    for column in ("p_vanish_at", "vanish_at_count"):
+        assert int(data[column].notnull().sum()) == seen, "nothing stands where no row is"
 
 
 @pytest.mark.slow

@@ -14,13 +14,14 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from studies import command, sample_here, small, study_of
+from studies import ROOT, command, sample_here, small, study_of
 
 import rnnmc
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run import publish as dataset
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.dictionary import meaning
+from rnnmc.run.export import export
 from rnnmc.run.publish import write_dataset
 from rnnmc.run.readme import explain
 from rnnmc.store.tables import DESIGN
@@ -54,7 +55,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three studies: one with every table that there is, a small one, and one with a rare event."""
     top, found = tmp_path_factory.mktemp("results"), []
     every = {"points": EVERY, "claims": True, "oracles": True}
-    for name, more in (("every", every), ("few", {"points": MIXED}), ("rare", {"points": RARE})):
+    for name, more in (("every", every), ("default", {"points": MIXED}), ("rare", {"points": RARE})):
         study = study_of(small(study=name, replicates=60, horizons=[1, 10, 100]) | more)
         folder = top / name
         sample_here(study, folder)
@@ -135,7 +136,7 @@ def test_samples_are_the_same_wherever_they_are_loaded_from(folders: list[Path],
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["statistics", "lifetime", "passage", "statistics-passage"])
 def test_a_table_is_the_same_wherever_it_is_loaded_from(what: str, folders: list[Path], published: dict[str, Path]):
-    here, there = (rnnmc.load(source, what).collect() for source in (folders[1], published["archive"] / "few"))
+    here, there = (rnnmc.load(source, what).collect() for source in (folders[1], published["archive"] / "default"))
     keys = [name for name in (*KEYS, "measure", "event", "percent", "threshold") if name in here.columns]
     assert here.columns == there.columns
     assert here.columns[:10] == ["study", *DESIGN, "point"]
@@ -154,13 +155,13 @@ def test_populations_of_a_rare_event_are_published_beside_the_samples(folders: l
         truth = pl.concat(pl.read_parquet(path, hive_partitioning=False) for path in files)
         assert found["block"].n_unique() == 3
         assert plain(found, ["block", "score"]).equals(plain(truth.select(found.columns), ["block", "score"]))
-        assert not (folder / "few" / "populations.parquet").exists()
+        assert not (folder / "default" / "populations.parquet").exists()
 
 
 @pytest.mark.slow
 def test_log_norms_are_as_short_as_the_chain_was_and_in_encodings_that_all_readers_know(published: dict[str, Path]):
-    kinds = {study: pq.read_schema(published["release"] / study / "samples.parquet") for study in ("few", "rare")}
-    assert str(kinds["few"].field("log_rms").type) == "float"
+    kinds = {study: pq.read_schema(published["release"] / study / "samples.parquet") for study in ("default", "rare")}
+    assert str(kinds["default"].field("log_rms").type) == "float"
     assert str(kinds["rare"].field("log_rms").type) == "double"
     for path in published["archive"].rglob("*.parquet"):
         metadata = pq.read_metadata(path)
@@ -171,9 +172,9 @@ def test_log_norms_are_as_short_as_the_chain_was_and_in_encodings_that_all_reade
 
 @pytest.mark.slow
 def test_an_archive_has_the_tables_as_csv_and_what_proves_them(folders: list[Path], published: dict[str, Path]):
-    said = json.loads((published["archive"] / "few" / "tables.json").read_text())["files"]
+    said = json.loads((published["archive"] / "default" / "tables.json").read_text())["files"]
     for name, digest in said.items():
-        assert hashlib.sha256((published["archive"] / "few" / name).read_bytes()).hexdigest() == digest
+        assert hashlib.sha256((published["archive"] / "default" / name).read_bytes()).hexdigest() == digest
     assert {"statistics.csv", "statistics.parquet"} <= said.keys()
 
 
@@ -246,7 +247,7 @@ def test_the_crate_has_every_file_and_a_run_for_each_study(size: str, published:
 def test_the_snakefile_of_a_data_set_plans_to_run_each_study_of_it(published: dict[str, Path]):
     done = command("snakemake", "--dry-run", "--cores", "1", "-p", cwd=published["release"])
     assert done.returncode == 0, done.stderr
-    for study in ("every", "few", "rare"):
+    for study in ("every", "default", "rare"):
         assert f"rnnmc run {study}/study.yaml --results again" in done.stdout + done.stderr
 
 
@@ -283,11 +284,35 @@ def test_the_snippets_of_the_readme_run(published: dict[str, Path], monkeypatch:
 
 
 @pytest.mark.slow
+@pytest.mark.process  # h5py asks uname
+def test_the_code_of_the_page_on_reading_elsewhere_runs(
+    folders: list[Path], published: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "default").symlink_to(folders[1])
+    (tmp_path / "results" / "dataset").symlink_to(published["release"])
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/elsewhere.md").read_text(encoding="utf-8")
+    assert "rnnmc export results/default --what both " in page
+    export(Path("results/default"), "netcdf", "both", Path("default.nc"))
+    blocks = re.findall(r"```(python|sql)\n(.*?)```", page, re.DOTALL)
+    ran = []
+    for kind, code in blocks:
+        if kind == "sql":
+            ran.append(duckdb.sql(code))
+        elif not re.search(r"(import|from) (datasets|pyspark|fastparquet)", code):  # those run in make elsewhere
+            ran.append(exec(code, {}))
+    assert len(ran) == len(blocks) - 3 > 6
+    copied = pl.read_parquet("plain.parquet")
+    assert copied.height == rnnmc.scan("results/default").collect().height
+
+
+@pytest.mark.slow
 def test_what_is_written_again_takes_the_place_of_what_was_there(folders: list[Path], tmp_path: Path):
     out = tmp_path / "dataset"
     write_dataset(out, folders, folders)
     write_dataset(out, folders[1:2], [])
-    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["few"]
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["default"]
     assert not [path for path in tmp_path.iterdir() if path != out]
 
 

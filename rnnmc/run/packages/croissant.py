@@ -70,6 +70,7 @@ class Croissant(Package):
             "description": ABOUT,
             "license": LICENCE_ADDRESS,
             "version": contents.version,
+            "citeAs": f"{AUTHORS}: {TITLE} Measured with rnnmc {contents.version}, {contents.published}.",
             "datePublished": contents.published,
             "keywords": list(KEYWORDS),
             "creator": {"@type": "sc:Organization", "name": AUTHORS},

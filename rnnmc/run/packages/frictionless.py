@@ -17,7 +17,7 @@ from rnnmc.run.packages.package import (
     Package,
 )
 
-TYPES = {"list": "array"}  # the others are called as here
+TYPES = {"list": "any"}  # the others are called as here
 
 
 class Frictionless(Package):
