@@ -21,7 +21,7 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test quick bench validate findings dataset frameworks lint format docs schema modules lock clean
+.PHONY: help install study test quick bench validate findings dataset frameworks elsewhere lint format docs schema modules lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -73,6 +73,16 @@ build/frameworks/raw/%.npz: frameworks/of_%.py frameworks/layers.py frameworks/b
 
 build/frameworks/raw/%.json: frameworks/of_%.py frameworks/of_torch.py frameworks/layers.py frameworks/requirements/%.txt
 	$(IN_ITS_ENVIRONMENT)
+
+elsewhere: install build/elsewhere/venv/.installed ## write a data set, and have the validators and readers of others judge it (1.3 GB of packages)
+	@$(BIN)/rnnmc run elsewhere/default.yaml --results build/elsewhere
+	@$(BIN)/rnnmc dataset build/elsewhere/default --for archive --out build/elsewhere/dataset
+	@build/elsewhere/venv/bin/python elsewhere/check.py build/elsewhere/dataset docs/elsewhere.md
+
+build/elsewhere/venv/.installed: elsewhere/requirements.txt
+	@$(PYTHON) -m venv --clear build/elsewhere/venv
+	@build/elsewhere/venv/bin/python -m pip --disable-pip-version-check --quiet install --requirement elsewhere/requirements.txt
+	@touch $@
 
 lint: install ## check style, format and types
 	@$(BIN)/ruff check --quiet .

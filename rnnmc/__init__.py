@@ -5,6 +5,7 @@ point = rnnmc.DesignPoint(cell="lstm", width=64, init="pytorch", drive="white")
 rnnmc.measure(point, replicates=1000)          # statistics, a Polars frame
 rnnmc.run_block(point, 0)                      # samples of one block, an Arrow table
 rnnmc.scan("results/default")                  # samples of a study joined with their design points
+rnnmc.load("hf://datasets/NAME/SET")           # the same of a published data set, or a table of either
 rnnmc.advise("lstm", 64, 1000)                 # what to set instead: .init, .ranking, .code
 """
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rnnmc.engine.block import run_block
     from rnnmc.run.advised import advise
     from rnnmc.run.measure import measure
+    from rnnmc.store.anywhere import load
     from rnnmc.store.reading import scan
     from rnnmc.study.point import DesignPoint
     from rnnmc.study.study import Study, Thresholds, load_study
@@ -31,6 +33,7 @@ __all__ = [
     "Thresholds",
     "advise",
     "cells",
+    "load",
     "load_study",
     "measure",
     "run_block",
@@ -46,6 +49,7 @@ _find = offered_by(
         "Thresholds": "study.study",
         "advise": "run.advised",
         "cells": "cells",
+        "load": "store.anywhere",
         "load_study": "study.study",
         "measure": "run.measure",
         "run_block": "engine.block",
@@ -60,3 +64,7 @@ def __getattr__(name: str) -> Any:
 
         return version("rnnmc")
     return _find(name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -22,6 +22,7 @@ FIRST = (
     "studies",
     "plot",
     "cite",
+    "away",
     "folders",
     "advise",
     "inspect",

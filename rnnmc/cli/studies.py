@@ -186,16 +186,3 @@ def show(
     from rnnmc.report.terminal import show as show_study
 
     show_study(directory, every)
-
-
-@app.command()
-def dataset(
-    directories: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/article")],
-    out: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/dataset"),
-    samples: Annotated[list[Path] | None, typer.Option(help="of these studies the samples too; repeatable")] = None,
-) -> None:
-    """Write studies as a folder to publish. Their statistics, and the samples of some; readable without rnnmc."""
-    from rnnmc.run.publish import write_dataset
-
-    size = write_dataset(out, directories, samples or [])
-    print(f"{out}: {size / 1e6:.1f} MB")

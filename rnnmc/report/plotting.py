@@ -27,13 +27,17 @@ def with_factors(statistics: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame
     statistics, points: the tables of these names. A number inside of `init` or `drive` has a column of its own, such as
     `init.bias.forget`; `gain` and `input_std` are those of Gaussian laws.
     """
-    points = study_points(points)
+    points = with_numbers(study_points(points)).drop(NO_FACTORS, strict=False)
+    return statistics.with_columns(pl.col("point", "measure").cast(pl.String)).join(points, on="point")
+
+
+def with_numbers(points: pl.DataFrame) -> pl.DataFrame:
+    """The rows of points.parquet with a column for each number inside of `init` or `drive`, null where none is."""
     inside = [dict(_numbers(json.loads(said))) for said in points["json"]]
     names = sorted({name for one in inside for name in one})
-    points = points.with_columns(
+    return points.with_columns(
         pl.Series(SHORT.get(name, name), [one.get(name) for one in inside], dtype=pl.Float64) for name in names
-    ).drop(NO_FACTORS, strict=False)
-    return statistics.with_columns(pl.col("point", "measure").cast(pl.String)).join(points, on="point")
+    )
 
 
 def chosen(table: pl.DataFrame, where: Mapping[str, str], x: str) -> pl.DataFrame:

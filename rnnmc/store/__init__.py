@@ -18,6 +18,7 @@ _PLACES = {
     "DamagedShard": "shards",
     "Shard": "shards",
     "StoredPoint": "stored_point",
+    "load": "anywhere",
     "read_shard": "shards",
     "scan": "reading",
     "shard_path": "folder",

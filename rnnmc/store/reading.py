@@ -30,7 +30,8 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     `block` and `horizon` are here replicates_a_block and last_horizon. With the name of an observable, what that one
     saw instead: its labels and columns. Exactly the design points and replicates that the study asks for, or that its
     goal has decided on, whatever else an earlier form of it has left. Reads no sample until it is collected, and
-    proves no checksum (`rnnmc verify` does). Raises UsageError where there are none.
+    proves no checksum (`rnnmc verify` does). Raises UsageError where there are none. This is for a folder in which a
+    study ran; `rnnmc.load` gives the same rows from wherever they are published, and tables too.
     """
     import polars as pl
 
