@@ -16,7 +16,7 @@ from altair.typing import ChartType
 from rnnmc.claims import WRONG
 from rnnmc.common.files import write_whole
 from rnnmc.observables import observables
-from rnnmc.report import page_tables
+from rnnmc.report import how_it_ran, page_tables
 from rnnmc.report.charts import claims as verdict_charts
 from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.parts import VL_VERSION, config
@@ -43,8 +43,9 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     path.
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
-    `versions`, library -> version, defaults to what is installed now, `made`, what manifests say,
-    and `sampled`, of `rnnmc.store.sampled`, to nothing); points: the rows of points.parquet; tables: name
+    `versions`, library -> version, defaults to what is installed now, and to nothing `made`, what manifests say,
+    `sampled`, of `rnnmc.store.sampled`, and `ran`, of `rnnmc.store.timeline`); points: the rows of points.parquet;
+    tables: name
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
     statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. Every file appears whole or
     not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
@@ -69,6 +70,7 @@ def write_report(directory: Path, study: dict, points: pl.DataFrame, tables: Map
     drawn |= decided
     checks = figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {}
     drawn |= checks
+    drawn |= how_it_ran.charts(study.get("ran", ((), 0))[0])
     pictures = rendered(drawn)
     study = study | {"study": study.get("study", directory.name)}
     sections = {"observables": seen, "analyses": followed, "decided": list(decided), "checks": list(checks)}

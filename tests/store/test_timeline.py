@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import time
@@ -39,7 +40,7 @@ def test_each_block_is_on_the_row_of_its_worker_with_its_times_and_what_it_was(t
     times = [(one["ts"] / 1e6, (one["ts"] + one["dur"]) / 1e6) for one in blocks]
     assert begin - 1 <= times[0][0]
     assert times[-1][1] <= time.time() + 1
-    assert all(end <= start + 0.01 for (_, end), (start, _) in zip(times, times[1:], strict=False))
+    assert all(end <= start + 0.01 for (_, end), (start, _) in itertools.pairwise(times))
     assert all(one["dur"] > 0 for one in blocks)
 
 
