@@ -23,7 +23,8 @@ from timing import measured, seconds
 from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import partition, run_block
 from rnnmc.run.cluster import connected
-from rnnmc.run.fanout import Done, Job, fan_out
+from rnnmc.run.dispatcher import fan_out
+from rnnmc.run.fanout import Done, Job
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import PlannedPoint
 

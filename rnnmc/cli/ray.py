@@ -15,10 +15,16 @@ from rnnmc.common.errors import RunError, UsageError
 @app.command()
 def dashboard(
     open_it: Annotated[bool, typer.Option("--open", help="in a browser too")] = False,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="print the folder in which Prometheus finds each run, and no more")
+    ] = False,
 ) -> None:
     """Say where Ray's dashboard is, and how it is unlocked."""
-    from rnnmc.run.running import running, token_place
+    from rnnmc.run.running import running, scraped, token_place
 
+    if targets:
+        print(scraped())
+        return
     shown = [one for one in running() if one.dashboard]
     if not shown:
         raise UsageError("no Ray of rnnmc with a dashboard is running for this user; start a study, then ask again")

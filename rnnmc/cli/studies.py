@@ -21,7 +21,8 @@ def run(
     from rnnmc.report.terminal import show
     from rnnmc.run.aggregate import aggregate
     from rnnmc.run.checks.sound import sound_study
-    from rnnmc.run.cluster import connected
+    from rnnmc.run.cluster import connected, ray_address
+    from rnnmc.run.dispatcher import start_dispatcher
     from rnnmc.run.pipeline import folder_of
     from rnnmc.run.pipeline import plan as write_plan
     from rnnmc.run.pipeline import report as write_report
@@ -45,7 +46,10 @@ def run(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
                 file=sys.stderr,
             )
+            # Of a Ray of our own: one dispatcher to the end, whose counts Prometheus can follow.
+            dispatcher = None if ray_address(address) else start_dispatcher(cluster, named=True)
             sample_all(directory, points, study.thresholds, cluster, device, tell, jobs)
+            del dispatcher
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
         sample_all(directory, points, study.thresholds, None, device, jobs=jobs)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from rnnmc.report.how_it_ran import how_it_ran
 from rnnmc.report.making import making
 from rnnmc.report.text import interval_names
 
@@ -45,6 +46,8 @@ def facts_of(
     seen: Mapping[str, list[str]] = study.get("sampled") or {}
     facts += [(label, said) for label, name in MAKING.items() if (said := _span(name, seen.get(name) or []))]
     facts += making(study.get("made", {}))
+    if ran := how_it_ran(*study.get("ran", ((), 0))):
+        facts.append(("How it ran", ran))
     facts.append(("Command", "rnnmc run study.yaml, with the file beside this page"))
     versions = study.get("versions") or _installed()
     return [*facts, ("Versions", ", ".join(seen.get("versions") or (f"{a} {b}" for a, b in versions.items())))]

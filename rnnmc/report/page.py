@@ -19,7 +19,7 @@ from rnnmc.claims import WRONG
 from rnnmc.common.files import write_whole
 from rnnmc.numerics import trusted
 from rnnmc.observables import observables
-from rnnmc.report import page_tables
+from rnnmc.report import how_it_ran, page_tables
 from rnnmc.report.charts import claims as verdict_charts
 from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.parts import VL_VERSION, config
@@ -54,8 +54,9 @@ def write_report(
     path.
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
-    `versions`, library -> version, defaults to what is installed now, `made`, what manifests say,
-    and `sampled`, of `rnnmc.store.sampled`, to nothing); points: the rows of points.parquet; tables: name
+    `versions`, library -> version, defaults to what is installed now, and to nothing `made`, what manifests say,
+    `sampled`, of `rnnmc.store.sampled`, and `ran`, of `rnnmc.store.timeline`); points: the rows of points.parquet;
+    tables: name
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
     statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. share: of the replicates that
     are there, of a study that still runs: the page says so at its head, is so-far/report.html, and goes without figures
@@ -90,6 +91,7 @@ def write_report(
             one["charts"] = draw(one.pop("drawn"))
         decided = draw(verdict_charts.charts(tables["claims"]) if "claims" in tables else {})
         checks = draw(figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {})
+        draw(how_it_ran.charts(study.get("ran", ((), 0))[0]))
         study = study | {"study": study.get("study", directory.name)}
         sections = {"observables": seen, "analyses": followed, "decided": decided, "checks": checks, "share": share}
         sections["files"] = [name for name in _files(tables) if (directory / name).exists()]

@@ -116,7 +116,7 @@ def _started(cpus: int, dashboard: bool) -> Iterator[Cluster]:
         ) from error
     try:
         cluster = _cluster(ray, context, "")
-        with announced(cluster.address, cluster.dashboard):
+        with announced(cluster.address, cluster.dashboard, context.address_info["session_dir"] if dashboard else ""):
             yield cluster
     finally:
         ray.shutdown()

@@ -1,18 +1,15 @@
-"""Blocks become Ray tasks: a limit on what is in flight, retries, shards written by the workers, progress.
+"""Blocks become tasks, which travel to a worker, or stay in this process: shards are written where blocks are made.
 
-Blocks of less than a second share a task. One dispatcher (a small actor) submits the tasks of every job of a run, so
-that workers are shared between jobs and keep what they have imported; it returns a small summary of each block as soon
-as its shard is on disk.
+Blocks of less than a second share a task. Who submits them to Ray is `rnnmc.run.dispatcher`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import platform
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,7 +24,6 @@ from rnnmc.engine.block import SAMPLES, Partition, block_seconds, observe_block
 from rnnmc.numerics.compiler import forget
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
-from rnnmc.run.cluster import NAMESPACE, Cluster
 from rnnmc.run.provenance import device_name, source_facts
 from rnnmc.store.marks import claimed
 from rnnmc.store.routes import OtherRoute, check_compiler, check_route
@@ -71,6 +67,10 @@ class Task(NamedTuple):
     def name(self) -> str:
         """The task for people, as the dashboard shows it."""
         return block_name(self.point["label"], self.block, self.point["most"], self.point["cut"]["block"])
+
+    def failed(self, error: str, retries: int) -> Done:
+        """What came of it where nobody is left to say."""
+        return Done(self.point["key"], self.block, 0, 0.0, error, retries=retries)
 
 
 def block_name(label: str, block: int, replicates: int, size: int) -> str:
@@ -119,6 +119,8 @@ class Done:
     """What came of a job. error: one sentence, or "". tables: what was sampled, where no folder was given for it.
 
     wrong: the error is one of what was asked for. elsewhere: it is one of this process, and another may do it.
+    began: when, in seconds since 1970. worker: host and number of the process that did it. size: bytes that it stored.
+    retries: how often it was tried before.
     """
 
     key: str
@@ -129,6 +131,10 @@ class Done:
     tables: dict[str, pa.Table] | None = None
     wrong: bool = False
     elsewhere: bool = False
+    began: float = 0.0
+    worker: str = ""
+    size: int = 0
+    retries: int = 0
 
 
 def _working_folder() -> str:
@@ -164,9 +170,10 @@ def make_blocks(
     soon as its block is done; where that is "", the samples come back. No failure stops another block.
     """
     known: dict[str, StoredPoint] = {}
-    every, last = [], time.perf_counter()
+    every, last, worker = [], time.perf_counter(), f"{platform.node()} {os.getpid()}"
     for one in batch:
-        begin, key = time.perf_counter(), one.stored.key if isinstance(one, Job) else one.point["key"]
+        began, begin = time.time(), time.perf_counter()
+        key = one.stored.key if isinstance(one, Job) else one.point["key"]
         try:
             if isinstance(one, Task):
                 _stand_in(one.point["folder"])
@@ -174,14 +181,16 @@ def make_blocks(
                 job = Job(stored, one.block, one.replicates)
             else:
                 job = one
-            tables = _make_block(job, directory, device, source)
+            tables, size = _make_block(job, directory, device, source)
         except Exception as error:  # every failure of a block is reported
-            cause, other = _sentence(error, one.name), isinstance(error, OtherRoute)
-            every.append(Done(key, one.block, 0, 0.0, cause, None, isinstance(error, UsageError), other))
+            cause, other = why_it_failed(error, one.name), isinstance(error, OtherRoute)
+            wrong = isinstance(error, UsageError)
+            every.append(Done(key, one.block, 0, 0.0, cause, None, wrong, other, began, worker))
             if other:  # a compiler that is not there, or that failed, may be there the next time
                 forget()
         else:
-            every.append(Done(key, one.block, one.replicates, time.perf_counter() - begin, tables=tables))
+            seconds = time.perf_counter() - begin
+            every.append(Done(key, one.block, one.replicates, seconds, "", tables, False, False, began, worker, size))
         if time.perf_counter() - last > WORD_SECONDS:
             yield every
             every, last = [], time.perf_counter()
@@ -189,19 +198,21 @@ def make_blocks(
         yield every
 
 
-def _make_block(job: Job, directory: str, device: str, source: dict[str, Any]) -> dict[str, pa.Table] | None:
-    """Sample one block and store what is not there yet, or return it where there is no directory."""
+def _make_block(
+    job: Job, directory: str, device: str, source: dict[str, Any]
+) -> tuple[dict[str, pa.Table] | None, int]:
+    """Sample one block and store what is not there yet, or return it where there is no directory; bytes stored."""
     from rnnmc.engine.run import made_by, route
 
     stored, block, count = job
     point, observables, cut = stored.design, stored.observables, stored.cut
     check_compiler(job.name, source)
     if not directory:
-        return observe_block(point, block, observables, count, device, cut)
+        return observe_block(point, block, observables, count, device, cut), 0
     folder, begin = Path(directory), time.perf_counter()
     lacking = [kind for kind in stored.kinds if not _is_there(folder, point, block, count, kind)]
     if not lacking:  # the task is tried again, for its worker died after this block
-        return None
+        return None, 0
     made: dict[str, Any] = {"device": device_name(device), "kernel": made_by(point, device, cut.kernel)}
     made |= {"route": route(point, device, cut.kernel), "tile": cut.tile}
     if not source.get("mixed"):
@@ -210,9 +221,11 @@ def _make_block(job: Job, directory: str, device: str, source: dict[str, Any]) -
         tables = observe_block(point, block, observables, count, device, cut)
         made["wall_seconds"] = round(time.perf_counter() - begin, 3)
         made |= {"sampled": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}", "host": platform.node()}
-        for kind in lacking:
+        written = [
             write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)
-    return None
+            for kind in lacking
+        ]
+    return None, sum(path.stat().st_size for path in written)
 
 
 def _is_there(folder: Path, point: DesignPoint, block: int, count: int, kind: Observable | None) -> bool:
@@ -238,96 +251,8 @@ def in_process(jobs: Sequence[Job], directory: Path | None, device: str = "auto"
             yield done
 
 
-class Dispatcher:
-    """The actor that submits tasks. slots: how many blocks the cluster runs at a time."""
-
-    def __init__(self, slots: int):
-        import ray
-        from ray.util import metrics
-
-        self.task = ray.remote(make_blocks)
-        self.room = asyncio.Semaphore(slots * IN_FLIGHT_PER_SLOT)
-        self.replicates = metrics.Counter("rnnmc_replicates", "Replicates sampled", tag_keys=("cell", "width"))
-        self.seconds = metrics.Histogram(
-            "rnnmc_block_seconds", "Wall time of a block", [0.1, 0.3, 1, 3, 10, 30, 100], ("cell",)
-        )
-
-    async def sample(
-        self, every: list[list[Task]], directory: str, device: str, source: dict[str, Any]
-    ) -> AsyncIterator[list[Done]]:
-        """Sample every batch, in the order given as far as there is room, and yield blocks as they are done."""
-        done: asyncio.Queue[list[Done]] = asyncio.Queue()
-        running: set[asyncio.Task[None]] = set()
-
-        async def feed() -> None:
-            for batch in every:
-                await self.room.acquire()
-                task = asyncio.ensure_future(self._sample(batch, directory, device, source, done))
-                running.add(task)
-                task.add_done_callback(running.discard)
-
-        feeder, left = asyncio.ensure_future(feed()), sum(len(batch) for batch in every)
-        try:
-            while left:
-                some = await done.get()
-                left -= len(some)
-                yield some
-            if running:  # at the end of their streams, where a cancel that meets it ends this process
-                await asyncio.wait(running)
-        finally:
-            feeder.cancel()
-            for task in list(running):
-                task.cancel()
-
-    async def _sample(
-        self, batch: list[Task], directory: str, device: str, source: dict[str, Any], done: asyncio.Queue[list[Done]]
-    ) -> None:
-        """Put into `done` what comes of a batch. Where its worker dies, what is left of it is tried block by block."""
-        import ray
-        from ray.exceptions import RayError
-
-        wants: dict[str, Any] = {"num_gpus": 0.25, "num_cpus": 0.5} if device == "cuda" else {"num_cpus": 1}
-        todo, stream, sent = [batch], None, 0
-        try:
-            while todo:
-                left = todo.pop(0)
-                # Ray tries again what says the same words each time, and that is a task of one block alone.
-                more, retries = (f" and {len(left) - 1} more", 0) if len(left) > 1 else ("", RETRIES)
-                task = self.task.options(
-                    name=left[0].name + more, max_retries=retries, num_returns="streaming", **wants
-                )
-                stream: Any = task.remote(left, directory, device, source)
-                try:
-                    async for reference in stream:
-                        some: list[Done] = await reference
-                        self._note(left, some)
-                        again = [one for one, of in zip(left, some, strict=False) if of.elsewhere and sent < RETRIES]
-                        left = left[len(some) :]
-                        todo += [again] if again else []
-                        done.put_nowait([of for of in some if not (of.elsewhere and sent < RETRIES)])
-                    sent += 1
-                except RayError as error:
-                    if len(left) > 1:
-                        todo += [[one] for one in left]
-                        continue
-                    cause = _sentence(error, left[0].name)
-                    done.put_nowait([Done(left[0].point["key"], left[0].block, 0, 0.0, cause)])
-        except asyncio.CancelledError:
-            if stream is not None:
-                ray.cancel(stream)
-            raise
-        finally:
-            self.room.release()
-
-    def _note(self, tasks: list[Task], some: list[Done]) -> None:
-        for task, done in zip(tasks, some, strict=False):
-            if not done.error:
-                tags = {"cell": task.point["cell"]}
-                self.replicates.inc(done.replicates, tags | {"width": task.point["width"]})
-                self.seconds.observe(done.seconds, tags)
-
-
-def _sentence(error: Exception, name: str) -> str:
+def why_it_failed(error: Exception, name: str) -> str:
+    """In a sentence, of the task or block of this name."""
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, (RunError, UsageError)):
         return str(cause)
@@ -343,53 +268,3 @@ def _sentence(error: Exception, name: str) -> str:
         )
     words = str(cause).strip().splitlines() or ["no word"]
     return f"{name}: {type(cause).__name__}: {words[-1]}"
-
-
-def start_dispatcher(cluster: Cluster, named: bool = False) -> Any:
-    """A dispatcher for this cluster; a named one is found by every job that connects. It ends with this process."""
-    import ray
-
-    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 1000}
-    if named:
-        options |= {"name": DISPATCHER, "namespace": NAMESPACE, "get_if_exists": True}
-    return ray.remote(Dispatcher).options(**options).remote(max(cluster.cpus, 4 * cluster.gpus))
-
-
-def _dispatcher(cluster: Cluster) -> Any:
-    import ray
-
-    try:
-        return ray.get_actor(DISPATCHER, NAMESPACE)
-    except ValueError:
-        return start_dispatcher(cluster)
-
-
-def choose_device(wanted: str, cluster: Cluster) -> str:
-    """`cuda` where it is wanted or, with `auto`, where the cluster has a GPU. Raises UsageError if there is none."""
-    if wanted == "cuda" and not cluster.gpus:
-        raise UsageError("no CUDA device on this cluster; run with --device cpu, or give RAY_ADDRESS of one that has")
-    return "cuda" if wanted != "cpu" and cluster.gpus else "cpu"
-
-
-def fan_out(cluster: Cluster, jobs: Sequence[Job], directory: Path | None, device: str = "auto") -> Iterator[Done]:
-    """Sample every job over Ray and yield each when its shard is on disk (or has failed, with the reason).
-
-    Without a directory the samples themselves come back, over the network: for a single design point.
-    """
-    import ray
-    from ray.exceptions import RayError
-
-    if not jobs:
-        return
-    where = str(directory.resolve()) if directory else ""
-    tasks = list(to_travel(jobs))
-    every = [tasks[together] for together in batches(jobs, cluster.cpus)]
-    sampling = _dispatcher(cluster).sample.options(num_returns="streaming")
-    stream = sampling.remote(every, where, choose_device(device, cluster), source_facts())
-    try:
-        for reference in stream:
-            yield from ray.get(reference)
-    except RayError as error:
-        raise RunError(
-            f"Ray went away ({type(error).__name__}); finished blocks are kept: run again to go on"
-        ) from None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.cluster import Cluster, connected
-from rnnmc.run.fanout import start_dispatcher
+from rnnmc.run.dispatcher import start_dispatcher
 
 HEAD_FILE = "RNNMC_HEAD"  # in the environment of a job: the file in which the head of its run says where it is
 PATIENCE = 120.0  # seconds that a head may take to start on a busy machine

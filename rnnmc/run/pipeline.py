@@ -16,6 +16,7 @@ from rnnmc.store.proofs import PAGE, TABLES, read_list, sha256, write_list
 from rnnmc.store.reading import planned_points
 from rnnmc.store.sampled import sampled
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.timeline import ran
 from rnnmc.study.study import Study
 
 
@@ -60,6 +61,7 @@ def report(directory: Path) -> Path:
     explain(directory)  # before the page, which links to what is there
     try:
         said |= {"made": read_list(directory / TABLES).get("made", {}), "sampled": sampled(directory)}
+        said["ran"] = ran(directory)
         page = write_report(directory, said, points, tables)
     except pl.exceptions.ColumnNotFoundError as error:
         raise RunError(

@@ -14,7 +14,8 @@ from rnnmc.common.errors import UsageError
 from rnnmc.numerics.trusted import folders
 from rnnmc.run.surroundings import TOKEN, TOKEN_FILE
 
-KIND = "running"  # of what is kept for this user
+KIND, SCRAPED = "running", "scraped"  # of what is kept for this user
+MACHINES = "prom_metrics_service_discovery.json"  # as Ray names it
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # the one switch by which Ray binds every port to the loopback address
 
 
@@ -29,20 +30,38 @@ class Running:
 
 
 @contextmanager
-def announced(address: str, dashboard: str) -> Iterator[None]:
-    """Let `running` find the Ray of this process for the duration, where there is a place to say so."""
-    path: Path | None = None
+def announced(address: str, dashboard: str, session: str = "") -> Iterator[None]:
+    """Let `running` find the Ray of this process for the duration, where there is a place to say so.
+
+    session: the folder where it keeps a list of its machines for Prometheus, which is to find that too; "" without.
+    """
     purpose = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    said: list[Path] = []
     with suppress(OSError):
-        folder = next(iter(folders(KIND)), None)
-        path = folder and folder / f"{os.getpid()}.json"
-        if path:
-            path.write_text(json.dumps(asdict(Running(os.getpid(), address, dashboard, purpose))), encoding="utf-8")
+        if folder := next(iter(folders(KIND)), None):
+            said.append(folder / f"{os.getpid()}.json")
+            words = json.dumps(asdict(Running(os.getpid(), address, dashboard, purpose)))
+            said[-1].write_text(words, encoding="utf-8")
+        if session:
+            said.append(scraped() / f"{os.getpid()}.json")
+            said[-1].unlink(missing_ok=True)
+            said[-1].symlink_to(Path(session) / MACHINES)
     try:
         yield
     finally:
-        if path:
+        for path in said:
             path.unlink(missing_ok=True)
+
+
+def scraped() -> Path:
+    """The folder in which Prometheus finds the Rays of this user that run. Raises OSError where none can be made."""
+    folder = next(iter(folders(SCRAPED)), None)
+    if folder is None:
+        raise OSError("no folder of this user can be made")
+    for path in folder.glob("*.json"):
+        if not path.readlink().parent.exists():  # it was killed, and could not take its word back
+            path.unlink(missing_ok=True)
+    return folder
 
 
 def running() -> list[Running]:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.cluster import Cluster
 from rnnmc.run.counting import CountedBy, count_early
-from rnnmc.run.fanout import Done, Job, fan_out, in_process
+from rnnmc.run.dispatcher import fan_out
+from rnnmc.run.fanout import Done, Job, block_name, in_process
 from rnnmc.run.progress import Tell
 from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.point import rectangle
@@ -21,6 +23,7 @@ from rnnmc.store.proofs import Damaged
 from rnnmc.store.reading import as_frame
 from rnnmc.store.shards import found_shard, lacking
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.timeline import Timeline
 from rnnmc.study.study import Thresholds
 
 
@@ -143,10 +146,14 @@ def sample(
     if cluster and device != "cuda":
         _tell_of_kernels(jobs)
     every, failed = [], []
+    timeline = Timeline(directory) if directory else None
+    points = {job.stored.key: job.stored for job in jobs}
     for done in fan_out(cluster, jobs, directory, device) if cluster else in_process(jobs, directory, device):
         every.append(done)
         if done.error:
             failed.append(done.error)
+        if timeline:
+            _note(timeline, points[done.key], done)
         if tell:
             tell(done)
     if failed:
@@ -154,6 +161,13 @@ def sample(
         kept = "; finished blocks are kept: run again to go on" if directory else ""
         raise RunError(f"{failed[0]}{more}{kept}")
     return every
+
+
+def _note(timeline: Timeline, stored: StoredPoint, done: Done) -> None:
+    name = block_name(stored.label, done.block, stored.most, stored.cut.block)
+    said: dict[str, Any] = {"point": done.key, "block": done.block, "cell": stored.cell, "width": stored.design.width}
+    said |= {"replicates": done.replicates, "retries": done.retries} | ({"error": done.error} if done.error else {})
+    timeline.note(name, done.worker, done.began, done.seconds, **said)
 
 
 def _tell_of_kernels(jobs: Sequence[Job]) -> None:

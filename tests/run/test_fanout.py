@@ -8,6 +8,7 @@ import pickle
 import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +19,12 @@ import rnnmc
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import partition
 from rnnmc.numerics.compiler import compiler
+from rnnmc.run import dispatcher as dispatcher_module
 from rnnmc.run import fanout, sampling
 from rnnmc.run.cluster import connected
+from rnnmc.run.dispatcher import Dispatcher
 from rnnmc.run.fanout import (
     TASK_SECONDS,
-    Dispatcher,
     Done,
     Job,
     Task,
@@ -200,6 +202,7 @@ class Stream:
     def __init__(self, batch):
         self.left = [batch]
         self.lost: set[int] = set()  # blocks that this worker cannot make as the others were
+        self.deadly: int | None = None  # the block of which it dies
 
     def __aiter__(self):
         return self
@@ -211,7 +214,11 @@ class Stream:
         reference = asyncio.get_running_loop().create_future()
         lost = {block: {"error": "no compiler", "elsewhere": True} for block in self.lost}
         every = self.left.pop()
-        reference.set_result([Done(one.point["key"], one.block, 1, 0.0, **lost.get(one.block, {})) for one in every])
+        if self.deadly in [one.block for one in every]:
+            raise RuntimeError("the worker died")
+        facts = {"size": 1000, "began": 1.0, "worker": "here 1"}
+        made = [Done(one.point["key"], one.block, 1, 0.0, **facts | lost.get(one.block, {})) for one in every]
+        reference.set_result(made)
         return reference
 
 
@@ -229,17 +236,23 @@ class Submitted:
 
 
 class Meter:
-    """A metric that nobody reads."""
+    """A metric of Ray's, which keeps what it is told."""
 
-    def __init__(self, *_, **__):
-        pass
+    def __init__(self, name, *_):
+        self.values: Counter[str] = TOLD.setdefault(name, Counter())
 
-    def inc(self, *_):
-        pass
+    def inc(self, value, tags):
+        assert value > 0  # what Ray's own wants
+        self.values[" ".join(tags.values())] += value
 
-    observe = inc
+    def observe(self, value, tags):
+        self.values[" ".join(tags.values())] += value
+
+    def set(self, value, tags):
+        self.values[" ".join(tags.values())] = value
 
 
+TOLD: dict[str, Counter[str]] = {}
 POINT = {"key": "k", "label": "l", "cell": "tanh", "width": "4", "most": 3, "cut": {"block": 1}}
 
 
@@ -249,8 +262,10 @@ def with_tasks(monkeypatch, remote, cancelled=None) -> Dispatcher:
     ray = SimpleNamespace(cancel=(cancelled if cancelled is not None else []).append, remote=remote)
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setitem(sys.modules, "ray.exceptions", SimpleNamespace(RayError=RuntimeError))
-    metrics = SimpleNamespace(Counter=Meter, Histogram=Meter)
+    TOLD.clear()
+    metrics = SimpleNamespace(Counter=Meter, Histogram=Meter, Gauge=Meter)
     monkeypatch.setitem(sys.modules, "ray.util", SimpleNamespace(metrics=metrics))
+    monkeypatch.setitem(sys.modules, "ray.util.metrics", metrics)
     return Dispatcher(2)
 
 
@@ -277,6 +292,45 @@ def test_a_block_that_its_worker_cannot_make_as_the_others_is_sent_elsewhere_and
     assert sorted(done.block for done in found) == [0, 1, 2]
     assert tried == [[0, 1, 2], *[[1]] * min(failures, fanout.RETRIES)]
     assert [done.block for done in found if done.error] == ([1] if failures > fanout.RETRIES else [])
+    assert {done.block: done.retries for done in found} == {0: 0, 1: min(failures, fanout.RETRIES), 2: 0}
+    assert TOLD["rnnmc_blocks_retried"] == {"measure tanh 4": min(failures, fanout.RETRIES)}
+    assert TOLD["rnnmc_blocks_in_flight"] == {"measure": 0}
+
+
+@pytest.mark.parametrize("deaths", [1, fanout.RETRIES + 1])
+def test_of_a_worker_that_died_each_block_is_tried_again_by_itself_and_every_attempt_is_counted(monkeypatch, deaths):
+    tried: list[list[int]] = []
+
+    class Dying(Submitted):
+        def remote(self, batch, *_):
+            tried.append([task.block for task in batch])
+            stream = Stream(batch)
+            stream.deadly = 1 if sum(1 in blocks for blocks in tried) <= deaths else None
+            return stream
+
+    dispatcher = with_tasks(monkeypatch, Dying)
+    monkeypatch.setattr(dispatcher_module.asyncio, "sleep", at_once)
+
+    async def follow():
+        tasks = [Task(POINT, block, 1) for block in range(3)]
+        return [done async for some in dispatcher.sample([tasks], "", "cpu", {}) for done in some]
+
+    found = asyncio.run(follow())
+    assert tried == [[0, 1, 2], [0], [1], [2], *[[1]] * (min(deaths, fanout.RETRIES) - 1)]
+    given_up = deaths > fanout.RETRIES
+    assert {done.block: (bool(done.error), done.retries) for done in found} == {
+        0: (False, 1),
+        1: (given_up, min(deaths, fanout.RETRIES)),
+        2: (False, 1),
+    }
+    assert TOLD["rnnmc_blocks_retried"] == {"measure tanh 4": 2 + min(deaths, fanout.RETRIES)}
+    assert TOLD["rnnmc_blocks_failed"] == ({"measure tanh 4": 1} if given_up else {})
+    assert TOLD["rnnmc_replicates"] == {"measure tanh 4": 3 - given_up}
+    assert TOLD["rnnmc_stored_bytes"] == {"measure tanh 4": 1000 * (3 - given_up)}
+
+
+async def at_once(_seconds):
+    pass
 
 
 @pytest.mark.parametrize("left_early", [False, True])

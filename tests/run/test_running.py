@@ -9,7 +9,7 @@ import pytest
 
 from rnnmc.common.errors import UsageError
 from rnnmc.numerics.trusted import folders
-from rnnmc.run.running import LOOPBACK, announced, environment, running, token_place
+from rnnmc.run.running import LOOPBACK, MACHINES, announced, environment, running, scraped, token_place
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +45,15 @@ def test_the_token_is_where_ray_looks_for_it() -> None:
     assert token_place({}).endswith("/.ray/auth_token")
     assert token_place({"RAY_AUTH_TOKEN_PATH": "/a/b"}) == "in /a/b"
     assert token_place({"RAY_AUTH_TOKEN": "x", "RAY_AUTH_TOKEN_PATH": "/a/b"}) == "in RAY_AUTH_TOKEN"
+
+
+def test_prometheus_finds_the_machines_of_a_ray_for_as_long_as_it_runs_and_of_none_that_was_killed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / MACHINES).write_text("[]")  # Ray writes it some time after its start
+    (scraped() / "4194305.json").symlink_to(tmp_path / "gone" / MACHINES)
+    with announced("127.0.0.1:6379", "127.0.0.1:8265", str(tmp_path)):
+        (one,) = scraped().iterdir()
+        assert one.read_text() == "[]"
+    with announced("127.0.0.1:6379", ""):
+        assert not list(scraped().iterdir())
