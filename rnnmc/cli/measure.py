@@ -56,7 +56,7 @@ def measure(
         str | None,
         typer.Option(help="a rare event to find the probability of, at the last horizon: explode, vanish_by"),
     ] = None,
-    particles: Annotated[int, typer.Option(help="of a population, for --rare")] = 1000,
+    particles: Annotated[int, typer.Option(help="of a population, for --rare")] = 500,
     populations: Annotated[int, typer.Option(help="independent estimates of a rare event")] = 20,
     smallest: Annotated[float, typer.Option(help="probability at which --rare gives up")] = 1e-12,
     vanish: VanishBelow = 1e-3,

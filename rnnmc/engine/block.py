@@ -19,12 +19,13 @@ from rnnmc.engine.choice import (
     FEW_DIRECTIONS,
     SWEPT,
     cached_tile,
-    full_kernel,
+    compiled_or_plain,
     kernel_of,
     plain_kernel,
     replicate_seconds,
     seen_bytes,
 )
+from rnnmc.engine.splitting.population import MOVES
 from rnnmc.engine.swept.plan import tile_of
 from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.observable import KEYS, Observable
@@ -88,7 +89,7 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
     if point.splitting:  # a block is a population
         if observables:
             raise UsageError(f"observables: {observables[0].name} looks at plain replicates; leave it out of splitting")
-        return Partition(point.splitting.particles, 1, full_kernel(point))
+        return Partition(point.splitting.particles, 1, compiled_or_plain(point))
     if few := ROWS_OF_UNITS.get(kernel):  # their rows are few, and more replicates share the calls
         tile = max(1, few // point.width)
     if kernel == SWEPT:  # what is kept of the steps of a tile must fit the cache
@@ -111,7 +112,7 @@ def chains_of(point: DesignPoint) -> int:
     """Chains that stand behind a replicate: of a population as many as the smallest probability takes."""
     if point.splitting is None:
         return 1
-    return round(point.splitting.particles * (1 - 0.9 * math.log10(point.splitting.smallest)))
+    return round(point.splitting.particles * (1 - 0.9 * MOVES * math.log10(point.splitting.smallest)))
 
 
 def run_block(

@@ -130,6 +130,11 @@ def full_kernel(point: DesignPoint) -> str:
     return compiled if saved * point.horizons[-1] * MANY > COMPILING else plain
 
 
+def compiled_or_plain(point: DesignPoint) -> str:
+    """The one for chains that come a few at a time, over and over: compiled wherever it can be, with all directions."""
+    return compiled_kernel(point) or plain_kernel(point)
+
+
 def compiled_kernel(point: DesignPoint) -> str | None:
     """The cheaper of the compiled kernels of this point; None where the cell has no trace, or it is too wide."""
     units = point.width * point.layers

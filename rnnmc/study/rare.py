@@ -29,7 +29,7 @@ class Splitting(Limits):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     event: EventName
-    particles: Annotated[int, Field(ge=LEAST_PARTICLES, le=MOST_PARTICLES)] = 1000
+    particles: Annotated[int, Field(ge=LEAST_PARTICLES, le=MOST_PARTICLES)] = 500
     smallest: Annotated[float, Field(ge=1e-300, lt=1, allow_inf_nan=False)] = SMALLEST
     norm: Literal["log_spectral", "log_rms", "log_tangent"] = "log_spectral"
 

@@ -33,7 +33,7 @@ def population_table(point: DesignPoint, number: int) -> pa.Table:
         score, plan = _planned(ByKey.of(point))
         particles = _splitting(point).particles
         found = run_population(score, score.sizes, particles, plan, generator(point, number))
-    return _table(point, number, plan, found)
+    return as_table(point, number, plan, found)
 
 
 def plan(point: DesignPoint) -> Plan:
@@ -87,8 +87,8 @@ def _hold_repeated(point: DesignPoint, score: Score, sizes: Mapping[str, int]) -
         )
 
 
-def _table(point: DesignPoint, number: int, plan: Plan, found: PopulationFound) -> pa.Table:
-    """Rows by threshold."""
+def as_table(point: DesignPoint, number: int, plan: Plan, found: PopulationFound) -> pa.Table:
+    """Population `number` of this point, run along this plan, as `population_table` has it."""
     event, rows = point.rare_event, len(plan.thresholds)
     at = np.searchsorted(plan.thresholds, plan.levels)
     columns: dict[str, pa.Array] = {
