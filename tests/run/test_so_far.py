@@ -70,9 +70,9 @@ def test_what_was_counted_of_anything_else_is_counted_again(tmp_path: Path, agai
     aggregate(tmp_path, STUDY.thresholds, STUDY.interval)
     assert len(again) == 1
     assert tables(tmp_path) == before
-    for changes in ({"interval": "jeffreys"}, {"thresholds": Thresholds(vanish=0.01)}):
+    for thresholds, interval in ((STUDY.thresholds, "jeffreys"), (Thresholds(vanish=0.01), STUDY.interval)):
         again.clear()
-        aggregate(tmp_path, **({"thresholds": STUDY.thresholds, "interval": STUDY.interval} | changes))
+        aggregate(tmp_path, thresholds, interval)
         assert len(again) == 4
 
 
