@@ -7,6 +7,7 @@ from pathlib import Path
 
 import covering
 import polars as pl
+import rare_events
 from sheets import filled
 
 ROOT = Path(__file__).parents[1]
@@ -108,6 +109,8 @@ def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
     tables = {"growth-rates": growth_rates, "spectrum": spectrum, "paths": paths, "coverage": coverage}
     tables["intervals"] = lambda: covering.sheet().for_page()
+    tables["rare-events"] = lambda: rare_events.sheet().for_page()
+    tables["rare-beside"] = lambda: rare_events.sheet_beside().for_page()
     for name, make in tables.items():
         page = filled(page, name, make(), PAGE)
     PAGE.write_text(page, encoding="utf-8")

@@ -56,9 +56,12 @@ class DrawsOf(Draws):
 def given_draws(point: DesignPoint, coordinates: Mapping[str, np.ndarray], layout: Layout, dtype: str = "") -> DrawsOf:
     """The draws of replicates with these coordinates: role -> (replicates, coordinates); of each role once."""
     known, count = drawn_of(point), len(next(iter(coordinates.values())))
-    return DrawsOf(
-        point, lambda role: FromNormals(coordinates[role], known.calls[role]), count, layout, dtype, known.laws
-    )
+    nothing = np.empty((count, 0))
+
+    def generators(role: str) -> np.random.Generator:
+        return FromNormals(coordinates.get(role, nothing), known.calls[role])
+
+    return DrawsOf(point, generators, count, layout, dtype, known.laws)
 
 
 def sizes(point: DesignPoint) -> dict[str, int]:

@@ -14,7 +14,7 @@ taken where the score stays above the level. Scores are of any kind; levels of t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from rnnmc.common.arrays import Floats
 
 ByRole = dict[str, np.ndarray]  # role -> (replicates, coordinates)
 Score = Callable[[ByRole], Floats]
+Moves = Generator[ByRole, Floats, float]  # yields proposals, is sent their scores, returns the share that were taken
+Running = Generator[ByRole, Floats, "PopulationFound"]
 
 KEEP = 0.1  # of the particles above the next level
 ACCEPTED = 0.3  # of the moves that is wanted
@@ -105,10 +107,10 @@ class _Particles:
         x = {role: np.concatenate([one.x[role] for one in parts]) for role in parts[0].x}
         return cls(x, np.concatenate([one.scores for one in parts]), np.concatenate([one.ancestor for one in parts]))
 
-    def go(self, count: int, level: float, score: Score, steps: Mapping[str, float], rng: np.random.Generator) -> float:
-        """Move the first so many, as far as they stay above the level; the share of moves that were taken."""
+    def moves(self, count: int, level: float, steps: Mapping[str, float], rng: np.random.Generator) -> Moves:
+        """Move the first so many, as far as they stay above the level."""
         proposed = moved({role: now[:count] for role, now in self.x.items()}, steps, rng)
-        found = score(proposed)
+        found = yield proposed
         taken = found >= level
         for role, now in self.x.items():
             now[:count][taken] = proposed[role][taken]
@@ -116,9 +118,14 @@ class _Particles:
         return float(taken.mean())
 
 
-def _fresh_particles(score: Score, sizes: Mapping[str, int], count: int, rng: np.random.Generator) -> _Particles:
-    x = fresh(sizes, count, rng)
-    return _Particles(x, score(x), np.arange(count))
+def scored(run: Generator[ByRole, Floats, Any], score: Score) -> Any:
+    """What a run returns that yields coordinates and is sent their scores."""
+    try:
+        asked = next(run)
+        while True:
+            asked = run.send(score(asked))
+    except StopIteration as end:
+        return end.value
 
 
 def plan_of(
@@ -128,7 +135,8 @@ def plan_of(
 
     Raises NoMoreLevels where every replicate scores as much as is wanted, or none more than those before it.
     """
-    now = _fresh_particles(score, sizes, particles, rng)
+    x = fresh(sizes, particles, rng)
+    now = _Particles(x, score(x), np.arange(particles))
     if now.scores.min() >= wanted:
         raise NoMoreLevels(f"all of {particles} replicates have it; ask for an event that is rarer")
     levels: list[float] = []
@@ -193,7 +201,7 @@ def _adapted(
     for number in range(rounds):
         one = roles[number % len(roles)]
         together = number >= apart
-        taken = chains.go(count, level, score, now if together else {one: now[one]}, rng)
+        taken = scored(chains.moves(count, level, now if together else {one: now[one]}, rng), score)
         gain = 2.0 / (1 + (number - apart if together else number // len(roles))) ** 0.5
         for role in roles if together else [one]:
             now[role] = min(1.0, now[role] * math.exp(gain * (taken - (ACCEPTED if together else alone))))
@@ -206,7 +214,13 @@ def run_population(
     score: Score, sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.random.Generator
 ) -> PopulationFound:
     """One population of so many particles along a plan; it depends on the generator and on nothing else."""
-    now, evaluations = _fresh_particles(score, sizes, particles, rng), particles
+    return scored(population(sizes, particles, plan, rng), score)
+
+
+def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.random.Generator) -> Running:
+    """The same for whom it pays to score several populations together: yields coordinates, is sent their scores."""
+    x = fresh(sizes, particles, rng)
+    now, evaluations = _Particles(x, (yield x), np.arange(particles)), particles
     log_probability = np.full(len(plan.thresholds), -np.inf)
     acceptance, alike, ancestors, family = seen = np.full((4, len(plan.levels)), np.nan)
     log_above, last = 0.0, -math.inf
@@ -227,7 +241,8 @@ def run_population(
         parts, taken, left = [chains.of(slice(None))], 0.0, particles - len(keep)
         while left:
             count = min(left, len(keep))
-            taken += count * chains.go(count, level, score, {role: of[k] for role, of in plan.steps.items()}, rng)
+            steps = {role: of[k] for role, of in plan.steps.items()}
+            taken += count * (yield from chains.moves(count, level, steps, rng))
             parts.append(chains.of(slice(count)))
             left -= count
         evaluations += particles - len(keep)

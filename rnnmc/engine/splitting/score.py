@@ -1,4 +1,4 @@
-"""The score of replicates whose draws are given: their chain on the kernel that `run_block` would take."""
+"""The score of replicates whose draws are given, by their chain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from rnnmc.chain.norms import log_norms
 from rnnmc.common.arrays import Floats
-from rnnmc.engine.choice import cached_tile, full_kernel
+from rnnmc.engine.choice import cached_tile, compiled_kernel, plain_kernel
 from rnnmc.engine.run import layout_of, moments
 from rnnmc.engine.splitting.coordinates import given_draws, sizes
 from rnnmc.engine.splitting.population import ByRole
@@ -38,8 +38,8 @@ class Scorer:
 
     @cached_property
     def kernel(self) -> str:
-        """Its name; all directions are carried."""
-        return full_kernel(self.cut_off)
+        """Its name: one that carries all directions, compiled where it can be, for chains come a few at a time."""
+        return compiled_kernel(self.cut_off) or plain_kernel(self.cut_off)
 
     @cached_property
     def sizes(self) -> dict[str, int]:

@@ -28,6 +28,7 @@ POINTS += [
     {"cell": "lru", "init": {"recurrent": {"ring": {"outer": 0.9, "inner": 0.4}}}},
     {"cell": "unitary", "init": {"recurrent": {"unitary_product": 1.5}}},
     {"cell": "tanh", "weights": "untied", "state_std": 0.5},
+    {"cell": "min_gru", "drive": "field", "init": {"input": {"gaussian": 1.0}}},  # no weight of it is random
     *(
         {"cell": "gru", "drive": drive, "init": {"recurrent": {"gaussian": 1.0}, "input": {"gaussian": 1.0}}}
         for drive in ("field", {"ar1": 0.5}, "none", "adding", "copy")

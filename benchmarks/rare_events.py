@@ -1,0 +1,306 @@
+"""How often the intervals of rare events hold probabilities that are known exactly, from 1e-3 to 1e-30.
+
+Every run is what a user runs: levels and steps found by one adaptive run, populations of chains through the kernels,
+and the interval of `rnnmc.statistics.rare`. Truths are closed forms, or inverted from the moment generating functions
+of sums of independent steps by Bromwich's integral through the saddle point. `python benchmarks/rare_events.py [RUNS]`
+prints the table; benchmarks/validate.py puts it into docs/validation.md. CPUS=1 for one process.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from scipy.optimize import minimize_scalar, root_scalar
+from scipy.special import log_expit, log_ndtr, loggamma
+from sheets import Sheet, number
+
+from rnnmc import DesignPoint, run_block
+from rnnmc.engine.block import blocks, partition
+from rnnmc.engine.splitting.population import NoMoreLevels, plan_of, population
+from rnnmc.engine.splitting.score import Scorer
+from rnnmc.numerics.threads import one_thread
+from rnnmc.run.rare import rare_answer
+from rnnmc.statistics.intervals import binomial_interval
+from rnnmc.statistics.rare import lognormal_mean
+from rnnmc.study.rare import Splitting
+
+RUNS, POPULATIONS, PARTICLES, STEPS = 200, 10, 400, 4
+PROBABILITIES = (1e-3, 1e-6, 1e-9, 1e-12, 1e-30)
+HEAD = ["law", "P", "mean estimate / P", "standard errors from 1", "intervals that hold it", "chains for 10 %"]
+HELD = 4
+LogTail = Callable[[float], float]  # of a log-norm, nats: log P beyond it
+
+
+def beyond(cumulant: Callable[[Any], Any]) -> LogTail:
+    """log P(l > x) of l with E e^(s l) = e^cumulant(s), for x in the upper tail."""
+
+    def exponent(x: float, s: Any) -> Any:
+        return cumulant(s) - s * x - np.log(s)
+
+    def log_tail(x: float) -> float:
+        found: Any = minimize_scalar(lambda u: float(exponent(x, math.exp(u)).real), bounds=(-4, 9), method="bounded")
+        saddle = math.exp(found.x)
+        step = 1e-3 * saddle
+        around = exponent(x, saddle + np.array([-step, 0.0, step])).real
+        curvature = max(float(around[0] - 2 * around[1] + around[2]) / step**2, 1e-12)
+        y = np.linspace(-24, 24, 481) / math.sqrt(curvature)
+        values = np.exp(exponent(x, saddle + 1j * y) - around[1]).real
+        return float(around[1]) + math.log(values.sum() * (y[1] - y[0]) / (2 * math.pi))
+
+    return log_tail
+
+
+def chi(n: float, gain: float, s: Any) -> Any:
+    """log E (g^2/n chi2_n)^(s/2)."""
+    return loggamma((n + s) / 2) - loggamma(n / 2) + s / 2 * math.log(2 * gain**2 / n)
+
+
+def mixed(log_weights: np.ndarray, cumulants: Any) -> Any:
+    """log of a mixture: (k,) and (k, ...)."""
+    shifted = log_weights.reshape(-1, *[1] * (cumulants.ndim - 1)) + cumulants
+    most = shifted.real.max(axis=0)
+    return most + np.log(np.exp(shifted - most).sum(axis=0))
+
+
+def off_centre(n: int, scale: float, delta: float, s: Any) -> Any:
+    """log E (scale^2/n chi2_n(delta))^(s/2): chi2 of n + 2j degrees of freedom, j Poisson of mean delta/2."""
+    j, s = np.arange(200.0), np.asarray(s)
+    weights = j * math.log(delta / 2) - delta / 2 - loggamma(j + 1)
+    half = n / 2 + j.reshape(-1, *[1] * s.ndim)
+    moments = np.log1p(s / 2 / half)  # of chi2_(k + 2) over that of chi2_k
+    moments = np.concatenate([np.zeros_like(moments[:1]), np.cumsum(moments[:-1], axis=0)])
+    return chi(n, scale, s) + mixed(weights.real, moments)
+
+
+def halved(n: int, gain: float, s: Any) -> Any:
+    """log E[(g^2/n chi2_K)^(s/2); K > 0], K of Bin(n, 1/2): a step of the living."""
+    k = np.arange(1.0, n + 1)
+    weights = loggamma(n + 1) - loggamma(k + 1) - loggamma(n - k + 1) - n * math.log(2)
+    s = np.asarray(s)
+    half = k.reshape(-1, *[1] * s.ndim) / 2
+    return mixed(weights.real, loggamma(half + s / 2) - loggamma(half) + s / 2 * math.log(2 * gain**2 / n))
+
+
+def kept(deviation: float, s: Any) -> Any:
+    """log E (1 - sg(deviation N(0, 1)))^s."""
+    z = np.linspace(-14, 14, 1001)
+    s = np.asarray(s)
+    gate = log_expit(-deviation * z).reshape(-1, *[1] * s.ndim)
+    return mixed(-(z**2) / 2 + math.log((z[1] - z[0]) / math.sqrt(2 * math.pi)), gate * s)
+
+
+class Case(NamedTuple):
+    """A law: its design point, the event, and log P of a log-norm beyond x, nats, falling or rising in x."""
+
+    what: str
+    point: dict[str, Any]
+    event: str
+    log_tail: LogTail
+    norm: str = "log_spectral"
+
+    def level(self, p: float) -> float:
+        """The log-norm that is passed with probability p."""
+        excess = lambda x: self.log_tail(x) - math.log(p)  # noqa: E731
+        inner, sign = self.middle, 1 if self.event == "explode" else -1
+        width = next(w for w in (2.0**k for k in range(-12, 12)) if excess(inner + sign * w) < 0)
+        return float(root_scalar(excess, bracket=(inner, inner + sign * width), xtol=1e-12).root)
+
+    @property
+    def middle(self) -> float:
+        """A log-norm that is passed with a probability well above 1e-3."""
+        sign = 1 if self.event == "explode" else -1
+        grid = [-sign * k / 4 for k in range(-20, 100)]
+        return next(x for x in grid if self.log_tail(x) > math.log(0.02))
+
+    def design(self, p: float) -> DesignPoint:
+        """With the threshold that this probability belongs to."""
+        at = math.exp(self.level(p))
+        limits = (
+            {"vanish": at * 1e-9, "explode": at} if self.event == "explode" else {"vanish": at, "explode": 1e9 * at}
+        )
+        said = {"event": self.event, "norm": self.norm, "smallest": p * 1e-20, "particles": PARTICLES} | limits
+        return DesignPoint(horizons=(STEPS,), splitting=Splitting.checked(**said), **self.point)
+
+
+def _gaussian(gain: float) -> dict[str, Any]:
+    return {"recurrent": {"gaussian": gain}}
+
+
+FRESH = {"weights": "untied", "drive": "none", "init": _gaussian(1.0)}
+INNER, OUTER, UNITS = 0.4, 0.99, 16
+FIELD, GAIN = 1.5, 3.0
+RING = {"recurrent": {"ring": {"outer": OUTER, "inner": INNER}}}
+HE = {"weights": "untied", "drive": "field", "init": _gaussian(math.sqrt(2)), "state_std": 1.0}
+
+
+def _largest_below(x: float) -> float:
+    """log P(all moduli on the ring are below e^(x/T))."""
+    share = (math.exp(2 * x / STEPS) - INNER**2) / (OUTER**2 - INNER**2)
+    return UNITS * math.log(min(1.0, share)) if share > 0 else -math.inf
+
+
+def _largest_kept(x: float) -> float:
+    """log P(either of two entries is above e^x); far below all that is asked for where that cannot be."""
+    if x > -1e-6:
+        return -1e3
+    one = math.exp(min(0.0, beyond(lambda s: STEPS * kept(FIELD, s))(x)))
+    return math.log(2 * one) + math.log1p(-one / 2)
+
+
+CASES = (
+    Case(
+        "`linear`, n = 1, tied: norm",
+        {"cell": "linear", "width": 1, "drive": "none", "init": _gaussian(1.0)},
+        "explode",
+        lambda x: math.log(2) + float(log_ndtr(-math.exp(x / STEPS))),
+    ),
+    Case(
+        "`linear`, n = 2, untied: one vector",
+        {"cell": "linear", "width": 2, **FRESH},
+        "explode",
+        beyond(lambda s: STEPS * chi(2, 1.0, s)),
+        "log_tangent",
+    ),
+    Case(
+        "`lru`, n = 16: norm",
+        {"cell": "lru", "width": UNITS, "drive": "none", "init": RING},
+        "vanish",
+        _largest_below,
+    ),
+    Case(
+        "`relu`, n = 3, gain sqrt 2, untied, field: one vector",
+        {"cell": "relu", "width": 3, **HE},
+        "explode",
+        beyond(lambda s: STEPS * halved(3, math.sqrt(2), s)),
+        "log_tangent",
+    ),
+    Case(
+        "`min_gru`, n = 2, field: norm",
+        {"cell": "min_gru", "width": 2, "drive": "field", "init": {"input": {"gaussian": FIELD}}},
+        "explode",
+        _largest_kept,
+    ),
+    Case(
+        "`gru`, n = 2, zero state, untied: one vector",
+        {"cell": "gru", "width": 2, "weights": "untied", "drive": "none", "init": _gaussian(GAIN)},
+        "explode",
+        beyond(lambda s: STEPS * off_centre(2, GAIN / 4, 0.25 * 2 / (GAIN / 4) ** 2, s)),
+        "log_tangent",
+    ),
+)
+
+
+class Estimates(NamedTuple):
+    """Of one run: log estimates of its populations, and scores that were computed, its adaptive run apart."""
+
+    logs: np.ndarray
+    evaluations: int
+
+
+def together(score: Scorer, plan: Any, generators: list[np.random.Generator]) -> Estimates:
+    """The populations of one run, side by side, so that a call of the kernel has the proposals of all of them."""
+    runs = [population(score.sizes, PARTICLES, plan, rng) for rng in generators]
+    asked, ended = {i: next(run) for i, run in enumerate(runs)}, {}
+    while asked:
+        scores = score({role: np.concatenate([x[role] for x in asked.values()]) for role in score.sizes})
+        lengths = [len(next(iter(x.values()))) for x in asked.values()]
+        for i, part in zip(list(asked), np.split(scores, np.cumsum(lengths)[:-1]), strict=True):
+            try:
+                asked[i] = runs[i].send(part)
+            except StopIteration as end:
+                ended[i] = end.value
+                del asked[i]
+    found = [ended[i] for i in range(len(runs))]
+    return Estimates(np.array([one.log_probability[-1] for one in found]), sum(one.evaluations for one in found))
+
+
+def row(case: Case, p: float, runs: int) -> list[str]:
+    """Of one law at one probability."""
+    point = case.design(p)
+    score = Scorer(point, point.rare_event)
+    ratios, holds, evaluations, variance = [], [], [], []
+    with one_thread():
+        for number_of_run in range(runs):
+            seeds = [np.random.default_rng([number_of_run, i]) for i in range(POPULATIONS + 1)]
+            plan = plan_of(score, score.sizes, PARTICLES, point.rare_event.level, p * 1e-20, seeds[0])
+            if not plan.reached:
+                raise NoMoreLevels(f"{case.what} at {p:g}: gave up")
+            logs, count = together(score, plan, seeds[1:])
+            estimate, low, high = lognormal_mean(logs)
+            ratios.append(estimate / p)
+            holds.append(low <= p <= high)
+            evaluations.append(count / POPULATIONS)
+            variance.append(np.exp(logs - math.log(p)).var(ddof=1))
+    mean, error = float(np.mean(ratios)), float(np.std(ratios, ddof=1) / math.sqrt(runs))
+    ten_percent = float(np.mean(variance) * np.mean(evaluations) / 0.01)
+    said = f"{mean:.3f} ± {error:.3f}"
+    return [case.what, f"{p:g}", said, f"{abs(mean - 1) / error:.1f}", f"{np.mean(holds):.3f}", number(ten_percent)]
+
+
+def sheet(runs: int = RUNS) -> Sheet:
+    """The table; cases side by side in as many processes as there are cores."""
+    jobs = [(case, p) for case, p in product(range(len(CASES)), PROBABILITIES)]
+    with ProcessPoolExecutor(int(os.environ.get("CPUS", os.cpu_count() or 1))) as pool:
+        rows = list(pool.map(_row, [(case, p, runs) for case, p in jobs]))
+    title = f"Rare events: {runs} runs of {POPULATIONS} populations of {PARTICLES} particles each"
+    return Sheet("rare-events", title, HEAD, rows)
+
+
+class Beside(NamedTuple):
+    """A network that plain sampling reaches too: with so many replicates."""
+
+    what: str
+    point: dict[str, Any]
+    explode: float
+    replicates: int
+
+
+PYTORCH_4 = {"cell": "lstm", "width": 4, "init": "pytorch", "horizons": (100,)}
+LASTING_16 = {"cell": "lstm", "width": 16, "init": {"preset": "pytorch", "bias": {"forget": 3}}, "horizons": (1000,)}
+SEEN_PLAINLY = (
+    Beside("LSTM, n = 4, T = 100", PYTORCH_4, 1e-3, 10_000_000),
+    Beside("LSTM, n = 16, forget bias 3, T = 1,000", LASTING_16, 1e3, 20_000),
+)
+
+
+def counted(point: DesignPoint, explode: float, replicates: int) -> int:
+    """How many plain replicates end above a norm."""
+    cut = partition(point)
+    parts = (run_block(point, i, size, cut=cut)["log_spectral"] for i, size in blocks(replicates, cut.block))
+    return sum(int((part.to_numpy() > math.log(explode)).sum()) for part in parts)
+
+
+def beside(one: Beside) -> list[str]:
+    """What plain sampling and what populations find, each with its 95 % interval."""
+    point = DesignPoint(**one.point)
+    plainly = counted(point, one.explode, one.replicates)
+    low, high = (float(end) for end in binomial_interval(plainly, one.replicates))
+    split = Splitting.checked(event="explode", vanish=one.explode * 1e-9, explode=one.explode, particles=4000)
+    found = rare_answer(point.model_copy(update={"splitting": split}), 20).statistics.row(-1, named=True)
+    plain = f"{plainly / one.replicates:.3g} [{low:.3g}, {high:.3g}]"
+    rare = f"{found['p']:.3g} [{found['p_low']:.3g}, {found['p_high']:.3g}]"
+    return [one.what, f"{one.explode:g}", plain, f"{one.replicates:,}", rare, f"{found['evaluations']:,}"]
+
+
+def sheet_beside() -> Sheet:
+    """Networks for which there is no law, by both ways."""
+    head = ["PyTorch's", "norm above", "P by plain replicates", "of them", "P by populations", "chains"]
+    return Sheet("rare-beside", "Rare events beside plain sampling", head, [beside(one) for one in SEEN_PLAINLY])
+
+
+def _row(job: tuple[int, float, int]) -> list[str]:
+    case, p, runs = job
+    return row(CASES[case], p, runs)
+
+
+if __name__ == "__main__":
+    for table in (sheet_beside(), sheet(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)):
+        Console().print(table.for_terminal())
