@@ -48,7 +48,7 @@ def write_report(
     study: dict,
     points: pl.DataFrame,
     tables: Mapping[str, pl.DataFrame],
-    so_far: tuple[float, int] | None = None,
+    so_far: tuple[float, int, int] | None = None,
 ) -> Path:
     """Writes figures/*.svg, figures/*.png and report.html into the study's directory; returns the page's
     path.
@@ -59,10 +59,12 @@ def write_report(
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
     statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts.
 
-    so_far: of a study that still runs, the share of its replicates that are there and how many design points it plans:
-    the page says so at its head, is so-far/report.html, and goes without figures beside it. Every file appears whole or
-    not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
-    ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
+    so_far: of a study that still runs, the share of its replicates that are there, of how many design points, and how
+    many these are in all: the page says so at its head, is so-far/report.html, and goes without figures beside it.
+
+    Every file appears whole or not at all, equal input gives equal files, and figures of an earlier run that are not
+    made again are removed. Raises ValueError when there is no statistic of any of the points, RunError when a file
+    cannot be written.
     """
     every = study_points(points)
     points = plain_points(every)
