@@ -104,10 +104,8 @@ def measure(choice: Choice, tell: Callable[[str], None]) -> dict[str, Any]:
 def _study(config: Path, cores: int) -> dict[str, Any]:
     """Seconds of the study from nothing and of asking again, and of each stage by the times of the files it leaves."""
     with tempfile.TemporaryDirectory(prefix="rnnmc-") as folder:
-        words = ["-j", str(cores), "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
-        profile = ["--workflow-profile", str(ROOT / "profiles" / "default")]
-        command = [str(Path(sys.executable).parent / "snakemake"), *words, *profile, "--directory", folder]
-        run = lambda: subprocess.run(command, check=True, capture_output=True)  # noqa: E731
+        command = [str(Path(sys.executable).parent / "rnnmc"), "study", str(config), "--jobs", str(cores)]
+        run = lambda: subprocess.run(command, check=True, capture_output=True, cwd=folder)  # noqa: E731
         begin = time.time()
         whole = seconds(run)
         stages = _stages(Path(folder), begin, begin + whole)

@@ -48,7 +48,7 @@ def write_report(
     study: dict,
     points: pl.DataFrame,
     tables: Mapping[str, pl.DataFrame],
-    share: float | None = None,
+    so_far: tuple[float, int, int] | None = None,
 ) -> Path:
     """Writes figures/*.svg, figures/*.png and report.html into the study's directory; returns the page's
     path.
@@ -58,11 +58,14 @@ def write_report(
     `sampled`, of `rnnmc.store.sampled`, and `ran`, of `rnnmc.store.timeline`); points: the rows of points.parquet;
     tables: name
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
-    statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts. share: of the replicates that
-    are there, of a study that still runs: the page says so at its head, is so-far/report.html, and goes without figures
-    beside it. Every file appears whole or
-    not at all, equal input gives equal files, and figures of an earlier run that are not made again are removed. Raises
-    ValueError when there is no statistic of any of the points, RunError when a file cannot be written.
+    statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts.
+
+    so_far: of a study that still runs, the share of its replicates that are there, of how many design points, and how
+    many these are in all: the page says so at its head, is so-far/report.html, and goes without figures beside it.
+
+    Every file appears whole or not at all, equal input gives equal files, and figures of an earlier run that are not
+    made again are removed. Raises ValueError when there is no statistic of any of the points, RunError when a file
+    cannot be written.
     """
     every = study_points(points)
     points = plain_points(every)
@@ -73,7 +76,7 @@ def write_report(
         raise ValueError(f"{directory}: no statistics of any of its {points.height} points; run rnnmc statistics first")
     summed = [name for name in sorted(tables) if name.startswith(OF_OBSERVABLE) and not tables[name].is_empty()]
     specifications: dict[str, dict[str, Any]] = {}
-    with nullcontext() if share is not None else drawing() as pictures:
+    with nullcontext() if so_far is not None else drawing() as pictures:
 
         def draw(charts: Mapping[str, ChartType]) -> list[str]:
             for name, chart in charts.items():
@@ -93,11 +96,11 @@ def write_report(
         checks = draw(figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {})
         draw(how_it_ran.charts(study.get("ran", ((), 0))[0]))
         study = study | {"study": study.get("study", directory.name)}
-        sections = {"observables": seen, "analyses": followed, "decided": decided, "checks": checks, "share": share}
+        sections = {"observables": seen, "analyses": followed, "decided": decided, "checks": checks, "so_far": so_far}
         sections["files"] = [name for name in _files(tables) if (directory / name).exists()]
         page = _page(study, points, tables, rows, specifications, sections).encode()
         files = {} if pictures is None else pictures.files()
-    if share is not None:
+    if so_far is not None:
         write_whole(directory / SO_FAR / PAGE_FILE, page)
         return directory / SO_FAR / PAGE_FILE
     folder, path = directory / "figures", directory / PAGE_FILE

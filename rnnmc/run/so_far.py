@@ -62,7 +62,9 @@ def report_so_far(directory: Path) -> Path:
     known = points.filter(pl.col("point").cast(pl.String).is_in([some.key for _, some in there]))
     tables, _ = together((_counted(directory, whole, some, by) for whole, some in there), known)
     share = sum(some.replicates for _, some in there) / sum(whole.replicates for whole in planned)
-    page = write_report(directory, said | {"sampled": sampled(directory)}, known, tables, share)
+    page = write_report(
+        directory, said | {"sampled": sampled(directory)}, known, tables, (share, len(there), len(planned))
+    )
     link = directory / PAGE_FILE
     if not (directory / PAGE).exists() and (link.is_symlink() or not link.exists()):
         link.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """Figures become files, the same whoever makes them."""
 
+import json
+import re
 import struct
 import subprocess
 import sys
@@ -54,6 +56,16 @@ def test_a_helper_that_is_killed_leaves_no_picture_out(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(rendering.subprocess, "Popen", killed)
     assert rendered(charts(3)) == whole
+
+
+def test_a_chart_is_the_same_file_whatever_the_process_has_drawn_before():
+    clipped = alt.Chart(alt.InlineData(values=[{"x": 1}])).mark_point(clip=True).encode(x="x:Q")
+    said = json.dumps({"vl_spec": clipped.to_dict(), "vl_version": "6.1"})
+    first = rendering._made_of(said)
+    assert rendering._made_of(said) == first
+    svg = json.loads(first)[0]
+    (name,) = re.findall(r'id="([^"]+)"', svg)
+    assert f"url(#{name})" in svg
 
 
 def pixels(png: bytes) -> np.ndarray:

@@ -70,9 +70,9 @@ def test_what_was_counted_of_anything_else_is_counted_again(tmp_path: Path, agai
     aggregate(tmp_path, STUDY.thresholds, STUDY.interval)
     assert len(again) == 1
     assert tables(tmp_path) == before
-    for changes in ({"interval": "jeffreys"}, {"thresholds": Thresholds(vanish=0.01)}):
+    for thresholds, interval in ((STUDY.thresholds, "jeffreys"), (Thresholds(vanish=0.01), STUDY.interval)):
         again.clear()
-        aggregate(tmp_path, **({"thresholds": STUDY.thresholds, "interval": STUDY.interval} | changes))
+        aggregate(tmp_path, thresholds, interval)
         assert len(again) == 4
 
 
@@ -99,7 +99,7 @@ def test_a_page_so_far_says_its_share_first_and_gives_way_to_that_of_the_whole_s
     assert shown.resolve() == page.resolve()
     text = shown.read_text(encoding="utf-8")
     body = re.sub(r"<[^>]*>", " ", text.partition("<body>")[2]).split()
-    assert " ".join(body[:10]) == "So far: 50 % of replicates, of 2 design points."
+    assert " ".join(body[:11]) == "So far: 50 % of replicates, 2 of 4 design points."
     assert "figures/" not in text
     assert WatchedFolder(tmp_path).how_far().stage == SAMPLING
     sample_all(tmp_path, points, STUDY.thresholds, None, "cpu")
