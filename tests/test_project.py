@@ -342,3 +342,4 @@ def test_what_a_room_offers_at_its_door_is_there(room):
 def test_everything_that_the_package_offers_is_there():
     assert len(rnnmc.__all__) >= 9
     assert all(getattr(rnnmc, name) is not None for name in rnnmc.__all__)
+    assert dir(rnnmc) == sorted([*rnnmc.__all__, "__version__"]), "what a notebook completes"

@@ -9,7 +9,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,9 +23,6 @@ from rnnmc.store.plan import stored_points, study_said
 from rnnmc.store.reading import planned_points, samples_of
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.tables import DESIGN
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 SAMPLES_TOO, BOTH = "samples", "both"  # what may be exported, beside STATISTICS
 ENGINES = {"netcdf": "h5netcdf", "zarr": "zarr"}  # form -> the package that writes it
@@ -43,8 +40,8 @@ NO_STATUS = -1  # where a point has no such replicate or horizon
 PLAIN_UNITS = {"probability": "1", "share": "1", "replicates": "1", "draws": "1"}  # others as the dictionary says
 
 
-def export(directory: Path, form: str, what: str, path: Path) -> xr.Dataset:
-    """Write a study as a netCDF file or a Zarr store; what was written, as `as_dataset` gives it.
+def export(directory: Path, form: str, what: str, path: Path) -> Any:
+    """Write a study as a netCDF file or a Zarr store; the xarray.Dataset that was written, of `as_dataset`.
 
     form: of ENGINES. what: statistics, samples or both. Raises UsageError where a package is missing, something is
     there already, or the study has no such thing, RunError where it cannot be written.
@@ -83,8 +80,8 @@ def _needed(package: str) -> Any:
         raise UsageError(f"rnnmc export needs the package {package}; run pip install 'rnnmc[export]'") from None
 
 
-def as_dataset(directory: Path, what: str = STATISTICS) -> xr.Dataset:
-    """The statistics, the samples or both of a study folder, proved.
+def as_dataset(directory: Path, what: str = STATISTICS) -> Any:
+    """The statistics, the samples or both of a study folder, proved, as an xarray.Dataset.
 
     Dimensions: point, its key, with a coordinate for each factor (cell, width, gain); horizon, in steps; of statistics
     measure (log_spectral, log_rms) and quantile; of samples replicate. A variable for each column of statistics, the

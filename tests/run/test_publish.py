@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -14,9 +15,11 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hub import has_openssl, hub
 from studies import ROOT, command, sample_here, small, study_of
 
 import rnnmc
+from rnnmc.cli import main
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run import publish as dataset
 from rnnmc.run.aggregate import aggregate
@@ -245,7 +248,8 @@ def test_the_crate_has_every_file_and_a_run_for_each_study(size: str, published:
 @pytest.mark.slow
 @pytest.mark.process
 def test_the_snakefile_of_a_data_set_plans_to_run_each_study_of_it(published: dict[str, Path]):
-    done = command("snakemake", "--dry-run", "--cores", "1", "-p", cwd=published["release"])
+    (told,) = re.findall(r"`(snakemake [^`]+)`", (published["release"] / "README.md").read_text())
+    done = command(*told.split(), "--dry-run", "-p", cwd=published["release"])  # where a study may be called default
     assert done.returncode == 0, done.stderr
     for study in ("every", "default", "rare"):
         assert f"rnnmc run {study}/study.yaml --results again" in done.stdout + done.stderr
@@ -261,6 +265,39 @@ def test_the_snakefile_of_a_data_set_plans_to_run_each_study_of_it(published: di
 def test_what_is_no_study_is_not_loaded(source: str, what: str, told: str):
     with pytest.raises(UsageError, match=re.escape(told)):
         rnnmc.load(source, what)
+
+
+AT_THE_HUB = """
+import rnnmc
+for what in ("samples", "statistics"):
+    there, here = (rnnmc.load(source, what).collect() for source in ("hf://datasets/me/set", "."))
+    assert here.equals(there) and here.height > 0, what
+one = rnnmc.load("hf://datasets/me/set/rare", "lifetime").collect()
+assert one["study"].unique().to_list() == ["rare"]
+for source in ("hf://datasets/me/set", "hf://datasets/me/other"):
+    try:
+        rnnmc.load(source, "spectrum")
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_data_set_is_loaded_from_the_hub_as_from_its_folder(
+    published: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if not has_openssl():
+        pytest.skip("no openssl on this machine")
+    with hub(published["release"], "me/set", tmp_path) as found:
+        for name, value in found.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        done = command(sys.executable, "-c", AT_THE_HUB, cwd=published["release"])
+    assert done.returncode == 0, done.stderr
+    absent, unknown = done.stdout.splitlines()
+    assert absent.startswith("UsageError hf://datasets/me/set: has no spectrum; give samples, ")
+    assert unknown.startswith("RunError hf://datasets/me/other/**/points.parquet: cannot be read: ")
 
 
 @pytest.mark.slow
@@ -327,6 +364,24 @@ def test_too_much_for_a_release_is_refused_and_leaves_what_was_there(
     with pytest.raises(RunError, match="give fewer --samples"):
         write_dataset(out, folders, folders)
     assert (out / "checksums.sha256").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--for", "zip"], "--for zip: is not a size of a data set; give release or archive"),
+        (["--for", "archive", "--samples", "x"], "--samples: an archive has those of every study; leave it out, or"),
+    ],
+)
+def test_a_size_that_there_is_not_is_refused(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["rnnmc", "dataset", "x", "--out", str(tmp_path / "out"), *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

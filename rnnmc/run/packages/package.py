@@ -112,6 +112,10 @@ class Contents:
         """Its Parquet files."""
         return [one for one in self.files if one.columns]
 
+    def named(self, study: str, table: str) -> str:
+        """What catalogues call a file of a study, "" where there is none of this name."""
+        return next((one.name for one in self.files if (one.study, one.table) == (study, table)), "")
+
     @property
     def sampled(self) -> list[str]:
         """The studies whose samples are there."""

@@ -23,7 +23,8 @@ from rnnmc.run.packages.package import (
 
 AGAIN_FILE, README = "Snakefile", "README.md"
 WORKFLOW = """\
-# Makes every study of this folder anew, below again/: snakemake --cores 4 (needs Snakemake and rnnmc)
+# Makes every study of this folder anew, below again/, with rnnmc: snakemake --cores 4 --workflow-profile none
+# (Without the option Snakemake would take a study that is called default for its profile.)
 STUDIES = glob_wildcards("{study,[^/]+}/study.yaml").study
 
 
