@@ -14,7 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import rnnmc
-from rnnmc.cli import app
+from rnnmc.cli import app, main
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, sample
 from rnnmc.store.manifest import write_manifest
@@ -294,3 +294,30 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     assert len(pandas) == polars.height
     assert set(pandas["cell"]) == {"relu", "lstm"} == set(polars["cell"])
     assert math.isclose(float(pandas["log_rms"].max()), float(polars["log_rms"].max()))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["init", "x" * 300], "File name too long; give another file or folder"),
+        (["init", f"{'y' * 300}/a.yaml"], "File name too long; give another file or folder"),
+        (["init", "\a", "--width", "4"], "is not YAML"),
+        (["init", "a.yaml", "--width", "2026-13-01"], "is not YAML: a value cannot be read"),
+        (["measure", "tanh", "--drive", "[" * 200], "is not YAML"),
+        (["measure", "tanh", "--drive", "2026-13-01"], "is not YAML: a value cannot be read"),
+        (["measure", "tanh", "--drive", "z" * 20_000], "is not a drive"),
+    ],
+)
+def test_words_that_no_file_can_have_or_no_yaml_holds_are_refused_in_a_sentence(
+    words, said, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["rnnmc", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert printed.count("\n") == 1
+    assert len(printed) < 2000
+    assert said in printed
+    assert not list(tmp_path.iterdir())

@@ -24,16 +24,21 @@ def read_yaml(path: str | Path) -> Any:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path}: cannot be read: {reason}; {_REMEDY}") from None
+    return yaml_of(text, f"{path}:")
+
+
+def yaml_of(text: str, place: str) -> Any:
+    """The values that a text in YAML holds. Raises UsageError, one sentence that begins with the place."""
     try:
         return yaml.load(text, Loader=StudyLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}:{place} is not YAML: {getattr(error, 'problem', None) or error}") from None
+        line = f" line {mark.line + 1}" if mark else ""
+        raise UsageError(f"{place}{line} is not YAML: {getattr(error, 'problem', None) or error}") from None
     except RecursionError:
-        raise UsageError(f"{path}: is nested more than {DEEPEST} levels deep; write it flatter") from None
+        raise UsageError(f"{place} is nested more than {DEEPEST} levels deep; write it flatter") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # of a bad date or tag
-        raise UsageError(f"{path}: is not YAML: a value cannot be read ({error}); put it in quotes") from None
+        raise UsageError(f"{place} is not YAML: a value cannot be read ({error}); put it in quotes") from None
 
 
 _REMEDY = "give a study file such as config/default.yaml"
