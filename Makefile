@@ -41,7 +41,7 @@ quick: install ## run the tests that need no process and little time: most of th
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m quick $(TESTS)
 
 fuzz: install ## try FUZZ=100000 inputs that nobody would write: studies, words, drives, folders (half an hour or more)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" RNNMC_FUZZ=$(FUZZ) nice -n 15 $(BIN)/python -m pytest tests/fuzz -n $(JOBS) --timeout 0
+	@PATH="$(CURDIR)/$(BIN):$$PATH" RNNMC_FUZZ=$(FUZZ) nice -n 15 $(BIN)/python -m pytest tests/test_fuzz.py -n $(JOBS) --timeout 0
 
 bench: install ## measure speed against the machine's limit and fill docs/performance.md (25 minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)

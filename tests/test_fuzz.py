@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import shutil
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,11 @@ import polars as pl
 import pytest
 import typer
 import yaml
+from fuzz_inputs import NUMBERS, TEXTS, changed_bytes, changed_tree
+from fuzz_outcomes import EVERY, commanded, files_below, fresh_folder, judged, reached
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from studies import ROOT, small, study_of
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from inputs import NUMBERS, TEXTS, changed_bytes, changed_tree
-from judging import EVERY, commanded, files_below, fresh_folder, judged, reached
 
 import rnnmc
 from rnnmc.cli import app
@@ -34,7 +30,7 @@ from rnnmc.store.proofs import SEAL, write_sealed
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import Study, load_study, read_study
 
-SHARES = {"studies": 0.4, "words": 0.25, "drives": 0.2, "folders": 0.15}
+SHARES = {"studies": 0.5, "words": 0.2, "drives": 0.26, "folders": 0.04}  # of all inputs; a folder is the dearest
 
 
 def fuzzed(kind: str) -> settings:
@@ -65,12 +61,16 @@ FILES = sorted((ROOT / "config").glob("*.yaml"))
 TREES = [_shortened(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in FILES]
 RICH = {
     "study": "rich", "seed": 1, "replicates": {"half_width": 0.1, "max": 100}, "horizons": {"to": 10, "per_decade": 3},
-    "thresholds": {"vanish": 1e-3, "explode": 1e3}, "interval": "wilson", "oracles": False, "claims": False, "scale": 1.0,
+    "thresholds": {"vanish": 1e-3, "explode": 1e3}, "interval": "wilson", "oracles": False, "claims": False,
+    "scale": 1.0,
     "points": [
-        {"cell": ["tanh", "lstm"], "width": [2, 3], "layers": 2, "residual": False, "weights": "tied", "dtype": "float64",
+        {"cell": ["tanh", "lstm"], "width": [2, 3], "layers": 2, "residual": False, "weights": "tied",
+        "dtype": "float64",
          "init": {"preset": "keras", "recurrent": {"gaussian": {"gain": 1.0, "clip": 2.0}}, "bias": {"hidden": 1.0}},
-         "drive": {"ar1": 0.5}, "state_std": 0.5, "horizons": [1, 5], "seed": 3, "observables": ["norms", {"spectrum": 2}]},
-        {"cell": "gru", "width": 2, "replicates": {"weights": 5, "drives": 2}, "init": {"recurrent": {"uniform": {"limit": 1}}},
+         "drive": {"ar1": 0.5}, "state_std": 0.5, "horizons": [1, 5], "seed": 3, "observables": ["norms",
+         {"spectrum": 2}]},
+        {"cell": "gru", "width": 2, "replicates": {"weights": 5, "drives": 2},
+        "init": {"recurrent": {"uniform": {"limit": 1}}},
          "drive": {"file": {"path": str(ROOT / "config/data/sunspots.csv")}}},
     ],
 }  # fmt: skip
@@ -107,10 +107,14 @@ def test_any_study_file_is_a_study_or_a_sentence_that_names_it(data: st.DataObje
 
 COMMANDS = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
 WORDS = [
-    "study.yaml", "results/small", "nowhere", "series.csv", ".", "lstm", "tanh", "torch.nn.LSTM", "json:loads", "white", "{ar1: 0.5}", "{ar1: 2}",
-    "{file: series.csv}", "none", "1", "4", "0", "-1", "100000", "10,100", "1,2,3", "10,5", "1e-3", "0.5", "nan", "explode", "vanish",
-    "float64", "cpu", "cuda", "keras", "{recurrent: {gaussian: 1}}", "forget=1", "hidden=x", "width=2", "p_vanish_at", "horizon", "cell",
-    "wilson", "out.json", "out.parquet", "all", "{half_width: 0.1}", "{relative: 0.1, max: 1e6}", "paths,terms", "[norms]", "torch",
+    "study.yaml", "results/small", "nowhere", "series.csv", ".", "lstm", "tanh", "torch.nn.LSTM", "json:loads",
+    "white", "{ar1: 0.5}", "{ar1: 2}",
+    "{file: series.csv}", "none", "1", "4", "0", "-1", "100000", "10,100", "1,2,3", "10,5", "1e-3", "0.5", "nan",
+    "explode", "vanish",
+    "float64", "cpu", "cuda", "keras", "{recurrent: {gaussian: 1}}", "forget=1", "hidden=x", "width=2",
+    "p_vanish_at", "horizon", "cell",
+    "wilson", "out.json", "out.parquet", "all", "{half_width: 0.1}", "{relative: 0.1, max: 1e6}", "paths,terms",
+    "[norms]", "torch",
 ]  # fmt: skip
 WORKS = {
     "rnnmc.run.cluster": ["_started", "_joined"],
@@ -203,26 +207,27 @@ def test_any_words_are_a_command_or_a_sentence_and_what_is_refused_leaves_no_fil
 
 
 def _tables() -> dict[str, bytes]:
-    import io
-
-    import polars as pl
-
     table = pl.DataFrame({"t": range(30), "x": [i % 7 / 3 for i in range(30)], "name": [f"n{i}" for i in range(30)]})
     parquet = io.BytesIO()
     table.write_parquet(parquet)
     csv = table.write_csv().encode()
     return {
-        "a.csv": csv, "b.csv": csv.replace(b",", b";").replace(b".", b","), "c.csv": b"\n".join(b"%d" % (i * i % 11) for i in range(40)),
-        "d.csv": b"# a comment\nx y\n" + b"\n".join(b"%d %g" % (i, i / 3) for i in range(20)), "e.csv.gz": gzip.compress(csv),
-        "f.parquet": parquet.getvalue(), "g.txt": b"we the people of the united states " * 5, "h.csv": csv.decode().encode("utf-16"),
+        "a.csv": csv, "b.csv": csv.replace(b",", b";").replace(b".", b","),
+        "c.csv": b"\n".join(b"%d" % (i * i % 11) for i in range(40)),
+        "d.csv": b"# a comment\nx y\n" + b"\n".join(b"%d %g" % (i, i / 3) for i in range(20)),
+        "e.csv.gz": gzip.compress(csv),
+        "f.parquet": parquet.getvalue(), "g.txt": b"we the people of the united states " * 5,
+        "h.csv": csv.decode().encode("utf-16"),
         "i.csv": b"x\n1\nNA\n3\n\n5\n-9999\n7\n", "j.csv": b'"x","y"\r\n"1","a b"\r\n"2,5","c"\r\n' * 3,
     }  # fmt: skip
 
 
 TABLES = _tables()
 SPECIFICATIONS: list[dict[str, Any]] = [
-    {}, {"column": "x"}, {"columns": ["t", "x"]}, {"tokens": "character"}, {"tokens": "word", "vectors": "one_hot"}, {"gaps": "interpolate", "missing": ["NA", -9999]},
-    {"separator": ";", "decimal": ",", "column": "x"}, {"comment": "#", "separator": " ", "column": "y"}, {"header": False, "column": "1"},
+    {}, {"column": "x"}, {"columns": ["t", "x"]}, {"tokens": "character"}, {"tokens": "word", "vectors": "one_hot"},
+    {"gaps": "interpolate", "missing": ["NA", -9999]},
+    {"separator": ";", "decimal": ",", "column": "x"}, {"comment": "#", "separator": " ", "column": "y"},
+    {"header": False, "column": "1"},
     {"tokens": "word", "dimension": 3}, {"wrap": False},
 ]  # fmt: skip
 
@@ -254,8 +259,10 @@ def test_any_file_of_a_drive_drives_a_network_or_is_refused_in_a_sentence(data: 
 # --- folders of studies ---------------------------------------------------------------------------
 
 LOOKS = [
-    ("verify",), ("status",), ("show",), ("cite",), ("statistics",), ("report",), ("plot", "--out", "a.svg"), ("clean",), ("scan",),
-    ("statistics", "--vanish", "0.01"), ("merge", "results/small", "--into", "joined"), ("verify", "--repair"), ("dataset",),
+    ("verify",), ("status",), ("show",), ("cite",), ("statistics",), ("report",), ("plot", "--out", "a.svg"),
+    ("clean",), ("scan",),
+    ("statistics", "--vanish", "0.01"), ("merge", "results/small", "--into", "joined"), ("verify", "--repair"),
+    ("dataset",),
 ]  # fmt: skip
 
 

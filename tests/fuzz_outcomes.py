@@ -1,4 +1,4 @@
-"""What may come of any input: done, or one sentence and an exit code; soon, in little memory, and nothing left behind."""
+"""What may come of any input: done, or one sentence and an exit code; soon, and in little memory."""
 
 from __future__ import annotations
 
@@ -68,14 +68,15 @@ def is_a_sentence(text: str) -> bool:
 def judged(work: Callable[[], Any]) -> str:
     """The sentence with which the work refuses its input, or "" where it is done or has begun."""
     with bounded():
+        said = ""
         try:
             work()
         except (RunError, UsageError) as error:
-            assert is_a_sentence(str(error)), f"no sentence: {str(error)!r}"
-            return str(error)
+            said = str(error)
         except Reached:
             pass
-    return ""
+    assert not said or is_a_sentence(said), f"no sentence: {said!r}"
+    return said
 
 
 @dataclass(frozen=True)

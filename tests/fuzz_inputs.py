@@ -1,4 +1,5 @@
-"""Inputs that nobody would write: values of every kind, trees with a branch of another, bytes with a few that differ."""
+"""Inputs that nobody would write: values of every kind, trees with a branch of another,
+bytes with a few that differ."""
 
 from __future__ import annotations
 
@@ -10,18 +11,26 @@ from typing import Any
 from hypothesis import strategies as st
 
 NAMES = [
-    "tanh", "lstm", "gru", "relu", "lru", "min_gru", "torch.nn.LSTM", "pytorch", "keras", "gaussian", "uniform", "white", "ar1",
-    "field", "none", "file", "constant", "tied", "untied", "float32", "float64", "hidden", "forget", "input", "recurrent", "bias",
-    "norms", "paths", "vector", "spectrum", "terms", "half_width", "relative", "max", "weights", "drives", "vanish", "explode",
-    "wilson", "gain", "limit", "to", "per_decade", "path", "column", "json:loads", "os:path", "nosuch:thing", ":", "a:", ":b", "a:b:c",
+    "tanh", "lstm", "gru", "relu", "lru", "min_gru", "torch.nn.LSTM", "pytorch", "keras", "gaussian", "uniform",
+    "white", "ar1",
+    "field", "none", "file", "constant", "tied", "untied", "float32", "float64", "hidden", "forget", "input",
+    "recurrent", "bias",
+    "norms", "paths", "vector", "spectrum", "terms", "half_width", "relative", "max", "weights", "drives", "vanish",
+    "explode",
+    "wilson", "gain", "limit", "to", "per_decade", "path", "column", "json:loads", "os:path", "nosuch:thing", ":",
+    "a:", ":b", "a:b:c",
 ]  # fmt: skip
 TEXTS = [
-    "", " ", ".", "..", "../x", "a/b", "/", "~", "-", "--", "-1", "1e400", "0x10", "1_000", "nan", "inf", "-inf", "true", "null",
-    "{{x}}", "$(x)", "`x`", "%s", "{0}", "<b>", "'", '"', "\\", "\t", "\n", "a\nb", "\x00", "\x1b[31m", "\u202e", "\ud800", "ä", "数",
-    "x" * 300, "x" * 20000, "1" * 5000, "[" * 100, "{a: 1}", "[1, 2]", "{", "[", "!!python/object:os.system x", "*a", "&a [*a]",
+    "", " ", ".", "..", "../x", "a/b", "/", "~", "-", "--", "-1", "1e400", "0x10", "1_000", "nan", "inf", "-inf",
+    "true", "null",
+    "{{x}}", "$(x)", "`x`", "%s", "{0}", "<b>", "'", '"', "\\", "\t", "\n", "a\nb", "\x00", "\x1b[31m", "\u202e",
+    "\ud800", "ä", "数",
+    "x" * 300, "x" * 20000, "1" * 5000, "[" * 100, "{a: 1}", "[1, 2]", "{", "[", "!!python/object:os.system x", "*a",
+    "&a [*a]",
 ]  # fmt: skip
 NUMBERS: list[Any] = [
-    0, 1, 2, 3, -1, 10, 64, 1000, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30, 10**400,
+    0, 1, 2, 3, -1, 10, 64, 1000, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30,
+    10**400,
     0.0, -0.0, 0.5, 1.0, 1.5, 1e-3, 1e3, 1e-300, 5e-324, 1e308, 1e22, float("nan"), float("inf"), float("-inf"),
 ]  # fmt: skip
 OTHERS: list[Any] = [
@@ -60,7 +69,8 @@ nested = st.recursive(
 
 @st.composite
 def changed_tree(draw: st.DrawFn, trees: list[Any], most: int = 3) -> Any:
-    """One of these trees of mappings and lists with a few branches that are gone, doubled, renamed, swapped or other."""
+    """One of these trees of mappings and lists with a few branches that are gone, doubled, renamed,
+    swapped or other."""
     tree = copy.deepcopy(draw(st.sampled_from(trees)))
     for _ in range(draw(st.integers(1, most))):
         branches = list(_branches(tree))
