@@ -9,17 +9,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 from scipy.stats import binom, norm
-from studies import command, small, study_of
+from studies import command, sample_here, small, study_of
 from typer.main import get_command
 from typer.testing import CliRunner
 
 import rnnmc
 from rnnmc.cli import app, main
+from rnnmc.run.aggregate import aggregate
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, sample
 from rnnmc.store.manifest import write_manifest
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import cut_up
+from rnnmc.study.study import Thresholds
 
 
 def test_every_command_is_listed_in_80_columns_with_a_whole_sentence() -> None:
@@ -321,3 +323,15 @@ def test_words_that_no_file_can_have_or_no_yaml_holds_are_refused_in_a_sentence(
     assert len(printed) < 2000
     assert said in printed
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_that_is_none_is_told_of_in_a_sentence(capsys, monkeypatch, tmp_path):
+    sample_here(study_of(small(replicates=2, points=[{"cell": "tanh", "width": 1}])), tmp_path)
+    aggregate(tmp_path, Thresholds(), "wilson")
+    (tmp_path / "points.parquet").write_bytes(b"PAR1 and no more")
+    monkeypatch.setattr("sys.argv", ["rnnmc", "cite", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (1, 2)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "points.parquet" in said
