@@ -4,6 +4,7 @@ PYTHON ?= python3
 CONFIG ?= config/default.yaml
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 TESTS ?=
+FUZZ ?= 100000
 BENCH ?=
 SCALE ?=
 CPUS ?= # of JOBS, at most so many cores
@@ -21,7 +22,7 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test quick bench validate findings dataset frameworks elsewhere lint format docs schema modules lock clean
+.PHONY: help install study test quick fuzz bench validate findings dataset frameworks elsewhere lint format docs schema modules lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -38,6 +39,9 @@ test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 
 quick: install ## run the tests that need no process and little time: most of them, in a minute and a half on 2 cores
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m quick $(TESTS)
+
+fuzz: install ## try FUZZ=100000 inputs that nobody would write: studies, words, drives, folders (half an hour or more)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" RNNMC_FUZZ=$(FUZZ) nice -n 15 $(BIN)/python -m pytest tests/test_fuzz.py -n $(JOBS) --timeout 0
 
 bench: install ## measure speed against the machine's limit and fill docs/performance.md (25 minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)

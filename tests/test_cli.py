@@ -9,17 +9,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 from scipy.stats import binom, norm
-from studies import command, small, study_of
+from studies import command, sample_here, small, study_of
 from typer.main import get_command
 from typer.testing import CliRunner
 
 import rnnmc
-from rnnmc.cli import app
+from rnnmc.cli import app, main
+from rnnmc.run.aggregate import aggregate
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, sample
 from rnnmc.store.manifest import write_manifest
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import cut_up
+from rnnmc.study.study import Thresholds
 
 
 def test_every_command_is_listed_in_80_columns_with_a_whole_sentence() -> None:
@@ -294,3 +296,42 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     assert len(pandas) == polars.height
     assert set(pandas["cell"]) == {"relu", "lstm"} == set(polars["cell"])
     assert math.isclose(float(pandas["log_rms"].max()), float(polars["log_rms"].max()))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["init", "x" * 300], "File name too long; give another file or folder"),
+        (["init", f"{'y' * 300}/a.yaml"], "File name too long; give another file or folder"),
+        (["init", "\a", "--width", "4"], "is not YAML"),
+        (["init", "a.yaml", "--width", "2026-13-01"], "is not YAML: a value cannot be read"),
+        (["measure", "tanh", "--drive", "[" * 200], "is not YAML"),
+        (["measure", "tanh", "--drive", "2026-13-01"], "is not YAML: a value cannot be read"),
+        (["measure", "tanh", "--drive", "z" * 20_000], "is not a drive"),
+    ],
+)
+def test_words_that_no_file_can_have_or_no_yaml_holds_are_refused_in_a_sentence(
+    words, said, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["rnnmc", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert printed.count("\n") == 1
+    assert len(printed) < 2000
+    assert said in printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_that_is_none_is_told_of_in_a_sentence(capsys, monkeypatch, tmp_path):
+    sample_here(study_of(small(replicates=2, points=[{"cell": "tanh", "width": 1}])), tmp_path)
+    aggregate(tmp_path, Thresholds(), "wilson")
+    (tmp_path / "points.parquet").write_bytes(b"PAR1 and no more")
+    monkeypatch.setattr("sys.argv", ["rnnmc", "cite", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (1, 2)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "points.parquet" in said

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import pkgutil
@@ -15,6 +16,7 @@ from typer.exceptions import TyperException
 from rnnmc.cli.shared import app
 from rnnmc.common.errors import RunError, UsageError
 
+NO_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP, errno.EINVAL}
 FIRST = (
     "setup",
     "measure",
@@ -53,13 +55,16 @@ def main() -> None:
     except TyperException as error:  # every mistake in options and arguments
         context = getattr(error, "ctx", None)
         said = getattr(error, "format_message", error.__str__)()
-        _fail(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help", 2)
+        _fail(str(UsageError(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help")), 2)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except MemoryError as error:
         _fail(f"not enough memory ({error or 'no word'}); give a smaller width or fewer replicates", 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed the pipe: nothing to tell
+    except OSError as error:  # of a file or folder that the words name
+        said = f"{error.filename or 'the system'}: {error.strerror or error}; give another file or folder"
+        _fail(str(UsageError(said)), 2 if error.errno in NO_PATH else 1)
     if code == 130:  # what typer itself returns when interrupted
         _fail("interrupted; finished blocks are kept: run again to go on", 130)
     sys.exit(code or 0)

@@ -1,9 +1,25 @@
-"""The one kind of error that a user can mend: what is wrong, where, and what would be right."""
+"""The kinds of error that are told in a sentence: what is wrong, where, and what would be right."""
+
+import re
+
+LONGEST_WORD = 300  # characters; the rest of a longer one is left out
+
+
+def _told(sentence: str, kept: str = "") -> str:
+    """The sentence on one line, whatever the names and values in it hold; of what cannot be printed this is `kept`."""
+    line = "".join(c if c.isprintable() or c in kept else " " for c in sentence)
+    return re.sub(rf"(\S{{{LONGEST_WORD}}})\S+", r"\1...", line)
 
 
 class UsageError(ValueError):
     """Wrong usage or configuration, told in one sentence; the command line ends with exit code 2."""
 
+    def __init__(self, sentence: str):
+        super().__init__(_told(sentence))
+
 
 class RunError(RuntimeError):
-    """A run or a check that failed, told in one sentence; the command line ends with exit code 1."""
+    """A run or a check that failed, told in one sentence, or a line each; the command line ends with exit code 1."""
+
+    def __init__(self, sentence: str):
+        super().__init__(_told(sentence, kept="\n"))

@@ -36,11 +36,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-def usage_error(sentence: str) -> UsageError:
-    """UsageError(sentence), on one line whatever the values in it hold."""
-    return UsageError("".join(c if c.isprintable() else " " for c in sentence))
-
-
 def sentence(error: ValidationError, prefix: str) -> UsageError:
     """The first mistake of a pydantic error as one sentence: prefix, key path, value, problem and remedy."""
     first = error.errors()[0]
@@ -48,7 +43,7 @@ def sentence(error: ValidationError, prefix: str) -> UsageError:
     path = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
     inner = (first.get("ctx") or {}).get("path", "")
     path = f"{path}{'' if inner.startswith('[') or not inner or not path else '.'}{inner}"
-    return usage_error(f"{prefix}{path}: {shown(value)} {problem}")
+    return UsageError(f"{prefix}{path}: {shown(value)} {problem}")
 
 
 def refused(error: PydanticCustomError, place: str) -> UsageError:
@@ -56,7 +51,7 @@ def refused(error: PydanticCustomError, place: str) -> UsageError:
     context = error.context or {}
     path = context.get("path", "")
     dot = "." if path and not path.startswith("[") else ""
-    return usage_error(f"{place}{dot}{path}: {shown(context.get('value'))} {context.get('problem')}")
+    return UsageError(f"{place}{dot}{path}: {shown(context.get('value'))} {context.get('problem')}")
 
 
 _KINDS = {

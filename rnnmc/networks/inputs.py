@@ -9,7 +9,8 @@ import numpy as np
 from pydantic_core import PydanticCustomError
 
 from rnnmc.common.arrays import Floats
-from rnnmc.common.refusals import refused, usage_error
+from rnnmc.common.errors import UsageError
+from rnnmc.common.refusals import refused
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
 
@@ -33,7 +34,7 @@ def inputs_of(
     except PydanticCustomError as error:
         raise refused(error, place) from None
     except ValueError as error:
-        raise usage_error(f"{place}: {error}") from None
+        raise UsageError(f"{place}: {error}") from None
     if drive.dimension == 0:
         return np.zeros((steps, 1, dimension)), drive.label
     many = sequences if drive.is_random else 1
@@ -57,16 +58,16 @@ def _array(path: Path, dimension: int, steps: int, sequences: int) -> Floats:
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise usage_error(f"--series: {path} is no array that can be read ({error}); {ARRAY}") from None
+        raise UsageError(f"--series: {path} is no array that can be read ({error}); {ARRAY}") from None
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
-        raise usage_error(f"--series: {path} is no array of finite numbers; {ARRAY}")
+        raise UsageError(f"--series: {path} is no array of finite numbers; {ARRAY}")
     found = found[:, None] if found.ndim == 1 else found
     if found.ndim not in (2, 3) or found.shape[-1] != dimension:
         shape = " x ".join(str(size) for size in found.shape)
-        raise usage_error(f"--series: {path} is {shape}, and the layer reads {dimension} inputs; {ARRAY}")
+        raise UsageError(f"--series: {path} is {shape}, and the layer reads {dimension} inputs; {ARRAY}")
     have = found.shape[-2]
     if have < steps:
-        raise usage_error(f"--series: {path} has {have} steps, fewer than {steps}; give --steps {have} or a longer one")
+        raise UsageError(f"--series: {path} has {have} steps, fewer than {steps}; give --steps {have} or a longer one")
     if found.ndim == 3:
         return np.asarray(found[:sequences, :steps].swapaxes(0, 1), np.float64)
     starts = np.unique(np.linspace(0, have - steps, sequences).astype(int))  # evenly over the series

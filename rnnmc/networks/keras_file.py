@@ -17,7 +17,7 @@ import numpy as np
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells.cell import Cell
 from rnnmc.common.arrays import Floats
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 from rnnmc.networks.network import Layer, Network, blocks_of, check_stack, chosen, first_words, needed
 
 GATES = {
@@ -53,7 +53,7 @@ def read_keras(path: str, layer: str | None = None) -> Network:
         with h5py.File(weights, "r") as file:
             cells = dict(_cells(file))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise usage_error(f"{path} is no whole file of Keras 3 ({first_words(error)}); save the model again") from None
+        raise UsageError(f"{path} is no whole file of Keras 3 ({first_words(error)}); save the model again") from None
     said = {} if config is None else {one["config"]["name"]: one for one in _configs(config)}
     stacks = [names for names in _stacks(config, said) if names and all(name in cells for name in names)]
     alone = [(name,) for name in cells if not any(name in names for names in stacks)]
@@ -135,7 +135,7 @@ def _layer(name: str, arrays: list[Floats], config: Config, back: bool, place: s
     count = recurrent.shape[1] // max(1, len(recurrent)) if recurrent.ndim == kernel.ndim == 2 else 0
     if count not in BY_COUNT or kernel.shape[1] != recurrent.shape[1] or count * len(recurrent) != recurrent.shape[1]:
         shapes = ", ".join(str(array.shape) for array in arrays)
-        raise usage_error(f"{place}: weights of shapes {shapes} fit no layer; give an LSTM, GRU or SimpleRNN")
+        raise UsageError(f"{place}: weights of shapes {shapes} fit no layer; give an LSTM, GRU or SimpleRNN")
     gates = GATES[BY_COUNT[count]]
     bias = arrays[2] if len(arrays) > 2 else np.zeros(recurrent.shape[1])
     after = bias.ndim == 2 if len(arrays) > 2 else config.get("reset_after", True)
@@ -155,5 +155,5 @@ def _cell(kind: str, config: Config, after: bool, place: str) -> Cell:
     if kind == "SimpleRNN" and activation in ("tanh", "relu", "linear"):
         return cell_named(activation)
     if activation != "tanh" or gating != "sigmoid":
-        raise usage_error(f"{place} has activations {activation} and {gating}; give a layer with tanh and sigmoid")
+        raise UsageError(f"{place} has activations {activation} and {gating}; give a layer with tanh and sigmoid")
     return cell_named({"LSTM": "lstm", "GRU": "gru_reset_after" if after else "gru"}[kind])

@@ -18,7 +18,8 @@ import numpy as np
 from rnnmc.cells.cell import Cell
 from rnnmc.cells.stacked import bias_of_layer, into_layer, of_layer, stacked
 from rnnmc.common.arrays import Floats
-from rnnmc.common.refusals import choose, usage_error
+from rnnmc.common.errors import UsageError
+from rnnmc.common.refusals import choose
 
 NEGATED = ("update",)  # gates of which others write 1 - z for our z
 UNNAMED = "(the whole file)"  # name of a layer that lies in no other module
@@ -126,7 +127,7 @@ def check_stack(levels: Sequence[Sequence[Layer]], shown: int | None, where: str
         for layer in above:
             if layer.dimension != given:
                 problem = f"reads {layer.dimension} inputs, and the layer below has {given}"
-                raise usage_error(f"{where}: layer {layer.name} {problem}; save the model again")
+                raise UsageError(f"{where}: layer {layer.name} {problem}; save the model again")
 
 
 def needed(package: str, path: str) -> Any:
@@ -135,7 +136,7 @@ def needed(package: str, path: str) -> Any:
         return importlib.import_module(package)
     except ImportError:
         name = package.partition(".")[0]
-        raise usage_error(f"{path} needs the package {name}; run pip install 'rnnmc[inspect]'") from None
+        raise UsageError(f"{path} needs the package {name}; run pip install 'rnnmc[inspect]'") from None
 
 
 def first_words(error: Exception) -> str:
@@ -151,13 +152,13 @@ def chosen(found: Mapping[str, Callable[[], Network]], layer: str | None, place:
     sentence where there is none at all. Raises UsageError.
     """
     if not found:
-        raise usage_error(f"{place} {none}")
+        raise UsageError(f"{place} {none}")
     if layer is None:
         if len(found) > 1:
-            raise usage_error(f"{place} has {len(found)} recurrent layers; give --layer, one of {', '.join(found)}")
+            raise UsageError(f"{place} has {len(found)} recurrent layers; give --layer, one of {', '.join(found)}")
         return next(iter(found.values()))()
     names = [name for name in found if name == layer] or [name for name in found if name.endswith(f".{layer}")]
     if len(names) != 1:
         problem = "stands for several layers" if names else "is no recurrent layer"
-        raise usage_error(f"--layer: {layer} {problem} of {place}; {choose(layer, names or found)}")
+        raise UsageError(f"--layer: {layer} {problem} of {place}; {choose(layer, names or found)}")
     return found[names[0]]()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnnmc.cells import cell as cell_named
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 from rnnmc.networks.network import Layer, Network, blocks_of, check_stack, chosen, first_words, needed
 
 GATES = {
@@ -33,7 +33,7 @@ def read_onnx(path: str, layer: str | None = None) -> Network:
         model = onnx.load(path)
     except Exception as error:  # of protobuf
         problem = f"is no ONNX file that can be read ({first_words(error)})"
-        raise usage_error(f"{path} {problem}; export the model again") from None
+        raise UsageError(f"{path} {problem}; export the model again") from None
     graph = model.graph
     weights = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
     for node in graph.node:
@@ -93,10 +93,10 @@ def _directions(node: Any, number: int, weights: Mapping[str, np.ndarray], place
     cell = _cell(node.op_type, said, activations, len(directions), place)
     given = [*node.input, *[""] * 8]
     if given[7]:
-        raise usage_error(f"{place} has peepholes; give an LSTM without them")
+        raise UsageError(f"{place} has peepholes; give an LSTM without them")
     for weight in given[1:4]:
         if weight and weight not in weights:
-            raise usage_error(f"{place}: its weights {weight} are made in the graph; export with constants folded")
+            raise UsageError(f"{place}: its weights {weight} are made in the graph; export with constants folded")
     w, r = weights[given[1]], weights[given[2]]
     b = weights[given[3]] if given[3] else np.zeros((len(directions), 2 * w.shape[1]))
     for at, back in enumerate(directions):
@@ -112,11 +112,11 @@ def _directions(node: Any, number: int, weights: Mapping[str, np.ndarray], place
 
 def _cell(kind: str, said: Mapping[str, Any], activations: list[str], directions: int, place: str):
     if said.get("clip") or said.get("input_forget"):
-        raise usage_error(f"{place} clips or couples its gates; give a layer without clip and input_forget")
+        raise UsageError(f"{place} clips or couples its gates; give a layer without clip and input_forget")
     if kind == "RNN" and activations in (["Relu"] * directions, ["Tanh"] * directions):
         return cell_named(activations[0].lower())
     if activations != USUAL[kind] * directions:
-        raise usage_error(f"{place} has activations {', '.join(activations)}; give a layer with those of the standard")
+        raise UsageError(f"{place} has activations {', '.join(activations)}; give a layer with those of the standard")
     after = bool(said.get("linear_before_reset", 0))
     return cell_named({"LSTM": "lstm", "GRU": "gru_reset_after" if after else "gru"}[kind])
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 from rnnmc.networks.network import Network
 
 KNOWN = "give a state_dict of PyTorch (.pt), .safetensors, .onnx, .keras, .weights.h5, or module:factory"
@@ -21,17 +21,17 @@ def opened(what: str, layer: str | None = None, nonlinearity: str | None = None)
     UsageError. No file is executed; what `module:factory` names is, as any import.
     """
     if nonlinearity not in (None, "tanh", "relu"):
-        raise usage_error(f"--nonlinearity: {nonlinearity} is not known; give tanh or relu")
+        raise UsageError(f"--nonlinearity: {nonlinearity} is not known; give tanh or relu")
     path = Path(what)
     if not path.exists() and ":" in what:
         return _made(what, layer)
     if not path.is_file():
-        raise usage_error(f"{what} is {'a folder' if path.is_dir() else 'not there'}; {KNOWN}")
+        raise UsageError(f"{what} is {'a folder' if path.is_dir() else 'not there'}; {KNOWN}")
     try:
         with path.open("rb") as file:
             start = file.read(16)
     except OSError as error:
-        raise usage_error(f"{what} cannot be read ({error.strerror}); {KNOWN}") from None
+        raise UsageError(f"{what} cannot be read ({error.strerror}); {KNOWN}") from None
     kind = _kind(path, start)
     if kind == "torch":
         from rnnmc.networks.state_dict import read_checkpoint
@@ -49,7 +49,7 @@ def opened(what: str, layer: str | None = None, nonlinearity: str | None = None)
         from rnnmc.networks.onnx_file import read_onnx
 
         return read_onnx(what, layer)
-    raise usage_error(f"{what} is no file that is known here; {KNOWN}")
+    raise UsageError(f"{what} is no file that is known here; {KNOWN}")
 
 
 def _kind(path: Path, start: bytes) -> str:
@@ -77,7 +77,7 @@ def _made(what: str, layer: str | None) -> Network:
 
     module = _called(what)
     if not isinstance(module, nn.Module):
-        raise usage_error(f"{what} gives a {type(module).__name__}; let it give a torch.nn.Module")
+        raise UsageError(f"{what} gives a {type(module).__name__}; let it give a torch.nn.Module")
     return read_module(module, layer, what)
 
 
@@ -90,6 +90,4 @@ def _called(what: str) -> Any:
         return made() if callable(made) else made
     except (Exception, SystemExit) as error:  # whatever somebody's own code does
         said = f"{type(error).__name__}: {error}"
-        raise usage_error(
-            f"{what} cannot be made ({said}); give module:factory, a callable without arguments"
-        ) from None
+        raise UsageError(f"{what} cannot be made ({said}); give module:factory, a callable without arguments") from None

@@ -16,7 +16,7 @@ import numpy as np
 from rnnmc.cells import cell as cell_named
 from rnnmc.cells.lstm_projected import LSTMProjected
 from rnnmc.common.arrays import Floats
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 from rnnmc.networks.network import NEGATED, UNNAMED, Layer, Network, blocks_of, check_stack, chosen, first_words, needed
 
 PART = re.compile(r"(?P<kind>weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)(_l(?P<level>\d+)(?P<back>_reverse)?)?")
@@ -44,7 +44,7 @@ def read_checkpoint(path: str, layer: str | None, nonlinearity: str | None) -> N
             warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of pickle, of zip, of torch: whatever it meets
-        raise usage_error(
+        raise UsageError(
             f"{path} is no plain state_dict ({first_words(error)}) and is not opened, for that could run code that it "
             "brings; give what torch.save(model.state_dict(), path) writes, or safetensors"
         ) from None
@@ -57,7 +57,7 @@ def read_safetensors(path: str, layer: str | None, nonlinearity: str | None) -> 
     try:
         found = load_file(path)
     except Exception as error:  # of its own, of the file system, of torch
-        raise usage_error(f"{path} is no whole safetensors file ({first_words(error)}); save it again") from None
+        raise UsageError(f"{path} is no whole safetensors file ({first_words(error)}); save it again") from None
     return of_arrays(_arrays(found), path, layer, nonlinearity)
 
 
@@ -87,7 +87,7 @@ def _network(name: str, parts: Arrays, place: str, nonlinearity: str | None) -> 
     for level in range(1 + max(at for at, _ in by_layer)):
         directions = [(level, back) for back in (False, True) if (level, back) in by_layer]
         if not directions or len(directions) != len(levels[0] if levels else directions):
-            raise usage_error(f"{where} has no whole layer {level}: its weights are missing; save the model again")
+            raise UsageError(f"{where} has no whole layer {level}: its weights are missing; save the model again")
         levels.append(tuple(_layer(at, by_layer[at], where, nonlinearity) for at in directions))
     shown = next((array.shape[0] for part, array in parts.items() if part.startswith("weight_hr")), None)
     check_stack(levels, shown, where)
@@ -100,7 +100,7 @@ def _layer(at: tuple[int, bool], parts: Arrays, where: str, nonlinearity: str | 
     level, back = at
     name = f"l{level}{' reverse' if back else ''}"
     if not {"weight_ih", "weight_hh"} <= set(parts):
-        raise usage_error(f"{where}: layer {name} has only {', '.join(parts)}; it needs weight_ih and weight_hh")
+        raise UsageError(f"{where}: layer {name} has only {', '.join(parts)}; it needs weight_ih and weight_hh")
     hidden, given, projection = parts["weight_hh"], parts["weight_ih"], parts.get("weight_hr")
     gates = _gates(parts, f"{where}: layer {name}")
     width = len(hidden) // len(gates)
@@ -129,7 +129,7 @@ def _gates(parts: Arrays, where: str) -> tuple[str, ...]:
     else:
         count = len(hidden) // hidden.shape[1] if fits and projection is None else 0
     if not fits or count not in GATES or (projection is None and count * hidden.shape[1] != len(hidden)):
-        raise usage_error(
+        raise UsageError(
             f"{where}: {shapes} fit no layer; weight_hh has 4n, 3n or n rows and n columns in an LSTM, GRU or RNN, and "
             "weight_ih and both biases have as many rows"
         )
@@ -171,7 +171,7 @@ def in_torch_names(layer: Layer) -> dict[str, Floats]:
     """
     gates = GATES.get(len(layer.cell.gates), ())
     if set(gates) != set(layer.cell.gates) or layer.cell.name not in PYTORCH_CELLS:
-        raise usage_error(f"{layer.cell.name} is no layer of PyTorch; give one of {', '.join(PYTORCH_CELLS)}")
+        raise UsageError(f"{layer.cell.name} is no layer of PyTorch; give one of {', '.join(PYTORCH_CELLS)}")
 
     def beside(parts: Mapping[str, Floats]) -> Floats:
         return np.concatenate([-parts[gate][0] if gate in NEGATED else parts[gate][0] for gate in gates])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnmc.cells.cell import Cell
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 from rnnmc.networks.network import UNNAMED, Layer, Network
 
 INPUT = "x"  # the one gate of such a cell, which is its input itself
@@ -46,7 +46,7 @@ def read_step(module: nn.Module, place: str) -> Network:
     """The module as a network of one layer, in float64. Raises UsageError for one that is no map of its arguments."""
     sizes = [getattr(module, name, None) for name in ("input_size", "hidden_size")]
     if not all(type(size) is int and size > 0 for size in sizes):
-        raise usage_error(f"{place} does not say its sizes; set input_size and hidden_size, whole numbers")
+        raise UsageError(f"{place} does not say its sizes; set input_size and hidden_size, whole numbers")
     inputs, width = (int(size) for size in sizes if size is not None)
     own = copy.deepcopy(module).double().requires_grad_(False)
     call = getattr(own, "step", own)
@@ -72,7 +72,7 @@ def _state(call: Any, x: Tensor, h: Tensor, place: str) -> tuple[tuple[str, ...]
         if len(after) == len(parts) and all(isinstance(one, Tensor) and one.shape == h.shape for one in after):
             return parts, state
     wanted = f"({len(h)}, {h.shape[1]})"
-    raise usage_error(
+    raise UsageError(
         f"{place} takes no state of shape {wanted} or a pair of these to the next one of that shape"
         f"{f' ({said})' if said else ''}; give a module with step(x, state) or forward(x, h) that does"
     )
@@ -83,17 +83,17 @@ def _hold_pure(module: nn.Module, call: Any, x: Tensor, state: Any, place: str) 
     kept = {name: one.clone() for name, one in module.named_buffers()}
     first, second = _parts(call(x, state)), _parts(call(x, state))
     if not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)):
-        raise usage_error(
+        raise UsageError(
             f"{place} gives other values when it is called twice, as dropout in training does; call .eval() on it"
         )
     if any(not torch.equal(one, kept[name]) for name, one in module.named_buffers()):
-        raise usage_error(
+        raise UsageError(
             f"{place} changes its buffers when it is called, as batch norm in training does; call .eval() on it"
         )
     some = state[:2] if isinstance(state, Tensor) else tuple(part[:2] for part in state)
     alone = _parts(call(x[:2], some))
     if not all(torch.allclose(a[:2], b, rtol=1e-9, atol=1e-12) for a, b in zip(first, alone, strict=True)):
-        raise usage_error(f"{place} mixes the sequences of a batch, as batch norm in training does; call .eval() on it")
+        raise UsageError(f"{place} mixes the sequences of a batch, as batch norm in training does; call .eval() on it")
 
 
 def _parts(state: Any) -> tuple[Any, ...]:

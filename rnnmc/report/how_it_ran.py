@@ -15,7 +15,7 @@ from rnnmc.report.charts.parts import ROW_WIDTH, SERIES, inline, title
 from rnnmc.store.timeline import Ran
 
 PAUSE = 60.0  # seconds without any block, which are a pause and not waiting
-BINS = 120  # of the chart
+SLICES = 120  # of the chart
 SLACK = 0.02  # of its time by which a block may seem to outlast the beginning of the next one on its worker
 
 
@@ -88,7 +88,7 @@ def charts(done: Sequence[Ran]) -> dict[str, ChartType]:
     shown = np.cumsum([0.0, *(spell.seconds for spell in found)])
     which = np.searchsorted([spell.begin for spell in found], begins, side="right") - 1
     shift = shown[which] - np.array([spell.begin for spell in found])[which]
-    edges = np.linspace(0.0, max(shown[-1], 1e-6), BINS + 1)
+    edges = np.linspace(0.0, max(shown[-1], 1e-6), SLICES + 1)
     # What was done until each edge, as the sum of ramps; its slope is how many were at work.
     until = _ramps(begins + shift, edges) - _ramps(ends + shift, edges)
     at_work = np.diff(until) / np.diff(edges)

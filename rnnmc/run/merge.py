@@ -12,7 +12,7 @@ from rnnmc.run.sampling import enough_seen
 from rnnmc.store.folder import shard_path
 from rnnmc.store.manifest import write_manifest
 from rnnmc.store.outdated import mark_outdated
-from rnnmc.store.plan import POINTS_PARQUET, STUDY_YAML, planned_rows, study_said
+from rnnmc.store.plan import POINTS_PARQUET, STUDY_YAML, planned, planned_rows, study_said
 from rnnmc.store.shards import Shard, found_shard, lacking_files
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.verify import Proof, verify
@@ -83,6 +83,8 @@ def _best(
 
 def _complete(into: Path, stored: StoredPoint, thresholds: Thresholds) -> None:
     """Leave the manifest of a point of which everything is there. Raises RunError where it was made in several ways."""
+    if stored.until is not None:  # whose estimator the design point says
+        (stored,) = planned(into, {stored.key})
     enough = enough_seen(into, stored, thresholds)
     if enough is not None and not lacking_files(into, stored.first(enough)):
         write_manifest(into, stored.first(enough), thresholds)

@@ -138,10 +138,10 @@ def _counting(directory: Path | None) -> Iterator[Callable[[StoredPoint], None]]
 def sample(
     directory: Path | None, jobs: Sequence[Job], cluster: Cluster | None, device: str, tell: Tell | None = None
 ) -> list[Done]:
-    """Sample `jobs` over Ray, or in this process where `cluster` is None; what came of them, in no order.
+    """Sample `jobs` over Ray, or in this process where `cluster` is None.
 
-    The samples go to shards below `directory`, or come back where it is None. A failure of one block stops no other,
-    and all finished blocks are kept. Raises RunError naming what failed.
+    The samples go to shards below `directory`; where it is None they come back, in no order. A failure of one block
+    stops no other, and all finished blocks are kept. Raises RunError naming what failed.
     """
     if cluster and device != "cuda":
         _tell_of_kernels(jobs)
@@ -149,7 +149,8 @@ def sample(
     timeline = Timeline(directory) if directory else None
     points = {job.stored.key: job.stored for job in jobs}
     for done in fan_out(cluster, jobs, directory, device) if cluster else in_process(jobs, directory, device):
-        every.append(done)
+        if not directory:  # of a million blocks their summaries would be most of what this process holds
+            every.append(done)
         if done.error:
             failed.append(done.error)
         if timeline:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from rnnmc.common.errors import UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.run.readme import rendered
 from rnnmc.study.study import read_study
+from rnnmc.study.yaml_file import yaml_of
 
 
 def write_first_study(path: Path, cells: str, widths: str, inits: str, steps: int) -> int:
@@ -23,6 +22,6 @@ def write_first_study(path: Path, cells: str, widths: str, inits: str, steps: in
     lists = {"cells": cells, "widths": widths, "inits": inits}
     said = {key: f"[{', '.join(part.strip() for part in value.split(','))}]" for key, value in lists.items()}
     text = rendered("study.yaml.j2", path=path, name=name, steps=steps, **said)
-    study = read_study(yaml.safe_load(text), str(path))
+    study = read_study(yaml_of(text, f"{path}:"), str(path))
     write_whole(path, text.encode())
     return len(study.points)

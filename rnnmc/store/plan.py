@@ -30,6 +30,7 @@ from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.replicates import Until
 from rnnmc.study.study import PlannedPoint, Study
+from rnnmc.study.yaml_file import yaml_of
 
 POINTS_PARQUET, STUDY_YAML = "points.parquet", "study.yaml"
 AS_IT_RAN = "The study as it ran, every default written out"  # the first words of study.yaml
@@ -249,16 +250,14 @@ def read_head(directory: Path) -> tuple[dict[str, Any], str]:
 
     Raises UsageError for what is no study, Damaged for what is not as it was written.
     """
-    import yaml
-
     path = directory / STUDY_YAML
     if not path.exists():
         raise UsageError(f"{path}: is not there; {NOT_OURS}, or run the study again")
     # without the list of points, which is long and slow to parse
     head, key, points = _proved(directory)[0].partition("\npoints:")
     try:
-        said = yaml.safe_load(head)
-    except yaml.YAMLError:
+        said = yaml_of(head, f"{path}:")
+    except UsageError:
         raise Damaged(path, "cannot be read", AGAIN) from None
     if not isinstance(said, dict) or not {"study", "thresholds", "interval"} <= said.keys():
         raise Damaged(path, "is not a study as it ran", AGAIN)

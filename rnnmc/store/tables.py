@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.common.files import write_whole
+from rnnmc.store.proofs import Damaged
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,10 +29,13 @@ def write_table(directory: Path, name: str, table: pl.DataFrame, points: pl.Data
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """A table as `write_table` was given it. Raises OSError or PolarsError where it cannot be read."""
+    """A table as `write_table` was given it. Raises OSError where it is not there, Damaged where it is no table."""
     import polars as pl
 
-    table = pl.read_parquet(path)
+    try:
+        table = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise Damaged(path, f"cannot be read ({str(error).splitlines()[0]})", "run the study again") from None
     before = table.columns[: table.columns.index("point")] if "point" in table.columns else []
     return table.drop(before) if set(before) <= set(DESIGN) else table
 

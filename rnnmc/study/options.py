@@ -21,15 +21,10 @@ MOST_UNASKED = 1_000_000  # replicates until a goal is reached, where nobody say
 
 
 def parsed(text: str) -> Any:
-    """An option's value, in YAML as in a study file: a plain word or number, or a mapping."""
-    import yaml
+    """An option's value, in YAML as in a study file: a plain word or number, or a mapping. Raises UsageError."""
+    from rnnmc.study.yaml_file import yaml_of
 
-    from rnnmc.study.yaml_file import StudyLoader
-
-    try:
-        return yaml.load(text, Loader=StudyLoader)
-    except yaml.YAMLError:
-        raise UsageError(f"{text!r} is not YAML; give a name, or a mapping such as '{{ar1: 0.9}}'") from None
+    return yaml_of(text, f"{text!r} is neither a name nor a mapping such as '{{ar1: 0.9}}':")
 
 
 def replicates_wanted(replicates: int, half_width: float | None, until: str | None) -> Replicates:

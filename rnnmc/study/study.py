@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from rnnmc.common.errors import UsageError
-from rnnmc.common.refusals import choose, refuse, refused, sentence, shown, usage_error
+from rnnmc.common.refusals import choose, refuse, refused, sentence, shown
 from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
@@ -172,11 +172,11 @@ def read_study(content: Any, source: str, hold: Hold | None = None) -> Study:
     hold: what every design point is held to beside what is said here.
     """
     if not isinstance(content, dict):
-        raise usage_error(f"{source}: is not a mapping; start from a file in config/")
+        raise UsageError(f"{source}: is not a mapping; start from a file in config/")
     check_nesting(content, f"{source}: ")
     for key in content:
         if key not in Study.model_fields:
-            raise usage_error(f"{source}: {key}: is an unknown key; {choose(str(key), Study.model_fields)}")
+            raise UsageError(f"{source}: {key}: is an unknown key; {choose(str(key), Study.model_fields)}")
     entries = content.get("points")
     if not isinstance(entries, list) or not entries:
         problem = (
@@ -184,7 +184,7 @@ def read_study(content: Any, source: str, hold: Hold | None = None) -> Study:
             if entries is None
             else f"{shown(entries)} is {'empty' if entries == [] else 'not a list'}"
         )
-        raise usage_error(f"{source}: points: {problem}; give a list of entries, such as - {{cell: lstm, width: 16}}")
+        raise UsageError(f"{source}: points: {problem}; give a list of entries, such as - {{cell: lstm, width: 16}}")
     _refuse_too_many(entries, f"{source}: points")
     try:
         head = Study(**{key: content[key] for key in HEAD if key in content}, points=())
@@ -194,14 +194,14 @@ def read_study(content: Any, source: str, hold: Hold | None = None) -> Study:
     for i, entry in enumerate(entries):
         for planned in _planned(entry, f"{source}: points[{i}]", head, hold):
             if planned.point.key in seen:
-                raise usage_error(
+                raise UsageError(
                     f"{source}: points[{i}]: {planned.point.label!r} is the same design point as one of "
                     f"points[{seen[planned.point.key]}]; remove one of the two"
                 )
             seen[planned.point.key] = i
             points.append(planned)
     if all(planned.point.splitting for planned in points):
-        raise usage_error(
+        raise UsageError(
             f"{source}: points: every entry has splitting; give one more of plain replicates, to compare with"
         )
     standard, whole = STANDARD if head.oracles else (), head.model_copy(update={"scale": 1.0})
@@ -223,13 +223,13 @@ def load_study(path: str | Path, hold: Hold | None = None, instead: Mapping[str,
 def _planned(entry: Any, place: str, head: Study, hold: Hold | None = None) -> Iterator[PlannedPoint]:
     """The product of the lists of one entry of `points`."""
     if not isinstance(entry, dict):
-        raise usage_error(
+        raise UsageError(
             f"{place}: {shown(entry)} is not a mapping; give cell, width and what else differs from the default"
         )
     known = [*(name for name in DesignPoint.model_fields if name not in OF_REPLICATES), "observables", "replicates"]
     for key in entry:
         if key not in known:
-            raise usage_error(f"{place}.{key}: is an unknown key; {choose(str(key), known)}")
+            raise UsageError(f"{place}.{key}: is an unknown key; {choose(str(key), known)}")
     for chosen in _products(entry, place):
         values = {key: getattr(head, key) for key in _INHERITED} | chosen
         try:
@@ -243,7 +243,7 @@ def _planned(entry: Any, place: str, head: Study, hold: Hold | None = None) -> I
         except PydanticCustomError as error:
             raise refused(error, f"{place}.replicates") from None
         except UsageError as error:
-            raise usage_error(f"{place}.{error}") from None
+            raise UsageError(f"{place}.{error}") from None
 
 
 def _products(value: Any, place: str, key: str = "") -> list[Any]:
@@ -252,7 +252,7 @@ def _products(value: Any, place: str, key: str = "") -> list[Any]:
         return [value]
     if isinstance(value, list):
         if not value:
-            raise usage_error(f"{place}: [] is an empty product; give at least one value")
+            raise UsageError(f"{place}: [] is an empty product; give at least one value")
         return [choice for element in value for choice in _products(element, place)]
     if isinstance(value, dict):
         levels = [_products(inner, f"{place}.{name}", str(name)) for name, inner in value.items()]
@@ -280,6 +280,4 @@ def _refuse_too_many(entries: list[Any], place: str) -> None:
         total += choices(entry)
         if total > MOST_POINTS:
             count = f"{total}" if total < 10**15 else "more than 10^15"
-            raise usage_error(
-                f"{place}[{i}]: {count} design points are too many; give at most {MOST_POINTS} in a study"
-            )
+            raise UsageError(f"{place}[{i}]: {count} design points are too many; give at most {MOST_POINTS} in a study")

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 
 DEEPEST = 50  # levels of mappings and lists
 LONGEST = 1_000_000  # mappings and lists that anchors may add to what the file says itself
@@ -20,20 +20,25 @@ def read_yaml(path: str | Path) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise usage_error(f"{path}: cannot be read: it is not UTF-8 text; {_REMEDY}") from None
+        raise UsageError(f"{path}: cannot be read: it is not UTF-8 text; {_REMEDY}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise usage_error(f"{path}: cannot be read: {reason}; {_REMEDY}") from None
+        raise UsageError(f"{path}: cannot be read: {reason}; {_REMEDY}") from None
+    return yaml_of(text, f"{path}:")
+
+
+def yaml_of(text: str, place: str) -> Any:
+    """The values that a text in YAML holds. Raises UsageError, one sentence that begins with the place."""
     try:
         return yaml.load(text, Loader=StudyLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        raise usage_error(f"{path}:{place} is not YAML: {getattr(error, 'problem', None) or error}") from None
+        line = f" line {mark.line + 1}" if mark else ""
+        raise UsageError(f"{place}{line} is not YAML: {getattr(error, 'problem', None) or error}") from None
     except RecursionError:
-        raise usage_error(f"{path}: is nested more than {DEEPEST} levels deep; write it flatter") from None
+        raise UsageError(f"{place} is nested more than {DEEPEST} levels deep; write it flatter") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # of a bad date or tag
-        raise usage_error(f"{path}: is not YAML: a value cannot be read ({error}); put it in quotes") from None
+        raise UsageError(f"{place} is not YAML: a value cannot be read ({error}); put it in quotes") from None
 
 
 _REMEDY = "give a study file such as config/default.yaml"
@@ -47,22 +52,22 @@ def check_nesting(value: Any, prefix: str) -> None:
         if id(node) in known:
             return known[id(node)]
         if id(node) in above:
-            raise usage_error(f"{prefix}{place}: contains itself, through an anchor; write out what it shall be")
+            raise UsageError(f"{prefix}{place}: contains itself, through an anchor; write out what it shall be")
         within, depth, size = above | {id(node)}, 0, 1
         for key, child in node.items() if isinstance(node, dict) else enumerate(node):
             if isinstance(child, dict | list | tuple):
                 inner = f"{place}[{key}]" if not isinstance(node, dict) else f"{place}.{key}" if place else str(key)
                 if len(within) >= DEEPEST:
-                    raise usage_error(f"{prefix}{inner}: is nested more than {DEEPEST} levels deep; write it flatter")
+                    raise UsageError(f"{prefix}{inner}: is nested more than {DEEPEST} levels deep; write it flatter")
                 deep, long = walk(child, inner, within)
                 depth, size = max(depth, deep), size + long
         if depth >= DEEPEST:
-            raise usage_error(f"{prefix}{place}: is nested more than {DEEPEST} levels deep; write it flatter")
+            raise UsageError(f"{prefix}{place}: is nested more than {DEEPEST} levels deep; write it flatter")
         known[id(node)] = depth + 1, size
         return known[id(node)]
 
     if isinstance(value, dict | list | tuple) and walk(value, "", frozenset())[1] > len(known) + LONGEST:
-        raise usage_error(f"{prefix.rstrip('. ')} becomes too long when its anchors are written out; use fewer")
+        raise UsageError(f"{prefix.rstrip('. ')} becomes too long when its anchors are written out; use fewer")
 
 
 class StudyLoader(yaml.SafeLoader):

@@ -16,7 +16,9 @@ from rnnmc.run.clean import remove, uncounted
 from rnnmc.run.forecast import costs
 from rnnmc.run.merge import merge
 from rnnmc.run.pipeline import plan
+from rnnmc.run.sampling import sample_all
 from rnnmc.store.folder import shard_path
+from rnnmc.store.manifest import is_complete, manifest
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import cut_up
 from rnnmc.store.verify import verify
@@ -50,6 +52,18 @@ def test_two_halves_of_a_study_are_the_whole_and_more_replicates_win(tmp_path: P
     assert shard_path(tmp_path / "c", point, 0).read_bytes() == shard_path(b, point, 0).read_bytes()
     with pytest.raises(UsageError, match="is there already; give a new folder"):
         merge([a, b], tmp_path / "c")
+
+
+def test_of_a_study_with_a_goal_the_rule_is_applied_to_what_was_joined(tmp_path: Path) -> None:
+    goal = study(points=[{"cell": "tanh", "width": 2, "replicates": {"half_width": 0.3, "max": 40}}])
+    points = plan(goal, tmp_path / "a")
+    sample_all(tmp_path / "a", points, goal.thresholds, None, "cpu")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    shard_path(tmp_path / "a", points[0], 0).unlink()
+    _, proof = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert not proof.damaged
+    assert manifest(tmp_path / "c", points[0])["replicates"] == manifest(tmp_path / "b", points[0])["replicates"]
+    assert is_complete(tmp_path / "c", points[0], goal.thresholds)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.coordinates import Drawn, FromNormals, NotOfNormals, recorded
 from rnnmc.numerics.layout import Layout, Rows
@@ -70,7 +70,7 @@ def sizes(point: DesignPoint) -> dict[str, int]:
     Raises UsageError for a point of which something is drawn otherwise, or replicates share draws.
     """
     if point.nested.group > 1:
-        raise usage_error(
+        raise UsageError(
             f"replicates: {point.nested.group} that share a weight draw do not go with splitting, which draws every "
             "network anew; leave the nested design out"
         )
@@ -120,4 +120,4 @@ def _drawn_of(named: ByKey) -> Common:
     try:
         return Common(recorded(draw), DrawsOf(point, lambda _: np.random.default_rng(0), 1, Rows()).laws)
     except NotOfNormals as error:
-        raise usage_error(f"{point.label}: {error}; rare events need draws that are made of normal numbers") from None
+        raise UsageError(f"{point.label}: {error}; rare events need draws that are made of normal numbers") from None

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 from rnnmc.engine.draws import stream
 from rnnmc.engine.splitting.columns import POPULATIONS, STEPPED
 from rnnmc.engine.splitting.coordinates import ByKey
@@ -55,7 +55,7 @@ def _planned(named: ByKey) -> tuple[Scorer, Plan]:
     needed = splitting.particles * sum(score.sizes.values()) * (4 if point.dtype == "float32" else 8)
     if needed > MOST_BYTES:
         most = int(splitting.particles * MOST_BYTES / needed)
-        raise usage_error(
+        raise UsageError(
             f"particles: {splitting.particles} of {sum(score.sizes.values())} random numbers each are too many; "
             f"give at most {most}"
         )
@@ -64,25 +64,25 @@ def _planned(named: ByKey) -> tuple[Scorer, Plan]:
     try:
         found = plan_of(score, score.sizes, splitting.particles, event.level, splitting.smallest, rng)
     except NoMoreLevels as error:
-        raise usage_error(f"{event.told}: {error}") from None
+        raise UsageError(f"{event.told}: {error}") from None
     return score, found
 
 
 def _splitting(point: DesignPoint) -> Splitting:
     if point.splitting is None:
-        raise usage_error(f"{point.label}: has plain replicates; give it splitting")
+        raise UsageError(f"{point.label}: has plain replicates; give it splitting")
     return point.splitting
 
 
 def _hold_repeated(point: DesignPoint, score: Score, sizes: Mapping[str, int]) -> None:
     """Raise UsageError where the same draws give another score: a cell draws random numbers of its own."""
     if not sizes:
-        raise usage_error(f"{point.label}: nothing of it is random, so that no event is rare; measure it plainly")
+        raise UsageError(f"{point.label}: nothing of it is random, so that no event is rare; measure it plainly")
     rng = np.random.default_rng(0)
     some = {role: rng.standard_normal((8, size)) for role, size in sizes.items()}
     first, again = (score({role: z.copy() for role, z in some.items()}) for _ in range(2))
     if not np.array_equal(first, again, equal_nan=True):
-        raise usage_error(
+        raise UsageError(
             f"cell: {point.cell} gives another norm for the same weights and inputs; rare events need one that does not"
         )
 

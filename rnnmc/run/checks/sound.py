@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from rnnmc.cells import cell_source
 from rnnmc.common.checks import CheckResult
-from rnnmc.common.refusals import usage_error
+from rnnmc.common.errors import UsageError
 from rnnmc.common.sources import OwnSource, digest_of_rnnmc
 from rnnmc.numerics import trusted
 from rnnmc.run.checks import check_named_cell
@@ -75,7 +75,7 @@ def hold_sound(point: DesignPoint) -> None:
     if refusal and not refusal.measured and WIDTH != point.width <= WIDEST:  # a cell of one number of units, perhaps
         refusal = _refusal_at(point.cell, source, point.width)
     if refusal:
-        raise usage_error(refusal.sentence)
+        raise UsageError(refusal.sentence)
 
 
 def warn_unseen(points: Iterable[PlannedPoint]) -> None:
@@ -163,12 +163,12 @@ def _checked(name: str, width: int) -> list[CheckResult]:
         with _limited(PATIENCE):
             return check_named_cell(name, width)
     except _TooLong:
-        raise usage_error(
+        raise UsageError(
             f"cell: {name} is not checked within {PATIENCE:g} seconds at {width} units, where a cell takes one or two; "
             f"make its step shorter, or see with rnnmc check-cell {name} where it stays"
         ) from None
     except SystemExit as error:
-        raise usage_error(
+        raise UsageError(
             f"cell: {name} ends the process in a check (SystemExit: {error}); let it give a state"
         ) from None
 

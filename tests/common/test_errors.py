@@ -1,0 +1,24 @@
+"""A sentence is one line that can be shown, whatever a user's names and values hold."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from rnnmc.common.errors import LONGEST_WORD, RunError, UsageError
+
+
+@pytest.mark.parametrize("kind", [UsageError, RunError])
+def test_a_sentence_can_be_shown_whatever_is_in_it(kind: type[Exception]) -> None:
+    said = str(kind(f"a\x1b[31m.yaml: {'x' * 20_000} is\u202e not\0 known; give \ud800another"))
+    assert said.isprintable()
+    assert said.startswith("a [31m.yaml: xxx")
+    assert said.endswith("x... is  not  known; give  another")
+    assert len(said) < LONGEST_WORD + 100
+    assert str(pickle.loads(pickle.dumps(kind(said)))) == said  # as it comes back from a worker
+
+
+def test_wrong_usage_is_one_line_and_what_failed_may_be_several() -> None:
+    assert str(UsageError("a\nb")) == "a b"
+    assert str(RunError("a\nb\tc")) == "a\nb c"
