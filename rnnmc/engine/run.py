@@ -108,9 +108,10 @@ def _code(
     if name.startswith(COMPILED):
         program, bits = traced(cell_of(cell, layers, residual)), torch.finfo(getattr(torch, dtype)).bits
         if name == SWEPT:
+            from rnnmc.engine.swept import narrowing
             from rnnmc.engine.swept.emit import source as source_of_sweeps
 
-            sources.append(source_of_sweeps(program, width, bits))
+            sources += [source_of_sweeps(program, width, bits), narrowing.source()]
         else:
             sources.append(source(program, width, bits, name.endswith("columns")))
     return code_of(sources)
