@@ -164,7 +164,11 @@ DENSE = horizons_up_to(300)  # so many that one sweep of ever fewer columns serv
         ("lstm", 37, {"dtype": "float64", "drive": {"white": 3}}),
         ("lstm", 64, {"weights": "tied"}),
         ("gru", 70, {"nested": {"drives": 2, "states": 2}, "state_std": 1.0}),
-        ("tanh", 150, {"init": {"recurrent": {"orthogonal": 1.0}}, "dtype": "float64", "horizons": tuple(range(10, 101, 10))}),
+        (
+            "tanh",
+            150,
+            {"init": {"recurrent": {"orthogonal": 1.0}}, "dtype": "float64", "horizons": tuple(range(10, 101, 10))},
+        ),
         ("gru", 33, {"layers": 2, "drive": {"ar1": 0.5}, "dtype": "float64"}),
     ],
     ids=str,

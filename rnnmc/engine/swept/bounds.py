@@ -59,7 +59,11 @@ def told_by_right(rows: Tensor, images: Tensor, normal: Tensor, normal_images: T
     gap = theta[:, :1] - following - largest[:, None]
     quadratic = torch.where(gap > 1e-9 * theta[:, :1], coupled.cumsum(1) / gap.clamp(min=TINY), math.inf)
     return _told(
-        theta[:, 0], theta.sum(1), quadratic.amin(1).minimum(beyond), missed, lengths_of(normal.square().sum(2), inside, d - rows.shape[1])
+        theta[:, 0],
+        theta.sum(1),
+        quadratic.amin(1).minimum(beyond),
+        missed,
+        lengths_of(normal.square().sum(2), inside, d - rows.shape[1]),
     )
 
 
