@@ -58,13 +58,9 @@ def told_by_right(rows: Tensor, images: Tensor, normal: Tensor, normal_images: T
     largest = beyond.minimum((MARGIN * theta[:, -1]).maximum(_largest(missed @ missed.mT)))
     gap = theta[:, :1] - following - largest[:, None]
     quadratic = torch.where(gap > 1e-9 * theta[:, :1], coupled.cumsum(1) / gap.clamp(min=TINY), math.inf)
-    return _told(
-        theta[:, 0],
-        theta.sum(1),
-        quadratic.amin(1).minimum(beyond),
-        missed,
-        lengths_of(normal.square().sum(2), inside, d - rows.shape[1]),
-    )
+    more = quadratic.amin(1).minimum(beyond)
+    lengths = lengths_of(normal.square().sum(2), inside, d - rows.shape[1])
+    return _told(theta[:, 0], theta.sum(1), more, missed, lengths)
 
 
 def told_by_left(rows: Tensor, images: Tensor, normal_images: Tensor) -> Told:
@@ -76,9 +72,9 @@ def told_by_left(rows: Tensor, images: Tensor, normal_images: Tensor) -> Told:
 
 
 def told_by_rest(top: Tensor, squares: Tensor, missed: Tensor, lengths: Tensor) -> Told:
-    """The same by the largest Ritz value of A and the sum of all, (B,): the norm of what is missed is all of the error.
+    """The same by the largest Ritz value of A and the sum of all, (B,): the whole norm of what is missed is the error.
 
-    missed: (B, m, d), R itself, zero where nothing is missed. lengths: (B, m), to which squares of its rows are brought.
+    missed: (B, m, d), R itself, zero where nothing is. lengths: (B, m), see `lengths_of`.
     """
     beyond = missed.square().sum((1, 2)) / _low(missed.shape[1], UNSEEN)
     return _told(top, squares, beyond, missed, lengths)
@@ -97,7 +93,10 @@ def _ritz(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def lengths_of(squares: Tensor, inside: Tensor, beyond: Tensor | int) -> Tensor:
-    """(B, m) by which rows are brought to the squared length beyond X that they have in the mean, as many as `beyond`."""
+    """(B, m) by which rows are brought to the squared length that they have beyond X in the mean.
+
+    squares: (B, m) their own. inside: (B, m, k) what they have along X. beyond: how many directions are not in X.
+    """
     return beyond / (squares - inside.square().sum(2)).clamp(min=TINY)
 
 

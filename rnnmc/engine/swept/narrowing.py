@@ -146,7 +146,7 @@ class _Narrowing:
         self.look(count, rows, width, m, side, _bits(self.dtype), *(one.data_ptr() for one in given))
         if not bool(flags[0].all()):
             self.rows[~flags[0]] = 0
-        return _Images(rest, values, most), *flags
+        return _Images(rest, values, most), flags[0], flags[1]
 
     def _gram(self, now: _Images) -> tuple[Tensor, Tensor]:
         """The Gram matrices of A, zero beyond `kept`, and their largest eigenvalues."""
@@ -155,7 +155,7 @@ class _Narrowing:
         sizes = ((self.kept + ROUNDED_TO - 1) // ROUNDED_TO * ROUNDED_TO).clamp(max=side)
         for (
             size
-        ) in sizes.unique().tolist():  # by its own size, that a replicate has the same bits whatever is beside it
+        ) in sizes.unique().tolist():  # by its own, so that its bits do not depend on those beside it
             some = (sizes == size).nonzero()[:, 0]
             a = now.values[some, :size]
             of_these = a @ a.mT

@@ -1,6 +1,7 @@
 """Norms of P_T at all horizons from a few directions that are swept along the trajectory by compiled code.
 
-At many horizons there is one sweep, of all columns at first and of fewer and fewer later (`narrowing`). At a few: random directions go forwards with the state; their images at some horizons, the anchors, come back by the transposed
+At many horizons one sweep serves all, of all columns at first and of fewer and fewer later (`narrowing`). At a few,
+random directions go forwards with the state; their images at some horizons, the anchors, come back by the transposed
 Jacobians, and those go forwards again, to the anchor and the horizons before it: right singular directions settle
 exponentially, so that those of a long product serve shorter ones too. Rows of normal numbers that went along say how
 much was missed (`bounds`). What is not known well enough goes back and forth once more, each replicate and horizon by
@@ -32,10 +33,7 @@ from rnnmc.numerics.norms import norms_of
 from rnnmc.study.point import DesignPoint
 
 TOLERANCE = 1e-4  # nats of log_spectral that may remain, by a bound that is mostly far above what does
-SHARES = (
-    3e-7,
-    1e-9,
-)  # of the square of the norm, that may be dropped at a time; the second where the first says too little
+SHARES = 3e-7, 1e-9  # of the square of the norm, that may be dropped at a time; the second where the first is too much
 MOST_ROUNDS = 6  # back and forth, of what is not known well enough; fewer where the full product costs no more
 
 Scaled = tuple[Tensor, Tensor]  # rows (..., k, d), and by which power of two they are divided, (..., k)
