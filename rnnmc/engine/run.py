@@ -64,6 +64,14 @@ def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequenc
     return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches)
 
 
+def state_alone(draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch]) -> None:
+    """Show these draws to watches that do not look at the chain, of which one random direction is carried."""
+    rows = draws.tangent()[:, None].to(draws.dtype)
+    direction = tuple(rows.split(draws.width, dim=2))
+    for _ in follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches, direction):
+        pass
+
+
 def made_by(point: DesignPoint, device: str, planned: str) -> str:
     """The name of the kernel that really runs this point here: the plain one on a GPU, or without a compiler.
 

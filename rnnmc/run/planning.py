@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from rnnmc.common.granted import own_cpus
+from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import Clock, costs
 from rnnmc.store.manifest import enough_said, made_by
@@ -17,6 +18,7 @@ from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
 BUSY = 0.7  # of a core, below which a plan says that it is not to be had
+FEW_ROWS = (FEW_DIRECTIONS, SWEPT)  # kernels that carry no whole product
 LISTED = 200  # design points named one by one; of more, only the sum is told
 
 
@@ -49,6 +51,11 @@ def cost_tables(study: Study) -> list[Table | str]:
     elif clock.share < BUSY:
         busy = f"This machine is busy: it gave {100 * clock.share:.0f} % of a core"
         total += f"\n{busy}. The times are those of a free one."
+    whole = {
+        one.name for point in points if point.cut.kernel in FEW_ROWS for one in point.observables if one.whole_chain
+    }
+    if whole:
+        total += f"\nlooking at whole products, beside norms from a few directions: {', '.join(sorted(whole))}"
     goals = {point.until.told() for point in points if point.until}
     return [table, "\n".join([total, *(f"up to: as many as it takes {goal}" for goal in sorted(goals))])]
 

@@ -9,7 +9,7 @@ from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
-from rnnmc.engine.block import Partition, run_block
+from rnnmc.engine.block import Partition, observe_block, run_block
 from rnnmc.engine.choice import SWEPT
 from rnnmc.engine.compiled.agreement import disagreement
 from rnnmc.engine.compiled.symbols import Untraceable
@@ -22,6 +22,9 @@ from rnnmc.engine.swept.kernels import swept_kernels
 from rnnmc.engine.swept.trust import as_chain, kernels
 from rnnmc.numerics import compiler
 from rnnmc.numerics.layout import Rows
+from rnnmc.observables.passage import Passage
+from rnnmc.observables.spectrum import LyapunovSpectrum
+from rnnmc.observables.vector import Vector
 from rnnmc.study.point import DesignPoint, horizons_up_to
 
 pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler on this machine")
@@ -294,3 +297,32 @@ def test_kernels_of_sweeps_do_what_the_cell_does_and_one_that_does_not_is_found_
         assert disagreement(cells()["lstm"], as_chain(run, backward), 21, torch.float32, False) <= 1
         wrong = run._replace(sweeps={key: run.sweeps[not key[0], key[1]] for key in run.sweeps})
         assert disagreement(cells()["lstm"], as_chain(wrong, backward), 21, torch.float32, False) > 1
+
+
+def test_an_observable_that_looks_at_no_columns_is_spared_them_and_sees_the_same():
+    design = DesignPoint(cell="lstm", width=40, horizons=(20, 100), dtype="float64")
+    cut = Partition(2, 2, SWEPT)
+    seen = [Vector(), LyapunovSpectrum(exponents=3)]
+    alone = observe_block(design, 0, tuple(seen), cut=cut)
+    beside = observe_block(design, 0, (*seen, Passage()), cut=cut)  # which looks at all columns
+    for table, name in ((one, one.name) for one in seen):
+        for column in table.columns:
+            found, wanted = (tables[name][column].to_numpy() for tables in (alone, beside))
+            assert np.allclose(found, wanted, rtol=1e-6, atol=1e-9, equal_nan=True)
+    assert alone["samples"].equals(beside["samples"])
+
+
+def test_columns_are_not_carried_for_an_observable_that_does_not_look_at_them(monkeypatch):
+    shown: list[int] = []
+    watch = LyapunovSpectrum.watch
+
+    def watched(self, *given):
+        made = watch(self, *given)
+        see = made.see
+        monkeypatch.setattr(made, "see", lambda step: (shown.append(step.chain[0].shape[1]), see(step)))
+        return made
+
+    monkeypatch.setattr(LyapunovSpectrum, "watch", watched)
+    design = DesignPoint(cell="tanh", width=40, horizons=(110,))
+    observe_block(design, 0, (LyapunovSpectrum(exponents=2),), cut=Partition(1, 1, SWEPT))
+    assert set(shown) == {1}

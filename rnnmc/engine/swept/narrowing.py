@@ -153,9 +153,7 @@ class _Narrowing:
         count, side = now.values.shape[:2]
         gram, top = torch.zeros(count, side, side, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
         sizes = ((self.kept + ROUNDED_TO - 1) // ROUNDED_TO * ROUNDED_TO).clamp(max=side)
-        for (
-            size
-        ) in sizes.unique().tolist():  # by its own, so that its bits do not depend on those beside it
+        for size in sizes.unique().tolist():  # by its own, so that its bits do not depend on those beside it
             some = (sizes == size).nonzero()[:, 0]
             a = now.values[some, :size]
             of_these = a @ a.mT

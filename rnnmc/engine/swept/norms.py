@@ -33,7 +33,7 @@ from rnnmc.numerics.norms import norms_of
 from rnnmc.study.point import DesignPoint
 
 TOLERANCE = 1e-4  # nats of log_spectral that may remain, by a bound that is mostly far above what does
-SHARES = 3e-7, 1e-9  # of the square of the norm, that may be dropped at a time; the second where the first is too much
+SHARES = 1e-7, 1e-9  # of the square of the norm, that may be dropped at a time; the second where the first is too much
 MOST_ROUNDS = 6  # back and forth, of what is not known well enough; fewer where the full product costs no more
 
 Scaled = tuple[Tensor, Tensor]  # rows (..., k, d), and by which power of two they are divided, (..., k)
