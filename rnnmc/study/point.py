@@ -27,7 +27,7 @@ from rnnmc.study.replicates import MOST, Nested
 from rnnmc.study.yaml_file import check_nesting
 
 OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under replicates
-ENGINE = 3  # raised whenever the same design point would give other numbers; part of every key
+ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key
 
 MOST_LAYERS = 64
 LOGGED_TO = 1000
