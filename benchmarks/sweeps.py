@@ -52,7 +52,7 @@ class WithColumns(LyapunovSpectrum):
     name, whole_chain = "with_columns", True
 
 
-def exponents(steps: int = 100) -> tuple[float, float]:
+def exponents(steps: int = 200) -> tuple[float, float]:
     """CPU seconds of 2,000 steps of a tanh network of 1,024 units, its norm and ten exponents, before and now."""
     point, found = DesignPoint(cell="tanh", width=1024, horizons=(steps,)), []
     for kind in (WithColumns, LyapunovSpectrum):
