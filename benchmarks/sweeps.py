@@ -3,6 +3,8 @@
 Both measure the same point in turns, and the fastest of each counts, so that a busy machine changes the ratio little:
 
     python benchmarks/sweeps.py [CELL WIDTH [HORIZON ...]]
+
+The last row is of the ten largest Lyapunov exponents of a wide network, beside the same with all columns carried.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from __future__ import annotations
 import sys
 import time
 
-from rnnmc.engine.block import Partition, run_block
+from rnnmc.engine.block import Partition, observe_block, run_block
 from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, FEW_DIRECTIONS, SWEPT, compiled_kernel
 from rnnmc.engine.swept.plan import tile_of
+from rnnmc.observables.spectrum import LyapunovSpectrum
 from rnnmc.study.point import DesignPoint, horizons_up_to
 
 TURNS = 3
@@ -43,6 +46,24 @@ def compared(point: DesignPoint) -> tuple[float, float]:
     return min(first for first, _ in times), min(second for _, second in times)
 
 
+class WithColumns(LyapunovSpectrum):
+    """Exponents as they were found when all columns of the chain were carried beside them."""
+
+    name, whole_chain = "with_columns", True
+
+
+def exponents(steps: int = 200) -> tuple[float, float]:
+    """CPU seconds of 2,000 steps of a tanh network of 1,024 units, its norm and ten exponents, before and now."""
+    point, found = DesignPoint(cell="tanh", width=1024, horizons=(steps,)), []
+    for kind in (WithColumns, LyapunovSpectrum):
+        watched, cut = (kind(exponents=10),), Partition(1, 1, SWEPT)
+        observe_block(point.model_copy(update={"horizons": (3,)}), 0, watched, cut=cut)
+        before = time.process_time()
+        observe_block(point, 0, watched, cut=cut)
+        found.append((time.process_time() - before) * 2000 / steps)
+    return found[0], found[1]
+
+
 def main() -> None:
     """Print a row for each point."""
     cell, width, *horizons = sys.argv[1:] or ("", "0")
@@ -52,6 +73,9 @@ def main() -> None:
         before, after = compared(DesignPoint(cell=name, width=units, horizons=some))
         figures = f"{1e3 * before:.3g} ms | {1e3 * after:.3g} ms | {before / after:.3g} |"
         print(f"| `{name}` | {units} | {len(some)} | {figures}", flush=True)
+    if not cell:
+        before, after = exponents()
+        print(f"| `tanh` | 1024 | 10 exponents | {before:.3g} s | {after:.3g} s | {before / after:.3g} |")
 
 
 if __name__ == "__main__":

@@ -123,14 +123,16 @@ def follow(
     state: State,
     horizons: tuple[int, ...],
     watches: Sequence[Watch] = (),
+    directions: State | None = None,
 ) -> Iterator[Moment]:
     """Yield the chain at each of the rising `horizons` (steps), from P_0 = I at `state`.
 
+    directions: to be carried in place of the unit directions; what is yielded and shown is then P_t times these.
     steps: (weights, drive) of each step, as `rnnmc.engine.draws.Draws.steps` gives them. watches: are shown every step.
     Memory does not depend on the horizon. Never raises for numbers: an overflow of the state is marked in
     `Moment.finite`.
     """
-    now = start(cell, layout, state)
+    now = start(cell, layout, state, directions)
     logged = set(horizons)
     for step, (weights, drive) in enumerate(steps, 1):
         before = now.state
@@ -144,9 +146,9 @@ def follow(
             return
 
 
-def start(cell: Cell, layout: Layout, state: State) -> Chain:
-    """P_0 = I at this state."""
-    directions = identity_directions(cell, layout, state)
+def start(cell: Cell, layout: Layout, state: State, directions: State | None = None) -> Chain:
+    """P_0 = I at this state, or these directions."""
+    directions = identity_directions(cell, layout, state) if directions is None else directions
     exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
     yes = torch.ones_like(exponent, dtype=torch.bool)
     return Chain(state, directions, exponent, yes, yes)

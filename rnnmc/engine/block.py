@@ -231,7 +231,7 @@ def _run_chain(
     """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
     from rnnmc.chain.norms import log_norms
     from rnnmc.engine.draws import Draws
-    from rnnmc.engine.run import few_directions, layout_of, moments
+    from rnnmc.engine.run import few_directions, layout_of, moments, state_alone
     from rnnmc.numerics.norms import norms_of
 
     kernel = cut.kernel if device == "cpu" else plain_kernel(point)
@@ -245,10 +245,14 @@ def _run_chain(
         for watch in watches.values():
             if hasattr(watch, "wanted"):
                 watch.wanted = wanted  # pyright: ignore[reportAttributeAccessIssue]
-        chain = moments(kernel, draws, point.horizons, list(watches.values()))
-        tangent = None if samples else draws.tangent()
-        measured = [log_norms(moment, norms_of, tangent) for moment in chain]
-        samples = samples or {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
+        if few and not any(one.whole_chain for one in observables):
+            state_alone(draws, point.horizons, list(watches.values()))
+        else:
+            chain = moments(kernel, draws, point.horizons, list(watches.values()))
+            tangent = None if samples else draws.tangent()
+            measured = [None if samples else log_norms(moment, norms_of, tangent) for moment in chain]
+            told = [one for one in measured if one is not None]
+            samples = samples or {name: np.stack([part[name] for part in told], axis=1) for name in told[0]}
     samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
     lost = ~samples.pop("resolved")[:, -1]
     kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}

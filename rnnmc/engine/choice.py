@@ -13,7 +13,7 @@ from functools import cache
 from rnnmc.cells import cell as cell_of
 from rnnmc.engine.compiled.symbols import FUNCTIONS, MATRIX, ROWS, VECTOR, Untraceable
 from rnnmc.engine.compiled.trace import traced
-from rnnmc.engine.swept.plan import MOST_STORED, MOST_STORED_IF_NARROW, row_steps, stored_bytes
+from rnnmc.engine.swept.plan import MOST_STORED, MOST_STORED_IF_NARROW, narrows, row_steps, stored_bytes
 from rnnmc.study.point import DesignPoint
 
 TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, with what is made of them
@@ -35,9 +35,10 @@ ROWS_SEEN, CONDITIONAL_SWEEPS = 9, 3
 FEW_FROM_HORIZON = 100  # shorter products have many singular values that are nearly the largest
 ROWS_SWEPT, FEW_RATE, FEW_CALLS = 50, 4e10, 1e-4  # few directions: rows a step, flop a second, seconds of calls a step
 SWEPT_FROM = 32  # units: below it the few directions are most of the state
-FLAT_FROM, FLAT_HORIZONS = 512, 8  # units, horizons: beyond both the few directions of torch are as fast (measured)
+NARROWED_UP_TO = 512  # units: beyond them the few directions of torch are as fast at many horizons (measured)
 SWEPT_RATE, SWEPT_AGAIN = 1.15e11, 1.1  # flop a second of the sweeps; all that some replicates need beyond the others
 SWEPT_CALLS = 1.5e-4, 1.5e-5  # seconds of a replicate, and of each horizon, to judge what sweeps have found
+NARROWING = 4e-9  # seconds, times the cube of half the state, of the linear algebra that makes columns fewer
 SWEPT_MARGIN = 1.05  # by which sweeps must be cheaper, as they leave an error of their own
 CALLS_A_STEP = 10  # of the engine itself: looking at the size, drives
 NO_WORK = ("input", "number", "identity", "width", "constant")
@@ -98,12 +99,12 @@ def kernel_of(point: DesignPoint) -> str:
 
 
 def _can_be_swept(point: DesignPoint) -> bool:
-    """Whether the cell has sweeps, what they keep fits, and the spectra at many short horizons are not too flat."""
+    """Whether the cell has sweeps, what they keep fits, and there are not too many columns at many horizons."""
     units = point.width * point.layers
-    if units < SWEPT_FROM or (units >= FLAT_FROM and len(point.horizons) > FLAT_HORIZONS):
+    if units < SWEPT_FROM or (units > NARROWED_UP_TO and narrows(point.horizons)):
         return False
     stored = stored_bytes(point)
-    return stored is not None and stored <= (MOST_STORED if units >= FLAT_FROM else MOST_STORED_IF_NARROW)
+    return stored is not None and stored <= (MOST_STORED if units >= NARROWED_UP_TO else MOST_STORED_IF_NARROW)
 
 
 def _is_drawn_as_seen(point: DesignPoint) -> bool:
@@ -183,6 +184,8 @@ def _swept_seconds(point: DesignPoint) -> float:
     a_state = 3 * a_row + counted.functions * rates.function  # a single row is far from the rate of several
     rows = SWEPT_AGAIN * row_steps(point.horizons, point.state_size)
     replicate, horizon = SWEPT_CALLS
+    if narrows(point.horizons):
+        replicate += NARROWING * (point.state_size / 2) ** 3
     steps = rows * a_row + point.horizons[-1] * a_state
     return steps * size / 4 + replicate + horizon * len(point.horizons)
 

@@ -64,6 +64,14 @@ def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequenc
     return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches)
 
 
+def state_alone(draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch]) -> None:
+    """Show these draws to watches that do not look at the chain, of which one random direction is carried."""
+    rows = draws.tangent()[:, None].to(draws.dtype)
+    direction = tuple(rows.split(draws.width, dim=2))
+    for _ in follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches, direction):
+        pass
+
+
 def made_by(point: DesignPoint, device: str, planned: str) -> str:
     """The name of the kernel that really runs this point here: the plain one on a GPU, or without a compiler.
 
@@ -108,9 +116,10 @@ def _code(
     if name.startswith(COMPILED):
         program, bits = traced(cell_of(cell, layers, residual)), torch.finfo(getattr(torch, dtype)).bits
         if name == SWEPT:
+            from rnnmc.engine.swept import narrowing
             from rnnmc.engine.swept.emit import source as source_of_sweeps
 
-            sources.append(source_of_sweeps(program, width, bits))
+            sources += [source_of_sweeps(program, width, bits), narrowing.source()]
         else:
             sources.append(source(program, width, bits, name.endswith("columns")))
     return code_of(sources)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class Extremes(Observable):
     """Largest absolute entry of each part of the state over all units and the steps 0 to T; +inf after an overflow."""
 
+    whole_chain: ClassVar[bool] = False
     name = "extremes"
     formula = "max_{t <= T} max_i |s_t,i|, for each part of the state"
     source = "docs/physics.md section 7, claim A8"

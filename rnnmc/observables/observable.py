@@ -50,6 +50,8 @@ class Observable(Described):
     labels: name -> Arrow type of the columns that say what a row is about, such as its horizon in steps.
     columns: name -> Arrow type of the columns of values.
     steps_power: its work grows as this power of the number of steps. bytes_a_row: on disk, compressed.
+    whole_chain: whether it looks at `Step.chain`. One that does not is spared it where the norms come from a few
+    directions: `Step.chain` is then a single direction, which is zero once the chain is.
     examples: design points, as a study file says them, where the check looks beside its own.
     """
 
@@ -57,6 +59,7 @@ class Observable(Described):
     columns: ClassVar[Mapping[str, pa.DataType]]
     steps_power: ClassVar[int] = 1
     bytes_a_row: ClassVar[float] = 8.0
+    whole_chain: ClassVar[bool] = True
     examples: ClassVar[tuple[dict[str, Any], ...]] = ()
 
     def check(self, point: Point) -> None:

@@ -52,6 +52,7 @@ class LyapunovSpectrum(Observable):
     overflowed, and from the first exponent on that float64 cannot tell from zero volume (a singular U, say).
     """
 
+    whole_chain: ClassVar[bool] = False
     name, main, example = "spectrum", "exponents", "16"
     formula = "A = Q R at rising times; lambda_i = sum log R_ii / T"
     source = "Benettin et al. 1980; Engelken, Wolf, Abbott 2023; docs/physics.md section 3"

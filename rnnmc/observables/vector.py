@@ -22,6 +22,7 @@ class Vector(Observable):
     shrunk it beyond the range of float64.
     """
 
+    whole_chain: ClassVar[bool] = False
     name = "vector"
     formula = "log ||P_T e_1||"
     source = "Newman 1986; docs/physics.md section 5"

@@ -156,7 +156,7 @@ def _can_be_tried(stored: StoredPoint) -> bool:
     size = 8.0 * cut.tile * (len(point.cell_object.recurrent) * a_matrix + point.state_size * point.width)
     seconds = steps * block_seconds(point, cut.tile, cut) / point.horizons[-1]
     if cut.kernel in (FEW_DIRECTIONS, SWEPT):
-        if stored.observables:  # they are shown the whole product
+        if any(one.whole_chain for one in stored.observables):
             seconds += steps * cut.tile * step_seconds(point, plain_kernel(point))
         else:  # no more than some rows of it are carried
             size -= 8.0 * cut.tile * point.state_size * point.width

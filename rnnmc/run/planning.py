@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from rnnmc.common.granted import own_cpus
+from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import Clock, costs
 from rnnmc.store.manifest import enough_said, made_by
@@ -16,6 +17,7 @@ from rnnmc.store.shards import lacking_files
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
+FEW_ROWS = (FEW_DIRECTIONS, SWEPT)  # kernels that carry no whole product
 LISTED = 200  # design points named one by one; of more, only the sum is told
 
 
@@ -49,6 +51,11 @@ def cost_tables(study: Study) -> list[Table | str]:
     if clock.busy:
         busy = f"This machine is busy: it gave {100 * clock.share:.0f} % of a core, so that nothing was timed"
         total += f"\n{busy}. What was not timed before goes by a model of the work, on a free machine."
+    whole = {
+        one.name for point in points if point.cut.kernel in FEW_ROWS for one in point.observables if one.whole_chain
+    }
+    if whole:
+        total += f"\nlooking at whole products, beside norms from a few directions: {', '.join(sorted(whole))}"
     goals = {point.until.told() for point in points if point.until}
     return [table, "\n".join([total, *(f"up to: as many as it takes {goal}" for goal in sorted(goals))])]
 

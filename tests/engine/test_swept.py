@@ -9,20 +9,23 @@ from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
-from rnnmc.engine.block import Partition, run_block
+from rnnmc.engine.block import Partition, observe_block, run_block
 from rnnmc.engine.choice import SWEPT
 from rnnmc.engine.compiled.agreement import disagreement
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws
-from rnnmc.engine.swept import bounds, emit, norms, trajectory
+from rnnmc.engine.swept import bounds, emit, narrowing, norms, trajectory
 from rnnmc.engine.swept import kernels as of_kernels
 from rnnmc.engine.swept.factors import factors_of
 from rnnmc.engine.swept.kernels import swept_kernels
 from rnnmc.engine.swept.trust import as_chain, kernels
 from rnnmc.numerics import compiler
 from rnnmc.numerics.layout import Rows
-from rnnmc.study.point import DesignPoint
+from rnnmc.observables.passage import Passage
+from rnnmc.observables.spectrum import LyapunovSpectrum
+from rnnmc.observables.vector import Vector
+from rnnmc.study.point import DesignPoint, horizons_up_to
 
 pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler on this machine")
 WITH_MATRICES = [name for name in MATRICES if cells()[name].recurrent and not cells()[name].diagonal]
@@ -76,6 +79,7 @@ def by_full_product(design: DesignPoint, replicates: int, monkeypatch) -> dict[s
     """The norms of the full product along the very trajectory that `swept_norms` walks."""
     with monkeypatch.context() as without_groups:
         without_groups.setattr(norms, "groups_of", lambda *_: [])
+        without_groups.setattr(norms, "narrows", lambda _: False)
         return norms.swept_norms(design, TILE, replicates, "cpu", design.dtype)
 
 
@@ -152,6 +156,79 @@ def test_widths_gains_and_drives_have_the_norms_of_the_full_product(cell, width,
     assert off.max() < 1e-4
 
 
+DENSE = horizons_up_to(300)  # so many that one sweep of ever fewer columns serves them all
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "width", "more"),
+    [
+        ("tanh", 45, CHAOTIC | {"dtype": "float64"}),
+        ("lstm", 37, {"dtype": "float64", "drive": {"white": 3}}),
+        ("lstm", 64, {"weights": "tied"}),
+        ("gru", 70, {"nested": {"drives": 2, "states": 2}, "state_std": 1.0}),
+        (
+            "tanh",
+            150,
+            {"init": {"recurrent": {"orthogonal": 1.0}}, "dtype": "float64", "horizons": tuple(range(10, 101, 10))},
+        ),
+        ("gru", 33, {"layers": 2, "drive": {"ar1": 0.5}, "dtype": "float64"}),
+    ],
+    ids=str,
+)
+def test_many_horizons_have_the_norms_of_the_full_product_from_fewer_and_fewer_columns(cell, width, more, monkeypatch):
+    design = DesignPoint(**({"cell": cell, "width": width, "horizons": DENSE} | more))
+    off = compared(design, 4, monkeypatch)
+    assert len(off) == 4 * len(design.horizons)  # none by the full product
+    assert np.median(off) < 1e-6
+    assert off.max() < 1e-4
+
+
+def test_columns_become_fewer_and_what_is_dropped_is_told():
+    design = DesignPoint(cell="lstm", width=32, horizons=DENSE, dtype="float64")
+    run = kernels("lstm", 32, torch.float64)
+    assert run is not None
+    along = trajectory.walked(run, draws_of(design))
+    carried: list[int] = []
+    sweep = along.sweep
+
+    def counted(which, rows, times, **more):
+        carried.append(rows.shape[1])
+        return sweep(which, rows, times, **more)
+
+    along.sweep = counted  # pyright: ignore[reportAttributeAccessIssue]
+    normal = torch.from_numpy(np.random.default_rng(3).standard_normal((REPLICATES, narrowing.NORMAL_ROWS, 64)))
+    coarse = narrowing.narrowed(along, torch.arange(REPLICATES), DENSE, normal, 1e-3)
+    assert carried[0] == 64
+    assert carried[-1] <= 16
+    fine = narrowing.narrowed(along, torch.arange(REPLICATES), DENSE, normal, 1e-12)
+    missed = fine.told.spectral - coarse.told.spectral
+    assert (missed >= -1e-9).all()
+    assert float(missed.max()) > 1e-6  # so that the next line says something
+    assert (missed <= coarse.told.spectral_error + 1e-9).all()
+    assert (fine.told.spectral_error <= 1e-7).all()
+
+
+def test_a_pivoted_factor_leaves_no_more_than_the_share_and_keeps_rows_orthonormal():
+    """`drop` on its own: A of falling singular values, X and G told exactly."""
+    run = narrowing.functions()
+    assert run is not None
+    rng, (r, d, m) = np.random.default_rng(7), (21, 30, narrowing.NORMAL_ROWS)
+    turn, other = (np.linalg.qr(rng.standard_normal((n, n)))[0] for n in (r, d))
+    a = torch.from_numpy(turn * 0.4 ** np.arange(r) @ other[:r])[None].clone()
+    inside = torch.from_numpy(rng.standard_normal((1, m, r)))
+    rest, kept, whole = torch.zeros(1, m, d, dtype=torch.float64), torch.tensor([r]), inside @ a
+    gram, before = a @ a.mT, a.square().sum()
+    small = torch.tensor([1e-6], dtype=torch.float64)
+    given = gram, small, a, rest, inside, kept
+    run[1](1, d, m, r, 0.9, *(one.data_ptr() for one in given))
+    assert 8 <= int(kept) <= 14
+    assert torch.allclose(inside @ a + rest, whole, atol=1e-12)
+    assert 0 < before - a.square().sum() <= 1e-6
+    assert float(rest.square().mean()) < 1e-6
+    assert float(torch.linalg.matrix_norm(a[0], 2)) == pytest.approx(1, abs=1e-6)
+
+
 def test_what_is_told_of_a_matrix_holds_whatever_its_singular_values():
     draws = np.random.default_rng(5)
     d, k, m, many = 24, 4, 4, 400
@@ -205,8 +282,9 @@ def compared_status(design: DesignPoint, replicates: int = 4) -> np.ndarray:
     return wanted.ravel()
 
 
-def test_a_replicate_has_the_same_bits_whatever_runs_beside_it():
-    design = DesignPoint(cell="lstm", width=32, horizons=(20, 100, 300))
+@pytest.mark.parametrize("horizons", [(20, 100, 300), horizons_up_to(150)], ids=len)
+def test_a_replicate_has_the_same_bits_whatever_runs_beside_it(horizons):
+    design = DesignPoint(cell="lstm", width=32, horizons=horizons)
     cut = Partition(8, 16, SWEPT)
     whole, some = run_block(design, 1, cut=cut), run_block(design, 1, 3, cut=cut)
     assert some.equals(whole.slice(0, some.num_rows))
@@ -219,3 +297,32 @@ def test_kernels_of_sweeps_do_what_the_cell_does_and_one_that_does_not_is_found_
         assert disagreement(cells()["lstm"], as_chain(run, backward), 21, torch.float32, False) <= 1
         wrong = run._replace(sweeps={key: run.sweeps[not key[0], key[1]] for key in run.sweeps})
         assert disagreement(cells()["lstm"], as_chain(wrong, backward), 21, torch.float32, False) > 1
+
+
+def test_an_observable_that_looks_at_no_columns_is_spared_them_and_sees_the_same():
+    design = DesignPoint(cell="lstm", width=40, horizons=(20, 100), dtype="float64")
+    cut = Partition(2, 2, SWEPT)
+    seen = [Vector(), LyapunovSpectrum(exponents=3)]
+    alone = observe_block(design, 0, tuple(seen), cut=cut)
+    beside = observe_block(design, 0, (*seen, Passage()), cut=cut)  # which looks at all columns
+    for table, name in ((one, one.name) for one in seen):
+        for column in table.columns:
+            found, wanted = (tables[name][column].to_numpy() for tables in (alone, beside))
+            assert np.allclose(found, wanted, rtol=1e-6, atol=1e-9, equal_nan=True)
+    assert alone["samples"].equals(beside["samples"])
+
+
+def test_columns_are_not_carried_for_an_observable_that_does_not_look_at_them(monkeypatch):
+    shown: list[int] = []
+    watch = LyapunovSpectrum.watch
+
+    def watched(self, *given):
+        made = watch(self, *given)
+        see = made.see
+        monkeypatch.setattr(made, "see", lambda step: (shown.append(step.chain[0].shape[1]), see(step)))
+        return made
+
+    monkeypatch.setattr(LyapunovSpectrum, "watch", watched)
+    design = DesignPoint(cell="tanh", width=40, horizons=(110,))
+    observe_block(design, 0, (LyapunovSpectrum(exponents=2),), cut=Partition(1, 1, SWEPT))
+    assert set(shown) == {1}

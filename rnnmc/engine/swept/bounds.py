@@ -50,7 +50,7 @@ class Told(NamedTuple):
 def told_by_right(rows: Tensor, images: Tensor, normal: Tensor, normal_images: Tensor) -> Told:
     """What is told by the images of orthonormal rows X (B, k, d) and of normal rows G (B, m, d); all in float64."""
     theta, mix = _ritz(images)
-    inside = normal @ rows.mT
+    inside, d = normal @ rows.mT, rows.shape[2]
     missed = normal_images - inside @ images
     coupled = (missed @ images.mT @ mix).square().sum(1) / _low(normal.shape[1], UNSEEN)
     beyond = missed.square().sum((1, 2)) / _low(normal.shape[1], UNSEEN_BEYOND)
@@ -58,7 +58,9 @@ def told_by_right(rows: Tensor, images: Tensor, normal: Tensor, normal_images: T
     largest = beyond.minimum((MARGIN * theta[:, -1]).maximum(_largest(missed @ missed.mT)))
     gap = theta[:, :1] - following - largest[:, None]
     quadratic = torch.where(gap > 1e-9 * theta[:, :1], coupled.cumsum(1) / gap.clamp(min=TINY), math.inf)
-    return _told(theta, quadratic.amin(1).minimum(beyond), missed, _lengths(normal, inside))
+    more = quadratic.amin(1).minimum(beyond)
+    lengths = lengths_of(normal.square().sum(2), inside, d - rows.shape[1])
+    return _told(theta[:, 0], theta.sum(1), more, missed, lengths)
 
 
 def told_by_left(rows: Tensor, images: Tensor, normal_images: Tensor) -> Told:
@@ -66,7 +68,16 @@ def told_by_left(rows: Tensor, images: Tensor, normal_images: Tensor) -> Told:
     theta, _ = _ritz(images)
     missed = normal_images - (normal_images @ rows.mT) @ rows
     beyond = missed.square().sum((1, 2)) / _low(normal_images.shape[1], UNSEEN_BEYOND)
-    return _told(theta, beyond, missed, torch.ones_like(missed[:, :, 0]))
+    return _told(theta[:, 0], theta.sum(1), beyond, missed, torch.ones_like(missed[:, :, 0]))
+
+
+def told_by_rest(top: Tensor, squares: Tensor, missed: Tensor, lengths: Tensor) -> Told:
+    """The same by the largest Ritz value of A and the sum of all, (B,): the whole norm of what is missed is the error.
+
+    missed: (B, m, d), R itself, zero where nothing is. lengths: (B, m), see `lengths_of`.
+    """
+    beyond = missed.square().sum((1, 2)) / _low(missed.shape[1], UNSEEN)
+    return _told(top, squares, beyond, missed, lengths)
 
 
 def _largest(gram: Tensor) -> Tensor:
@@ -81,14 +92,15 @@ def _ritz(images: Tensor) -> tuple[Tensor, Tensor]:
     return value.flip(1).clamp(min=0), vector.flip(2)
 
 
-def _lengths(normal: Tensor, inside: Tensor) -> Tensor:
-    """(B, m) by which rows are brought to the squared length beyond X that they have in the mean."""
-    left = normal.square().sum(2) - inside.square().sum(2)
-    return (normal.shape[2] - inside.shape[2]) / left.clamp(min=TINY)
+def lengths_of(squares: Tensor, inside: Tensor, beyond: Tensor | int) -> Tensor:
+    """(B, m) by which rows are brought to the squared length that they have beyond X in the mean.
+
+    squares: (B, m) their own. inside: (B, m, k) what they have along X. beyond: how many directions are not in X.
+    """
+    return beyond / (squares - inside.square().sum(2)).clamp(min=TINY)
 
 
-def _told(theta: Tensor, more: Tensor, missed: Tensor, lengths: Tensor) -> Told:
-    top, known = theta[:, 0], theta.sum(1)
+def _told(top: Tensor, known: Tensor, more: Tensor, missed: Tensor, lengths: Tensor) -> Told:
     error = 0.5 * torch.where(top > 0, more / top.clamp(min=TINY), 0.0).log1p()
     rest = missed * lengths.sqrt()[:, :, None]
     gram = rest @ rest.mT

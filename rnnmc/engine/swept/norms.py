@@ -1,6 +1,7 @@
 """Norms of P_T at all horizons from a few directions that are swept along the trajectory by compiled code.
 
-Random directions go forwards with the state; their images at some horizons, the anchors, come back by the transposed
+At many horizons one sweep serves all, of all columns at first and of fewer and fewer later (`narrowing`). At a few,
+random directions go forwards with the state; their images at some horizons, the anchors, come back by the transposed
 Jacobians, and those go forwards again, to the anchor and the horizons before it: right singular directions settle
 exponentially, so that those of a long product serve shorter ones too. Rows of normal numbers that went along say how
 much was missed (`bounds`). What is not known well enough goes back and forth once more, each replicate and horizon by
@@ -23,7 +24,8 @@ from rnnmc.engine.few_directions.norms import Numbers, wide_norms
 from rnnmc.engine.few_directions.subspace import LOG_TWO
 from rnnmc.engine.swept.bounds import Told, orthonormal_rows, told_by_left, told_by_right
 from rnnmc.engine.swept.kernels import Kernels
-from rnnmc.engine.swept.plan import LEAST_DIRECTIONS, Group, groups_of
+from rnnmc.engine.swept.narrowing import NORMAL_ROWS, functions, narrowed
+from rnnmc.engine.swept.plan import LEAST_DIRECTIONS, Group, groups_of, narrows
 from rnnmc.engine.swept.trajectory import Swept, walked
 from rnnmc.engine.swept.trust import kernels
 from rnnmc.numerics.layout import Rows
@@ -31,6 +33,7 @@ from rnnmc.numerics.norms import norms_of
 from rnnmc.study.point import DesignPoint
 
 TOLERANCE = 1e-4  # nats of log_spectral that may remain, by a bound that is mostly far above what does
+SHARES = 1e-7, 1e-9  # of the square of the norm, that may be dropped at a time; the second where the first is too much
 MOST_ROUNDS = 6  # back and forth, of what is not known well enough; fewer where the full product costs no more
 
 Scaled = tuple[Tensor, Tensor]  # rows (..., k, d), and by which power of two they are divided, (..., k)
@@ -57,13 +60,37 @@ class _Norms:
     def __init__(self, draws: Draws, run: Kernels):
         self.draws, self.along = draws, (along := walked(run, draws))
         self.horizons, self.d = draws.point.horizons, draws.point.state_size
-        self.groups = groups_of(self.horizons, self.d)
+        narrow = narrows(self.horizons) and functions() is not None
+        self.groups = [] if narrow else groups_of(self.horizons, self.d)
         self.all = torch.arange(along.replicates)
         shape = along.replicates, len(self.horizons)
         self.spectral, self.frobenius = torch.zeros(2, *shape, dtype=torch.float64)
         self.spectral_error, self.frobenius_error = torch.full((2, *shape), math.nan, dtype=torch.float64)
         self.todo = torch.ones(shape, dtype=torch.bool)
-        self._first_sweep()
+        if narrow:
+            self._by_narrowing()
+        else:
+            self._first_sweep()
+
+    def _by_narrowing(self) -> None:
+        """From all columns, fewer and fewer; who has a norm at all."""
+        along, streams = self.along, self.draws.streams("wide")
+        shape = along.replicates // len(streams), NORMAL_ROWS, self.d
+        normal = torch.from_numpy(np.concatenate([rng.standard_normal(shape) for rng in streams])).double()
+        at, which = torch.tensor(self.horizons), self.all
+        for share in SHARES:
+            found = narrowed(along, which, self.horizons, normal[which], share)
+            if share == SHARES[0]:
+                finite = (along.overflow[:, None] > at) | (found.died < along.overflow)[:, None]
+                self.finite, self.dead = finite & found.finite, finite & (found.died[:, None] <= at)
+                self.resolved = torch.minimum(found.lost, along.faded)[:, None] > at
+                self.tangent = found.tangent
+                self.todo &= self.finite & ~self.dead
+            everywhere = torch.arange(len(self.horizons)).expand(len(which), -1)
+            self._keep(which[:, None].expand_as(everywhere), everywhere, found.told, torch.zeros(()))
+            which = self.todo.any(1).nonzero()[:, 0]
+            if not len(which):
+                return
 
     def _first_sweep(self) -> None:
         """Random rows forwards, each to the last horizon of the groups that need it; who has a norm at all."""
