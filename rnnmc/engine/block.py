@@ -25,7 +25,7 @@ from rnnmc.engine.choice import (
     replicate_seconds,
     seen_bytes,
 )
-from rnnmc.engine.splitting.population import MOVES
+from rnnmc.engine.splitting.population import MOVES_A_STATE
 from rnnmc.engine.swept.plan import tile_of
 from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.observable import KEYS, Observable
@@ -112,7 +112,7 @@ def chains_of(point: DesignPoint) -> int:
     """Chains that stand behind a replicate: of a population as many as the smallest probability takes."""
     if point.splitting is None:
         return 1
-    return round(point.splitting.particles * (1 - 0.9 * MOVES * math.log10(point.splitting.smallest)))
+    return round(point.splitting.particles * (1 - 0.9 * MOVES_A_STATE * math.log10(point.splitting.smallest)))
 
 
 def run_block(

@@ -8,9 +8,9 @@ states count (Au and Beck 2001; Dau and Chopin 2022 for why that is unbiased). A
 the dead, is below a level or it is not: nothing more is asked of ties (Walter 2015 is about levels that adapt).
 
 A move is preconditioned Crank-Nicolson, x' = sqrt(1 - b^2) x + b xi in each role, with a b of its own in each, and is
-taken where the score stays above the level. A state is kept after every MOVES of them: with one, chains forget where
-they began more slowly than levels rise, and few populations, which got further, make the mean (of 1e-12 in eight units
-of an LRU the relative variance at equal cost is then 14 times larger). Scores are of any kind; levels of the same.
+taken where the score stays above the level. A state is kept after every MOVES_A_STATE of them: with one, chains forget
+where they began more slowly than levels rise, and the few populations that got further make the mean (at 1e-12, eight
+units of an LRU, the relative variance at equal cost is then 14 times larger). Scores are of any kind; levels of the same.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from rnnmc.common.arrays import Floats
 ByRole = dict[str, np.ndarray]  # role -> (replicates, coordinates)
 Score = Callable[[ByRole], Floats]
 Moves = Generator[ByRole, Floats, float]  # yields proposals, is sent their scores, returns the share that were taken
-Running = Generator[ByRole, Floats, "PopulationFound"]
+PopulationRun = Generator[ByRole, Floats, "PopulationFound"]
 
 KEEP = 0.1  # of the particles above the next level
 ACCEPTED = 0.2  # of the moves that is wanted
-MOVES = 5  # of a chain from one state that is kept to the next
+MOVES_A_STATE = 5  # of a chain from one state that is kept to the next
 BETWEEN = 4  # thresholds for a curve between one level and the next
 MOST_LEVELS = 400
 
@@ -198,7 +198,7 @@ def _adapted(
     roles, now = list(steps), dict(steps)
     alone = ACCEPTED ** (1 / len(roles))
     parts, count = [chains.of(slice(None))], len(chains.scores)
-    rounds = MOVES * max(1, -(-particles // count) - 1)
+    rounds = MOVES_A_STATE * max(1, -(-particles // count) - 1)
     apart = rounds // 2 if len(roles) > 1 else 0
     for number in range(rounds):
         one = roles[number % len(roles)]
@@ -207,7 +207,7 @@ def _adapted(
         gain = 2.0 / (1 + (number - apart if together else number // len(roles))) ** 0.5
         for role in roles if together else [one]:
             now[role] = min(1.0, now[role] * math.exp(gain * (taken - (ACCEPTED if together else alone))))
-        if number % MOVES == MOVES - 1:
+        if number % MOVES_A_STATE == MOVES_A_STATE - 1:
             parts.append(chains.of(slice(None)))
     whole = _Particles.joined(parts)
     return whole.of(rng.permutation(len(whole.scores))[:particles]), now
@@ -220,7 +220,7 @@ def run_population(
     return scored(population(sizes, particles, plan, rng), score)
 
 
-def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.random.Generator) -> Running:
+def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.random.Generator) -> PopulationRun:
     """The same for whom it pays to score several populations together: yields coordinates, is sent their scores."""
     x = fresh(sizes, particles, rng)
     now, evaluations = _Particles(x, (yield x), np.arange(particles)), particles
@@ -245,12 +245,12 @@ def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.ran
         while left:
             count = min(left, len(keep))
             steps = {role: of[k] for role, of in plan.steps.items()}
-            for _ in range(MOVES):
+            for _ in range(MOVES_A_STATE):
                 taken += count * (yield from chains.moves(count, level, steps, rng))
             parts.append(chains.of(slice(count)))
             left -= count
-        evaluations += MOVES * (particles - len(keep))
-        acceptance[k] = taken / max(1, MOVES * (particles - len(keep)))
+        evaluations += MOVES_A_STATE * (particles - len(keep))
+        acceptance[k] = taken / max(1, MOVES_A_STATE * (particles - len(keep)))
         alike[k] = _rank_correlation(parts[0].scores, chains.scores)
         now = _Particles.joined(parts)
     return PopulationFound(log_probability, *seen, evaluations=evaluations)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rnnmc.engine.few_directions.subspace import LOG_TWO
 from rnnmc.engine.swept.bounds import Told, lengths_of, told_by_rest
-from rnnmc.engine.swept.trajectory import NEVER, Trajectory
+from rnnmc.engine.swept.trajectory import NO_STEP, Trajectory
 from rnnmc.numerics.compiler import compiled, kept_until_forgotten
 from rnnmc.numerics.norms import norms_of
 
@@ -35,7 +35,7 @@ NUMBER, POINTER, REAL = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
 
 
 class Narrowed(NamedTuple):
-    """Of R replicates; the first three are (R, horizons), the others (R,), a step, or NEVER where there is none.
+    """Of R replicates; the first three are (R, horizons), the others (R,), a step, or NO_STEP where there is none.
 
     told: see `bounds`; the spectral error is zero before anything was dropped. tangent: log ||P_t v||, in nats, for a
     random unit vector v. finite: whether what was carried is. died: after which P_t is exactly zero. lost: the first
@@ -113,13 +113,13 @@ class _Narrowing:
         self.exponent = torch.zeros(count, d, dtype=torch.int64)
         told = torch.zeros(4, count, len(horizons), dtype=torch.float64)
         finite = torch.ones(count, len(horizons), dtype=torch.bool)
-        self.found = Narrowed(Told(*told), told[0].clone(), finite, *torch.full((2, count), NEVER))
+        self.found = Narrowed(Told(*told), told[0].clone(), finite, *torch.full((2, count), NO_STEP))
         before, again, at = 0, float(FROM_TIME), torch.tensor(horizons)
         for time in times_of(horizons):
             died = self._sweep(before, time)
             now, finite, living = self._images()
             self.found.finite.logical_and_((at < time) | finite[:, None])
-            self.found.died.copy_(torch.where(living | (self.found.died < NEVER), self.found.died, died))
+            self.found.died.copy_(torch.where(living | (self.found.died < NO_STEP), self.found.died, died))
             gram, top = self._gram(now)
             if time in horizons:
                 self._tell(horizons.index(time), now, gram, top)

@@ -11,14 +11,14 @@ from rnnmc.engine.draws import Draws
 from rnnmc.engine.swept.emit import SWEPT_TOGETHER
 from rnnmc.engine.swept.kernels import Kernels
 
-NEVER = torch.iinfo(torch.int64).max // 2  # of a step
+NO_STEP = torch.iinfo(torch.int64).max // 2  # of a step
 
 
 class Swept(NamedTuple):
     """What directions have become. rows: (count, logged, k, d), divided by 2^exponent, (count, logged, k) int64.
 
     lost: (count, k) the first step that shrank a direction so far that its dtype lost digits; dead: the step after
-    which it was exactly zero; NEVER where that has not been.
+    which it was exactly zero; NO_STEP where that has not been.
     """
 
     rows: Tensor
@@ -32,13 +32,13 @@ class Trajectory:
 
     recurrent, inner: as `rnnmc.engine.draws.Given` has them. state: (parts, R, 1, n), which walking changes.
     overflow, faded: (R,) the first step after which the state was not finite, or so small that digits were lost where
-    a cell can die; NEVER where that has not been.
+    a cell can die; NO_STEP where that has not been.
     """
 
     def __init__(self, run: Kernels, last: int, recurrent: Tensor, inner: Tensor, state: Tensor):
         self.run, self.last, self.recurrent, self.inner, self.state = run, last, recurrent, inner, state
         self.replicates, self.done = state.shape[1], 0
-        self.overflow, self.faded = torch.full((2, self.replicates), NEVER)
+        self.overflow, self.faded = torch.full((2, self.replicates), NO_STEP)
         self.kept = torch.empty(max(1, self.replicates * last * run.entries), dtype=run.dtype)
 
     def walk(self, bias: Tensor, inputs: Tensor | None, deviation: Tensor | None, x: Tensor | None, steps: int) -> None:
@@ -81,7 +81,7 @@ class Trajectory:
         image = Swept(
             rows.new_empty(count, logged, k, d),
             torch.empty(count, logged, k, dtype=torch.int64),
-            *torch.full((2, count, k), NEVER),
+            *torch.full((2, count, k), NO_STEP),
         )
         which, times = which.contiguous(), times.contiguous()
         before = [one.data_ptr() for one in (self.recurrent, self.inner, self.kept)]
