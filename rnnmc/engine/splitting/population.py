@@ -10,7 +10,7 @@ the dead, is below a level or it is not: nothing more is asked of ties (Walter 2
 A move is preconditioned Crank-Nicolson, x' = sqrt(1 - b^2) x + b xi in each role, with a b of its own in each, and is
 taken where the score stays above the level. A state is kept after every MOVES_A_STATE of them: with one, chains forget
 where they began more slowly than levels rise, and the few populations that got further make the mean (at 1e-12, eight
-units of an LRU, the relative variance at equal cost is then 14 times larger). Scores are of any kind; levels of the same.
+units of an LRU, the relative variance at equal cost is then 14 times larger). Scores are of any kind; levels likewise.
 """
 
 from __future__ import annotations
