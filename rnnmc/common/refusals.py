@@ -38,7 +38,10 @@ def shown(value: Any) -> str:
 
 def sentence(error: ValidationError, prefix: str) -> UsageError:
     """The first mistake of a pydantic error as one sentence: prefix, key path, value, problem and remedy."""
-    first = error.errors()[0]
+    try:
+        first = error.errors()[0]
+    except UnicodeError:  # pydantic itself cannot say it
+        return UsageError(f"{prefix.rstrip('. ')}: a key or a text holds half of a character; write it in UTF-8")
     value, problem = explain(first)
     path = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
     inner = (first.get("ctx") or {}).get("path", "")

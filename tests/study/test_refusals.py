@@ -118,6 +118,8 @@ from rnnmc.study.study import load_study
         (entry("drive: {file: {}}"), "points[0].drive.file: nothing is given for its path; write for example file: co"),
         (entry('drive: {file: "a\\0b"}'), "is not a possible path; give a file"),
         (entry('drive: {file: "\\ud800"}'), "is not a possible path; give a file"),
+        (entry('drive: {file: {path: a, "\\ud800": 1}}'), "a key or a text holds half of a character"),
+        (entry('init: {recurrent: {"\\ud800": 1}}'), "half of a character"),
         (entry("drive: {file: /dev/zero}"), "/dev/zero is not a regular file; give a file"),
         (entry("horizons: {1: 2}"), 'points[0].horizons.1: {"1": 2} is not {to: steps'),
         (entry("observables: {a: 1}"), "points[0].observables: a is not an observable; there are"),
