@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import statistics
 import sys
@@ -123,6 +124,16 @@ class Results:
         row = self.row(study, "lifetime", percent=percent, **where)
         last = self.row(study, "points", point=row["point"])["horizon"]
         return steps_text(row, last) + self.note(study, "lifetime", "by", row)
+
+    def rare(self, study: str, event: str, horizon: int, **where: Any) -> str:
+        """`3.4e-6 [3.0e-6, 3.8e-6]`: the probability of a rare event at a horizon, by populations."""
+        points = self.rows(study, "points", horizon=horizon, **where)
+        said = {row["point"]: (json.loads(row["json"]).get("splitting") or {}).get("event") for row in points}
+        found = [point for point, name in said.items() if name == event]
+        if not found:
+            return "-"
+        row = max(self.rows(study, "statistics-rare", point=str(found[0])), key=lambda row: row["score"])
+        return rare_text(row) + self.note(study, "statistics-rare", "p", row)
 
     def against_theory(self, *studies: str) -> list[dict[str, Any]]:
         """The rows of against-theory of some studies, each with its `study`."""
@@ -250,6 +261,18 @@ def interval_text(value: float, low: float, high: float) -> str:
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def rare_text(row: dict[str, Any]) -> str:
+    """`3.4e-6 [3.0e-6, 3.8e-6]`, a question mark where it is not to be trusted, or `below 1e-15`."""
+
+    def said(p: float | None) -> str:
+        return "?" if p is None else re.sub(r"e-0*", "e-", f"{p:.1e}") if p < 0.001 else f"{p:.2g}"
+
+    gave_up = "gave up" in row["doubt"]
+    if gave_up:
+        return f"below {said(row['p_high'])}" if row["p_high"] and row["p_high"] < 1e-9 else "not found"
+    return f"{said(row['p'])} [{said(row['p_low'])}, {said(row['p_high'])}]{' ?' if row['doubt'] else ''}"
+
+
 def percent_text(share: float | None) -> str:
     """`83 %`, a dash where there is none."""
     return "-" if share is None else f"{100 * share:.0f} %"
@@ -333,7 +356,7 @@ def rendered(template: str, results: Results, **also: Any) -> str:
         lstrip_blocks=True,
     )
     environment.tests["far"] = lambda score: score is not None and abs(score) > APART
-    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts")
+    names = ("table", "rows", "row", "p", "rate", "value", "onset", "exponent", "lasts", "rare")
     functions = {
         name: getattr(results, name) for name in (*names, "figure", "said", "sources", "compared", "against_theory")
     }
