@@ -61,7 +61,11 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def _head(file: BinaryIO) -> list[str]:
-    return [line.strip().decode() for line in iter(file.readline, b"\r\n") if line.strip()]
+    """The lines up to the empty one; none at the end of the connection, where there is nothing to wait for."""
+    lines = []
+    while line := file.readline().strip():
+        lines.append(line.decode())
+    return lines
 
 
 def _answer(client: socket.socket, context: ssl.SSLContext, data_set: Path, name: str) -> None:

@@ -128,8 +128,8 @@ WORKS = {
     "rnnmc.run.doctor": ["examined"],
     "rnnmc.run.aggregate": ["aggregate"],
     "rnnmc.run.live": ["looks"],
-    "rnnmc.report.page": ["rendered"],
-    "rnnmc.report.rendering": ["rendered"],
+    "rnnmc.report.page": ["drawing"],
+    "rnnmc.report.rendering": ["drawing"],
     "os": ["execve"],
     "typer": ["launch"],
 }
@@ -271,8 +271,8 @@ LOOKS = [
 @given(data=st.data())
 def test_any_damage_to_a_folder_is_passed_over_or_told_of_in_a_sentence(finished: Path, data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch, fresh_folder() as folder:
-        patch.setattr("rnnmc.report.page.rendered", reached)
-        patch.setattr("rnnmc.report.rendering.rendered", reached)
+        patch.setattr("rnnmc.report.page.drawing", reached)
+        patch.setattr("rnnmc.report.rendering.drawing", reached)
         shutil.copytree(finished, folder, dirs_exist_ok=True)
         files = sorted(path for path in (folder / "results").rglob("*") if path.is_file())
         path = data.draw(st.sampled_from(files))

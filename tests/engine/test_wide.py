@@ -143,7 +143,7 @@ def test_a_chaotic_trajectory_is_that_of_the_plain_chain_bit_by_bit(monkeypatch)
     monkeypatch.setattr(wide_dense, "PACKED_FROM", 1)
     design = point(init={"recurrent": {"gaussian": 4.0}}, drive="none", state_std=1.0, dtype="float32", horizons=(300,))
     found = agrees(design)
-    assert found["log_spectral"][0, 0] > 90  # a last bit would have grown beyond all bounds
+    assert found["log_spectral"][0, 0] > 30  # a last bit, e^-16, would have grown beyond all bounds
 
 
 def test_replicates_tiles_and_nested_draws_keep_their_places():

@@ -51,7 +51,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """All that a number rests on; not the timeline, which says how a study ran."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "timeline.json")
 
 
 def flipped(path: Path, rng: random.Random) -> None:

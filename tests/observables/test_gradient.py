@@ -244,7 +244,7 @@ def _last_lags(point, r, first_lag):
 def test_an_exploding_chain_keeps_the_digits_of_its_near_lags():
     # The far lags are e^60 times larger: a near bin taken as a difference of them would have no digit of its own.
     init = {"recurrent": {"gaussian": 8.0}}
-    point = point_of("tanh", 20, init=init, horizons=(1, 5, 500))
+    point = point_of("tanh", 40, init=init, horizons=(1, 5, 500))
     found = observed(point, 3)[:, 0]
     assert (found[:, 2, 1] > found[:, 2, 0] + 60).all()
     u, v = next(reference.inputs(point, 3, tile=TILE))[0]["hidden"].numpy(), losses_of(point, 3)[-1]

@@ -73,6 +73,6 @@ def test_what_a_trial_took_is_known_the_next_time_even_where_the_machine_is_busy
     monkeypatch.undo()
     monkeypatch.setattr(forecast, "BUSY", 1.1)
     after = costs(points)
-    assert [one for one in after if one.tried] == [one for one in before if one.tried]
+    assert all(one == again for one, again in zip(before, after, strict=True) if one.tried)
     other = costs(cut_up(study_of(small(points=[{"cell": "tanh", "width": 37, "dtype": "float64"}]))))
     assert not other[0].tried

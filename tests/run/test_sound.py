@@ -302,7 +302,7 @@ def test_another_rnnmc_torch_or_compiler_checks_again(changed, desk, looks, monk
     sound.hold_sound(point())
     another_process(monkeypatch)
     if changed == "rnnmc":
-        monkeypatch.setattr(sound, "_own_digest", lambda: "another")
+        monkeypatch.setattr(sound, "digest_of_rnnmc", lambda: "another")
     elif changed == "torch":
         monkeypatch.setattr(sound, "version", lambda package: "0.0")
     else:

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import chi2
 
-from rnnmc.engine.splitting.population import NoMoreLevels, plan_of, run_population
+from rnnmc.engine.splitting.population import MOVES_A_STATE, NoMoreLevels, plan_of, run_population
 
 
 def felt(x):
@@ -68,7 +68,7 @@ def test_a_curve_falls_and_passes_through_every_level():
     assert plan.reached
     assert (np.diff(found.log_probability) <= 0).all()
     assert np.abs(found.log_probability - chi2.logsf(plan.thresholds, 4)).max() < 1.0
-    assert found.evaluations < 2000 * len(plan.levels)
+    assert found.evaluations < MOVES_A_STATE * 2000 * len(plan.levels)
     assert 0.1 < np.nanmin(found.acceptance) < np.nanmax(found.acceptance) < 0.6
 
 
