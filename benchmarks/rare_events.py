@@ -299,7 +299,7 @@ def beside(one: Beside) -> list[str]:
     point = DesignPoint(**one.point)
     plainly = counted(point, one.explode, one.replicates)
     low, high = (float(end) for end in binomial_interval(plainly, one.replicates))
-    split = Splitting.checked(event="explode", vanish=one.explode * 1e-9, explode=one.explode, particles=4000)
+    split = Splitting.checked(event="explode", vanish=one.explode * 1e-9, explode=one.explode)
     found = rare_answer(DesignPoint(**one.point, splitting=split), 20).statistics.row(-1, named=True)
     plain = f"{plainly / one.replicates:.3g} [{low:.3g}, {high:.3g}]"
     rare = f"{found['p']:.3g} [{found['p_low']:.3g}, {found['p_high']:.3g}]"
