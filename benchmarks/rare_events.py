@@ -280,11 +280,7 @@ class Beside(NamedTuple):
 
 
 PYTORCH_4 = {"cell": "lstm", "width": 4, "init": "pytorch", "horizons": (100,)}
-LASTING_16 = {"cell": "lstm", "width": 16, "init": {"preset": "pytorch", "bias": {"forget": 3}}, "horizons": (1000,)}
-SEEN_PLAINLY = (
-    Beside("LSTM, n = 4, T = 100", PYTORCH_4, 1e-3, 10_000_000),
-    Beside("LSTM, n = 16, forget bias 3, T = 1,000", LASTING_16, 1e3, 160_000),
-)
+SEEN_PLAINLY = (Beside("LSTM, n = 4, T = 100", PYTORCH_4, 1e-3, 10_000_000),)
 
 
 def counted(point: DesignPoint, explode: float, replicates: int) -> int:
