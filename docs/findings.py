@@ -267,10 +267,11 @@ def rare_text(row: dict[str, Any]) -> str:
     def said(p: float | None) -> str:
         return "?" if p is None else re.sub(r"e-0*", "e-", f"{p:.1e}") if p < 0.001 else f"{p:.2g}"
 
-    gave_up = "gave up" in row["doubt"]
-    if gave_up:
-        return f"below {said(row['p_high'])}" if row["p_high"] and row["p_high"] < 1e-9 else "not found"
-    return f"{said(row['p'])} [{said(row['p_low'])}, {said(row['p_high'])}]{' ?' if row['doubt'] else ''}"
+    first, *others = row["doubt"].split("; ")
+    if "gave up" in first:
+        return f"below {said(row['p_high'])}{' ?' if others else ''}" if (row["p_high"] or 1) < 1e-9 else "not found"
+    interval = "" if row["p_low"] is None else f" [{said(row['p_low'])}, {said(row['p_high'])}]"
+    return f"{said(row['p'])}{interval}{' ?' if row['doubt'] else ''}"
 
 
 def percent_text(share: float | None) -> str:
