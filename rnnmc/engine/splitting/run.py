@@ -64,7 +64,7 @@ def _planned(named: ByKey) -> tuple[Scorer, Plan]:
     try:
         found = plan_of(score, score.sizes, splitting.particles, event.level, splitting.smallest, rng)
     except NoMoreLevels as error:
-        raise UsageError(f"{event.told}: {error}") from None
+        raise UsageError(f"{point.label}: {event.told}: {error}") from None
     return score, found
 
 
