@@ -37,13 +37,14 @@ def export(
     out: Annotated[Path | None, typer.Option(help="a new file, or folder of Zarr; else named after the study")] = None,
 ) -> None:
     """Write a study as netCDF or Zarr, for xarray. By point, horizon and norm; samples by replicate too."""
-    from rnnmc.run.export import BOTH, ENDINGS, SAMPLES_TOO, STATISTICS
+    from rnnmc.engine.block import SAMPLES
+    from rnnmc.run.export import BOTH, ENDINGS, STATISTICS
     from rnnmc.run.export import export as write
 
     if form not in ENDINGS:
         raise UsageError(f"--to {form}: is not a form of export; give {' or '.join(ENDINGS)}")
-    if what not in (STATISTICS, SAMPLES_TOO, BOTH):
-        raise UsageError(f"--what {what}: cannot be exported; give {STATISTICS}, {SAMPLES_TOO} or {BOTH}")
+    if what not in (STATISTICS, SAMPLES, BOTH):
+        raise UsageError(f"--what {what}: cannot be exported; give {STATISTICS}, {SAMPLES} or {BOTH}")
     out = out or Path(f"{directory.resolve().name}{ENDINGS[form]}")
     sizes = write(directory, form, what, out).sizes
     print(f"{out}: {', '.join(f'{count} {name}s' for name, count in sizes.items())}")

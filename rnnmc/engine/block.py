@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -249,10 +250,12 @@ def _run_chain(
             state_alone(draws, point.horizons, list(watches.values()))
         else:
             chain = moments(kernel, draws, point.horizons, list(watches.values()))
-            tangent = None if samples else draws.tangent()
-            measured = [None if samples else log_norms(moment, norms_of, tangent) for moment in chain]
-            told = [one for one in measured if one is not None]
-            samples = samples or {name: np.stack([part[name] for part in told], axis=1) for name in told[0]}
+            if few:
+                deque(chain, maxlen=0)  # the watches look on; the norms are there
+            else:
+                tangent = draws.tangent()
+                measured = [log_norms(moment, norms_of, tangent) for moment in chain]
+                samples = {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
     samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
     lost = ~samples.pop("resolved")[:, -1]
     kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}

@@ -16,6 +16,7 @@ import polars as pl
 
 from rnnmc.chain.norms import MEASURES, STATUS
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.engine.block import SAMPLES
 from rnnmc.report.plotting import with_numbers
 from rnnmc.run.aggregate import STATISTICS, read_tables
 from rnnmc.run.dictionary import meaning
@@ -24,7 +25,7 @@ from rnnmc.store.reading import planned_points, samples_of
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.tables import DESIGN
 
-SAMPLES_TOO, BOTH = "samples", "both"  # what may be exported, beside STATISTICS
+BOTH = "both"  # what may be exported, beside STATISTICS and SAMPLES
 ENGINES = {"netcdf": "h5netcdf", "zarr": "zarr"}  # form -> the package that writes it
 ENDINGS = {"netcdf": ".nc", "zarr": ".zarr"}
 LARGEST_ARRAYS = 4e9  # bytes of samples: they are in memory once, and once more while they are written
@@ -47,8 +48,8 @@ def export(directory: Path, form: str, what: str, path: Path) -> Any:
     there already, or the study has no such thing, RunError where it cannot be written.
     """
     study_said(directory)
-    if what != SAMPLES_TOO and not (directory / f"{STATISTICS}.parquet").exists():
-        raise UsageError(f"{directory}: has no statistics; run the study first, or give --what {SAMPLES_TOO}")
+    if what != SAMPLES and not (directory / f"{STATISTICS}.parquet").exists():
+        raise UsageError(f"{directory}: has no statistics; run the study first, or give --what {SAMPLES}")
     for package in ("xarray", ENGINES[form]):
         _needed(package)
     if path.exists():
@@ -90,10 +91,11 @@ def as_dataset(directory: Path, what: str = STATISTICS) -> Any:
     Populations of rare events, which are no samples, are left out. Raises UsageError where the study has no such thing.
     """
     xarray = _needed("xarray")
-    statistics = read_tables(directory)[STATISTICS] if what != SAMPLES_TOO else None
+    statistics = read_tables(directory)[STATISTICS] if what != SAMPLES else None
     stored = [one for one in stored_points(directory) if not one.split] if what != STATISTICS else []
     keys = [one.key for one in stored] if statistics is None else statistics["point"].unique(maintain_order=True)
-    points = with_numbers(planned_points(directory)).filter(pl.col("point").is_in(list(keys)))
+    planned = planned_points(directory)
+    points = with_numbers(planned).filter(pl.col("point").is_in(list(keys)))
     if points.is_empty():
         raise UsageError(
             f"{directory}: has populations alone, and no plain replicates; read its statistics-rare.parquet"
@@ -102,7 +104,7 @@ def as_dataset(directory: Path, what: str = STATISTICS) -> Any:
     horizons |= set(statistics["horizon"]) if statistics is not None else set()
     axes = {"point": points["point"].to_list(), "horizon": sorted(horizons)}
     coordinates: dict[str, Any] = dict(axes)
-    inner = [name for name in points.columns if name not in planned_points(directory).columns]
+    inner = [name for name in points.columns if name not in planned.columns]
     for name in (*OF_POINT, *inner):
         if name in points.columns:
             coordinates[name] = ("point", *_told(points[name], name))

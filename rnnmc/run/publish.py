@@ -20,7 +20,7 @@ from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.dictionary import csv_text, described
 from rnnmc.run.packages import packages
-from rnnmc.run.packages.package import Column, ColumnKind, Contents, DataFile, Making
+from rnnmc.run.packages.package import LICENCE_ADDRESS, Column, ColumnKind, Contents, DataFile, Making
 from rnnmc.run.packages.ro_crate import AGAIN_FILE, WORKFLOW
 from rnnmc.store.plan import stored_points
 from rnnmc.store.reading import shard_tables
@@ -31,10 +31,10 @@ LARGEST = 200_000_000  # bytes of a release
 COMPACT = ("point", "replicate", "horizon", *MEASURES, "status")  # columns of the samples of a release
 ENTIRE = ("*.csv", "report.html", "figures/*", "tables.json")  # of a study, in an archive, beside what a release has
 FLOATING = ("float", "double")  # as Arrow calls them
-LICENCE = """\
+LICENCE = f"""\
 The data in this folder are offered under the Creative Commons Attribution 4.0 International licence (CC BY 4.0):
 you may share and adapt them for any purpose if you give credit, say what you changed, and link to the licence,
-https://creativecommons.org/licenses/by/4.0/. They come as they are, without any warranty.
+{LICENCE_ADDRESS}. They come as they are, without any warranty.
 """
 
 

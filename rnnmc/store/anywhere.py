@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.engine.block import SAMPLES
 from rnnmc.observables import observables
 from rnnmc.store.plan import POINTS_PARQUET
 from rnnmc.store.reading import scan
@@ -14,12 +15,11 @@ from rnnmc.store.tables import DESIGN
 if TYPE_CHECKING:
     import polars as pl
 
-SAMPLES_KIND = "samples"
 NOT_THERE = "expanded paths were empty"  # as Polars says of an address that no file fits
 OTHER_WORDS = {"block": "replicates_a_block", "horizon": "last_horizon"}  # of points, where rows have these names too
 
 
-def load(source: str | Path, what: str = SAMPLES_KIND) -> pl.LazyFrame:
+def load(source: str | Path, what: str = SAMPLES) -> pl.LazyFrame:
     """Samples or a table, joined with the design points: study, the factors in DESIGN, point, what the row says, and
     every other factor of points.parquet.
 
@@ -37,7 +37,7 @@ def load(source: str | Path, what: str = SAMPLES_KIND) -> pl.LazyFrame:
     folders = _folders(str(source))
     frames = [frame for folder in folders if (frame := _of_study(folder, what)) is not None]
     if not frames:
-        known = f"{SAMPLES_KIND}, an observable ({', '.join(observables())}), or a table such as statistics"
+        known = f"{SAMPLES}, an observable ({', '.join(observables())}), or a table such as statistics"
         raise UsageError(f"{source}: has no {what}; give {known} that the study has")
     return pl.concat(frames, how="diagonal_relaxed")
 
@@ -90,7 +90,7 @@ def _of_study(folder: str, what: str) -> pl.LazyFrame | None:
         return None
     if rows is None:
         try:
-            rows = scan(folder, None if what == SAMPLES_KIND else what).drop("replicates")
+            rows = scan(folder, None if what == SAMPLES else what).drop("replicates")
         except UsageError:
             return None
     columns = rows.collect_schema().names()
