@@ -46,7 +46,7 @@ fuzz: install ## try FUZZ=100000 inputs that nobody would write: studies, words,
 bench: install ## measure speed against the machine's limit and fill docs/performance.md (25 minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
-validate: install ## run the studies behind docs/validation.md and write its tables anew (an hour)
+validate: install ## run the studies behind docs/validation.md and write its tables anew (half an hour)
 	@for study in oracle spectrum paths validation; do \
 	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake -j $(JOBS) --configfile config/$$study.yaml || exit 1; done
 	@$(BIN)/python benchmarks/validate.py
