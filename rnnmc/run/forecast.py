@@ -151,11 +151,13 @@ def _known(name: str) -> _Trial | None:
 def _can_be_tried(stored: StoredPoint) -> bool:
     """Whether a trial of this point takes a moment, and memory that every machine has."""
     point, cut = stored.design, stored.cut
+    few = cut.kernel in (FEW_DIRECTIONS, SWEPT)
     steps = 3 * (LOOKED_AT if stored.observables else FEWEST_STEPS)
     a_matrix = point.width * (1 if point.cell_object.diagonal else point.width)
     size = 8.0 * cut.tile * (len(point.cell_object.recurrent) * a_matrix + point.state_size * point.width)
     seconds = steps * block_seconds(point, cut.tile, cut) / point.horizons[-1]
-    if cut.kernel in (FEW_DIRECTIONS, SWEPT):
+    if few:
+        seconds = 2 * block_seconds(point, point.nested.group, cut)
         if any(one.whole_chain for one in stored.observables):
             seconds += steps * cut.tile * step_seconds(point, plain_kernel(point))
         else:  # no more than some rows of it are carried
@@ -166,7 +168,8 @@ def _can_be_tried(stored: StoredPoint) -> bool:
 def _kind(stored: StoredPoint) -> Kind:
     point = stored.design
     drawn = (point.weights, point.dtype, point.drive.name, point.drive.dimension, point.drive.period)
-    return (point.cell, point.width, *drawn, stored.observables, stored.cut.tile, stored.cut.kernel)
+    few = point.horizons if stored.cut.kernel in (FEW_DIRECTIONS, SWEPT) else ()
+    return (point.cell, point.width, *drawn, few, stored.observables, stored.cut.tile, stored.cut.kernel)
 
 
 def _cost(stored: StoredPoint, chain: float, looking: dict[str, float], tried: bool) -> Cost:
@@ -180,6 +183,9 @@ def _cost(stored: StoredPoint, chain: float, looking: dict[str, float], tried: b
 def _trial(stored: StoredPoint, clock: Clock) -> _Trial:
     """Timed after a first run that is not counted."""
     point, cut = stored.design, stored.cut
+    looking = {one.name: _extra(stored, one, clock) for one in stored.observables}
+    if cut.kernel in (FEW_DIRECTIONS, SWEPT):
+        return _Trial(_few_directions(stored, clock) / point.horizons[-1], 0.0, looking)
     a_step = block_seconds(point, cut.tile, cut) / chains_of(point) / point.horizons[-1]
     long = min(max(FEWEST_STEPS, int(TRIAL_SECONDS / a_step)), MOST_STEPS)
     short = long // 4
@@ -190,8 +196,18 @@ def _trial(stored: StoredPoint, clock: Clock) -> _Trial:
 
     run_trial(point, cut, (long,))
     brief, whole, logged = seconds(short), seconds(long), seconds(*ladder)
-    looking = {one.name: _extra(stored, one, clock) for one in stored.observables}
     return _Trial(max((whole - brief) / (long - short), 1e-9), max((logged - whole) / (len(ladder) - 1), 0.0), looking)
+
+
+def _few_directions(stored: StoredPoint, clock: Clock) -> float:
+    """Seconds of one tile at the point's own horizons: a few directions say little of short products, as they are sums
+    of many; so the chain is not cut short, but the tile."""
+    point, cut = stored.design, stored.cut
+    group = point.nested.group
+    fit = int(TRIAL_SECONDS / block_seconds(point, group, cut))
+    some = replace(cut, tile=min(cut.tile, max(1, fit) * group))
+    run_trial(point, some, point.horizons[:1])
+    return clock.timed(lambda: run_trial(point, some, point.horizons)) * cut.tile / some.tile
 
 
 def _extra(stored: StoredPoint, observable: Observable, clock: Clock) -> float:
