@@ -187,12 +187,20 @@ def observe_block(
 
 
 def run_trial(
-    point: DesignPoint, cut: Partition, horizons: tuple[int, ...], observables: tuple[Observable, ...] = ()
+    point: DesignPoint, cut: Partition, horizons: tuple[int, ...], looking: tuple[Observable, ...] | None = None
 ) -> None:
-    """One tile of this point to other horizons, on the kernel that the point has as it stands: for timing."""
+    """One tile of this point to other horizons, on the kernel that the point has as it stands: for timing.
+
+    looking: these observables look on, and where a few directions give the norms, no norm is found.
+    """
+    other = point.model_copy(update={"horizons": horizons})
     with one_thread():
-        other = point.model_copy(update={"horizons": horizons})
-        _run_chain(other, [(0, 0)], cut, "cpu", point.dtype, observables, cut.tile)
+        if looking is None:
+            _run_chain(other, [(0, 0)], cut, "cpu", point.dtype, (), cut.tile)
+        else:
+            _, watches = _followed(other, [(0, 0)], cut, cut.kernel, "cpu", point.dtype, looking, cut.tile)
+            for watch in watches.values():
+                watch.values()
 
 
 Kinds = dict[str, dict[str, np.ndarray]]  # samples or observable -> column -> (replicates, rows a replicate, ...)
@@ -230,38 +238,55 @@ def _run_chain(
     wanted: int,
 ) -> tuple[Kinds, np.ndarray]:
     """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
-    from rnnmc.chain.norms import log_norms
-    from rnnmc.engine.draws import Draws
-    from rnnmc.engine.run import few_directions, layout_of, moments, state_alone
-    from rnnmc.numerics.norms import norms_of
+    from rnnmc.engine.run import few_directions
 
     kernel = cut.kernel if device == "cpu" else plain_kernel(point)
     few = few_directions(kernel)
-    samples = few(point, tiles, cut.tile, device, dtype) if few else {}
-    watches: dict[str, Watch] = {}
+    samples, watches = few(point, tiles, cut.tile, device, dtype) if few else {}, {}
     if observables or not few:
-        draws = Draws(point, tiles, cut.tile, layout_of(kernel), device, dtype)
-        start = draws.state()
-        watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
-        for watch in watches.values():
-            if hasattr(watch, "wanted"):
-                watch.wanted = wanted  # pyright: ignore[reportAttributeAccessIssue]
-        if few and not any(one.whole_chain for one in observables):
-            state_alone(draws, point.horizons, list(watches.values()))
-        else:
-            chain = moments(kernel, draws, point.horizons, list(watches.values()))
-            if few:
-                deque(chain, maxlen=0)  # the watches look on; the norms are there
-            else:
-                tangent = draws.tangent()
-                measured = [log_norms(moment, norms_of, tangent) for moment in chain]
-                samples = {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
+        followed, watches = _followed(point, tiles, cut, kernel, device, dtype, observables, wanted)
+        samples = samples or followed
     samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
     lost = ~samples.pop("resolved")[:, -1]
     kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}
     for columns in kinds.values():
         lost = lost | ~columns.pop("resolved", np.array(True))
     return kinds, lost
+
+
+def _followed(
+    point: DesignPoint,
+    tiles: list[tuple[int, int]],
+    cut: Partition,
+    kernel: str,
+    device: str,
+    dtype: str,
+    observables: tuple[Observable, ...],
+    wanted: int,
+) -> tuple[dict[str, np.ndarray], dict[str, Watch]]:
+    """(norms, watches that have looked on) of these draws; where a few directions give the norms, there are none."""
+    from rnnmc.chain.norms import log_norms
+    from rnnmc.engine.draws import Draws
+    from rnnmc.engine.run import few_directions, layout_of, moments, state_alone
+    from rnnmc.numerics.norms import norms_of
+
+    draws = Draws(point, tiles, cut.tile, layout_of(kernel), device, dtype)
+    start = draws.state()
+    watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
+    for watch in watches.values():
+        if hasattr(watch, "wanted"):
+            watch.wanted = wanted  # pyright: ignore[reportAttributeAccessIssue]
+    looking, few = list(watches.values()), few_directions(kernel)
+    if few and not any(one.whole_chain for one in observables):
+        state_alone(draws, point.horizons, looking)
+        return {}, watches
+    chain = moments(kernel, draws, point.horizons, looking)
+    if few:
+        deque(chain, maxlen=0)
+        return {}, watches
+    tangent = draws.tangent()
+    measured = [log_norms(moment, norms_of, tangent) for moment in chain]
+    return {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}, watches
 
 
 def _table(

@@ -21,6 +21,7 @@ LARGEST_TILE = 4096
 COMPILED = "compiled "  # before the name of the layout
 FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"
 SWEPT = COMPILED + FEW_DIRECTIONS
+FEW_ROWS = (FEW_DIRECTIONS, SWEPT)  # kernels that carry no whole product
 COMPILING = 0.4  # seconds; a kernel that does not save as much in MANY replicates is not compiled
 MANY = 1 << 17
 COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster

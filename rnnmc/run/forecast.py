@@ -20,18 +20,19 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 
 from rnnmc.common.sources import digest_of_rnnmc
-from rnnmc.engine.block import BYTES_A_ROW, block_seconds, chains_of, run_trial
-from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT, plain_kernel, step_seconds
+from rnnmc.engine.block import BYTES_A_ROW, Partition, block_seconds, chains_of, run_trial
+from rnnmc.engine.choice import FEW_ROWS, plain_kernel, step_seconds
 from rnnmc.numerics import trusted
 from rnnmc.numerics.compiler import compiler
 from rnnmc.observables.observable import Observable
 from rnnmc.store.stored_point import StoredPoint
 
 FEWEST_TRIALS, MOST_TRIALS = 3, 24  # kinds of point that are run
-ALL_TRIALS = 0.5  # seconds after which no further one is begun
+ALL_TRIALS, LOOKING_TRIALS = 0.3, 1.0  # timed seconds after which none is begun, and none that looks on
 TRIAL_SECONDS = 0.02  # nominal, of one trial run
 FEWEST_STEPS, MOST_STEPS = 16, 512  # of the longer of two trial runs
-LOOKED_AT = 32  # steps of the trial run of an observable
+LOOKED_AT, LOOKED_AT_BRIEFLY = (8, 32), (2, 6)  # steps of two trial runs of an observable, and of those of a dear one
+MOST_LOOK_SECONDS = 0.1  # of the first, from which it is dear
 LOOK_SECONDS = 0.05  # of the processor, to find whether it is to be had
 BUSY = 0.7  # of a core, below which it is not
 TRIALS = "trials"  # of what is kept for this user
@@ -104,25 +105,43 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cos
     for kind, seconds in zip(kinds, nominal, strict=True):
         weight[kind] = weight.get(kind, 0.0) + seconds
     one_of = dict(zip(kinds, points, strict=True))
-    looking = {kind for kind, stored in one_of.items() if stored.observables}  # of which the model knows nothing
+    dearest = sorted(one_of, key=lambda kind: -weight[kind])
     trials: dict[Kind, _Trial] = {}
-    begin = time.perf_counter()
-    for kind in sorted(one_of, key=lambda kind: -weight[kind]):
-        late = time.perf_counter() - begin > ALL_TRIALS or len(trials) >= MOST_TRIALS
-        wanted = kind in looking or len(trials) < FEWEST_TRIALS or not late
-        name = _name(one_of[kind])
-        if (known := _known(name)) is not None:
-            trials[kind] = known
-        elif wanted and not clock.busy and _can_be_tried(one_of[kind]):
-            trials[kind] = _trial(one_of[kind], clock)
-            with suppress(OSError):
-                trusted.keep(TRIALS, name, json.dumps(asdict(trials[kind])).encode())
+    for some, limit in (
+        ([kind for kind in dearest if not one_of[kind].observables], ALL_TRIALS),
+        (_each_look_first([kind for kind in dearest if one_of[kind].observables], one_of), LOOKING_TRIALS),
+    ):
+        begin, tried = clock.processor, 0
+        for kind in some:
+            late = clock.processor - begin > limit or tried >= MOST_TRIALS
+            name = _name(one_of[kind])
+            if (known := _known(name)) is not None:
+                trials[kind] = known
+            elif (tried < FEWEST_TRIALS or not late) and not clock.busy and _can_be_tried(one_of[kind]):
+                trials[kind] = _trial(one_of[kind], clock)
+                tried += 1
+                with suppress(OSError):
+                    trusted.keep(TRIALS, name, json.dumps(asdict(trials[kind])).encode())
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
-    slower = statistics.median([one[0] / seconds for one, seconds in zip(found, nominal, strict=True) if one] or [1.0])
+    known = [(*one, seconds) for one, seconds in zip(found, nominal, strict=True) if one]
+    slower = statistics.median([chain / seconds for chain, _, seconds in known] or [1.0])
+
+    def by_model(stored: StoredPoint, seconds: float) -> tuple[float, dict[str, float]]:
+        """Of a point that was not tried: as those that were."""
+        names = [one.name for one in stored.observables]
+        alike = {name: [seen[name] / model for _, seen, model in known if name in seen] for name in names}
+        return slower * seconds, {name: seconds * statistics.median(some) for name, some in alike.items() if some}
+
     return [
-        _cost(stored, *(one or (slower * seconds, {})), one is not None)
+        _cost(stored, *(one or by_model(stored, seconds)), one is not None)
         for stored, one, seconds in zip(points, found, nominal, strict=True)
     ]
+
+
+def _each_look_first(kinds: list[Kind], one_of: dict[Kind, StoredPoint]) -> list[Kind]:
+    """The same kinds, one of each set of observables before all others: of what these take the model knows nothing."""
+    first = {tuple(one.name for one in one_of[kind].observables): kind for kind in reversed(kinds)}
+    return sorted(kinds, key=lambda kind: kind not in set(first.values()))
 
 
 def _wait_for_the_processor() -> None:
@@ -150,14 +169,13 @@ def _known(name: str) -> _Trial | None:
 
 def _can_be_tried(stored: StoredPoint) -> bool:
     """Whether a trial of this point takes a moment, and memory that every machine has."""
-    point, cut = stored.design, stored.cut
-    few = cut.kernel in (FEW_DIRECTIONS, SWEPT)
-    steps = 3 * (LOOKED_AT if stored.observables else FEWEST_STEPS)
+    point, cut = stored.design, _some(stored)
+    steps = 3 * (LOOKED_AT[1] if stored.observables else FEWEST_STEPS)
     a_matrix = point.width * (1 if point.cell_object.diagonal else point.width)
     size = 8.0 * cut.tile * (len(point.cell_object.recurrent) * a_matrix + point.state_size * point.width)
     seconds = steps * block_seconds(point, cut.tile, cut) / point.horizons[-1]
-    if few:
-        seconds = 2 * block_seconds(point, point.nested.group, cut)
+    if cut.kernel in FEW_ROWS:
+        seconds = 2 * block_seconds(point, cut.tile, cut)
         if any(one.whole_chain for one in stored.observables):
             seconds += steps * cut.tile * step_seconds(point, plain_kernel(point))
         else:  # no more than some rows of it are carried
@@ -168,7 +186,7 @@ def _can_be_tried(stored: StoredPoint) -> bool:
 def _kind(stored: StoredPoint) -> Kind:
     point = stored.design
     drawn = (point.weights, point.dtype, point.drive.name, point.drive.dimension, point.drive.period)
-    few = point.horizons if stored.cut.kernel in (FEW_DIRECTIONS, SWEPT) else ()
+    few = point.horizons if stored.cut.kernel in FEW_ROWS else ()
     return (point.cell, point.width, *drawn, few, stored.observables, stored.cut.tile, stored.cut.kernel)
 
 
@@ -184,7 +202,7 @@ def _trial(stored: StoredPoint, clock: Clock) -> _Trial:
     """Timed after a first run that is not counted."""
     point, cut = stored.design, stored.cut
     looking = {one.name: _extra(stored, one, clock) for one in stored.observables}
-    if cut.kernel in (FEW_DIRECTIONS, SWEPT):
+    if cut.kernel in FEW_ROWS:
         return _Trial(_few_directions(stored, clock) / point.horizons[-1], 0.0, looking)
     a_step = block_seconds(point, cut.tile, cut) / chains_of(point) / point.horizons[-1]
     long = min(max(FEWEST_STEPS, int(TRIAL_SECONDS / a_step)), MOST_STEPS)
@@ -201,20 +219,34 @@ def _trial(stored: StoredPoint, clock: Clock) -> _Trial:
 
 def _few_directions(stored: StoredPoint, clock: Clock) -> float:
     """Seconds of one tile at the point's own horizons: a few directions say little of short products, as they are sums
-    of many; so the chain is not cut short, but the tile."""
-    point, cut = stored.design, stored.cut
-    group = point.nested.group
-    fit = int(TRIAL_SECONDS / block_seconds(point, group, cut))
-    some = replace(cut, tile=min(cut.tile, max(1, fit) * group))
-    run_trial(point, some, point.horizons[:1])
-    return clock.timed(lambda: run_trial(point, some, point.horizons)) * cut.tile / some.tile
+    of many; so the chain is not cut short, but the tile.
+    """
+    point, some = stored.design, _some(stored)
+    run_trial(point, some, point.horizons)
+    return clock.timed(lambda: run_trial(point, some, point.horizons)) * stored.cut.tile / some.tile
+
+
+def _some(stored: StoredPoint) -> Partition:
+    """Of a tile as many replicates as fit a trial; of those whose rows share their calls all."""
+    cut, group = stored.cut, stored.design.nested.group
+    if cut.kernel not in FEW_ROWS:
+        return cut
+    fit = int(TRIAL_SECONDS / block_seconds(stored.design, group, cut))
+    return replace(cut, tile=min(cut.tile, max(1, fit) * group))
 
 
 def _extra(stored: StoredPoint, observable: Observable, clock: Clock) -> float:
     """Seconds that the observable adds to one tile, a step to the power at which it grows."""
+    some = _some(stored)
+    timed, times = observable.shorter(some.tile)
+    times *= stored.cut.tile / some.tile
 
-    def seconds(*looking: Observable) -> float:
-        return min(clock.timed(lambda: run_trial(stored.design, stored.cut, (LOOKED_AT,), looking)) for _ in range(2))
+    def seconds(steps: int, *looking: Observable) -> float:
+        return clock.timed(lambda: run_trial(stored.design, some, (steps,), looking))
 
-    timed, times = observable.shorter(stored.cut.tile)
-    return max(seconds(timed) - seconds(), 0.0) * times / LOOKED_AT**observable.steps_power
+    seconds(LOOKED_AT_BRIEFLY[0], timed)  # not counted, as the first of all
+    short, long = LOOKED_AT if seconds(LOOKED_AT_BRIEFLY[0], timed) < MOST_LOOK_SECONDS else LOOKED_AT_BRIEFLY
+    power = observable.steps_power
+    added = [seconds(steps, timed) - seconds(steps) for steps in ((short, long) if power else (short,))]
+    grown = (added[1] - added[0]) / (long**power - short**power) if power else added[0]
+    return max(grown, 0.0) * times

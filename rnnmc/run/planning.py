@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from rnnmc.common.granted import own_cpus
-from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT
+from rnnmc.engine.choice import FEW_ROWS
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import Clock, costs
 from rnnmc.store.manifest import enough_said, made_by
@@ -17,7 +17,6 @@ from rnnmc.store.shards import lacking_files
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
 
-FEW_ROWS = (FEW_DIRECTIONS, SWEPT)  # kernels that carry no whole product
 LISTED = 200  # design points named one by one; of more, only the sum is told
 
 

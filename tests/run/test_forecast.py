@@ -7,6 +7,8 @@ import time
 import pytest
 from studies import small, study_of
 
+from rnnmc.engine import block
+from rnnmc.engine.choice import FEW_ROWS
 from rnnmc.run import forecast, planning
 from rnnmc.run.forecast import Clock, costs
 from rnnmc.store.plan import cut_up
@@ -76,3 +78,44 @@ def test_what_a_trial_took_is_known_the_next_time_even_where_the_machine_is_busy
     assert all(one == again for one, again in zip(before, after, strict=True) if one.tried)
     other = costs(cut_up(study_of(small(points=[{"cell": "tanh", "width": 37, "dtype": "float64"}]))))
     assert not other[0].tried
+
+
+@pytest.mark.slow
+def test_few_directions_are_tried_at_the_horizons_of_the_point_in_a_tile_that_fits_a_moment(
+    tried: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut short, a product has many singular values near the largest, and all of it is carried: 60 times too much."""
+    runs: list[tuple[int, tuple[int, ...]]] = []
+    run = forecast.run_trial
+
+    def recorded(point: object, cut: block.Partition, horizons: tuple[int, ...], looking: object = None) -> None:
+        if looking is None:
+            runs.append((cut.tile, horizons))
+        run(point, cut, horizons, looking)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(forecast, "run_trial", recorded)
+    one = {"cell": "lstm", "width": 256, "replicates": 64, "observables": ["one_step"]}
+    (stored,) = cut_up(study_of(small(points=[one], horizons=[1, 10, 100])))
+    assert stored.cut.kernel in FEW_ROWS
+    (cost,) = costs([stored])
+    assert cost.tried
+    assert cost.observables["one_step"] > 0
+    assert {horizons for _, horizons in runs} == {(1, 10, 100)}
+    assert all(tile < stored.cut.tile for tile, _ in runs)
+
+
+@pytest.mark.slow
+def test_what_an_observable_adds_to_a_point_that_was_not_tried_goes_by_those_that_were(
+    tried: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecast, "FEWEST_TRIALS", 1)
+    monkeypatch.setattr(forecast, "LOOKING_TRIALS", 0.0)
+    points = [
+        {"cell": "gru", "width": width, "replicates": 64, "observables": [look]}
+        for width in (4, 8)
+        for look in ("one_step", "extremes")
+    ]
+    found = costs(cut_up(study_of(small(points=points))))
+    assert len(tried) == 1
+    known = [one.observables for one in found]
+    assert sorted(map(len, known)) == [0, 0, 1, 1]  # of the look that no trial had, nothing is known
