@@ -111,9 +111,9 @@ def test_what_an_observable_adds_to_a_point_that_was_not_tried_goes_by_those_tha
     monkeypatch.setattr(forecast, "FEWEST_TRIALS", 1)
     monkeypatch.setattr(forecast, "LOOKING_TRIALS", 0.0)
     points = [
-        {"cell": "gru", "width": width, "replicates": 64, "observables": [look]}
+        {"cell": cell, "width": width, "replicates": 64, "observables": [look]}
+        for cell, look in (("gru", "one_step"), ("tanh", "extremes"))
         for width in (4, 8)
-        for look in ("one_step", "extremes")
     ]
     found = costs(cut_up(study_of(small(points=points))))
     assert len(tried) == 1
