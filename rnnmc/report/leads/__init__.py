@@ -18,8 +18,8 @@ LEADS = (verdicts, rare, learning, maps, lifetimes, shares)  # the first that ha
 def lead(
     study: Mapping[str, object], rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
 ) -> Lead:
-    """The first screen. rows: `rnnmc.report.text.main_rows`; points, tables: as `write_report` has them, points that are
-    split for a rare event among them.
+    """The first screen. rows: `rnnmc.report.text.main_rows`; points, tables: as `write_report` has them, with points
+    that are split for a rare event.
 
     A `question` that the study asks for itself stands in place of ours.
     """
