@@ -57,7 +57,19 @@ def _every(
 ) -> None: ...
 
 
-StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
+def _study_file(said: Path) -> Path:
+    from rnnmc.common.shipped import study_file
+
+    path, new = study_file(said)
+    if new:
+        print(f"{path}: a copy of the study that comes with rnnmc", file=sys.stderr)
+    return path
+
+
+StudyFile = Annotated[
+    Path,
+    typer.Argument(callback=_study_file, help="study file, or the name of one in config, such as default"),
+]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
 CellName = Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")]
 CellOrLayer = Annotated[
