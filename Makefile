@@ -22,7 +22,7 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test quick fuzz bench validate findings dataset frameworks elsewhere lint format docs schema modules lock clean
+.PHONY: help install study test quick fuzz bench validate findings dataset frameworks elsewhere sbom lint format docs schema modules lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -86,6 +86,15 @@ elsewhere: install build/elsewhere/venv/.installed ## write a data set, and have
 build/elsewhere/venv/.installed: elsewhere/requirements.txt
 	@$(PYTHON) -m venv --clear build/elsewhere/venv
 	@build/elsewhere/venv/bin/python -m pip --disable-pip-version-check --quiet install --requirement elsewhere/requirements.txt
+	@touch $@
+
+sbom: install build/sbom/venv/.installed ## write build/sbom/rnnmc.cdx.json: all that is installed, with versions and licences (CycloneDX)
+	@build/sbom/venv/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --of JSON --output-file build/sbom/rnnmc.cdx.json
+	@echo "build/sbom/rnnmc.cdx.json; what is known against it: build/sbom/venv/bin/pip-audit --no-deps -r requirements.lock (needs pypi.org)"
+
+build/sbom/venv/.installed:
+	@$(PYTHON) -m venv --clear build/sbom/venv
+	@build/sbom/venv/bin/python -m pip --disable-pip-version-check --quiet install cyclonedx-bom==7.5.0 pip-audit==2.10.1
 	@touch $@
 
 lint: install ## check style, format and types
