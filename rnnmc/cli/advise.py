@@ -26,6 +26,7 @@ def advise(
     explode: ExplodeAbove = 1e3,
     dtype: Dtype = "float32",
     seed: Annotated[int, typer.Option(help="of every draw; what is measured afresh has the next")] = 7888,
+    everything: Annotated[bool, typer.Option("--all", help="every candidate in the table")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the ranking and what is best as JSON")] = False,
 ) -> None:
     """Rank initialisations by P(stable by T). Finds the best forget bias or gain too, and prints code for it."""
@@ -44,7 +45,7 @@ def advise(
     if as_json:
         print(in_json(advice, framework))
         return
-    printed(table(advice))
+    printed(table(advice, everything))
     for sentence in sentences(advice):
         print(sentence)
     if framework is not None:
