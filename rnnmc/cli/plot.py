@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Folder, app
+from rnnmc.cli.shared import Folder, app, examples
 from rnnmc.common.errors import RunError, UsageError
 
 PICTURES = (".svg", ".png")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc plot results/default --y p_stable_by --by cell,init",
+        "rnnmc plot results/default --x width --where horizon=1000 --out w.png",
+    )
+)
 def plot(
     directory: Folder,
     x: Annotated[str, typer.Option(help="a column of numbers: horizon, width, gain, init.bias.forget")] = "horizon",

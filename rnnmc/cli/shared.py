@@ -88,6 +88,11 @@ Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu 
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
 
 
+def examples(*lines: str) -> str:
+    """What stands at the end of a command's help; a test parses each line."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
 def told(title: str, rows: dict[str, tuple[str, str]], first: str = "formula", second: str = "source") -> None:
     """Print what there is of a kind, with a formula and a source of each."""
     from rnnmc.report.printing import printed
