@@ -18,10 +18,10 @@ OUTPUT = ROOT / "build/docs"
 FIRST = "docs/index.html"
 
 
-def write_pages(output: Path) -> int:
+def write_pages(output: Path, source: Path = ROOT) -> int:
     """Render the pages that docs/conf.py lists; 0 where nothing was wrong."""
     words = ["--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", ROOT / "docs", "-d", output / ".doctrees"]
-    code = build_main([*map(str, words), str(ROOT), str(output)])
+    code = build_main([*map(str, words), str(source), str(output)])
     (output / "index.html").write_text(
         f'<!doctype html><meta charset="utf-8"><title>rnnmc</title><meta http-equiv="refresh" content="0; url={FIRST}">'
         f'<a href="{FIRST}">rnnmc</a>\n',

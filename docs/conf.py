@@ -33,7 +33,13 @@ myst_disable_syntax = ["myst_line_comment", "myst_block_break", "myst_target", "
 
 root_doc = "docs/index"
 NAVIGATION = {
-    "Begin": ["Everything on one page </README>", "/docs/first-study", "/docs/choosing", "/docs/results", "/config/README"],
+    "Begin": [
+        "Everything on one page </README>",
+        "/docs/first-study",
+        "/docs/choosing",
+        "/docs/results",
+        "/config/README",
+    ],
     "Ask": ["/docs/advise", "/docs/inspect", "/docs/frameworks", "/gallery/README"],
     "Run": ["/docs/cluster", "/docs/monitoring", "/docs/trust", "/docs/scale", "/docs/performance", "/docs/elsewhere"],
     "What came out": ["/docs/findings", "/docs/validation", "/findings/README"],
@@ -41,7 +47,7 @@ NAVIGATION = {
     "Take part": ["/docs/extending", "/docs/api", "/CONTRIBUTING", "/CHANGELOG"],
 }
 include_patterns = ["*.md", "docs/*.md", "*/README.md", "gallery/*.ipynb"]
-exclude_patterns = [".*", "build", "results", "rnnmc", "tests"]  # not even looked into
+exclude_patterns = ["**/.*", "build", "results", "rnnmc", "tests"]  # not even looked into
 
 
 def notebook_text(content: str) -> str:
@@ -85,7 +91,9 @@ def add_to_page(app: Any, name: str, source: list[str]) -> None:
         source[0] += listed("Notebooks", ["[0-9]*"])
     elif name == "docs/api":
         rooms = sorted(f"/{module.name}" for module in pkgutil.iter_modules([str(ROOT / "rnnmc")]))
-        links = (f'<li><a href="../api/rnnmc{room}.html">rnnmc{room.replace("/", ".")}</a></li>' for room in ["", *rooms])
+        links = (
+            f'<li><a href="../api/rnnmc{room}.html">rnnmc{room.replace("/", ".")}</a></li>' for room in ["", *rooms]
+        )
         source[0] += f"\n\n## Modules\n\n<ul>{''.join(links)}</ul>\n"
 
 
