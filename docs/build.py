@@ -15,18 +15,17 @@ import rnnmc
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "build/docs"
-FIRST = "docs/index.html"
+FRONT = """<!doctype html><meta charset="utf-8"><title>rnnmc</title>
+<link rel="icon" href="_static/icon.svg"><meta http-equiv="refresh" content="0; url=docs/index.html">
+<a href="docs/index.html">rnnmc</a>
+"""
 
 
 def write_pages(output: Path, source: Path = ROOT) -> int:
     """Render the pages that docs/conf.py lists; 0 where nothing was wrong."""
     words = ["--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", ROOT / "docs", "-d", output / ".doctrees"]
     code = build_main([*map(str, words), str(source), str(output)])
-    (output / "index.html").write_text(
-        f'<!doctype html><meta charset="utf-8"><title>rnnmc</title><meta http-equiv="refresh" content="0; url={FIRST}">'
-        f'<a href="{FIRST}">rnnmc</a>\n',
-        encoding="utf-8",
-    )
+    (output / "index.html").write_text(FRONT, encoding="utf-8")
     return code
 
 
@@ -37,7 +36,7 @@ def write_reference(output: Path) -> None:
         f"rnnmc.{module.name}" for module in pkgutil.iter_modules(rnnmc.__path__) if module.name not in rnnmc.__all__
     ]
     warnings.filterwarnings("ignore", "Error parsing type annotation")  # of names imported for the type checker alone
-    pdoc.render.configure(docformat="google")
+    pdoc.render.configure(docformat="google", show_source=False)
     pdoc.pdoc("rnnmc", *inner, output_directory=output / "api")
 
 

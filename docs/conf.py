@@ -21,6 +21,7 @@ copyright = "the rnnmc authors, MIT licence"  # noqa: A001 - Sphinx's own name
 extensions = ["myst_parser"]
 html_theme = "furo"
 html_title = "rnnmc"
+html_favicon = "icon.svg"
 html_show_sphinx = False
 html_copy_source = False
 html_static_path: list[str] = []
@@ -46,8 +47,9 @@ NAVIGATION = {
     "How it works": ["/docs/physics", "/docs/theory", "/docs/design", "/docs/dependencies"],
     "Take part": ["/docs/extending", "/docs/api", "/CONTRIBUTING", "/CHANGELOG"],
 }
-include_patterns = ["*.md", "docs/*.md", "*/README.md", "gallery/*.ipynb"]
-exclude_patterns = ["**/.*", "build", "results", "rnnmc", "tests"]  # not even looked into
+include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "gallery/*.ipynb"]
+include_patterns += [f"{folder}/README.md" for folder in ("config", "findings", "gallery")]
+exclude_patterns = [".*", "**/.*", "build", "results", "rnnmc", "tests"]  # not even looked into
 
 
 def notebook_text(content: str) -> str:
@@ -61,7 +63,8 @@ def notebook_text(content: str) -> str:
             if "image/png" in shown:
                 parts.append(f"![what the code drew](data:image/png;base64,{shown['image/png'].replace(chr(10), '')})")
             elif "text/html" in shown:
-                parts.append(f"````{{raw}} html\n{shown['text/html']}\n````")
+                wide = f'<div style="overflow-x: auto">{shown["text/html"]}</div>'
+                parts.append(f"````{{raw}} html\n{wide}\n````")
             else:
                 plain = shown.get("text/plain") or "".join(output.get("text", ""))
                 parts.append("````\n" + re.sub(r"\x1b\[[\d;]*m", "", plain) + "\n````")
