@@ -147,16 +147,14 @@ def test_the_python_of_the_pages_compiles_and_finds_its_names() -> None:
 
 
 @pytest.mark.slow
-def test_the_help_of_every_command_ends_with_examples_that_parse_in_80_columns() -> None:
-    for name, command in COMMANDS.items():
-        if command.hidden:
-            continue
-        said = CliRunner().invoke(app, [name, "--help"], terminal_width=80).output
-        lines = [line.strip() for line in said.partition("\n  Examples:\n")[2].splitlines() if line.strip()]
-        assert 1 <= len(lines) <= 2, name
-        assert all(line.startswith(f"rnnmc {name}") for line in lines), name
-        assert [bad for line in lines for words in commands(line) if (bad := mistake(words))] == [], lines
-        assert max(map(len, said.splitlines())) <= 80, name
+@pytest.mark.parametrize("name", ["", *(name for name, command in COMMANDS.items() if not command.hidden)])
+def test_every_help_ends_with_examples_that_parse_in_80_columns(name: str) -> None:
+    said = CliRunner().invoke(app, [*name.split(), "--help"], terminal_width=80).output
+    lines = [line.strip() for line in said.partition("\n  Examples:\n")[2].splitlines() if line.strip()]
+    assert 1 <= len(lines) <= 2
+    assert all(line.startswith(f"rnnmc {name}") for line in lines)
+    assert [bad for line in lines for words in commands(line) if (bad := mistake(words))] == []
+    assert max(map(len, said.splitlines())) <= 80
 
 
 class Reached(Exception):

@@ -9,7 +9,7 @@ import typer
 from rnnmc.cli.shared import CellName, Dtype, Layers, Residual, Width, app, examples, judged
 
 
-@app.command(epilog=examples("rnnmc kernel tanh --width 4", "rnnmc kernel mycell:leaky --layers 2"))
+@app.command(epilog=examples("rnnmc kernel tanh --width 4", "rnnmc kernel lstm --width 8 --layers 2"))
 def kernel(
     cell: CellName, width: Width = 16, layers: Layers = 1, residual: Residual = False, dtype: Dtype = "float32"
 ) -> None:

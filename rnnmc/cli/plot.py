@@ -13,12 +13,7 @@ from rnnmc.common.errors import RunError, UsageError
 PICTURES = (".svg", ".png")
 
 
-@app.command(
-    epilog=examples(
-        "rnnmc plot results/default --y p_stable_by --by cell,init",
-        "rnnmc plot results/default --x width --where horizon=1000 --out w.png",
-    )
-)
+@app.command(epilog=examples("rnnmc plot results/default --by cell,init --where width=64 --where m=1"))
 def plot(
     directory: Folder,
     x: Annotated[str, typer.Option(help="a column of numbers: horizon, width, gain, init.bias.forget")] = "horizon",

@@ -44,7 +44,7 @@ def ray(
     words: Annotated[list[str], typer.Argument(help="of Ray's own command, behind --, such as: -- status")],
     address: Address = None,
 ) -> None:
-    """Run Ray's own command on it, with the environment that it needs."""
+    """Run Ray's own command on it. With the environment that it needs."""
     from pathlib import Path
 
     from rnnmc.run.running import environment

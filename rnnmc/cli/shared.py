@@ -32,9 +32,15 @@ class ByFile(TyperGroup):
                 formatter.write_dl(rows)
 
 
+def examples(*lines: str) -> str:
+    """What stands at the end of a command's help; a test parses each line."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
 app = typer.Typer(
     cls=ByFile,
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
+    epilog=examples("rnnmc doctor", "rnnmc measure torch.nn.LSTM --width 64"),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -86,11 +92,6 @@ ExplodeAbove = Annotated[float, typer.Option(help="a norm above this has explode
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda")]
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
-
-
-def examples(*lines: str) -> str:
-    """What stands at the end of a command's help; a test parses each line."""
-    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
 
 
 def told(title: str, rows: dict[str, tuple[str, str]], first: str = "formula", second: str = "source") -> None:
