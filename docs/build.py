@@ -3,6 +3,7 @@
 A broken link, a missing anchor or a page that the navigation lacks ends it with 1.
 """
 
+import base64
 import pkgutil
 import sys
 import warnings
@@ -36,7 +37,8 @@ def write_reference(output: Path) -> None:
         f"rnnmc.{module.name}" for module in pkgutil.iter_modules(rnnmc.__path__) if module.name not in rnnmc.__all__
     ]
     warnings.filterwarnings("ignore", "Error parsing type annotation")  # of names imported for the type checker alone
-    pdoc.render.configure(docformat="google", show_source=False)
+    icon = "data:image/svg+xml;base64," + base64.b64encode((ROOT / "docs/icon.svg").read_bytes()).decode()
+    pdoc.render.configure(docformat="google", show_source=False, favicon=icon)
     pdoc.pdoc("rnnmc", *inner, output_directory=output / "api")
 
 

@@ -63,6 +63,9 @@ def mistake(words: list[str], whole: bool = True) -> str | None:
         return f"make: {', '.join(sorted(wrong))}" if wrong else None
     if name.startswith("python") and rest[:1] == ["-c"]:
         return unfound(rest[1])
+    if name in ("python", "snakemake") and rest:
+        files = {word for word in rest if word.endswith(".py") or word.startswith("profiles/")}
+        return ", ".join(f"{one} is not there" for one in sorted(files) if not (ROOT / one).exists()) or None
     if name != "rnnmc" or rest[0] in ("--help", "--version"):
         return None
     if rest[0] not in COMMANDS:
@@ -109,6 +112,8 @@ def unfound(code: str) -> str | None:
         ("rnnmc plan", "Missing argument"),
         ("x && rnnmc show a b", "extra argument"),
         ('ln -s "$(rnnmc dashboard --target)" there', "No such option"),
+        ("snakemake --profile profiles/slum", "profiles/slum is not there"),
+        ("python benchmarks/bend.py", "benchmarks/bend.py is not there"),
         ("make studdy", "studdy"),
         ("make study CONFG=x.yaml", "CONFG"),
         ('python -c "import rnnmc; rnnmc.measures()"', "rnnmc.measures"),
@@ -138,6 +143,12 @@ def test_every_command_of_the_pages_parses() -> None:
     assert not wrong
     assert found["block"] >= 60
     assert found["text"] >= 100
+
+
+def test_the_studies_that_the_pages_name_are_there() -> None:
+    named = {one for page in PAGES for one in re.findall(r"config/(\w+)\.yaml", page.read_text(encoding="utf-8"))}
+    assert named - {path.stem for path in ROOT.glob("config/*.yaml")} <= {"mine", "x", "yours"}, "made by the reader"
+    assert len(named) >= 12
 
 
 def test_the_python_of_the_pages_compiles_and_finds_its_names() -> None:
