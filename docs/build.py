@@ -24,8 +24,9 @@ FRONT = """<!doctype html><meta charset="utf-8"><title>rnnmc</title>
 
 def write_pages(output: Path, source: Path = ROOT) -> int:
     """Render the pages that docs/conf.py lists; 0 where nothing was wrong."""
-    words = ["--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", ROOT / "docs", "-d", output / ".doctrees"]
-    code = build_main([*map(str, words), str(source), str(output)])
+    # Quiet, all of it anew, and a warning is an error.
+    words = ["-q", "-E", "-W", "--keep-going", "-c", ROOT / "docs", "-d", output / ".doctrees", source, output]
+    code = build_main([str(word) for word in words])
     (output / "index.html").write_text(FRONT, encoding="utf-8")
     return code
 
