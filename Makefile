@@ -105,7 +105,7 @@ lint: install ## check style, format and types
 format: install ## bring the code into form
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
-docs: install ## write the API reference to build/docs
+docs: install ## write the site to build/docs, with the API reference; a broken link ends it with an error
 	@$(BIN)/python docs/build.py
 
 schema: install ## write the JSON schema of a study file, after a change of the study model

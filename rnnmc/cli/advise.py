@@ -6,11 +6,15 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellOrLayer, Dtype, ExplodeAbove, VanishBelow, Width, app
+from rnnmc.cli.shared import CellOrLayer, Dtype, ExplodeAbove, VanishBelow, Width, app, examples
 from rnnmc.study.options import parsed
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc advise torch.nn.LSTM --width 64 --steps 1000", "rnnmc advise gru_reset_after --framework keras --cells"
+    )
+)
 def advise(
     cell: CellOrLayer,
     width: Width = 64,

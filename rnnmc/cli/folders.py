@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Folder, app
+from rnnmc.cli.shared import Folder, app, examples
 from rnnmc.common.errors import UsageError
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc merge here/mine there/mine --into results/mine"))
 def merge(
     directories: Annotated[list[Path], typer.Argument(help="folders of one study, sampled in several places")],
     into: Annotated[Path, typer.Option(help="a new folder")],
@@ -30,7 +30,7 @@ def merge(
     print(f"rnnmc statistics {into} counts them")
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc clean results/mine"))
 def clean(
     directory: Folder,
     yes: Annotated[bool, typer.Option("--yes", help="remove it without asking")] = False,

@@ -32,9 +32,15 @@ class ByFile(TyperGroup):
                 formatter.write_dl(rows)
 
 
+def examples(*lines: str) -> str:
+    """What stands at the end of a command's help; a test parses each line."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
 app = typer.Typer(
     cls=ByFile,
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
+    epilog=examples("rnnmc doctor", "rnnmc measure torch.nn.LSTM --width 64"),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
