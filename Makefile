@@ -142,7 +142,7 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 $(VENV)/.locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "rnnmc needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there); give another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@echo "Creating .venv from requirements.lock (once; PyTorch is large, so this can take minutes)"
+	@echo "Creating .venv from requirements.lock (once; PyTorch is large, so this can take minutes in silence: 1.5 GB, or 6 with CUDA)"
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot create an environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(PIP) install --requirement requirements.lock
 	@touch $@

@@ -106,7 +106,10 @@ def status(
     from rnnmc.run.planning import status_table
 
     if watched:
-        watch(directory)
+        try:
+            watch(directory)
+        except KeyboardInterrupt:  # of who watches, not of the study
+            return
         print(f"{directory} is finished: rnnmc show {directory}")
         return
     printed(status_table(directory))

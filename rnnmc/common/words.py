@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def listed(parts: Sequence[str], last: str = "and") -> str:
-    """`a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+def listed(parts: Sequence[str], last: str = "and", between: str = ", ") -> str:
+    """`a, b and c`; between: where commas stand within parts, something else."""
+    return parts[0] if len(parts) == 1 else f"{between.join(parts[:-1])} {last} {parts[-1]}"

@@ -56,8 +56,8 @@ def show(directory: Path, every: bool = False) -> None:
         statistics = plain_rows(read_table(directory / "statistics.parquet"))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UsageError(
-            f"{directory}: has no statistics that can be read ({str(error).splitlines()[0]}); give the folder of a "
-            "study that has run, such as results/default, or run rnnmc statistics on it first"
+            f"{directory}: has no statistics that can be read ({str(error).splitlines()[0]}); while it is sampled, "
+            f"rnnmc report {directory} --so-far has what is there; once it is, rnnmc statistics {directory} counts it"
         ) from None
     rows = main_rows(statistics, plain_points(points))
     few = rows if every else telling(rows, plain_points(points))
@@ -238,20 +238,29 @@ def verdicts_table(verdicts: pl.DataFrame) -> Table:
 
 
 def frame_table(frame: pl.DataFrame, title: str, rows: int = 60) -> Table:
-    """Any table of statistics of one design point for the terminal: its first `rows` rows.
+    """Any table of statistics of one design point for the terminal: its first `rows` rows, as many columns as fit.
 
-    What is the same in all of them stands below. Numbers to four significant digits; a dash where there is none.
+    What is the same in all rows stands below. Numbers to four significant digits; a dash where there is none.
     """
     shown = frame.drop("point", strict=False).select(pl.exclude(pl.List, pl.Array))
     words = [name for name, kind in shown.schema.items() if kind == pl.String or name in ("replicates", "finite")]
     constant = [name for name in words if shown.height > 1 and shown[name].n_unique() == 1]
-    told = ", ".join(f"{name} {number_text(shown[name][0])}" for name in constant if shown[name][0] is not None)
-    more = f"the first {rows} of {frame.height} rows" if frame.height > rows else ""
-    table = _table(title, "; ".join(text for text in (told, more) if text))
-    shown = shown.drop(constant)
+    told = [f"{name} {number_text(shown[name][0])}" for name in constant if shown[name][0] is not None]
+    told = [", ".join(told)] if told else []
+    told += [f"the first {rows} of {frame.height} rows"] if frame.height > rows else []
+    shown = shown.drop(constant).head(rows)
+    return fitting([_framed(shown, title, told, columns) for columns in range(shown.width, 0, -1)])
+
+
+def _framed(shown: pl.DataFrame, title: str, told: list[str], columns: int) -> Table:
+    """The first so many columns as a table."""
+    left_out = shown.columns[columns:]
+    more = [f"--json has {len(left_out)} more columns, from {left_out[0]} to {left_out[-1]}"] if left_out else []
+    table = _table(title, "; ".join([*told, *more]))
+    shown = shown[:, :columns]
     for name, kind in shown.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
-    for row in shown.head(rows).iter_rows():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
+    for row in shown.iter_rows():
         _add_row(table, [number_text(value) for value in row])
     return table
 

@@ -57,16 +57,17 @@ def conduct(path: Path, jobs: int | None = None, cpus: int | None = None, scale:
         file=sys.stderr,
     )
     environment = os.environ | {CPUS: str(cores), "POLARS_MAX_THREADS": str(cores)}
-    words = ["-j", str(jobs or cores), "--config", f"study_file={json.dumps(str(path))}"]
+    words = [
+        "-s",
+        str(shipped_with / "Snakefile"),
+        "-j",
+        str(jobs or cores),
+        "--config",
+        f"study_file={json.dumps(str(path))}",
+    ]
     words += [] if scale is None else [f"scale={scale}"]
     with _head(directory, environment) if lacking else nullcontext() as head:
-        _follow(
-            study,
-            directory,
-            ["-s", str(shipped_with / "Snakefile"), *words],
-            environment | {HEAD_FILE: str(head.answer) if head else ""},
-            head,
-        )
+        _follow(study, directory, words, environment | {HEAD_FILE: str(head.answer) if head else ""}, head)
     settle(directory, study)
     return directory
 
@@ -110,6 +111,7 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
                     line.tell(now, "starting Ray" if head is not None and not dashboard else "starting a job")
                     pages.look(line.pace.seconds_left) if now.stage == SAMPLING else pages.stop()
         except BaseException:
+            print("stopping, as soon as jobs have left what they have", file=sys.stderr)
             pages.stop()
             _stop(process)
             raise

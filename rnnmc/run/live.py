@@ -34,15 +34,16 @@ class LiveLine:
         if now.running or now.share != self.share:
             self.moved, self.share = clock, now.share
         self.pace.note(clock, now.share, now.replicates_done)
-        if clock - self.moved > STILL:
-            waiting = f"nothing has moved for {duration(clock - self.moved)}"
+        still = clock - self.moved > STILL
+        if still:
+            waiting = f"nothing has run for {duration(clock - self.moved)}; if it was stopped, start it again to go on"
         if self.terminal:
             width = shutil.get_terminal_size().columns - 1
-            said = line(self.name, now, self.pace, datetime.now(), waiting, width)
+            said = line(self.name, now, self.pace, datetime.now(), waiting, width, still)
             sys.stderr.write(f"\r{said}\x1b[K")
         elif clock - self.last >= SECONDS_BETWEEN_LINES:
             self.last = clock
-            said = line(self.name, now, self.pace, datetime.now(), waiting, 160)
+            said = line(self.name, now, self.pace, datetime.now(), waiting, 160, still)
             sys.stderr.write(f"{said}\n" if said != self.told else "")
             self.told = said
         sys.stderr.flush()
@@ -60,14 +61,19 @@ class LiveLine:
             sys.stderr.flush()
 
 
-def line(name: str, now: HowFar, pace: Pace, clock: datetime, waiting: str, width: int) -> str:
-    """Where a study is, in at most `width` characters; what is computed now is cut first."""
+def line(name: str, now: HowFar, pace: Pace, clock: datetime, waiting: str, width: int, still: bool = False) -> str:
+    """Where a study is, in at most `width` characters; what is computed now is cut first.
+
+    still: nothing runs, so that there is no rate, and no end that it leads to.
+    """
     if now.stage != SAMPLING:
         return f"{name}: {now.points:,} points, {now.replicates_done:,} replicates; {now.stage}"[:width]
     of = "" if now.replicates is None else f"/{short(now.replicates)}"
     said = f"{name} {100 * now.share:.0f} %, {now.points_done}/{now.points} points, "
     said += f"{short(now.replicates_done)}{of} replicates"
-    if pace.replicates:
+    if still:
+        said = f"{name} {100 * now.share:.0f} %, {now.points_done}/{now.points} points"
+    elif pace.replicates:
         left = pace.seconds_left
         at_most = "at most " if now.replicates is None else ""
         said += f", {short(pace.replicates)}/s, {at_most}{duration(left)} left, {ends(clock, left)}"

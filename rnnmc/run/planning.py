@@ -44,6 +44,8 @@ def cost_tables(study: Study) -> list[Table | str]:
         f"about {_size(sum(c.size for c in cost))}; about {_time(seconds)} of one core, "
         f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
     )
+    if len(points) > LISTED:
+        total = f"the first {LISTED} of {len(points):,} design points stand above\n{total}"
     if not any(one.tried for one in cost):
         why = "" if clock.busy else ", for no point of it can be tried in a moment"
         total += f"; by a model of the work, without what observables add{why}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[Done], None]
 SECONDS_BETWEEN_LINES = 5.0
+WIDE = 110  # columns, below which a bar says less
 
 
 @contextmanager
@@ -37,14 +38,15 @@ def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Tell]
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("replicates"),
-    ]
-    columns += [TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+    rate, left = TextColumn("{task.fields[rate]}"), (TextColumn("left"), TimeRemainingColumn())
+    if console.width < WIDE:
+        name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=24))
+        columns = [name, BarColumn(bar_width=8), MofNCompleteColumn(), rate, *left]
+    else:
+        columns = [TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn()]
+        columns += [TextColumn("replicates"), rate, TimeElapsedColumn(), *left]
     with Progress(*columns, console=console) as bar:
         task, begin = bar.add_task(title, total=replicates, rate=""), time.monotonic()
 

@@ -87,10 +87,11 @@ def _answer(rows: pl.DataFrame, own: pl.DataFrame, factor: str | None) -> str:
 def _always(rows: pl.DataFrame) -> str:
     """`with pytorch and keras it nearly always vanishes`: initialisations whose networks nearly all do the same."""
     said = []
+    between = "; " if any("," in str(init) for init in rows["init"]) else ", "
     for event, does in DOES.items():
         means = rows.group_by("init", maintain_order=True).agg(pl.col(f"p_{event}_at").mean())
         sure = means.filter(pl.col(f"p_{event}_at") >= NEARLY_ALL)["init"].to_list()
-        said += [f"with {listed(sure)} it nearly always {does}"] if sure else []
+        said += [f"with {listed(sure, between=between)} it nearly always {does}"] if sure else []
     return ", ".join(said)
 
 
