@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from rnnmc.common.errors import RunError, UsageError
@@ -28,6 +30,7 @@ from rnnmc.store.proofs import Damaged
 from rnnmc.store.remote import Remote, remote, remote_of
 from rnnmc.store.shards import facts_of, proved_shard, replicates_of, serves
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.verify import Proof, verify
 from rnnmc.study.study import Study
 
 if TYPE_CHECKING:
@@ -196,22 +199,32 @@ def putting(directory: Path) -> Iterator[Callable[[Iterable[Path]], None]]:
     if place is None:
         yield lambda paths: None
         return
-    late: list[Path] = []
+    late: deque[Path] = deque()
+    lock = Lock()
 
     def put(path: Path) -> None:
-        try:
-            place.put(str(path.relative_to(directory)), path.read_bytes())
-        except RunError as error:
-            if not late:
-                log.warning("%s; %s keeps it, and it is put there later", error, directory)
-            late.append(path)
-        else:
-            if late:
-                threads.submit(put, late.pop())
+        todo = [path]
+        while todo:
+            path = todo.pop()
+            try:
+                place.put(str(path.relative_to(directory)), path.read_bytes())
+            except RunError as error:
+                with lock:
+                    if not late:
+                        log.warning("%s; %s keeps it, and it is put there later", error, directory)
+                    late.append(path)
+            else:
+                with suppress(IndexError):
+                    todo.append(late.pop())
 
     with ThreadPoolExecutor(AT_A_TIME) as threads:
+
+        def all_of(paths: Iterable[Path]) -> None:
+            for path in paths:
+                threads.submit(put, path)
+
         try:
-            yield lambda paths: [threads.submit(put, path) for path in paths] and None
+            yield all_of
         finally:
             threads.shutdown(cancel_futures=bool(late))
 
@@ -224,3 +237,26 @@ def put_results(directory: Path) -> None:
     there = Elsewhere(place, place.files())
     if error := there.put(directory, _planned(directory, planned_rows(directory)), end=True):
         raise RunError(f"{error}; {directory} has all: run again to put there what is missing")
+
+
+def fetch(address: str, into: Path) -> Proof:
+    """Bring all that lies at the address of a study to a new folder; what `verify` finds there.
+
+    Raises UsageError where no study lies there or the folder is not empty, RunError for what cannot be read.
+    """
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise UsageError(f"--into: {into} is there already; give a new folder")
+    place = remote(address)
+    files = place.files()
+    if STUDY_YAML not in files:
+        raise UsageError(f"{place.told}: has no {STUDY_YAML}; give the address of a study, with its name at the end")
+    for name in files:
+        if into.resolve() not in (into / name).resolve().parents:
+            raise RunError(f"{place.told}/{name}: would not lie in {into}; remove it there")
+
+    def bring(name: str) -> None:
+        write_whole(into / name, place.read(name))
+
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
+        list(threads.map(bring, files))
+    return verify(into)
