@@ -28,7 +28,7 @@ STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) CPUS=$(CPUS) SCALE=$(SCALE) TESTS=$(TESTS) BENCH=$(BENCH)"
+	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) CPUS=$(CPUS) SCALE=$(SCALE) RESULTS=$(RESULTS) TESTS=$(TESTS) BENCH=$(BENCH)"
 
 install: $(VENV)/.installed ## create .venv from requirements.lock
 

@@ -289,3 +289,28 @@ def test_nothing_of_this_machine_goes_to_the_address_and_no_key(
     assert not [name for name in names if name.startswith(("logs", ".")) or name.endswith(".part")]
     with pytest.raises(UsageError, match=r"results: \.\.\. has a key in it; give that by AWS_ACCESS_KEY_ID"):
         study(results="s3://key:secret@bucket/x")
+
+
+def test_fetch_brings_all_that_lies_at_an_address_and_proves_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rnnmc_said(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["rnnmc", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(str(ended.value.code)), "".join(capsys.readouterr())
+
+    monkeypatch.chdir(tmp_path)
+    digest = sampled(study(), tmp_path / "a")
+    code, said = rnnmc_said("fetch", f"{ADDRESS}/small")
+    assert (code, said) == (0, f"results/small: {4 * BLOCKS} shards whole; samples SHA-256 {digest}\n")
+    assert rnnmc_said("fetch", f"{ADDRESS}/small")[0] == 2
+    assert "has no study.yaml" in rnnmc_said("fetch", ADDRESS)[1]
+    code, said = rnnmc_said("verify", f"{ADDRESS}/small")
+    assert code == 2
+    assert f"{ADDRESS}/small: is not on this machine; rnnmc fetch {ADDRESS}/small brings it" in said
+    name = min(shards_there())
+    remote(f"{ADDRESS}/small").put(name, b"damaged")
+    code, said = rnnmc_said("fetch", f"{ADDRESS}/small", "--into", "b")
+    assert code == 1
+    assert f"b/{name}: is not a whole shard" in said
