@@ -16,22 +16,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.observables.observable import Observable
-from rnnmc.store.folder import MANIFEST, shard_path
+from rnnmc.store.folder import MANIFEST, manifest_path, shard_path
+from rnnmc.store.manifest import write_manifest
 from rnnmc.store.marks import MARK
 from rnnmc.store.outdated import OUTDATED, SO_FAR
 from rnnmc.store.plan import POINTS_PARQUET, STUDY_YAML, planned_rows, study_said
 from rnnmc.store.proofs import Damaged
 from rnnmc.store.remote import Remote, remote, remote_of
-from rnnmc.store.shards import facts_of, proved_shard, replicates_of, serves
+from rnnmc.store.shards import facts_of, lacking_files, proved_shard, replicates_of, serves
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.verify import Proof, verify
-from rnnmc.study.study import Study
+from rnnmc.study.study import Study, Thresholds
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
@@ -40,6 +41,7 @@ AT_A_TIME = 16  # files on their way
 HERE_ALONE = {"logs", "stages", "chunks", SO_FAR, OUTDATED}  # what in a folder is of the run on this machine
 OF_POINTS = ("samples", "observables")  # folders of shards and manifests
 BROUGHT, DAMAGED, POORER, EQUAL = "brought", "damaged", "poorer", "equal"  # what becomes of a shard
+Planned = dict[str, tuple[StoredPoint, Observable | None]]  # name of a shard below a folder -> whose, and of what
 log = logging.getLogger("rnnmc")
 
 
@@ -88,25 +90,33 @@ class Elsewhere:
             log.warning("%s/%s: is damaged%s; it is not counted, and put anew", self.place.told, damaged[0], more)
         for name in [name for name in sought if became[name] in (DAMAGED, POORER)]:
             del self.files[name]
+        if brought:
+            _complete(directory, points)
         if error := self.put(directory, planned):
             log.warning("%s; %s keeps it, and it is put there later", error, directory)
 
-    def put(self, directory: Path, planned: Iterable[str], end: bool = False) -> RunError | None:
-        """Put there what is new here; the first error, if one was met, after which nothing more is tried.
+    def put(self, directory: Path, planned: Planned, end: bool = False) -> RunError | None:
+        """Put there what is new here, shards once they are proved; the first error, after which nothing more is tried.
 
-        planned: names of shards. end: of a run, when tables and page are new whatever clocks say.
+        end: of a run, when tables and page are new whatever clocks say.
         """
-        wanted, failed = set(planned), []
+        failed: list[RunError] = []
         names = [
             name
             for name, own in _files_of(directory).items()
-            if (name in wanted or not _is_shard(name)) and self._is_new(name, own, end)
+            if (name in planned or not _is_shard(name)) and self._is_new(name, own, end)
         ]
 
         def put(name: str) -> None:
-            if not failed:  # where one cannot be put, neither can the others, and each would wait
+            if failed:  # where one cannot be put, neither can the others, and each would wait
+                return
+            with suppress(FileNotFoundError, Damaged):  # gone by now; what is damaged is told before it is counted
+                content = (directory / name).read_bytes()
+                if name in planned:
+                    stored, kind = planned[name]
+                    proved_shard(directory / name, content, stored.key, kind)
                 try:
-                    self.place.put(name, (directory / name).read_bytes())
+                    self.place.put(name, content)
                 except RunError as error:
                     failed.append(error)
 
@@ -120,7 +130,7 @@ class Elsewhere:
             return True
         if _is_shard(name):  # which never changes
             return False
-        return own.st_mtime_ns > theirs.mtime_ns or (end and not name.startswith(OF_POINTS))
+        return own.st_mtime_ns > (theirs.mtime_ns or 0) or (end and not name.startswith(OF_POINTS))
 
 
 def _refuse_other(place: Remote, study: Study) -> None:
@@ -138,8 +148,8 @@ def _refuse_other(place: Remote, study: Study) -> None:
             )
 
 
-def _planned(directory: Path, points: Sequence[StoredPoint]) -> dict[str, tuple[StoredPoint, Observable | None]]:
-    """Every shard that the points may have, by its name below the folder: whose, and of what."""
+def _planned(directory: Path, points: Sequence[StoredPoint]) -> Planned:
+    """Every shard that the points may have."""
     return {
         str(shard_path(directory, stored, block, kind).relative_to(directory)): (stored, kind)
         for stored in points
@@ -156,14 +166,9 @@ def _files_of(directory: Path) -> dict[str, os.stat_result]:
         if below == ".":
             inside[:] = [name for name in inside if name not in HERE_ALONE]
         for name in names:
-            path = Path(folder, name)
-            if (
-                not name.startswith(".")
-                and not name.endswith(MARK)
-                and name not in HERE_ALONE
-                and not path.is_symlink()
-            ):
-                with suppress(FileNotFoundError):  # by now
+            passing = name.startswith(".") or name.endswith(MARK) or name in HERE_ALONE
+            with suppress(FileNotFoundError):  # by now
+                if not passing and not (path := Path(folder, name)).is_symlink():
                     found[name if below == "." else f"{below}/{name}"] = path.stat()
     return found
 
@@ -186,6 +191,15 @@ def _bring(place: Remote, directory: Path, name: str, stored: StoredPoint, kind:
     return POORER if theirs < ours else EQUAL
 
 
+def _complete(directory: Path, points: Sequence[StoredPoint]) -> None:
+    """Leave the manifests of points of which all is there now. What a goal decides, or what is wrong, comes later."""
+    for stored in points:
+        known = stored.until is not None or manifest_path(directory, stored).exists()
+        if not known and not lacking_files(directory, stored):
+            with suppress(RunError):
+                write_manifest(directory, stored, Thresholds())
+
+
 @contextmanager
 def putting(directory: Path) -> Iterator[Callable[[Iterable[Path]], None]]:
     """Have files put to the other place of a study, if it has one, by threads of its own, as soon as they are named.
@@ -200,7 +214,7 @@ def putting(directory: Path) -> Iterator[Callable[[Iterable[Path]], None]]:
         yield lambda paths: None
         return
     late: deque[Path] = deque()
-    lock = Lock()
+    away, lock = Event(), Lock()
 
     def put(path: Path) -> None:
         todo = [path]
@@ -209,11 +223,13 @@ def putting(directory: Path) -> Iterator[Callable[[Iterable[Path]], None]]:
             try:
                 place.put(str(path.relative_to(directory)), path.read_bytes())
             except RunError as error:
+                late.append(path)
                 with lock:
-                    if not late:
+                    if not away.is_set():
                         log.warning("%s; %s keeps it, and it is put there later", error, directory)
-                    late.append(path)
+                    away.set()
             else:
+                away.clear()
                 with suppress(IndexError):
                     todo.append(late.pop())
 
@@ -226,7 +242,7 @@ def putting(directory: Path) -> Iterator[Callable[[Iterable[Path]], None]]:
         try:
             yield all_of
         finally:
-            threads.shutdown(cancel_futures=bool(late))
+            threads.shutdown(cancel_futures=away.is_set())
 
 
 def put_results(directory: Path) -> None:

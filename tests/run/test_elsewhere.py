@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ from rnnmc.cli import main
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine import block, choice
 from rnnmc.run.elsewhere import put_results
+from rnnmc.run.fanout import Done
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, sample_all
-from rnnmc.store.remote import remote
+from rnnmc.store.remote import Remote, remote
 from rnnmc.study.study import Study
 
 ADDRESS = "s3://bucket/some/prefix"
@@ -83,6 +84,13 @@ def shards_there() -> dict[str, tuple[int, bytes]]:
     return {name: (info.mtime_ns or 0, place.read(name)) for name, info in files.items()}
 
 
+def wait_for(what: Callable[[], object]) -> None:
+    begin = time.monotonic()
+    while not what():
+        assert time.monotonic() - begin < SECONDS, "waited in vain"
+        time.sleep(0.05)
+
+
 def in_order(rows: pl.LazyFrame) -> pl.DataFrame:
     return rows.collect().sort("point", "replicate", "horizon")
 
@@ -119,11 +127,7 @@ def test_a_run_that_was_killed_twice_with_its_machine_goes_on_from_the_address_a
     for attempt, enough in enumerate((6, 16)):
         words = [sys.executable, "-c", ONE_RUN, str(file), str(tmp_path / f"machine-{attempt}")]
         process = subprocess.Popen(words, env=environment() | {"PYTHONPATH": os.pathsep.join(sys.path)})
-        begin = time.monotonic()
-        while len(shards_there()) < enough:
-            assert process.poll() is None
-            assert time.monotonic() - begin < SECONDS
-            time.sleep(0.05)
+        wait_for(lambda enough=enough: len(shards_there()) >= enough)
         process.send_signal(signal.SIGKILL)
         process.wait()
         shutil.rmtree(tmp_path / f"machine-{attempt}")
@@ -145,7 +149,7 @@ def test_scan_and_load_read_at_the_address_what_they_read_in_the_folder(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goal = {"cell": "lstm", "width": 1, "replicates": {"half_width": 0.3, "max": 80}}
-    sampled(study(points=[ENTRY, goal]), tmp_path / "small")
+    digest = sampled(study(points=[ENTRY, goal]), tmp_path / "small")
     put_results(tmp_path / "small")
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     for said in (f"?endpoint_override={server.removeprefix('http://')}&scheme=http", ""):
@@ -156,6 +160,10 @@ def test_scan_and_load_read_at_the_address_what_they_read_in_the_folder(
             assert in_order(there).equals(in_order(here))
         assert in_order(rnnmc.load(f"{ADDRESS}{said}")).equals(in_order(rnnmc.load(tmp_path / "small")))
     assert set(rnnmc.scan(f"{ADDRESS}/small").collect()["replicates"]) == {8 * BLOCKS, 8}
+    again = study(points=[ENTRY, goal])
+    points = plan(again, tmp_path / "again")
+    assert jobs_missing(tmp_path / "again", points, again.thresholds) == []
+    assert sampled(again, tmp_path / "again") == digest
 
 
 def test_what_is_damaged_at_the_address_is_found_not_counted_and_put_anew(
@@ -184,8 +192,11 @@ def test_what_is_damaged_at_the_address_is_found_not_counted_and_put_anew(
         assert content == (tmp_path / "b" / name).read_bytes()
         assert (when, content) == whole[name] or name in bad or "observables" in name
     place.put(cut, b"cut again")  # and the folder that has it whole heals the address
+    place.filesystem.delete_file(f"{place.root}/{flipped}")
+    (tmp_path / "b" / flipped).write_bytes(bytes(bad[flipped]))  # but not with what is damaged itself
     plan(study(), tmp_path / "b")
     assert shards_there()[cut][1] == now[cut][1]
+    assert flipped not in shards_there()
 
 
 def test_of_a_block_that_both_have_the_one_with_more_replicates_wins(tmp_path: Path) -> None:
@@ -237,42 +248,55 @@ def test_an_address_that_cannot_be_used_is_refused_in_one_sentence_before_anythi
     assert not Path("results").exists()
 
 
-def test_while_the_server_is_away_the_folder_keeps_all_and_the_next_run_puts_it_there(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_while_the_server_is_away_the_folder_keeps_all_and_it_is_put_there_later(
+    comes_back: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = serve()
-    host, port = other.get_host_and_port()
+    first = serve()
+    host, port = first.get_host_and_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     points = plan(study(), tmp_path)
-    other.stop()
-    sample_all(tmp_path, points, study().thresholds, None, "cpu")
+    first.stop()
+    running = []
+
+    def come_back(_: Done) -> None:
+        if comes_back and not running:
+            wait_for(lambda: told_in_log(caplog))
+            running.append(serve(port))
+
+    sample_all(tmp_path, points, study().thresholds, None, "cpu", come_back)
     (told,) = told_in_log(caplog)
     assert "cannot be put there" in told
     assert told.endswith(f"{tmp_path} keeps it, and it is put there later")
     assert jobs_missing(tmp_path, points) == []
-    with pytest.raises(UsageError, match="cannot be read"):
-        plan(study(), tmp_path)
-    again = serve(port)
-    try:
+    if not comes_back:
+        with pytest.raises(UsageError, match="cannot be read"):
+            plan(study(), tmp_path)
+        running.append(serve(port))
         assert not shards_there()
         plan(study(), tmp_path)
-        assert len(shards_there()) == 4 * BLOCKS
-    finally:
-        again.stop()
+    assert len(shards_there()) == 4 * BLOCKS
+    running[0].stop()
 
 
-def test_on_a_file_system_too_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_file_system_too_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
     address = f"file://{tmp_path}/there"
     digest = sampled(study(results=address), tmp_path / "a")
     assert sampled(study(results=address), tmp_path / "b") == digest
-    there = tmp_path / "there" / "small"
-    assert samples_digest(there) == digest
-    assert not list(there.rglob("*.part"))
+    assert samples_digest(tmp_path / "there" / "small") == digest
     place = remote(address, "small")
-    (tmp_path / "there" / "small" / "blocked").mkdir()
-    with suppress(RunError):
-        place.put("blocked", b"a folder is in its way")
-    assert not list(there.rglob("*.part"))
+    contents = [bytes([number]) * 3_000_000 for number in range(2)]
+    place.put("large", contents[0])
+    with ThreadPoolExecutor(1) as threads:
+        putting = threads.submit(lambda: [place.put("large", contents[i % 2]) for i in range(40)])
+        seen = []
+        while not putting.done():
+            seen.append(place.read("large"))
+    assert set(seen) <= set(contents)
+    (tmp_path / "there" / "small" / "folder").mkdir()
+    with pytest.raises(RunError, match="cannot be put there"):
+        place.put("folder", b"")
+    assert not list((tmp_path / "there").rglob("*.part"))
 
 
 def test_nothing_of_this_machine_goes_to_the_address_and_no_key(
@@ -314,3 +338,7 @@ def test_fetch_brings_all_that_lies_at_an_address_and_proves_it(
     code, said = rnnmc_said("fetch", f"{ADDRESS}/small", "--into", "b")
     assert code == 1
     assert f"b/{name}: is not a whole shard" in said
+    monkeypatch.setattr(Remote, "files", lambda place: dict.fromkeys(["study.yaml", "../../evil.txt"]))
+    code, said = rnnmc_said("fetch", f"{ADDRESS}/small", "--into", "c")
+    assert code == 1
+    assert "../../evil.txt: would not lie in c; remove it there" in said
