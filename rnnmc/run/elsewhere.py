@@ -250,9 +250,13 @@ def put_results(directory: Path) -> None:
     place = remote_of(directory)
     if place is None:
         return
-    there = Elsewhere(place, place.files())
-    if error := there.put(directory, _planned(directory, planned_rows(directory)), end=True):
-        raise RunError(f"{error}; {directory} has all: run again to put there what is missing")
+    try:
+        there = Elsewhere(place, place.files())
+        error = there.put(directory, _planned(directory, planned_rows(directory)), end=True)
+    except UsageError as said:  # it was there as the run began
+        error = said
+    if error is not None:
+        raise RunError(f"{error}; {directory} has all: run again to put there what is missing") from None
 
 
 def fetch(address: str, into: Path) -> Proof:

@@ -6,7 +6,6 @@ file system a file is written under another name first.
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
@@ -160,4 +159,6 @@ def describe(place: Remote, files: Iterable[str], folder: Path) -> None:
 
 
 def _words(error: Exception) -> str:
-    return next(itertools.chain(str(error).strip().splitlines(), ["no word"]))
+    """What went wrong, without the request that it went wrong in."""
+    said = next(iter(str(error).strip().splitlines()), "no word")
+    return said[max(said.find("AWS Error"), 0) :].partition("; Details")[0]

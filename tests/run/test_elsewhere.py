@@ -216,6 +216,20 @@ def test_of_a_block_that_both_have_the_one_with_more_replicates_wins(tmp_path: P
     }
 
 
+def test_of_a_block_that_two_machines_have_made_each_keeps_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = sampled(study(), tmp_path / "one")
+    there = shards_there()
+    monkeypatch.setattr("platform.node", lambda: "a machine of another and longer name")
+    assert sampled(study(results=None), tmp_path / "other") == digest
+    sizes = {name: (tmp_path / "other" / name).stat().st_size for name in there}
+    assert all(sizes[name] != len(content) for name, (_, content) in there.items())
+    plan(study(), tmp_path / "other")
+    assert shards_there() == there
+    assert {name: (tmp_path / "other" / name).stat().st_size for name in there} == sizes
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
@@ -272,6 +286,8 @@ def test_while_the_server_is_away_the_folder_keeps_all_and_it_is_put_there_later
     if not comes_back:
         with pytest.raises(UsageError, match="cannot be read"):
             plan(study(), tmp_path)
+        with pytest.raises(RunError, match=rf"{tmp_path} has all: run again to put there what is missing"):
+            put_results(tmp_path)
         running.append(serve(port))
         assert not shards_there()
         plan(study(), tmp_path)
