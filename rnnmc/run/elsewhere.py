@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
 from rnnmc.observables.observable import Observable
-from rnnmc.store.folder import MANIFEST, manifest_path, shard_path
+from rnnmc.store.folder import MANIFEST, manifest_path, point_folder, shard_name
 from rnnmc.store.manifest import write_manifest
 from rnnmc.store.marks import MARK
 from rnnmc.store.outdated import OUTDATED, SO_FAR
@@ -69,7 +70,7 @@ class Elsewhere:
         Of a block that both have, the shard with more replicates wins. What is damaged there is told in the log and
         counts as not there, and what cannot be put stays here. Raises RunError for what cannot be read.
         """
-        planned, here = _planned(directory, points), _files_of(directory)
+        planned, here = _planned(points), _files_of(directory)
         sought = [
             name
             for name in planned.keys() & self.files.keys()
@@ -148,14 +149,14 @@ def _refuse_other(place: Remote, study: Study) -> None:
             )
 
 
-def _planned(directory: Path, points: Sequence[StoredPoint]) -> Planned:
+def _planned(points: Sequence[StoredPoint]) -> Planned:
     """Every shard that the points may have."""
-    return {
-        str(shard_path(directory, stored, block, kind).relative_to(directory)): (stored, kind)
-        for stored in points
-        for kind in stored.kinds
-        for block, _ in stored.blocks()
-    }
+    found: Planned = {}
+    for stored in points:
+        for kind in stored.kinds:
+            folder = point_folder(Path(), stored, kind)
+            found |= {f"{folder}/{shard_name(block)}": (stored, kind) for block, _ in stored.blocks()}
+    return found
 
 
 def _files_of(directory: Path) -> dict[str, os.stat_result]:
@@ -168,8 +169,8 @@ def _files_of(directory: Path) -> dict[str, os.stat_result]:
         for name in names:
             passing = name.startswith(".") or name.endswith(MARK) or name in HERE_ALONE
             with suppress(FileNotFoundError):  # by now
-                if not passing and not (path := Path(folder, name)).is_symlink():
-                    found[name if below == "." else f"{below}/{name}"] = path.stat()
+                if not passing and stat.S_ISREG((own := os.lstat(f"{folder}/{name}")).st_mode):
+                    found[name if below == "." else f"{below}/{name}"] = own
     return found
 
 
@@ -252,7 +253,7 @@ def put_results(directory: Path) -> None:
         return
     try:
         there = Elsewhere(place, place.files())
-        error = there.put(directory, _planned(directory, planned_rows(directory)), end=True)
+        error = there.put(directory, _planned(planned_rows(directory)), end=True)
     except UsageError as said:  # it was there as the run began
         error = said
     if error is not None:
