@@ -23,7 +23,7 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test quick fuzz bench validate findings dataset frameworks elsewhere lint format docs schema modules lock clean
+.PHONY: help install study test quick fuzz bench validate findings dataset frameworks elsewhere sbom lint format docs schema modules lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -89,6 +89,15 @@ build/elsewhere/venv/.installed: elsewhere/requirements.txt
 	@build/elsewhere/venv/bin/python -m pip --disable-pip-version-check --quiet install --requirement elsewhere/requirements.txt
 	@touch $@
 
+sbom: install build/sbom/venv/.installed ## write build/sbom/rnnmc.cdx.json: all that is installed, with versions and licences (CycloneDX)
+	@build/sbom/venv/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --of JSON --output-file build/sbom/rnnmc.cdx.json
+	@echo "build/sbom/rnnmc.cdx.json; what is known against it: build/sbom/venv/bin/pip-audit --no-deps -r requirements.lock (needs pypi.org)"
+
+build/sbom/venv/.installed:
+	@$(PYTHON) -m venv --clear build/sbom/venv
+	@build/sbom/venv/bin/python -m pip --disable-pip-version-check --quiet install cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@touch $@
+
 lint: install ## check style, format and types
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; run: make format"; exit 1; }
@@ -97,7 +106,7 @@ lint: install ## check style, format and types
 format: install ## bring the code into form
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
-docs: install ## write the API reference to build/docs
+docs: install ## write the site to build/docs, with the API reference; a broken link ends it with an error
 	@$(BIN)/python docs/build.py
 
 schema: install ## write the JSON schema of a study file, after a change of the study model

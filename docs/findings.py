@@ -161,7 +161,7 @@ class Results:
         points, seconds, commits = self.table(study, "points"), 0.0, set()
         for path in sorted((self.folder / study).glob("samples/**/*.parquet")):
             facts = json.loads((pq.read_metadata(path).metadata or {})[b"rnnmc"])
-            seconds += facts["wall_seconds"]
+            seconds += facts.get("cpu_seconds", facts["wall_seconds"])
             commits.add(str(facts["commit"])[:12])
         config, sampled = ROOT / "config" / f"{study}.yaml", points["replicates"].sum()
         asked = {one.point.key: one.replicates for one in load_study(config).points} if config.exists() else {}

@@ -16,7 +16,7 @@ Find the layer that you use; its name is what you write: `rnnmc measure torch.nn
 file `init: torch.nn.LSTM`, with no `cell`. The numbers are measured on the real layers of installed versions,
 drawn as a user draws them (n = {width}, white input of dimension m, from a state of zero, joint state of h and c)
 and differentiated by their own framework. `make frameworks` measures them again and writes this page; every
-number is in [frameworks/records](../frameworks/records).
+number is in `frameworks/records/`.
 
 - **rate**: (l_100 - l_10) / 90, where l is the logarithm of the spectral norm of the Jacobian product, nats a
   step; in brackets its standard error, in thousandths. *real* is the layer ({draws} draws), *rnnmc* the preset

@@ -19,8 +19,8 @@ def search(pattern: str, text: str) -> re.Match[str]:
     return found
 
 
-def browse(page: Path, profile: Path, *options: str) -> tuple[str, str]:
-    """(the page's document with all that is folded open and its scripts run, the browser's console)."""
+def browse(page: Path, profile: Path, *options: str, asked: str = "#everything") -> tuple[str, str]:
+    """(the page's document with its scripts run, and in a report all that is folded open, the browser's console)."""
     assert BROWSER is not None
     arguments = [
         "--headless",
@@ -32,7 +32,7 @@ def browse(page: Path, profile: Path, *options: str) -> tuple[str, str]:
     arguments += ["--disable-component-update", "--disable-sync", "--virtual-time-budget=20000"]
     arguments += ["--enable-logging=stderr", "--v=0", f"--user-data-dir={profile}", "--dump-dom", *options]
     done = subprocess.run(
-        [BROWSER, *arguments, f"{page.as_uri()}#everything"], capture_output=True, text=True, timeout=120, check=True
+        [BROWSER, *arguments, f"{page.as_uri()}{asked}"], capture_output=True, text=True, timeout=120, check=True
     )
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 

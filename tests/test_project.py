@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +37,9 @@ LOCAL_PATH = re.compile(r"(?<![\w.~:/}\])-])/(?:home|root|work|Users|mnt|srv|opt
 REGISTRY = re.compile(
     "|".join(("pypi" + r"\.org/simple", "pythonhosted" + r"\.org", "index-url", "find-links", "trusted-host"))
 )
+LICENSE_FILE = re.compile("LICEN[CS]E", re.IGNORECASE)
+MIT_WORDS = "Permission is hereby granted, free of charge, to any person obtaining a copy"
+FREE = re.compile(r"MIT|BSD|Apache|ISC|Python Software Foundation|PSF|MPL|Mozilla|Public Domain|Zlib")  # one of several
 
 
 def locked() -> dict[str, str]:
@@ -164,6 +167,21 @@ def test_the_lock_file_holds_every_dependency_at_a_version_that_pyproject_allows
 
 def test_the_lock_file_leaves_the_cuda_libraries_to_torch():
     assert not [name for name in locked() if name.startswith(("nvidia-", "cuda-", "triton"))]
+
+
+def test_all_that_the_lock_file_installs_may_be_used_and_passed_on():
+    """By what each package says of itself, or by the text that it brings: no licence that reaches to what uses it."""
+    unclear = {}
+    for name in locked():
+        about = distribution(name).metadata
+        classed = [one.rpartition(" :: ")[2] for one in about.get_all("Classifier") or [] if one.startswith("License")]
+        said = about.get("License-Expression") or "; ".join(classed) or about.get("License") or ""
+        if not said:
+            texts = [path for path in distribution(name).files or () if LICENSE_FILE.match(path.name)]
+            said = "MIT" if any(MIT_WORDS in " ".join(path.read_text().split()) for path in texts) else ""
+        if not FREE.search(said.replace("General Public License", "")):
+            unclear[name] = said
+    assert not unclear
 
 
 def test_environment_yml_names_the_versions_of_the_lock_file():

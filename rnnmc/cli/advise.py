@@ -6,11 +6,15 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellOrLayer, Dtype, ExplodeAbove, VanishBelow, Width, app
+from rnnmc.cli.shared import CellOrLayer, Dtype, ExplodeAbove, VanishBelow, Width, app, examples
 from rnnmc.study.options import parsed
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc advise torch.nn.LSTM --width 64 --steps 1000", "rnnmc advise gru_reset_after --framework keras --cells"
+    )
+)
 def advise(
     cell: CellOrLayer,
     width: Width = 64,
@@ -26,6 +30,7 @@ def advise(
     explode: ExplodeAbove = 1e3,
     dtype: Dtype = "float32",
     seed: Annotated[int, typer.Option(help="of every draw; what is measured afresh has the next")] = 7888,
+    everything: Annotated[bool, typer.Option("--all", help="every candidate in the table")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the ranking and what is best as JSON")] = False,
 ) -> None:
     """Rank initialisations by P(stable by T). Finds the best forget bias or gain too, and prints code for it."""
@@ -44,7 +49,7 @@ def advise(
     if as_json:
         print(in_json(advice, framework))
         return
-    printed(table(advice))
+    printed(table(advice, everything))
     for sentence in sentences(advice):
         print(sentence)
     if framework is not None:

@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Folder, app
+from rnnmc.cli.shared import Folder, app, examples
 from rnnmc.common.errors import UsageError
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc dataset results/default --samples results/default",
+        "rnnmc dataset results/default --for archive --out results/archive",
+    )
+)
 def dataset(
     directories: Annotated[list[Path], typer.Argument(help="folders of studies, such as results/article")],
     out: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/dataset"),
@@ -29,7 +34,11 @@ def dataset(
     print(f"{out}: {written / 1e6:.1f} MB")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc export results/default", "rnnmc export results/default --to zarr --what both --out default.zarr"
+    )
+)
 def export(
     directory: Folder,
     form: Annotated[str, typer.Option("--to", help="netcdf or zarr")] = "netcdf",

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellName, Dtype, Layers, Residual, Width, app, judged
+from rnnmc.cli.shared import CellName, Dtype, Layers, Residual, Width, app, examples, judged
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc kernel tanh --width 4", "rnnmc kernel lstm --width 8 --layers 2"))
 def kernel(
     cell: CellName, width: Width = 16, layers: Layers = 1, residual: Residual = False, dtype: Dtype = "float32"
 ) -> None:
@@ -19,7 +19,7 @@ def kernel(
     print(kernel_source(cell, width, dtype, layers, residual), end="")
 
 
-@app.command(name="check-cell")
+@app.command(name="check-cell", epilog=examples("rnnmc check-cell lstm", "rnnmc check-cell mycell:leaky --width 8"))
 def check_cell(
     cell: CellName,
     width: Annotated[int, typer.Option(help="n, units", min=1, max=256)] = 5,
@@ -31,7 +31,7 @@ def check_cell(
     judged(cell, check_cell_and_kernels(cell, width, seed))
 
 
-@app.command(name="check")
+@app.command(name="check", epilog=examples("rnnmc check drive '{ar1: 0.5}'", "rnnmc check law zero_weights"))
 def check_one(
     kind: Annotated[str, typer.Argument(help="cell, initialiser, drive, observable, law, analysis, picture or claim")],
     name: Annotated[str, typer.Argument(help="its name, or a mapping in YAML, such as '{ar1: 0.5}'")],

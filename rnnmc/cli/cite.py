@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rnnmc.cli.shared import Folder, app
+from rnnmc.cli.shared import Folder, app, examples
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc cite results/default > default.bib"))
 def cite(directory: Folder) -> None:
     """Print BibTeX of what a study used. Of rnnmc, the article, and the sources of just its cells and laws."""
     from rnnmc.report.cite import bibtex

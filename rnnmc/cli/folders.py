@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Folder, app
+from rnnmc.cli.shared import Folder, app, examples
 from rnnmc.common.errors import RunError, UsageError
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc merge here/mine there/mine --into results/mine"))
 def merge(
     directories: Annotated[list[Path], typer.Argument(help="folders of one study, sampled in several places")],
     into: Annotated[Path, typer.Option(help="a new folder")],
@@ -30,7 +30,7 @@ def merge(
     print(f"rnnmc statistics {into} counts them")
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc clean results/mine"))
 def clean(
     directory: Folder,
     yes: Annotated[bool, typer.Option("--yes", help="remove it without asking")] = False,
@@ -52,7 +52,7 @@ def clean(
     print(f"{remove(directory, found) / 1e6:.1f} MB removed")
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc fetch s3://bucket/prefix/mine"))
 def fetch(
     address: Annotated[str, typer.Argument(help="where the results of a study lie: s3://bucket/prefix/NAME")],
     into: Annotated[Path | None, typer.Option(help="a new folder; else results/NAME")] = None,

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import StudyFile, app
+from rnnmc.cli.shared import StudyFile, app, examples
 from rnnmc.common.errors import UsageError
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc study config/default.yaml", "rnnmc study config/article.yaml --jobs 8 --scale 0.1"))
 def study(
     study_file: StudyFile,
     jobs: Annotated[

@@ -8,14 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from rnnmc.cli.shared import ExplodeAbove, VanishBelow, app
+from rnnmc.cli.shared import ExplodeAbove, VanishBelow, app, examples
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import parsed, steps_of
 
 STEPS = 1000  # unless said
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc inspect model.pt --series readings.csv --column value",
+        "rnnmc inspect before.pt after.pt --steps 200 --fresh 100",
+    )
+)
 def inspect(
     what: Annotated[
         str, typer.Argument(help="state_dict (.pt), .safetensors, .onnx, .keras, .weights.h5, module:factory")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rnnmc.cli.shared import app, told
+from rnnmc.cli.shared import app, examples, told
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc cells | grep -i lstm"))
 def cells() -> None:
     """List the cells, with formula and source."""
     from rnnmc.cells import cells as all_cells
@@ -13,7 +13,7 @@ def cells() -> None:
     told("cell", {name: (cell.formula, cell.source) for name, cell in all_cells().items()})
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc initialisers | grep keras"))
 def initialisers() -> None:
     """List presets, layers of frameworks, and laws of weights. Of each layer the cell that it is."""
     from itertools import groupby
@@ -28,7 +28,7 @@ def initialisers() -> None:
     told("law", {name: (law.formula, law.source) for name, law in laws().items()})
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc observables"))
 def observables() -> None:
     """List what can be looked at beside the norm. With formula and source."""
     from rnnmc.observables import observables as all_observables
@@ -36,7 +36,7 @@ def observables() -> None:
     told("observable", {name: (one.formula, one.source) for name, one in all_observables().items()})
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc drives"))
 def drives() -> None:
     """List the kinds of input sequence, with formula and source."""
     from rnnmc.drives import drives as all_drives
@@ -44,7 +44,7 @@ def drives() -> None:
     told("drive", {name: (drive.formula, drive.source) for name, drive in all_drives().items()})
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc claims"))
 def claims() -> None:
     """List the article's claims as questions. What is estimated, and the rule that decides."""
     from rnnmc.claims import claims as every

@@ -19,12 +19,18 @@ from rnnmc.cli.shared import (
     VanishBelow,
     Width,
     app,
+    examples,
 )
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted, steps_of
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc measure torch.nn.LSTM --width 64 --horizons 10,100",
+        "rnnmc measure gru --init gaussian --gain 2 --drive '{ar1: 0.9}' --json",
+    )
+)
 def measure(
     cell: CellOrLayer,
     width: Width = 16,

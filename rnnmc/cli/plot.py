@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Folder, app
+from rnnmc.cli.shared import Folder, app, examples
 from rnnmc.common.errors import RunError, UsageError
 
 PICTURES = (".svg", ".png")
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc plot results/default --by cell,init --where width=64 --where m=1"))
 def plot(
     directory: Folder,
     x: Annotated[str, typer.Option(help="a column of numbers: horizon, width, gain, init.bias.forget")] = "horizon",

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, app
+from rnnmc.cli.shared import Address, app, examples
 from rnnmc.common.errors import RunError, UsageError
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc dashboard --open"))
 def dashboard(
     open_it: Annotated[bool, typer.Option("--open", help="in a browser too")] = False,
     targets: Annotated[
@@ -36,12 +36,15 @@ def dashboard(
         typer.launch(f"http://{shown[0].dashboard}")
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog=examples("rnnmc ray -- status", "rnnmc ray -- list tasks"),
+)
 def ray(
     words: Annotated[list[str], typer.Argument(help="of Ray's own command, behind --, such as: -- status")],
     address: Address = None,
 ) -> None:
-    """Run Ray's own command on it. For example rnnmc ray -- status, or -- list tasks, or -- timeline."""
+    """Run Ray's own command on it. With the environment that it needs."""
     from pathlib import Path
 
     from rnnmc.run.running import environment

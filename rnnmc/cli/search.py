@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellOrLayer, Width, app
+from rnnmc.cli.shared import CellOrLayer, Width, app, examples
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import initialisation, parsed
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc search torch.nn.LSTM --width 4 --out found", "rnnmc search gru --event vanish --steps 50 --starts 16"
+    )
+)
 def search(
     cell: CellOrLayer,
     width: Width = 4,

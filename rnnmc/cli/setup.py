@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import app
+from rnnmc.cli.shared import app, examples
 from rnnmc.common.errors import RunError
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc doctor"))
 def doctor(
     results: Annotated[Path, typer.Option(help="where studies are to go")] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
@@ -37,7 +37,9 @@ def doctor(
         raise RunError(f"a study would not run here, for {', '.join(wrong)}")
 
 
-@app.command()
+@app.command(
+    epilog=examples("rnnmc init config/mine.yaml", "rnnmc init mine.yaml --cell lstm,gru --width 16,64 --init pytorch")
+)
 def init(
     path: Annotated[Path, typer.Argument(help="the file to write; its name is that of the study")] = Path("mine.yaml"),
     cell: Annotated[str, typer.Option(help="cells, with commas between (see `rnnmc cells`)")] = "lstm, gru_reset_after",

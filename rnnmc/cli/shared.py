@@ -33,9 +33,15 @@ class ByFile(TyperGroup):
                 formatter.write_dl(rows)
 
 
+def examples(*lines: str) -> str:
+    """What stands at the end of a command's help; a test parses each line."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
 app = typer.Typer(
     cls=ByFile,
     help="How probable is it that the gradient of a recurrent network vanishes, or explodes? Measured.",
+    epilog=examples("rnnmc doctor", "rnnmc measure torch.nn.LSTM --width 64"),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -58,9 +64,6 @@ def _every(
 ) -> None: ...
 
 
-StudyFile = Annotated[Path, typer.Argument(help="study file, such as config/default.yaml")]
-
-
 def _here(path: Path) -> Path:
     if re.match(r"\w+:/", str(path)) and not path.exists():
         word = str(path).replace(":/", "://", 1)
@@ -68,6 +71,19 @@ def _here(path: Path) -> Path:
     return path
 
 
+def _study_file(said: Path) -> Path:
+    from rnnmc.common.shipped import study_file
+
+    path, new = study_file(said)
+    if new:
+        print(f"{path}: a copy of the study that comes with rnnmc", file=sys.stderr)
+    return path
+
+
+StudyFile = Annotated[
+    Path,
+    typer.Argument(callback=_study_file, help="study file, or the name of one in config, such as default"),
+]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default", callback=_here)]
 CellName = Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")]
 CellOrLayer = Annotated[

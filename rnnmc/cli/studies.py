@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, Device, Folder, StudyFile, app
+from rnnmc.cli.shared import Address, Device, Folder, StudyFile, app, examples
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.study.options import known_device
 
 RESULTS = "results"  # the folder
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc run config/smoke.yaml"))
 def run(
     study_file: StudyFile,
     address: Address = None,
@@ -67,7 +67,7 @@ def run(
     show(directory)
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc plan config/default.yaml"))
 def plan(study_file: StudyFile) -> None:
     """Say what a study will cost, before anything runs. What it is, and what its keys do not see."""
     from rnnmc.report.printing import printed
@@ -104,7 +104,7 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
         sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc status results/default --watch"))
 def status(
     directory: Folder,
     watched: Annotated[bool, typer.Option("--watch", help="one line that follows it until it is finished")] = False,
@@ -121,7 +121,7 @@ def status(
     printed(status_table(directory))
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc verify results/default", "rnnmc verify results/default --repair"))
 def verify(
     directory: Folder, repair: Annotated[bool, typer.Option(help="make what is damaged or missing again")] = False
 ) -> None:
@@ -157,7 +157,11 @@ def verify(
     print(f"{proof.read} shards whole{also}; samples SHA-256 {proof.digest}")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "rnnmc statistics results/default --vanish 1e-2", "rnnmc statistics results/default --interval jeffreys"
+    )
+)
 def statistics(
     directory: Folder,
     vanish: Annotated[float | None, typer.Option(help="another threshold than the study's")] = None,
@@ -172,7 +176,7 @@ def statistics(
     print(count_again(directory, vanish, explode, interval))
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc report results/default", "rnnmc report results/default --so-far"))
 def report(
     directory: Folder,
     so_far: Annotated[
@@ -190,7 +194,7 @@ def report(
     print(write_report(directory))
 
 
-@app.command()
+@app.command(epilog=examples("rnnmc show results/default --all"))
 def show(
     directory: Folder,
     every: Annotated[bool, typer.Option("--all", help="every design point, however many there are")] = False,

@@ -96,7 +96,15 @@ def write_report(
         checks = draw(figures.oracle_charts(tables["oracles"]) if "oracles" in tables else {})
         draw(how_it_ran.charts(study.get("ran", ((), 0))[0]))
         study = study | {"study": study.get("study", directory.name)}
-        sections = {"observables": seen, "analyses": followed, "decided": decided, "checks": checks, "so_far": so_far}
+        first = lead(study, rows, every, tables if split is None else tables | {RARE: split})
+        sections = {
+            "lead": first,
+            "observables": seen,
+            "analyses": followed,
+            "decided": decided,
+            "checks": checks,
+            "so_far": so_far,
+        }
         sections["files"] = [name for name in _files(tables) if (directory / name).exists()]
         page = _page(study, points, tables, rows, specifications, sections).encode()
         files = {} if pictures is None else pictures.files()
@@ -202,7 +210,6 @@ def _page(
         verdict=checked.sentence if checked else "",
         failed=checked is not None and not checked.passed,
         facts=facts_of(study, points, statistics, rows),
-        lead=lead(study, rows, points, tables),
         networks=rows["replicates"].sum(),
         table=page_tables.main_table(rows, points, others),
         verdicts=page_tables.verdicts(tables["verdicts"]) if "verdicts" in tables else None,

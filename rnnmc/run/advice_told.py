@@ -11,10 +11,13 @@ from rich.table import Table
 
 from rnnmc.common.errors import UsageError
 from rnnmc.report.framework_code import code
-from rnnmc.report.terminal import plain_table
+from rnnmc.report.telling import MOST_ROWS
+from rnnmc.report.terminal import fitting, plain_table
 from rnnmc.report.text import share_text
 from rnnmc.run.advise import Advice, Measurement, Row
 from rnnmc.statistics.ranking import LEVEL
+
+LEADING = 10  # of a ranking, that are shown wherever they come from
 
 
 def as_json(advice: Advice, framework: str | None) -> str:
@@ -40,24 +43,54 @@ def in_rows(advice: Advice) -> list[dict[str, Any]]:
     return [_row(advice, row) for row in advice.ranking]
 
 
-def table(advice: Advice) -> Table:
-    """The ranking for the terminal."""
-    steps = advice.question.steps
+def table(advice: Advice, everything: bool = False) -> Table:
+    """The ranking for the terminal, as wide as that is: without `everything`, the telling rows of it."""
+    ranks = range(len(advice.ranking)) if everything else _telling(advice)
+    rows = [(rank, advice.ranking[rank]) for rank in ranks]
+    found = fitting([_wide(advice, rows), _narrow(advice, rows)])
+    found.title = f"{advice.question.cell} of width {advice.question.width}, T = {advice.question.steps:,}"
+    left_out = len(advice.ranking) - len(rows)
+    found.caption = f"{left_out} more candidates: --all" if left_out else None
+    return found
+
+
+def _telling(advice: Advice) -> list[int]:
+    """The first ranks, and as many of the defaults and presets of frameworks as fit beside them."""
+    rest = range(LEADING, len(advice.ranking))
+    named = [rank for rank in rest if isinstance(advice.ranking[rank].point.init.written(), str)]
+    return [*range(min(LEADING, len(advice.ranking))), *named[: MOST_ROWS - LEADING]]
+
+
+def _wide(advice: Advice, rows: list[tuple[int, Row]]) -> Table:
     shown = plain_table("rank", "what", "P(stable by T)", "N", "stable by T/10", "by 10 T", "growth rate", "told apart")
-    shown.title = f"{advice.question.cell} of width {advice.question.width}, T = {steps:,}"
-    for rank, row in enumerate(advice.ranking, 1):
+    for rank, row in rows:
         rate, error = row.rate
         shown.add_row(
-            str(rank),
+            str(rank + 1),
             _what(advice, row),
             _share(row.by),
             str(row.by.replicates),
             share_text(row.tenth.p),
             _share(row.tenfold) if row.tenfold else f"at most {row.by.high:.2f}",
             "-" if math.isnan(rate) else f"{rate:.3g}" + ("" if math.isnan(error) else f" +- {error:.1g}"),
-            "" if rank == 1 else "worse than 1" if row.apart else "not from 1",
+            _apart(rank, row),
         )
     return shown
+
+
+def _narrow(advice: Advice, rows: list[tuple[int, Row]]) -> Table:
+    shown = plain_table("rank", "what")
+    for name in ("P(stable by T)", "told apart"):
+        shown.add_column(name, no_wrap=True)
+    for rank, row in rows:
+        shown.add_row(str(rank + 1), _what(advice, row), _share(row.by), _apart(rank, row))
+    return shown
+
+
+def _apart(rank: int, row: Row) -> str:
+    if not rank:
+        return ""
+    return "worse than 1" if row.apart else "not from 1"
 
 
 def sentences(advice: Advice) -> Iterator[str]:

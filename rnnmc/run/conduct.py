@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS, own_cpus
+from rnnmc.common.shipped import shipped
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
 from rnnmc.run.how_far import SAMPLING, WatchedFolder
@@ -26,7 +29,6 @@ from rnnmc.store.manifest import is_complete
 from rnnmc.store.plan import cut_up
 from rnnmc.study.study import Study, load_study
 
-SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
 LOG = "logs/workflow.log"  # below the folder of a study
 TOLD = 5  # failures that are told; the others stand in the log
 PATIENCE = 60.0  # seconds that Snakemake may take to end what it has begun, once it is told to stop
@@ -53,10 +55,8 @@ def conduct(
         if study.results:  # where something may be missing
             leave_plan(directory, study, cut_up(study))
         return directory
-    if not SNAKEFILE.exists():
-        raise UsageError(
-            f"{SNAKEFILE}: is not there, for rnnmc is installed without its workflow; give rnnmc run {path}"
-        )
+    if (shipped_with := shipped()) is None:
+        raise UsageError(f"the Snakefile is not there, for rnnmc is installed without it; give rnnmc run {path}")
     warn_unseen(study.points)
     points = cut_up(study)
     leave_plan(directory, study, points)
@@ -70,7 +70,13 @@ def conduct(
     words = ["-j", str(jobs or cores), "--config", f"study_file={json.dumps(str(path))}"]
     words += [f"{name}={json.dumps(value)}" for name, value in instead.items()]
     with _head(directory, environment) if lacking else nullcontext() as head:
-        _follow(study, directory, words, environment | {HEAD_FILE: str(head.answer) if head else ""}, head)
+        _follow(
+            study,
+            directory,
+            ["-s", str(shipped_with / "Snakefile"), *words],
+            environment | {HEAD_FILE: str(head.answer) if head else ""},
+            head,
+        )
     settle(directory, study)
     return directory
 
@@ -87,7 +93,7 @@ def _head(directory: Path, environment: dict[str, str]) -> Iterator[Head]:
 
 def _follow(study: Study, directory: Path, words: list[str], environment: dict[str, str], head: Head | None) -> None:
     """Run Snakemake, and say on one line how far the study is. Raises RunError with what failed."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE), *words]
+    command = [sys.executable, "-m", "snakemake", *words]
     log = directory / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
     told, dashboard = log.stat().st_size if log.exists() else 0, ""
@@ -153,7 +159,9 @@ def _what_failed(log: Path, begin: int) -> str:
     said = log.read_bytes()[begin:].decode(errors="replace").splitlines()
     every = list(dict.fromkeys(line.removeprefix("rnnmc: ").strip() for line in said if line.startswith("rnnmc: ")))
     more = [f"and {len(every) - TOLD} more"] if len(every) > TOLD else []
-    return "\n".join([*(every[:TOLD] or ["the workflow failed"]), *more, f"all of it: {log}"])
+    theirs = [line for before, line in pairwise(said) if re.fullmatch(r"\w*(Error|Exception):", before)]
+    failed = every[:TOLD] or [f"the workflow failed: {theirs[-1].strip()}" if theirs else "the workflow failed"]
+    return "\n".join([*failed, *more, f"all of it: {log}"])
 
 
 def _cores(number: int) -> str:

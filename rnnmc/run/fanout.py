@@ -209,7 +209,7 @@ def _make_block(
     check_compiler(job.name, source)
     if not directory:
         return observe_block(point, block, observables, count, device, cut), 0
-    folder, begin = Path(directory), time.perf_counter()
+    folder, begin, cpu = Path(directory), time.perf_counter(), time.process_time()
     lacking = [kind for kind in stored.kinds if not _is_there(folder, point, block, count, kind)]
     if not lacking:  # the task is tried again, for its worker died after this block
         return None, 0
@@ -220,6 +220,7 @@ def _make_block(
     with claimed(folder, point, block):
         tables = observe_block(point, block, observables, count, device, cut)
         made["wall_seconds"] = round(time.perf_counter() - begin, 3)
+        made["cpu_seconds"] = round(time.process_time() - cpu, 3)  # what it costs on a machine with others on it
         made |= {"sampled": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}", "host": platform.node()}
         written = [
             write_shard(folder, point, block, tables[kind.name if kind else SAMPLES], source | made, kind)

@@ -82,7 +82,7 @@ def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFr
         for row in range(rows)
     ]
     if not first["reached"][0]:
-        gave_up = f"populations gave up at P = {found[-1, 0]:.2g}, before the event"
+        gave_up = f"populations gave up at P = {found[-1, 0]:.2g}, before the event, which may be impossible"
         doubts[-1] = "; ".join(filter(None, [gave_up, doubts[-1]]))
     columns = {"estimator": SPLITTING, "p": found[:, 0], "p_low": found[:, 1], "p_high": found[:, 2]}
     columns |= {"relative_error": relative, "populations": count, "evaluations": _total(ordered)}

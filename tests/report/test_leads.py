@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 
 from rnnmc.cli.shared import app
 from rnnmc.report.leads import lead
+from rnnmc.report.leads.lead import one_in
 from rnnmc.report.leads.learning import lead as learning
 from rnnmc.report.leads.lifetimes import lead as lifetimes
 from rnnmc.report.leads.maps import lead as maps
+from rnnmc.report.leads.rare import lead as rare
 from rnnmc.report.leads.verdicts import word
 from rnnmc.report.repeat import command
 from rnnmc.report.text import main_rows, study_points
@@ -122,6 +124,55 @@ def test_a_statement_holds_or_fails_by_where_its_answers_lie(holds, fails, undec
     counts = {"holds": holds, "fails": fails, "undecided": undecided}
     assert word({"asks": "every", "verdict": "undecided", **counts}) == said
     assert word({"asks": "some", "verdict": "holds", **counts}) == "holds"
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [(0.5, "2"), (0.04, "20"), (1.9e-3, "500"), (2.1e-7, "5 million"), (2.5e-9, "400 million"), (1e-12, "1 trillion"),
+     (7.5e-13, "1 trillion"), (1.1e-15, "900 trillion"), (3e-16, "10\u00b9\u2075"), (1e-30, "10\u00b3\u2070")],
+)  # fmt: skip
+def test_a_small_probability_is_one_in_a_number_that_people_can_say(p, said):
+    assert one_in(p) == said
+
+
+def test_a_study_of_rare_events_begins_with_how_improbable_they_are():
+    """What was not found is no probability; the settings are those of the longest horizon that all of them have."""
+    lines = [
+        ("lstm", "torch.nn.LSTM", 300, 7e-13, True, ""),
+        ("lstm", "haiku.LSTM", 300, 2e-7, True, ""),
+        ("tanh", "torch.nn.RNN", 300, 3e-9, True, "ancestors"),
+        ("gru", "torch.nn.GRU", 300, 1e-16, False, "gave up"),
+        ("lstm", "haiku.LSTM", 30, 0.5, True, ""),
+    ]
+    points = pl.DataFrame(
+        [
+            {"point": f"p{i}", "cell": cell, "width": 4, "init": init, "json": '{"splitting": {"event": "explode_at"}}'}
+            for i, (cell, init, *_) in enumerate(lines)
+        ]
+    )
+    table = pl.DataFrame(
+        [
+            {"point": f"p{i}", "horizon": at, "p": p, "p_low": p / 2, "p_high": 2 * p, "reached": there, "doubt": doubt}
+            for i, (_, _, at, p, there, doubt) in enumerate(lines)
+        ]
+    )
+    found = rare(points, points, {"statistics-rare": table})
+    assert found is not None
+    assert found.answer == (
+        "The gradient has exploded after 300 steps in 1 in 5 million haiku.LSTM networks of 4 units, and more rarely "
+        "elsewhere; in 1 of 4 settings none was found."
+    )
+    named = re.findall(r'<span class="name">([\w.]+)</span>.*?<span class="value">(.*?)</span>', found.figure)
+    assert named == [
+        ("haiku.LSTM", "1 in 5 million"),
+        ("torch.nn.RNN", "1 in 300 million ?"),
+        ("torch.nn.LSTM", "1 in 1 trillion"),
+        ("torch.nn.GRU", "&lt; 1 in 10\u00b9\u2076"),
+    ]
+    dots = [float(at) for at in re.findall(r'<b class="explode(?: open-dot)?" style="left:([\d.]+)%"', found.figure)]
+    assert dots == sorted(dots, reverse=True)
+    assert "A question mark" in found.caption
+    assert rare(points, points, {}) is None
 
 
 def test_learning_sums_up_every_task_in_one_sentence():

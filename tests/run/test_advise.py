@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 import rnnmc
 from rnnmc import DesignPoint, cli, run_block
 from rnnmc.cells import cells
 from rnnmc.run import advise as module
-from rnnmc.run.advice_told import code_lines, sentences
+from rnnmc.run.advice_told import code_lines, sentences, table
 from rnnmc.run.advise import BATCH, Measured, advise
 from rnnmc.run.measure import measure_samples
 from rnnmc.statistics.intervals import binomial_interval
@@ -37,8 +40,16 @@ def counted(point, replicates):
     return int(np.count_nonzero((np.abs(log_norm) <= np.log(1e3)).all(axis=1)))
 
 
+def told(shown: Table) -> list[str]:
+    """The lines of a table on a terminal of 80 columns."""
+    console = Console(width=80)
+    with console.capture() as seen:
+        console.print(shown)
+    return seen.get().splitlines()
+
+
 @pytest.mark.slow
-def test_the_advice_beats_the_defaults_of_pytorch_and_keras_and_keeps_to_its_intervals(quick):
+def test_the_advice_beats_the_defaults_of_pytorch_and_keras_and_keeps_to_its_intervals(quick, monkeypatch):
     """`rnnmc advise lstm --width 64 --steps 1000` in small; docs/advise.md has the whole."""
     question = Advised("lstm", 8, 60, "pytorch")
     advice = advise(question)
@@ -65,6 +76,14 @@ def test_the_advice_beats_the_defaults_of_pytorch_and_keras_and_keeps_to_its_int
     assert shares == sorted(shares, reverse=True)
     assert "layer.bias_ih_l0" in code_lines(advice, "torch")
     assert "measured afresh" in " ".join(sentences(advice))
+    monkeypatch.setattr("rnnmc.report.terminal.console", lambda: Console(width=80))
+    brief, whole = (told(table(advice, everything)) for everything in (False, True))
+    assert all(len(line.rstrip()) <= 80 for line in (*brief, *whole))
+    rows = [re.findall(r"^\d+ +(\S.*?)  ", "\n".join(some), re.MULTILINE) for some in (brief, whole)]
+    assert len(rows[1]) == len(names)
+    assert len(rows[0]) <= 20 < len(names)
+    assert {"pytorch", "keras", "flax"} <= set(rows[0])
+    assert f"{len(names) - len(rows[0])} more candidates: --all" in brief[-1]
     at_end = dataclasses.replace(advice, top=advice.top._replace(high=advice.line.start[-1]))
     assert f"nothing beyond {advice.line.start[-1]:g} was tried" in " ".join(sentences(at_end))
 

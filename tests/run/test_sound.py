@@ -452,3 +452,15 @@ def test_planning_a_study_of_our_cells_imports_no_torch():
         "study = sound_study('config/smoke.yaml'); assert unseen(study.points) == []; print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_an_event_that_is_certain_is_refused_with_its_place_before_any_work(tmp_path):
+    plain = {"cell": "linear", "width": 1, "drive": "none", "init": {"recurrent": {"gaussian": 0.01}}}
+    rare = plain | {"replicates": {"splitting": {"event": "vanish", "particles": 100}}}
+    path = write(tmp_path, {"study": "a", "horizons": [5], "points": [plain, rare]})
+    with pytest.raises(UsageError) as refused:
+        sound.sound_study(path)
+    assert str(refused.value) == (
+        f"{path}: points[1].replicates.splitting: vanish at 5 (norm below 0.001): all of 100 replicates have it; "
+        "ask for an event that is rarer"
+    )

@@ -37,8 +37,8 @@ BETWEEN = 4  # thresholds for a curve between one level and the next
 MOST_LEVELS = 400
 
 
-class NoMoreLevels(ValueError):
-    """No score beyond some level is met, or none is asked for: the rest of a sentence."""
+class CertainEvent(ValueError):
+    """Every replicate has it: the rest of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -133,20 +133,22 @@ def scored(run: Generator[ByRole, Floats, Any], score: Score) -> Any:
 def plan_of(
     score: Score, sizes: Mapping[str, int], particles: int, wanted: float, smallest: float, rng: np.random.Generator
 ) -> Plan:
-    """Levels up to the score `wanted`, or as far as a probability of about `smallest` goes, by one adaptive run.
-
-    Raises NoMoreLevels where every replicate scores as much as is wanted, or none more than those before it.
+    """Levels up to the score `wanted`, or as far as a probability of about `smallest` or the scores go, by one adaptive
+    run. Raises CertainEvent where every replicate scores as much as is wanted.
     """
     x = fresh(sizes, particles, rng)
     now = _Particles(x, score(x), np.arange(particles))
     if now.scores.min() >= wanted:
-        raise NoMoreLevels(f"all of {particles} replicates have it; ask for an event that is rarer")
+        raise CertainEvent(f"all of {particles} replicates have it; ask for an event that is rarer")
     levels: list[float] = []
     thresholds: list[float] = []
     steps: dict[str, list[float]] = {role: [] for role in sizes}
     step, log_left = dict.fromkeys(sizes, 1.0), 0.0
     while True:
         level = _next_level(now.scores, levels[-1] if levels else -math.inf)
+        if level is None:  # nothing scores more
+            reached, steps = False, {role: of[:-1] for role, of in steps.items()}
+            break
         reached = level >= wanted
         level = min(level, wanted)
         thresholds += _between(now.scores, level)
@@ -161,8 +163,8 @@ def plan_of(
     return Plan(np.array(levels), steps_of, np.unique([*thresholds, *levels]), reached)
 
 
-def _next_level(scores: Floats, last: float) -> float:
-    """A score that KEEP of these reach, halfway to the next smaller one, or the least above `last`."""
+def _next_level(scores: Floats, last: float) -> float | None:
+    """A score that KEEP of these reach, halfway to the next smaller one, or the least above `last`; None above all."""
     ordered = np.sort(scores)
     at = ordered[len(ordered) - max(1, round(KEEP * len(ordered)))]
     if at > last:
@@ -170,9 +172,7 @@ def _next_level(scores: Floats, last: float) -> float:
         halfway = (at + below[-1]) / 2 if len(below) and np.isfinite(below[-1]) and np.isfinite(at) else at
         return float(halfway) if last < halfway <= at else float(at)
     above = ordered[ordered > last]
-    if not len(above):
-        raise NoMoreLevels(f"no replicate has come nearer than {last:.6g}")
-    return float(above[0])
+    return float(above[0]) if len(above) else None
 
 
 def _between(scores: Floats, level: float) -> list[float]:

@@ -12,12 +12,13 @@ from rnnmc.common.errors import UsageError
 from rnnmc.engine.draws import stream
 from rnnmc.engine.splitting.columns import POPULATIONS, STEPPED
 from rnnmc.engine.splitting.coordinates import ByKey
-from rnnmc.engine.splitting.population import NoMoreLevels, Plan, PopulationFound, Score, plan_of, run_population
+from rnnmc.engine.splitting.population import CertainEvent, Plan, PopulationFound, Score, fresh, plan_of, run_population
 from rnnmc.engine.splitting.score import Scorer
 from rnnmc.numerics.threads import one_thread
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.rare import Splitting
 
+LOOKED_AT = 100  # replicates, of which one must not have the event, else all of a population are looked at
 MOST_BYTES = 2 << 30  # of the coordinates of a population, of which three are in memory at a time
 
 
@@ -27,7 +28,7 @@ def population_table(point: DesignPoint, number: int) -> pa.Table:
     level: number of the level, null at thresholds between levels. score: that is reached, nats; threshold: on the norm,
     that it belongs to. log_probability: of reaching it, nats. acceptance, alike, ancestors, family: see
     `rnnmc.engine.splitting.population.PopulationFound`. reached: whether the last level is the event. Raises UsageError
-    for a point that cannot be split, or whose event is certain or out of reach.
+    for a point that cannot be split, or whose event is certain.
     """
     with one_thread():
         score, plan = _planned(ByKey.of(point))
@@ -47,25 +48,37 @@ def generator(point: DesignPoint, number: int) -> np.random.Generator:
     return stream(point.key, number, 0, "splitting", point.dtype)
 
 
+def hold_rare(point: DesignPoint) -> None:
+    """Raise UsageError where no population of this point could be run, as `population_table` does, in a moment."""
+    with one_thread():
+        score = _scored(ByKey.of(point))
+        if (score(fresh(score.sizes, LOOKED_AT, np.random.default_rng(0))) >= point.rare_event.level).all():
+            _planned(ByKey.of(point))
+
+
 @lru_cache(16)  # the populations of a point that one process runs share them
 def _planned(named: ByKey) -> tuple[Scorer, Plan]:
-    point = named.point
+    point, score = named.point, _scored(named)
     splitting, event = _splitting(point), point.rare_event
-    score = Scorer(point, event)
-    needed = splitting.particles * sum(score.sizes.values()) * (4 if point.dtype == "float32" else 8)
-    if needed > MOST_BYTES:
-        most = int(splitting.particles * MOST_BYTES / needed)
-        raise UsageError(
-            f"particles: {splitting.particles} of {sum(score.sizes.values())} random numbers each are too many; "
-            f"give at most {most}"
-        )
-    _hold_repeated(point, score, score.sizes)
     rng = generator(point, -1)
     try:
         found = plan_of(score, score.sizes, splitting.particles, event.level, splitting.smallest, rng)
-    except NoMoreLevels as error:
-        raise UsageError(f"{point.label}: {event.told}: {error}") from None
+    except CertainEvent as error:
+        raise UsageError(f"{event.told}: {error}") from None
     return score, found
+
+
+@lru_cache(16)
+def _scored(named: ByKey) -> Scorer:
+    point = named.point
+    particles = _splitting(point).particles
+    score = Scorer(point, point.rare_event)
+    needed = particles * sum(score.sizes.values()) * (4 if point.dtype == "float32" else 8)
+    if needed > MOST_BYTES:
+        most, numbers = int(particles * MOST_BYTES / needed), sum(score.sizes.values())
+        raise UsageError(f"particles: {particles} of {numbers} random numbers each are too many; give at most {most}")
+    _hold_repeated(point, score, score.sizes)
+    return score
 
 
 def _splitting(point: DesignPoint) -> Splitting:
@@ -77,7 +90,7 @@ def _splitting(point: DesignPoint) -> Splitting:
 def _hold_repeated(point: DesignPoint, score: Score, sizes: Mapping[str, int]) -> None:
     """Raise UsageError where the same draws give another score: a cell draws random numbers of its own."""
     if not sizes:
-        raise UsageError(f"{point.label}: nothing of it is random, so that no event is rare; measure it plainly")
+        raise UsageError("nothing of this point is random, so that no event is rare; measure it plainly")
     rng = np.random.default_rng(0)
     some = {role: rng.standard_normal((8, size)) for role, size in sizes.items()}
     first, again = (score({role: z.copy() for role, z in some.items()}) for _ in range(2))

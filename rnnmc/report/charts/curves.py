@@ -13,6 +13,7 @@ from rnnmc.report.charts.parts import (
     LINES,
     ROW_WIDTH,
     band,
+    beside_rows,
     colour,
     dots,
     horizon_axis,
@@ -282,7 +283,7 @@ def variance(split: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
         .properties(width=panel_width(split), height=100)
         .facet(
             column=widths(split),
-            row=alt.Row("series:N", sort=present, title=None, header=alt.Header(labelAngle=0, labelAlign="left")),
+            row=alt.Row("series:N", sort=present, title=None, header=beside_rows()),
             spacing=12,
         )
         .properties(

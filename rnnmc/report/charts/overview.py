@@ -15,6 +15,7 @@ from rnnmc.report.charts.parts import (
     OUTCOMES,
     ROW_WIDTH,
     SERIES,
+    beside_rows,
     colour,
     full_rows,
     inline,
@@ -148,7 +149,7 @@ def _bars(rows: pl.DataFrame, series: list[str]) -> ChartType:
     )
     return bar_panel.facet(
         column=alt.Column("cell:N", sort=cells, title=None, header=alt.Header(labelFontWeight="bold")),
-        row=alt.Row("panel:N", sort=panels(rows), title=None, header=alt.Header(labelAngle=0, labelAlign="left")),
+        row=alt.Row("panel:N", sort=panels(rows), title=None, header=beside_rows()),
         spacing={"row": 8, "column": 12},
     )
 

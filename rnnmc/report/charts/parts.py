@@ -173,6 +173,11 @@ def widths(curves: pl.DataFrame) -> alt.Column:
     return alt.Column("panel:N", sort=panels(curves), title=None, header=alt.Header(labelExpr=LINES))
 
 
+def beside_rows() -> alt.Header:
+    """What stands to the left of a row of panels; with room, for letters may be wider where a figure is read."""
+    return alt.Header(labelAngle=0, labelAlign="left", labelPadding=18)
+
+
 def panels(rows: pl.DataFrame) -> list[str]:
     """The names of the panels in order: one a width, or one a width and what else is said there."""
     if "panel" in rows.columns:

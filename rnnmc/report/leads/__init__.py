@@ -9,16 +9,17 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from rnnmc.report.leads import learning, lifetimes, maps, shares, verdicts
+from rnnmc.report.leads import learning, lifetimes, maps, rare, shares, verdicts
 from rnnmc.report.leads.lead import Lead
 
-LEADS = (verdicts, learning, maps, lifetimes, shares)  # the first that has something to say, speaks
+LEADS = (verdicts, rare, learning, maps, lifetimes, shares)  # the first that has something to say, speaks
 
 
 def lead(
     study: Mapping[str, object], rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
 ) -> Lead:
-    """The first screen. rows: `rnnmc.report.text.main_rows`; points, tables: as `write_report` has them.
+    """The first screen. rows: `rnnmc.report.text.main_rows`; points, tables: as `write_report` has them, with points
+    that are split for a rare event.
 
     A `question` that the study asks for itself stands in place of ours.
     """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
 from rnnmc.report.charts.parts import OUTCOMES
 
+SUPERSCRIPT = str.maketrans("0123456789", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 OUTCOME_WORDS = {"vanish": "vanished", "stable": "kept", "explode": "exploded"}
 
 
@@ -54,3 +56,14 @@ def legend(words: Mapping[str, str]) -> str:
 def times(threshold: float) -> str:
     """`0.001` or `1,000`."""
     return f"{threshold:,.0f}" if threshold >= 1 else f"{threshold:g}"
+
+
+def one_in(p: float) -> str:
+    """`5 million`, of a probability of 2e-7: in how many there is one, to a digit; from 1e15 on a power of ten."""
+    number = float(f"{1 / p:.0e}") if p < 0.1 else float(f"{1 / p:.1f}")
+    if number >= 1e15:
+        return "10" + str(round(math.log10(number))).translate(SUPERSCRIPT)
+    for name, size in (("trillion", 1e12), ("billion", 1e9), ("million", 1e6)):
+        if number >= size:
+            return f"{number / size:,.0f} {name}"
+    return f"{number:,.0f}" if number >= 10 else f"{number:g}"

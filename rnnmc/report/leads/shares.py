@@ -11,7 +11,7 @@ from rnnmc.common.words import listed
 from rnnmc.report.charts.parts import OUTCOMES
 from rnnmc.report.findings import averages
 from rnnmc.report.leads.lead import Lead, bar, legend, percent, shares_said, times
-from rnnmc.report.text import horizon_text
+from rnnmc.report.text import horizon_text, plain_points
 
 SPLIT_BY = {"init": "initialisation", "width": "width", "drive": "input", "layers": "number of layers"}
 SPLIT_BY |= {"weights": "kind of weights", "residual": "residual connections", "state_std": "initial state"}
@@ -22,6 +22,7 @@ SIDE_BY_SIDE = 6  # values of a factor that still find room beside each other
 
 def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Lead:
     """A bar a cell and, on wide screens, one for each value of the factor that splits it."""
+    points = plain_points(points)
     own = rows.join(points.select("point", *_beside(points, rows)), on="point", how="left")
     varied = [words for name, words in SPLIT_BY.items() if name in points.columns and points[name].n_unique() > 1]
     number = rows["cell"].n_unique()
@@ -78,7 +79,8 @@ def _answer(rows: pl.DataFrame, own: pl.DataFrame, factor: str | None) -> str:
         return f"{said}, {first['cell']} most often ({percent(first['p'])}){least}."
     leaders = [one["cell"] for one in order if one["high"] >= first["low"]]
     if first["p"] > 0 and len(leaders) <= 3:
-        return f"{said}, most often {listed(leaders)} (up to {percent(first['p'])})."
+        most = f" (up to {percent(first['p'])})" if first["p"] >= 0.01 else ""
+        return f"{said}, most often {listed(leaders)}{most}."
     return f"{said}."
 
 

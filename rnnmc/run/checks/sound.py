@@ -1,4 +1,6 @@
-"""A cell of one's own is checked before it is measured, once for each source: what passed is kept on disk."""
+"""A cell of one's own, and an event that is to be rare, are checked before they are measured, once for each source and
+point: what passed is kept on disk.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,27 @@ def sound_study(path: str | Path, instead: Mapping[str, Any] | None = None) -> S
 
 
 def hold_sound(point: DesignPoint) -> None:
-    """Raise UsageError where the cell of this point is one's own and a check of it fails, with what would be right."""
+    """Raise UsageError where the cell of this point is one's own and a check of it fails, with what would be right; and
+    where its rare event is certain, or cannot be split for.
+    """
+    _hold_cell(point)
+    if point.splitting:
+        _hold_split(point)
+
+
+def _hold_split(point: DesignPoint) -> None:
+    kept = _kept(point.key, "")
+    if not _is_kept(kept, point.width):
+        from rnnmc.engine.splitting.run import hold_rare  # needs torch, which takes a second
+
+        try:
+            hold_rare(point)
+        except UsageError as error:
+            raise UsageError(f"replicates.splitting: {error}") from None
+        _keep(kept, point.width)
+
+
+def _hold_cell(point: DesignPoint) -> None:
     source = cell_source(point.cell)
     if not source.digest:
         return

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import chi2
 
-from rnnmc.engine.splitting.population import MOVES_A_STATE, NoMoreLevels, plan_of, run_population
+from rnnmc.engine.splitting.population import MOVES_A_STATE, CertainEvent, plan_of, run_population
 
 
 def felt(x):
@@ -85,10 +85,14 @@ def test_a_population_gives_up_at_the_smallest_probability():
     assert 1e-10 < chi2.sf(plan.levels[-1], 4) < 1e-7
 
 
-@pytest.mark.parametrize(
-    ("wanted", "sentence"), [(-1.0, "all of 300 replicates have it"), (5.0, "no replicate has come nearer than 1")]
-)
-def test_an_event_that_is_certain_or_out_of_reach_is_told(wanted, sentence):
+def test_an_event_that_is_certain_is_told_and_one_out_of_reach_found_as_far_as_scores_go():
     score = lambda x: np.minimum(felt(x), 1.0)  # noqa: E731
-    with pytest.raises(NoMoreLevels, match=sentence):
-        plan_of(score, {"weights": 1}, 300, wanted, 1e-20, np.random.default_rng(1))
+    with pytest.raises(CertainEvent, match="all of 300 replicates have it"):
+        plan_of(score, {"weights": 1}, 300, -1.0, 1e-20, np.random.default_rng(1))
+    plan = plan_of(score, {"weights": 1}, 300, 5.0, 1e-20, np.random.default_rng(1))
+    assert not plan.reached
+    assert plan.levels[-1] == 1.0
+    found = run_population(score, {"weights": 1}, 300, plan, np.random.default_rng(2))
+    assert math.exp(found.log_probability[-1]) == pytest.approx(
+        math.erfc(math.sqrt(0.5)), abs=5 * math.sqrt(0.32 * 0.68 / 300)
+    )

@@ -11,7 +11,7 @@ from scipy.special import erfc
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.block import run_block
 from rnnmc.engine.splitting.coordinates import sizes
-from rnnmc.engine.splitting.run import plan, population_table
+from rnnmc.engine.splitting.run import hold_rare, plan, population_table
 from rnnmc.engine.splitting.score import Scorer
 from rnnmc.run.measure import measure_samples
 from rnnmc.run.rare import rare_answer
@@ -78,15 +78,25 @@ def test_what_keeps_a_gradient_is_the_other_side_of_what_loses_it():
     ("point", "sentence"),
     [
         (split("vanish", 5, LINEAR | {"init": {"recurrent": {"gaussian": 0.01}}}), "all of 300 replicates have it"),
-        (split(point=LINEAR | {"init": {"recurrent": {"constant": 1.0}}}), "nothing of it is random"),
-        (split(point=LINEAR | {"init": {"recurrent": {"uniform": {"limit": 1.0}}}}, explode=2.0), "come nearer than"),
+        (split(point=LINEAR | {"init": {"recurrent": {"constant": 1.0}}}), "nothing of this point is random"),
         (split(point={"cell": "tanh", "width": 64}, steps=1000, particles=1_000_000), "particles: .* give at most"),
     ],
-    ids=["certain", "nothing is random", "out of reach", "too large"],
+    ids=["certain", "nothing is random", "too large"],
 )
 def test_what_cannot_be_split_for_is_told_in_a_sentence(point, sentence):
     with pytest.raises(UsageError, match=sentence):
         plan(point)
+    with pytest.raises(UsageError, match=sentence):
+        hold_rare(point)
+
+
+def test_an_event_that_no_network_has_is_no_probability_but_said_to_be_perhaps_impossible():
+    bounded = split(point=LINEAR | {"init": {"recurrent": {"uniform": {"limit": 1.0}}}}, explode=2.0)
+    hold_rare(bounded)
+    last = rare_statistics(measure_samples(bounded, 3)).row(-1, named=True)
+    assert not last["reached"]
+    assert last["threshold"] < 1 + 1e-9
+    assert "may be impossible" in last["doubt"]
 
 
 def test_observables_do_not_go_with_splitting():
