@@ -15,7 +15,7 @@ from rnnmc.study.options import known_device
 RESULTS = "results"  # the folder
 
 
-@app.command(epilog=examples("rnnmc run config/smoke.yaml"))
+@app.command(epilog=examples("rnnmc run config/smoke.yaml", "rnnmc run config/smoke.yaml --results s3://bucket/prefix"))
 def run(
     study_file: StudyFile,
     address: Address = None,

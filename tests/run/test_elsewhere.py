@@ -145,6 +145,7 @@ def test_a_run_that_was_killed_twice_with_its_machine_goes_on_from_the_address_a
         assert (tmp_path / "results" / "small" / name).read_bytes() == content
 
 
+@pytest.mark.slow
 def test_scan_and_load_read_at_the_address_what_they_read_in_the_folder(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_scan_and_load_read_at_the_address_what_they_read_in_the_folder(
     assert sampled(again, tmp_path / "again") == digest
 
 
+@pytest.mark.slow
 def test_what_is_damaged_at_the_address_is_found_not_counted_and_put_anew(
     tmp_path: Path, bucket: FileSystem, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -262,6 +264,7 @@ def test_an_address_that_cannot_be_used_is_refused_in_one_sentence_before_anythi
     assert not Path("results").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("comes_back", [False, True])
 def test_while_the_server_is_away_the_folder_keeps_all_and_it_is_put_there_later(
     comes_back: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -295,6 +298,7 @@ def test_while_the_server_is_away_the_folder_keeps_all_and_it_is_put_there_later
     running[0].stop()
 
 
+@pytest.mark.slow
 def test_on_a_file_system_too_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
     address = f"file://{tmp_path}/there"
     digest = sampled(study(results=address), tmp_path / "a")
@@ -331,6 +335,7 @@ def test_nothing_of_this_machine_goes_to_the_address_and_no_key(
         study(results="s3://key:secret@bucket/x")
 
 
+@pytest.mark.slow
 def test_fetch_brings_all_that_lies_at_an_address_and_proves_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
