@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OBJECTS = {"s3": "s3://", "gcs": "gs://"}  # file systems of objects, which appear once they are closed -> as said
 SECONDS = {"connect_timeout": 5.0, "request_timeout": 10.0}  # of silence, four times; its own are minutes
+GS_SECONDS = "retry_limit_seconds=30"  # its own are a quarter of an hour
 ACCESS = (
     "give an address that is there, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL where the "
     "server is not Amazon's"
@@ -112,6 +113,7 @@ def remote(address: str, study: str = "") -> Remote:
 
     place, query = parted(address)
     place = f"{place}/{study}" if study else place
+    query = query or (GS_SECONDS if place.startswith("gs://") else "")
     try:
         filesystem, root = FileSystem.from_uri(f"{place}?{query}" if query else place)
         if isinstance(filesystem, S3FileSystem):  # an address cannot say what follows
