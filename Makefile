@@ -7,6 +7,7 @@ TESTS ?=
 FUZZ ?= 100000
 BENCH ?=
 SCALE ?=
+RESULTS ?= # an address where a copy of them is to lie, such as s3://bucket/prefix
 CPUS ?= # of JOBS, at most so many cores
 SECTION ?=
 FRAMEWORKS ?= torch keras flax haiku equinox mlx paddle mxnet chainer speechbrain tsai # and tinygrad, which needs clang
@@ -27,12 +28,12 @@ STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) CPUS=$(CPUS) SCALE=$(SCALE) TESTS=$(TESTS) BENCH=$(BENCH)"
+	@echo "  Settings: PYTHON=$(PYTHON) CONFIG=$(CONFIG) JOBS=$(JOBS) CPUS=$(CPUS) SCALE=$(SCALE) RESULTS=$(RESULTS) TESTS=$(TESTS) BENCH=$(BENCH)"
 
 install: $(VENV)/.installed ## create .venv from requirements.lock
 
 study: install ## run a study, then print its table and the path of its report; CONFIG=config/x.yaml JOBS=8 SCALE=0.1
-	@$(BIN)/rnnmc study "$(CONFIG)" --jobs "$(JOBS)" $(if $(CPUS),--cpus "$(CPUS)") $(if $(SCALE),--scale "$(SCALE)")
+	@$(BIN)/rnnmc study "$(CONFIG)" --jobs "$(JOBS)" $(if $(CPUS),--cpus "$(CPUS)") $(if $(SCALE),--scale "$(SCALE)") $(if $(RESULTS),--results "$(RESULTS)")
 
 test: install ## run the tests; TESTS="tests/laws -k tanh" for some of them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)

@@ -143,12 +143,14 @@ class Run:
 
         No head where `rnnmc study` has started one, nor where no design point lacks anything.
         """
+        if HEAD_FILE in os.environ:  # `rnnmc study` has done both
+            return
         try:
             leave_plan(Path(self.directory), self.study, self.points)
-        except RunError as error:
+        except (RunError, UsageError) as error:
             print(f"rnnmc: {error}", file=sys.stderr)
-            sys.exit(1)
-        if HEAD_FILE in os.environ or (not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS")):
+            sys.exit(1 if isinstance(error, RunError) else 2)
+        if not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS"):
             return  # without either, each job starts a Ray of its own inside its allocation
         folder, thresholds = Path(self.directory), self.study.thresholds
         if all(is_complete(folder, stored, thresholds) for stored in self.points):

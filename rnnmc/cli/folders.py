@@ -1,4 +1,4 @@
-"""Folders of studies: joined, and cleaned."""
+"""Folders of studies: joined, cleaned, and brought from an address."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rnnmc.cli.shared import Folder, app, examples
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import RunError, UsageError
 
 
 @app.command(epilog=examples("rnnmc merge here/mine there/mine --into results/mine"))
@@ -50,3 +50,23 @@ def clean(
         print("nothing was removed; give --yes to do so")
         return
     print(f"{remove(directory, found) / 1e6:.1f} MB removed")
+
+
+@app.command(epilog=examples("rnnmc fetch s3://bucket/prefix/mine"))
+def fetch(
+    address: Annotated[str, typer.Argument(help="where the results of a study lie: s3://bucket/prefix/NAME")],
+    into: Annotated[Path | None, typer.Option(help="a new folder; else results/NAME")] = None,
+) -> None:
+    """Bring the results of a study from an address to a new folder. Every file that is trusted later is proved."""
+    from rnnmc.run.elsewhere import fetch as bring
+
+    into = into or Path("results") / address.partition("?")[0].rstrip("/").rpartition("/")[2]
+    proof = bring(address, into)
+    for error in proof.damaged:
+        print(error)
+    also = f", {len(proof.missing)} missing" if proof.missing else ""
+    print(f"{into}: {proof.read} shards whole{also}; samples SHA-256 {proof.digest}")
+    if proof.damaged:
+        raise RunError(
+            f"{into}: {len(proof.damaged)} files are damaged; rnnmc verify --repair {into} mends what it can"
+        )

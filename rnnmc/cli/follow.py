@@ -19,6 +19,7 @@ def study(
     ] = "all",
     cpus: Annotated[int | None, typer.Option(help="cores, where they are to be fewer than jobs", min=1)] = None,
     scale: Annotated[float | None, typer.Option(help="in place of what the file says")] = None,
+    results: Annotated[str | None, typer.Option(help="an address to keep them at too: s3://bucket/prefix")] = None,
 ) -> None:
     """Run a whole study through Snakemake. One line while it runs, its table at the end; what is there is kept."""
     if sys.stderr.isatty():  # something to see at once, which the next line is written over
@@ -29,4 +30,4 @@ def study(
 
     if jobs != "all" and not (jobs.isdigit() and int(jobs)):
         raise UsageError(f"--jobs: {jobs or 'nothing'} is not a number of jobs; give 1 or more, or all")
-    show(conduct(study_file, None if jobs == "all" else int(jobs), cpus, scale))
+    show(conduct(study_file, None if jobs == "all" else int(jobs), cpus, scale, results))

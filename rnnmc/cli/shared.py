@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rnnmc.common.errors import RunError
+from rnnmc.common.errors import RunError, UsageError
 
 
 class ByFile(TyperGroup):
@@ -63,6 +64,13 @@ def _every(
 ) -> None: ...
 
 
+def _here(path: Path) -> Path:
+    if re.match(r"\w+:/", str(path)) and not path.exists():
+        word = str(path).replace(":/", "://", 1)
+        raise UsageError(f"{word}: is not on this machine; rnnmc fetch {word} brings it, and rnnmc.scan reads it there")
+    return path
+
+
 def _study_file(said: Path) -> Path:
     from rnnmc.common.shipped import study_file
 
@@ -76,7 +84,7 @@ StudyFile = Annotated[
     Path,
     typer.Argument(callback=_study_file, help="study file, or the name of one in config, such as default"),
 ]
-Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default")]
+Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default", callback=_here)]
 CellName = Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")]
 CellOrLayer = Annotated[
     str,

@@ -12,10 +12,17 @@ from rnnmc.cli.shared import Address, Device, Folder, StudyFile, app, examples
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.study.options import known_device
 
+RESULTS = "results"  # the folder
 
-@app.command(epilog=examples("rnnmc run config/smoke.yaml"))
+
+@app.command(epilog=examples("rnnmc run config/smoke.yaml", "rnnmc run config/smoke.yaml --results s3://bucket/prefix"))
 def run(
-    study_file: StudyFile, address: Address = None, device: Device = "auto", results: Path = Path("results")
+    study_file: StudyFile,
+    address: Address = None,
+    device: Device = "auto",
+    results: Annotated[
+        str, typer.Option(help="folder, or an address to keep them at too: s3://bucket/prefix")
+    ] = RESULTS,
 ) -> None:
     """Run a whole study without Snakemake. The same results in the same files."""
     from rnnmc.report.terminal import show
@@ -30,10 +37,12 @@ def run(
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
     from rnnmc.run.so_far import with_pages
 
-    study, device = sound_study(study_file), known_device(device)
-    if results.exists() and not results.is_dir():
-        raise UsageError(f"--results: {results} is a file; give a folder")
-    directory = folder_of(study, results)
+    there = {"results": results} if "://" in results else {}
+    study, device = sound_study(study_file, there), known_device(device)
+    folder = Path(RESULTS if there else results)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--results: {folder} is a file; give a folder")
+    directory = folder_of(study, folder)
     points = write_plan(study, directory)
     jobs = jobs_missing(directory, points, study.thresholds)
     if jobs:

@@ -34,16 +34,26 @@ TOLD = 5  # failures that are told; the others stand in the log
 PATIENCE = 60.0  # seconds that Snakemake may take to end what it has begun, once it is told to stop
 
 
-def conduct(path: Path, jobs: int | None = None, cpus: int | None = None, scale: float | None = None) -> Path:
+def conduct(
+    path: Path,
+    jobs: int | None = None,
+    cpus: int | None = None,
+    scale: float | None = None,
+    results: str | None = None,
+) -> Path:
     """Run the study of this file to its end, if it is not there yet; the folder with its results.
 
     jobs: of the workflow at a time, and at most so many cores; by default as many as there are. cpus: cores, where they
-    are to be fewer. Raises UsageError where the study cannot be, RunError where a part of it failed.
+    are to be fewer. results: an address where a copy of them is to lie. Raises UsageError where the study cannot be,
+    RunError where a part of it failed.
     """
     cores = min(own_cpus(), jobs or own_cpus(), cpus or own_cpus())
-    study = load_study(path, hold_sound, {} if scale is None else {"scale": scale})
+    instead = {name: value for name, value in (("scale", scale), ("results", results)) if value is not None}
+    study = load_study(path, hold_sound, instead)
     directory = folder_of(study)
     if is_settled(directory, study):
+        if study.results:  # where something may be missing
+            leave_plan(directory, study, cut_up(study))
         return directory
     if (shipped_with := shipped()) is None:
         raise UsageError(f"the Snakefile is not there, for rnnmc is installed without it; give rnnmc run {path}")
@@ -57,15 +67,9 @@ def conduct(path: Path, jobs: int | None = None, cpus: int | None = None, scale:
         file=sys.stderr,
     )
     environment = os.environ | {CPUS: str(cores), "POLARS_MAX_THREADS": str(cores)}
-    words = [
-        "-s",
-        str(shipped_with / "Snakefile"),
-        "-j",
-        str(jobs or cores),
-        "--config",
-        f"study_file={json.dumps(str(path))}",
-    ]
-    words += [] if scale is None else [f"scale={scale}"]
+    words = ["-s", str(shipped_with / "Snakefile"), "-j", str(jobs or cores)]
+    words += ["--config", f"study_file={json.dumps(str(path))}"]
+    words += [f"{name}={json.dumps(value)}" for name, value in instead.items()]
     with _head(directory, environment) if lacking else nullcontext() as head:
         _follow(study, directory, words, environment | {HEAD_FILE: str(head.answer) if head else ""}, head)
     settle(directory, study)

@@ -51,5 +51,6 @@ def _describe(directory: Path, folder: Path, asked: dict[str, Any]) -> None:
     import yaml
 
     head, points = read_head(directory)
+    head.pop("results", None)  # what is below the folder goes there with it
     text = yaml.safe_dump(head | asked, sort_keys=False, allow_unicode=True)
     write_plan(folder, f"{text}{points}", points_file(directory), f"{directory.name}, counted otherwise")

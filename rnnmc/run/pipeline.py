@@ -8,6 +8,7 @@ from pathlib import Path
 from rnnmc.common.errors import RunError
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
+from rnnmc.run.elsewhere import Elsewhere, put_results
 from rnnmc.run.readme import EXPLAINED, explain
 from rnnmc.run.so_far import forget_so_far
 from rnnmc.store.outdated import mark_outdated
@@ -39,8 +40,13 @@ def plan(study: Study, directory: Path) -> list[StoredPoint]:
 
 
 def leave_plan(directory: Path, study: Study, stored: Sequence[StoredPoint]) -> None:
-    """Leave study.yaml and points.parquet, and mark what is older than they are. Raises RunError."""
+    """Leave study.yaml and points.parquet, and mark what is older than they are; where the study has another place for
+    its results, bring what lies there and not here. Raises RunError, and UsageError where that cannot be used.
+    """
+    there = Elsewhere.of(study)  # before anything is written
     write_study(directory, study, stored)
+    if there is not None:
+        there.meet(directory, stored)
     mark_outdated(directory)
 
 
@@ -74,4 +80,5 @@ def report(directory: Path) -> Path:
     write_list(directory / PAGE, [page, *drawn], {"tables": tables_of})
     forget_so_far(directory)
     mark_outdated(directory)
+    put_results(directory)
     return page

@@ -13,11 +13,13 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.cluster import Cluster
 from rnnmc.run.counting import CountedBy, count_early
 from rnnmc.run.dispatcher import fan_out
+from rnnmc.run.elsewhere import putting
 from rnnmc.run.fanout import Done, Job, block_name, in_process
 from rnnmc.run.progress import Tell
 from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.point import rectangle
 from rnnmc.statistics.stopping import replicates_enough, seen_of, together
+from rnnmc.store.folder import shard_path
 from rnnmc.store.manifest import is_complete, prove, write_manifest
 from rnnmc.store.proofs import Damaged
 from rnnmc.store.reading import as_frame
@@ -89,20 +91,24 @@ def sample_all(
     """Sample what is missing of the planned points until nothing is; leave the manifest of each. Raises RunError.
 
     jobs: what `jobs_missing` gave, where it was asked already. A point is counted as soon as it is complete, while
-    others are still sampled, and that is kept: see `rnnmc.run.counting`.
+    others are still sampled, and that is kept: see `rnnmc.run.counting`. Where the study has another place for its
+    results, each finished block is put there too: see `rnnmc.run.elsewhere`.
     """
     if jobs is None:
         jobs = jobs_missing(directory, points, thresholds)
     undecided = [stored for stored in points if stored.until is not None]
+    known = {stored.key: stored for stored in points}
     blocks = Counter(job.stored.key for job in jobs)
     ends = {job.stored.key: job.stored for job in jobs if job.stored.until is None}  # with the last of these blocks
-    with _counting(directory if cluster else None) as count:
+    with _counting(directory if cluster else None) as count, putting(directory) as put:
 
         def note(done: Done) -> None:
             blocks[done.key] -= not done.error
+            if not done.error:
+                put(shard_path(directory, known[done.key], done.block, kind) for kind in known[done.key].kinds)
             if not blocks[done.key] and done.key in ends:
                 with suppress(RunError):  # which is told when all others are done
-                    write_manifest(directory, ends[done.key], thresholds)
+                    put([write_manifest(directory, ends[done.key], thresholds)])
                     count(ends[done.key])
             if tell:
                 tell(done)
@@ -113,7 +119,8 @@ def sample_all(
         for stored in points:
             if not is_complete(directory, stored, thresholds):
                 enough = enough_seen(directory, stored, thresholds)
-                write_manifest(directory, stored.first(stored.replicates if enough is None else enough), thresholds)
+                complete = stored.first(stored.replicates if enough is None else enough)
+                put([write_manifest(directory, complete, thresholds)])
 
 
 @contextmanager

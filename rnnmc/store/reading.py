@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from rnnmc.chain.norms import STATUS
 from rnnmc.common.errors import RunError, UsageError
@@ -14,6 +17,7 @@ from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import point_folder, shard_path
 from rnnmc.store.manifest import named
 from rnnmc.store.plan import points_file, stored_points
+from rnnmc.store.remote import Remote, describe, is_address, remote
 from rnnmc.store.shards import facts_of, shards
 from rnnmc.store.stored_point import StoredPoint
 
@@ -31,24 +35,58 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     saw instead: its labels and columns. Exactly the design points and replicates that the study asks for, or that its
     goal has decided on, whatever else an earlier form of it has left. Reads no sample until it is collected, and
     proves no checksum (`rnnmc verify` does). Raises UsageError where there are none. This is for a folder in which a
-    study ran; `rnnmc.load` gives the same rows from wherever they are published, and tables too.
+    study ran, or the address where its results lie too, such as s3://bucket/prefix/NAME; `rnnmc.load` gives the same
+    rows from wherever they are published, and tables too.
     """
+    if not is_address(str(directory)):
+        return _scan(Path(directory), observable, partial(_shards_here, Path(directory)), str(directory))
+    place = remote(str(directory))
+    files = sorted(place.files())
+    folders = {folder: list(names) for folder, names in itertools.groupby(files, lambda name: name.rpartition("/")[0])}
+    with TemporaryDirectory() as folder:
+        describe(place, files, Path(folder))
+        shards = partial(_shards_there, place, folders)
+        return _scan(Path(folder), observable, shards, place.told, place.options)
+
+
+def _shards_here(directory: Path, stored: StoredPoint, kind: Observable | None) -> list[str]:
+    paths = sorted(point_folder(directory, stored, kind).glob("*.parquet"))
+    return [str(path) for path in paths if kind is None or _is_of(kind, facts_of(path))]
+
+
+def _shards_there(
+    place: Remote, folders: dict[str, list[str]], stored: StoredPoint, kind: Observable | None
+) -> list[str]:
+    names = [name for name in folders.get(str(point_folder(Path(), stored, kind)), []) if name.endswith(".parquet")]
+    return [place.for_polars(name) for name in names if kind is None or _is_of(kind, place.facts_of(name))]
+
+
+def _is_of(kind: Observable, facts: dict[str, Any]) -> bool:
+    """Not what an observable saw with other parameters."""
+    return facts.get("observable") == kind.identity()
+
+
+def _scan(
+    directory: Path,
+    observable: str | None,
+    shards_of: Callable[[StoredPoint, Observable | None], list[str]],
+    told: str,
+    options: dict[str, str] | None = None,
+) -> pl.LazyFrame:
+    """`scan` of a study that a folder describes, wherever its shards are; options: those of Polars for that place."""
     import polars as pl
 
-    directory = Path(directory)
     found, files = [], []
     for stored in stored_points(directory):
         kind = next((one for one in stored.observables if one.name == observable), None)
         if kind is None and (observable is not None or stored.split):  # populations have no samples
             continue
-        wanted = sorted(point_folder(directory, stored, kind).glob("*.parquet"))
-        if kind is not None:  # not what it saw with other parameters
-            wanted = [path for path in wanted if facts_of(path).get("observable") == kind.identity()]
+        wanted = shards_of(stored, kind)
         found += [stored] if wanted else []
         files += wanted
     if not found:
         what = f"saw nothing of {observable}" if observable else "has no samples yet"
-        raise UsageError(f"{directory}: {what}; {'name it under observables: and ' if observable else ''}run the study")
+        raise UsageError(f"{told}: {what}; {'name it under observables: and ' if observable else ''}run the study")
     replicates = pl.LazyFrame({"point": [p.key for p in found], "replicates": [p.replicates for p in found]})
     points = (
         planned_points(directory)
@@ -58,10 +96,12 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
         .join(replicates, on="point")
     )
     if observable is not None:
-        rows = pl.scan_parquet(files, hive_partitioning=False)
+        rows = pl.scan_parquet(files, hive_partitioning=False, storage_options=options)
     else:  # of before there was log_tangent, or errors, some may lack these
         columns = as_frame(SCHEMA.empty_table()).schema
-        rows = pl.scan_parquet(files, hive_partitioning=False, schema=columns, missing_columns="insert")
+        rows = pl.scan_parquet(
+            files, hive_partitioning=False, schema=columns, missing_columns="insert", storage_options=options
+        )
         rows = rows.with_columns(pl.col("status").cast(pl.String).cast(pl.Enum(STATUS)))
     return (
         rows.with_columns(pl.col("point").cast(pl.String))

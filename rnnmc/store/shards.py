@@ -155,12 +155,12 @@ def write_shard(
     return path
 
 
-def facts_of(path: Path) -> dict[str, Any]:
+def facts_of(path: Path | pa.NativeFile) -> dict[str, Any]:
     """What a shard's metadata says of its making, without a proof; nothing where it cannot be read."""
     return said_by(path)[0]
 
 
-def said_by(path: Path) -> tuple[dict[str, Any], str]:
+def said_by(path: Path | pa.NativeFile) -> tuple[dict[str, Any], str]:
     """(facts, checksum) of a shard by its own word; nothing where it cannot be read."""
     try:
         metadata = pq.read_metadata(path).metadata or {}
@@ -178,6 +178,11 @@ def read_shard(path: Path, key: str, observable: Observable | None = None) -> Sh
         content = path.read_bytes()
     except OSError as error:
         raise DamagedShard(path, f"cannot be read: {error.strerror}") from None
+    return proved_shard(path, content, key, observable)
+
+
+def proved_shard(path: Path, content: bytes, key: str, observable: Observable | None = None) -> Shard:
+    """As `read_shard`, of the content of what is or will be the file at `path`."""
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
         metadata = file.metadata.metadata or {}

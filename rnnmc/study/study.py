@@ -17,6 +17,7 @@ from rnnmc.common.refusals import choose, refuse, refused, sentence, shown
 from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
+from rnnmc.study.address import ResultsAddress
 from rnnmc.study.limits import Limits
 from rnnmc.study.oracle_points import STANDARD
 from rnnmc.study.point import LOGGED_TO, OF_REPLICATES, DesignPoint, Horizons, Model, Seed, horizons_up_to
@@ -118,7 +119,8 @@ class Study(Model):
 
     scale: what the numbers of replicates of the file were multiplied with. oracles: also sample the points of
     `rnnmc.study.oracle_points`, and check every exact law of the study. claims: decide what the article claims.
-    question: what the page asks at its head, in place of words of its own.
+    question: what the page asks at its head, in place of words of its own. results: an address where a copy of all that
+    the study leaves is to lie, below its name.
     """
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -130,6 +132,7 @@ class Study(Model):
     oracles: bool = False
     claims: bool = False
     question: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    results: ResultsAddress | None = None
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     points: tuple[PlannedPoint, ...]
 
@@ -154,7 +157,7 @@ class Study(Model):
             entry["replicates"] = wanted.written()
             entries.append({key: value for key, value in entry.items() if shared.get(key, ...) != value})
         head = self.model_dump(exclude={"points", "horizons", "replicates", "scale"})  # the numbers below are scaled
-        head = {name: value for name, value in head.items() if name != "question" or value is not None}
+        head = {name: value for name, value in head.items() if value is not None}
         return head | shared | {"points": entries}
 
 

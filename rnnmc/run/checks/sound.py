@@ -12,7 +12,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -63,9 +63,9 @@ RAISED = {  # what torch or Python says -> what to write instead
 log = logging.getLogger("rnnmc")
 
 
-def sound_study(path: str | Path) -> Study:
+def sound_study(path: str | Path, instead: Mapping[str, Any] | None = None) -> Study:
     """`load_study`, every cell of one's own checked. Raises UsageError where one fails, as for all else in the file."""
-    return load_study(path, hold_sound)
+    return load_study(path, hold_sound, instead)
 
 
 def hold_sound(point: DesignPoint) -> None:
