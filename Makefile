@@ -138,6 +138,7 @@ clean: ## remove .venv, caches and built documents; never results/
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@echo "rnnmc is in $(BIN); a first answer: $(BIN)/rnnmc measure torch.nn.LSTM --width 64"
 	@touch $@
 
 $(VENV)/.locked: requirements.lock

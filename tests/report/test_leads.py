@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from rnnmc.cli.shared import app
 from rnnmc.report.leads import lead
+from rnnmc.report.leads import shares as of_shares
 from rnnmc.report.leads.lead import one_in
 from rnnmc.report.leads.learning import lead as learning
 from rnnmc.report.leads.lifetimes import lead as lifetimes
@@ -70,6 +71,25 @@ def test_no_first_screen_holds_a_hash_or_a_word_of_statistics(cells):
     ):
         assert word_ not in said
     assert not re.search(r"\b[0-9a-f]{6,}\b", said)
+
+
+def test_a_sentence_says_where_the_width_makes_a_difference_and_all_else_is_alike():
+    lines = [
+        ("tanh", 1, "pytorch", 0.02),
+        ("tanh", 64, "pytorch", 0.3),
+        ("gru", 1, "pytorch", 0.0),
+        ("gru", 64, "pytorch", 0.2),
+    ]
+    rows = pl.DataFrame(lines, schema=["cell", "width", "init", "p_explode_at"], orient="row")
+    assert of_shares._wider(rows) == " It has exploded in 1\u00a0% of networks of 1 unit and in 25\u00a0% of 64."
+    assert of_shares._wider(rows.head(3)) == ""
+    assert of_shares._wider(rows.with_columns(p_explode_at=pl.lit(0.1))) == ""
+
+
+def test_names_that_hold_commas_are_told_apart_by_more_than_commas():
+    for inits, said in ((("a", "b, c"), "with a and b, c it"), (("a, b", "c", "d"), "with a, b; c and d it")):
+        rows = pl.DataFrame({"init": inits, "p_vanish_at": 1.0, "p_stable_at": 0.0, "p_explode_at": 0.0})
+        assert said in of_shares._always(rows)
 
 
 def test_lifetimes_order_cells_by_when_half_of_their_networks_have_left():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import polars as pl
+from rich.console import Console
 
 from rnnmc.report.telling import MOST_ROWS, class_of, sentences, telling
+from rnnmc.report.terminal import frame_table
 
 GAINS = ("gaussian 1", "gaussian 2", "gaussian 4")
 
@@ -60,3 +62,18 @@ def test_cells_that_do_the_same_share_a_sentence():
         "lru: 1 of 1 design point mostly stay.",
     ]
     assert sentences(rows, 2)[1:] == ["And 3 more kinds of cell."]
+
+
+def test_a_table_of_many_columns_breaks_no_number_on_a_narrow_terminal_and_says_what_it_leaves_out(monkeypatch):
+    monkeypatch.setattr("rnnmc.report.terminal.console", lambda: Console(width=80))
+    numbers = {f"column_{i}": [-438.512, 1.0e-6] for i in range(20)}
+    console = Console(width=80)
+    with console.capture() as seen:
+        console.print(frame_table(pl.DataFrame({"path": ["joint", "c_to_c"]} | numbers), "paths"))
+    lines = seen.get().splitlines()
+    assert all(len(line.rstrip()) <= 80 for line in lines)
+    (joint,) = (line.split() for line in lines if "joint" in line)
+    shown = len(joint) - 1
+    assert joint[1:] == ["-438.5"] * shown
+    assert 3 < shown < 20
+    assert f"--json has {20 - shown} more columns, from column_{shown} to column_19" in " ".join(lines)

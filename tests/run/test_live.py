@@ -36,6 +36,12 @@ def at(share: float = 0.25, running: tuple[str, ...] = (), **changes: object) ->
     return HowFar(**(told | {"share": share, "running": running, "stage": SAMPLING} | changes))  # pyright: ignore
 
 
+def test_a_study_that_stands_still_has_no_rate_and_no_end_but_what_to_do() -> None:
+    waiting = "nothing has run for 8 min; if it was stopped, start it again to go on"
+    said = line("phase", at(), pace(), NOON, waiting, 160, still=True)
+    assert said == f"phase 25 %, 310/1240 points: {waiting}"
+
+
 def test_a_line_says_what_is_done_how_fast_until_when_and_what_runs() -> None:
     said = line("phase", at(running=("lstm n=64 keras, drive none | block 1/2", "gru")), pace(), NOON, "", 160)
     assert said == (

@@ -175,7 +175,7 @@ def widths(curves: pl.DataFrame) -> alt.Column:
 
 def beside_rows() -> alt.Header:
     """What stands to the left of a row of panels; with room, for letters may be wider where a figure is read."""
-    return alt.Header(labelAngle=0, labelAlign="left", labelPadding=18)
+    return alt.Header(labelAngle=0, labelAlign="left", labelPadding=34)
 
 
 def panels(rows: pl.DataFrame) -> list[str]:
