@@ -18,7 +18,9 @@ def plot(
     directory: Folder,
     x: Annotated[str, typer.Option(help="a column of numbers: horizon, width, gain, init.bias.forget")] = "horizon",
     y: Annotated[str, typer.Option(help="a column of statistics.csv; its interval is drawn too")] = "p_vanish_at",
-    by: Annotated[str, typer.Option(help="a line for each value of these columns, with commas between")] = "cell",
+    by: Annotated[
+        str, typer.Option(help="a line for each value of these columns, with commas between; else of all that varies")
+    ] = "",
     where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE, rows to keep; repeatable")] = None,
     out: Annotated[Path | None, typer.Option(help="a .svg or .png; by default named after the columns")] = None,
 ) -> None:

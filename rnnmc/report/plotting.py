@@ -18,6 +18,7 @@ SHORT = {"init.recurrent.gaussian": "gain", "init.input.gaussian": "input_std"}
 LOGARITHMIC = ("horizon", "width", "gain", "m")  # unless a value is zero
 NO_FACTORS = ("json", "tile", "block", "kernel", "replicates", "half_width", "until", "oracle", "nested", "horizon")
 
+MOST_LINES = 24  # of one chart
 TOLD = "what dictionary.csv in the folder says of statistics"
 
 
@@ -60,12 +61,13 @@ def chosen(table: pl.DataFrame, where: Mapping[str, str], x: str) -> pl.DataFram
     return table
 
 
-def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
-    """Lines of y against x, one for each value of `by`, with the interval of y where it has one.
+def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.LayerChart | alt.FacetChart:
+    """Lines of y against x, one for each value of `by`, or of all that varies, with the interval of y where it has one.
 
-    table: as `chosen` gives it. Raises UsageError where a column is not there, or is no number, or where rows that
-    would share a line differ in something else.
+    table: as `chosen` gives it. Raises UsageError where a column is not there, or is no number, where rows that would
+    share a line differ in something else, or where there are too many lines to be told apart.
     """
+    by = by or _varying(table, x)
     for name, option in ((x, "--x"), (y, "--y"), *((one, "--by") for one in by)):
         has_column(table, name, option)
     for name, option in ((x, "--x"), (y, "--y")):
@@ -79,10 +81,15 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str]) -> alt.Layer
         left = [name for name in _factors(table) if name not in together and table[name].n_unique() > 1]
         raise UsageError(f"--by: a line would join points that differ in {', '.join(left)}; give it to --by or --where")
     named = [name for name in together[1:] if table[name].n_unique() > 1]
+    if (lines := table.select(named).n_unique() if named else 1) > MOST_LINES:
+        few = " ".join(f"--where '{name}={table[name].drop_nulls()[-1]}'" for name in named)
+        raise UsageError(
+            f"--by {','.join(named)}: {lines} lines are too many to be told apart; keep fewer by some of {few}"
+        )
     words = [pl.col(name).cast(pl.String).fill_null("-") for name in named]
     table = table.with_columns((pl.concat_str(words, separator=", ") if named else pl.lit(y)).alias("series"))
     ends = [f"{y}_{end}" for end in ("low", "high") if f"{y}_{end}" in table.columns]
-    rows = table.select(x, y, *ends, "series").sort("series", x)
+    rows = table.sort(*named, x).select(x, y, *ends, "series")
     logarithmic = x in LOGARITHMIC and table[x].to_numpy().min() > 0
     axis = alt.X(f"{_escaped(x)}:Q", title=x, scale=alt.Scale(type="log" if logarithmic else "linear", nice=False))
     height = alt.Y(f"{_escaped(y)}:Q", title=y)
@@ -93,6 +100,17 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str]) -> alt.Layer
         bounds = base.mark_area(opacity=faint) if rows[x].n_unique() > 1 else base.mark_rule(strokeWidth=7)
         layers.insert(0, bounds.encode(y=alt.Y(f"{ends[0]}:Q", title=y), y2=f"{ends[1]}:Q"))
     return alt.layer(*layers)
+
+
+def _varying(table: pl.DataFrame, x: str) -> list[str]:
+    """The factors that it takes, in their order, until each row has a line and a place of its own."""
+    needed: list[str] = []
+    for name in _factors(table):
+        if not table.select(x, *needed).is_duplicated().any():
+            break
+        if name not in (x, "seed") and table[name].n_unique() > 1:
+            needed.append(name)
+    return needed
 
 
 def has_column(table: pl.DataFrame, name: str, option: str) -> None:

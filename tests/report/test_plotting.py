@@ -48,6 +48,16 @@ def test_against_another_factor_only_the_last_horizon_counts() -> None:
     assert drawn(rows, "width", "q50", by=["cell"])["width"].to_list() == [4, 16] * 2
 
 
+def test_without_a_word_there_is_a_line_for_all_that_varies_in_the_order_of_numbers() -> None:
+    rows = chosen(TABLE, {"cell": "tanh"}, "horizon")
+    wider = rows.with_columns(width=pl.col("width").replace(4, 100))
+    series = drawn(wider, "horizon", "p_vanish_at", by=[])["series"].unique(maintain_order=True).to_list()
+    assert series == ["16, keras", "16, pytorch", "100, keras", "100, pytorch"]
+    many = pl.concat(rows.with_columns(width=pl.lit(width, pl.Int64)) for width in range(30))
+    with pytest.raises(UsageError, match=r"--by width,init: 60 lines are too many .* --where 'init="):
+        plotted(many.unique(["width", "init", "horizon"]), "horizon", "p_vanish_at")
+
+
 @pytest.mark.parametrize(
     ("where", "x", "y", "by", "said"),
     [

@@ -97,7 +97,9 @@ def _wider(rows: pl.DataFrame) -> str:
         return ""
     few, many = narrow["width"][0], wide["width"][0]
     units = "unit" if few == 1 else "units"
-    return f" It has exploded in {percent(shares[0])} of networks of {few} {units} and in {percent(shares[1])} of {many}."
+    return (
+        f" It has exploded in {percent(shares[0])} of networks of {few} {units} and in {percent(shares[1])} of {many}."
+    )
 
 
 def _always(rows: pl.DataFrame) -> str:
