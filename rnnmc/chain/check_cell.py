@@ -27,6 +27,7 @@ from rnnmc.cells.lru import LRU
 from rnnmc.cells.relu import ReLU
 from rnnmc.chain.axes import advice
 from rnnmc.common.checks import CheckResult
+from rnnmc.common.errors import raised
 from rnnmc.numerics.layout import Columns, Layout, Rows
 from rnnmc.numerics.weights import Weights
 
@@ -122,7 +123,7 @@ def _result(name: str, tolerance: float, meaning: str, pairs: Callable[[], Pairs
                 raise ValueError("what it gives is NaN; let it be a number for every state and drive")
             worst = max(worst, error)
     except Exception as error:  # a cell of somebody's own may raise anything
-        return CheckResult(name, False, math.inf, tolerance, f"{meaning}: {type(error).__name__}: {error}")
+        return CheckResult(name, False, math.inf, tolerance, f"{meaning}: {raised(error)}")
     return CheckResult(name, worst <= tolerance, worst, tolerance, meaning)
 
 

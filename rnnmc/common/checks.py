@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from rnnmc.common.described import Described
+from rnnmc.common.errors import raised
 
 CHECK_FALSE_ALARM = 1e-6  # of all that is left to chance in the checks of one thing
 
@@ -48,7 +49,7 @@ def checked(
         for error in errors() or ():
             worst = max(worst, math.inf if math.isnan(error) else float(error))
     except Exception as error:  # somebody's own code may raise anything
-        said = str(error) if isinstance(error, Mistake) else f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, Mistake) else raised(error)
         return CheckResult(name, False, math.inf, tolerance, f"{meaning}: {said}")
     return CheckResult(name, worst <= tolerance, worst, tolerance, meaning)
 

@@ -1,6 +1,7 @@
 """The kinds of error that are told in a sentence: what is wrong, where, and what would be right."""
 
 import re
+import traceback
 
 LONGEST_WORD = 300  # characters; the rest of a longer one is left out
 
@@ -23,3 +24,13 @@ class RunError(RuntimeError):
 
     def __init__(self, sentence: str):
         super().__init__(_told(sentence, kept="\n"))
+
+
+def raised(error: BaseException) -> str:
+    """`TypeError: what it says (mine.py, line 6)`: the line of somebody's own code where it arose, if there is one."""
+    installed = __file__.rpartition("/common/")[0], traceback.__file__.rpartition("/")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [one for one in frames if one.filename.endswith(".py") and not one.filename.startswith(installed)]
+    own = [one for one in theirs if "/site-packages/" not in one.filename]
+    place = f" ({own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {error}{place}"

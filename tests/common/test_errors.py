@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rnnmc.common.errors import LONGEST_WORD, RunError, UsageError
+from rnnmc.common.errors import LONGEST_WORD, RunError, UsageError, raised
+from rnnmc.common.words import listed
 
 
 @pytest.mark.parametrize("kind", [UsageError, RunError])
@@ -22,3 +25,18 @@ def test_a_sentence_can_be_shown_whatever_is_in_it(kind: type[Exception]) -> Non
 def test_wrong_usage_is_one_line_and_what_failed_may_be_several() -> None:
     assert str(UsageError("a\nb")) == "a b"
     assert str(RunError("a\nb\tc")) == "a\nb c"
+
+
+def test_what_is_raised_is_told_with_the_line_of_somebodys_own_code_not_of_a_library_that_it_called(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("import json\n\n\ndef read():\n    return json.loads('{')\n")
+    scope: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    with pytest.raises(ValueError) as found:  # noqa: PT011
+        scope["read"]()
+    assert raised(found.value).endswith("(mine.py, line 5)")
+    with pytest.raises(TypeError) as ours:
+        listed(None)  # pyright: ignore[reportArgumentType]
+    assert raised(ours.value.with_traceback(ours.tb.tb_next)) == f"TypeError: {ours.value}"
