@@ -2,8 +2,9 @@
 
 What runs: `rnnmc.run.fanout` cuts blocks into tasks, and `rnnmc.run.dispatcher` submits them, follows them, tries again
 and reports, as in every run. What is pretended: Ray, whose tasks take their turn on so many workers, last as long as a
-draw from a heavy-tailed law says, another time for another attempt, and die with a probability; and the clock, which jumps to what comes next, so that
-days pass in minutes. No file is written and nothing is computed. What Ray itself adds to a task, ray_cost.py measures.
+draw from a heavy-tailed law says, another time for another attempt, and die with a probability; and the clock, which
+jumps to what comes next, so that days pass in minutes. No file is written and nothing is computed. What Ray itself adds
+to a task, ray_cost.py measures.
 
     python benchmarks/scale.py                       # 1,000,000 blocks on 1,000 workers: some minutes, 2 GiB
     python benchmarks/scale.py --blocks 20000 --workers 100

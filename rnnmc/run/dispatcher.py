@@ -48,7 +48,7 @@ class Attempt(NamedTuple):
 
 
 class Race:
-    """An attempt at blocks in the study's `directory`, and another beside it where it takes long: the first word counts.
+    """An attempt at blocks for the study in `directory`, and a second where it takes long: the first word counts.
 
     send: submits tasks to Ray, and gives the stream of what they yield.
     """

@@ -55,9 +55,9 @@ class Job(NamedTuple):
 class Task(NamedTuple):
     """A job as plain values, to travel; whoever passes it on need not know the cell or the drive's file.
 
-    point: key, label, cell, width, replicates in all (`most`), its partition `cut`, what is `written` of the design point
-    and of its observables, the `folder` that relative paths in it are of, and the nominal `seconds` of a block by how
-    many replicates it has; one object for all its blocks.
+    point: key, label, cell, width, replicates in all (`most`), its partition `cut`, what is `written` of the design
+    point and of its observables, the `folder` that relative paths in it are of, and the nominal `seconds` of a block by
+    how many replicates it has; one object for all its blocks.
     """
 
     point: dict[str, Any]
@@ -114,10 +114,16 @@ def to_travel(jobs: Sequence[Job]) -> Iterator[Task]:
         of_point = list(grouped)
         stored = of_point[0].stored
         point = stored.design
-        said = {"key": stored.key, "label": stored.label, "cell": stored.cell, "width": str(point.width)}
+        said: dict[str, Any] = {
+            "key": stored.key,
+            "label": stored.label,
+            "cell": stored.cell,
+            "width": str(point.width),
+        }
         said |= {"written": point.written(), "observables": [one.written() for one in stored.observables]}
         said |= {"cut": asdict(stored.cut), "most": stored.replicates, "folder": folder}
-        said["seconds"] = {count: expected_seconds(stored, count) for count in {job.replicates for job in of_point}}
+        counts = {job.replicates for job in of_point}
+        said |= {"seconds": {count: expected_seconds(stored, count) for count in counts}}
         yield from (Task(said, job.block, job.replicates) for job in of_point)
 
 
