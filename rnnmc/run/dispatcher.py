@@ -226,10 +226,15 @@ class Dispatcher:
 
 
 def start_dispatcher(cluster: Cluster, named: bool = False) -> Any:
-    """A dispatcher for this cluster; a named one is found by every job that connects. It ends with this process."""
-    import ray
+    """A dispatcher for this cluster; a named one is found by every job that connects. It ends with this process.
 
-    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 1000}
+    It stands on the machine of this process: the loss of any other one is survived.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 1000, "scheduling_strategy": here}
     if named:
         options |= {"name": DISPATCHER, "namespace": NAMESPACE, "get_if_exists": True}
     return ray.remote(Dispatcher).options(**options).remote(max(cluster.cpus, 4 * cluster.gpus))
