@@ -8,8 +8,9 @@ block as soon as its shard is on disk.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
-from collections import deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,7 @@ DISPATCHER = "dispatcher"
 OVERDUE = 3.0  # times what others took: a block that takes so long is given a second time, where there is room
 LEAST_PATIENCE = 10.0  # seconds: the second may have a worker to start and kernels to compile first
 LOOK_SECONDS = 1.0  # between two looks for such blocks
-PACES = 300  # blocks that say what others took: the last ones
+PACES = 20  # blocks of a point, the first ones, say what others took: of the last ones many were slow themselves
 
 
 class Attempt(NamedTuple):
@@ -79,6 +80,12 @@ class Race:
             ended = error
         self.heard.put_nowait((number, [], ended))
 
+    def patience(self, usual: dict[str, float], of_all: float) -> float:
+        """Seconds until the next word is overdue by its forecast. usual, of_all: what others took of it, by point."""
+        key, _ = next(iter(self.left))
+        slowest = max(task.expected for task in self.left.values())
+        return max(LEAST_PATIENCE, OVERDUE * usual.get(key, of_all) * slowest)
+
     def cancel(self, but: int | None = None) -> None:
         """Cancel every runner; where the one that has won is named, those that may be stuck: they are killed."""
         import ray
@@ -100,7 +107,7 @@ class Dispatcher:
         self.room = asyncio.Semaphore(slots * IN_FLIGHT_PER_SLOT)
         self.meters = Meters(slots)
         self.races: set[Race] = set()
-        self.paces: deque[tuple[str, float]] = deque(maxlen=PACES)  # points, and what their blocks took of the forecast
+        self.paces: defaultdict[str, list[float]] = defaultdict(list)  # of a point: seconds by those forecast
         self.watcher: asyncio.Task[None] | None = None
 
     async def sample(
@@ -182,8 +189,8 @@ class Dispatcher:
                     again.append(task)
                     continue
                 told.append((task, replace(of, retries=one.before + number)))
-                if of.size or of.tables:  # else it was there
-                    self.paces.append((of.key, of.seconds / task.expected))
+                if (of.size or of.tables) and len(self.paces[of.key]) < PACES:  # else it was there
+                    self.paces[of.key].append(of.seconds / task.expected)
             self._tell(race, told, done)
             race.since = asyncio.get_running_loop().time()
             if not race.left:
@@ -211,18 +218,14 @@ class Dispatcher:
             if idle <= 0:
                 full = loop.time()
                 continue
-            slow = [race for race in self.races if race.sent == 1 and race.left]
-            for race in [race for race in slow if loop.time() - max(race.since, full) > self._patience(race)][:idle]:
+            usual = {key: median(self.paces[key]) for race in self.races for key, _ in race.left if key in self.paces}
+            of_all = median(itertools.chain(*self.paces.values())) if self.paces else math.inf
+            once = [race for race in self.races if len(race.runners) == 1 and race.left and race.sent <= RETRIES]
+            for race in [race for race in once if loop.time() - max(race.since, full) > race.patience(usual, of_all)][
+                :idle
+            ]:
                 self.meters.again(race.directory, [*race.left.values()])
                 race.enter()
-
-    def _patience(self, race: Race) -> float:
-        """Seconds until the next word of a race is overdue: by its forecast, and what others took of theirs."""
-        key, _ = next(iter(race.left))
-        paces = [pace for of, pace in self.paces if of == key] or [pace for _, pace in self.paces]
-        if not paces:
-            return math.inf
-        return max(LEAST_PATIENCE, OVERDUE * median(paces) * max(task.expected for task in race.left.values()))
 
 
 def start_dispatcher(cluster: Cluster, named: bool = False) -> Any:

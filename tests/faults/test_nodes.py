@@ -1,14 +1,16 @@
-"""A Ray cluster of several nodes, all on this machine: one is lost in the middle of a study, and one comes late."""
+"""Nodes of a Ray cluster, all on this machine, that are lost in the middle of a study or come late; a killed head."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
 import pytest
-from studies import long, sample_here, samples_digest, shard_files, study_of
+from studies import SECONDS, command, environment, long, sample_here, samples_digest, shard_files, study_of, write
 
 from rnnmc.run.cluster import OBJECT_STORE_BYTES, connected
 from rnnmc.run.fanout import Done
@@ -19,6 +21,20 @@ from rnnmc.run.surroundings import settle_token, surroundings
 from rnnmc.store.plan import cut_up
 
 STUDY = study_of(long())
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    begin = time.monotonic()
+    while not what():
+        assert time.monotonic() - begin < SECONDS, "waited in vain"
+        time.sleep(0.02)
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended
+        return []
 
 
 @pytest.fixture
@@ -65,3 +81,28 @@ def test_a_node_lost_in_the_middle_and_one_that_comes_late_change_no_byte_of_the
     after = shard_files(tmp_path)
     assert {path: after[path] for path in finished} == finished, "a finished block was computed twice"
     assert samples_digest(tmp_path) == sample_here(STUDY, tmp_path / "undisturbed")
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_the_head_of_a_run_that_is_killed_ends_it_and_the_same_command_goes_on_with_what_is_there(tmp_path) -> None:
+    study_file = write(tmp_path, long())
+    (tmp_path / "random.py").write_text("raise SystemExit('this is not the one of Python')\n")
+    folder = tmp_path / "results" / "long"
+    words = ["rnnmc", "study", str(study_file), "--jobs", "2"]
+    with subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: shard_files(folder))
+        family = psutil.Process(process.pid).children(recursive=True)
+        (head,) = [one for one in family if "rnnmc.run.head" in words_of(one)]
+        head.kill()
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1, said
+    assert "Traceback" not in said
+    wait_for(lambda: not any(words_of(one) for one in family))
+    finished = shard_files(folder)
+    assert len(finished) < 6, "it had finished before its head was killed"
+    again = command(*words, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    after = shard_files(folder)
+    assert {path: after[path] for path in finished} == finished, "a finished block was computed twice"
+    assert samples_digest(folder) == sample_here(STUDY, tmp_path / "undisturbed")
