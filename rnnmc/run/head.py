@@ -18,7 +18,7 @@ from rnnmc.run.dispatcher import start_dispatcher
 
 HEAD_FILE = "RNNMC_HEAD"  # in the environment of a job: the file in which the head of its run says where it is
 PATIENCE = 240.0  # seconds that a head may take to start: Ray itself waits a minute for its dashboard, twice
-WRONG = 2  # how a head ends whose Ray was asked for wrongly
+ASKED_WRONGLY = 2  # how a head ends whose Ray was asked for wrongly
 _PR_SET_PDEATHSIG = 1
 
 
@@ -47,7 +47,7 @@ def serve(answer: Path, parent: int) -> None:
                 signal.pause()
     except (RunError, UsageError) as error:
         print(error, file=sys.stderr)
-        sys.exit(WRONG if isinstance(error, UsageError) else 1)
+        sys.exit(ASKED_WRONGLY if isinstance(error, UsageError) else 1)
 
 
 def _warmed(cluster: Cluster) -> list[object]:
@@ -79,7 +79,7 @@ class Head:
             return address, dashboard
         if (ended := self.process.poll()) is not None:
             said = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
-            if ended == WRONG:
+            if ended == ASKED_WRONGLY:
                 raise UsageError(said[-1])
             raise RunError(f"the Ray head ended at once: {said[-1]} ({self.log})")
         return None
