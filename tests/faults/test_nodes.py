@@ -88,7 +88,6 @@ def test_a_node_lost_in_the_middle_and_one_that_comes_late_change_no_byte_of_the
 @pytest.mark.timeout(600)  # two runs, each of which starts a Ray
 def test_the_head_of_a_run_that_is_killed_ends_it_and_the_same_command_goes_on_with_what_is_there(tmp_path) -> None:
     study_file = write(tmp_path, long())
-    (tmp_path / "random.py").write_text("raise SystemExit('this is not the one of Python')\n")
     folder = tmp_path / "results" / "long"
     words = ["rnnmc", "study", str(study_file), "--jobs", "2"]
     with subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as process:
