@@ -2,8 +2,9 @@
 
 What runs: `rnnmc.run.fanout` cuts blocks into tasks, and `rnnmc.run.dispatcher` submits them, follows them, tries again
 and reports, as in every run. What is pretended: Ray, whose tasks take their turn on so many workers, last as long as a
-draw from a heavy-tailed law says, and die with a probability; and the clock, which jumps to what comes next, so that
-days pass in minutes. No file is written and nothing is computed. What Ray itself adds to a task, ray_cost.py measures.
+draw from a heavy-tailed law says, another time for another attempt, and die with a probability; and the clock, which
+jumps to what comes next, so that days pass in minutes. No file is written and nothing is computed. What Ray itself adds
+to a task, ray_cost.py measures.
 
     python benchmarks/scale.py                       # 1,000,000 blocks on 1,000 workers: some minutes, 2 GiB
     python benchmarks/scale.py --blocks 20000 --workers 100
@@ -25,7 +26,7 @@ from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from rnnmc.run.dispatcher import Dispatcher
+from rnnmc.run import dispatcher
 from rnnmc.run.fanout import Done, Job, Task, batches, to_travel
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import read_study
@@ -47,7 +48,7 @@ class Pretended:
     def __init__(self, workers: int, seed: int):
         self.free = asyncio.Semaphore(workers)
         self.rng = random.Random(seed)
-        self.busy = self.wasted = 0.0  # seconds of workers: of blocks that were done, and of those that died
+        self.busy = self.wasted = self.late = 0.0  # seconds of workers: of blocks done, of those that died, of losers
         self.submitted = 0
 
     def options(self, **_: Any) -> Pretended:
@@ -65,13 +66,18 @@ class Pretended:
                 seconds = min(LONGEST, BLOCK_SECONDS * (1 - 1 / TAIL) * self.rng.paretovariate(TAIL))
                 dies = self.rng.random() < DEATHS
                 seconds *= self.rng.random() if dies else 1.0
-                await asyncio.sleep(seconds)
+                begin = asyncio.get_running_loop().time()
+                try:
+                    await asyncio.sleep(seconds)
+                except asyncio.CancelledError:  # the other one was first
+                    self.late += asyncio.get_running_loop().time() - begin
+                    raise
                 if dies:
                     self.wasted += seconds
                     raise Died
                 self.busy += seconds
                 answer = asyncio.get_running_loop().create_future()
-                answer.set_result([Done(task.point["key"], task.block, task.replicates, seconds)])
+                answer.set_result([Done(task.point["key"], task.block, task.replicates, seconds, size=1)])
                 yield answer
 
 
@@ -112,7 +118,7 @@ class Loop(asyncio.SelectorEventLoop):
 def pretend(cluster: Pretended) -> None:
     """Have the dispatcher find this in place of Ray."""
     metrics = SimpleNamespace(Counter=Meter, Gauge=Meter, Histogram=Meter)
-    fakes: dict[str, Any] = {"ray": SimpleNamespace(remote=lambda _: cluster, cancel=lambda _: None)}
+    fakes: dict[str, Any] = {"ray": SimpleNamespace(remote=lambda _: cluster, cancel=lambda *_, **__: None)}
     fakes |= {"ray.exceptions": SimpleNamespace(RayError=Died), "ray.util": SimpleNamespace(metrics=metrics)}
     for name, fake in (fakes | {"ray.util.metrics": metrics}).items():
         module = ModuleType(name)
@@ -143,11 +149,11 @@ async def drive(workers: int, every: list[list[Task]], seed: int) -> dict[str, f
     """Have the dispatcher see every block done or given up; what that took."""
     cluster = Pretended(workers, seed)
     pretend(cluster)
-    dispatcher = Dispatcher(workers)
+    driven = dispatcher.Dispatcher(workers)
     loop = asyncio.get_running_loop()
     seen: Counter[str] = Counter()
     begin, processor, last_start = loop.time(), time.process_time(), 0.0
-    async for some in dispatcher.sample(every, "", "cpu", {}):
+    async for some in driven.sample(every, "", "cpu", {}):
         for done in some:
             seen["done" if not done.error else "given up"] += 1
             seen["tried again"] += done.retries > 0
@@ -158,7 +164,8 @@ async def drive(workers: int, every: list[list[Task]], seed: int) -> dict[str, f
         **seen,
         "submissions": cluster.submitted,
         "pretended seconds": took,
-        "busy share": (cluster.busy + cluster.wasted) / (workers * took),
+        "busy share": (cluster.busy + cluster.wasted + cluster.late) / (workers * took),
+        "share of blocks given twice that were late": cluster.late / (workers * took),
         "share lost to workers that died": cluster.wasted / (workers * took),
         "share lost to waiting for the last": (took - last_start) / took,
         "processor seconds": time.process_time() - processor,
@@ -171,7 +178,10 @@ def main() -> None:
     words.add_argument("--blocks", type=int, default=1_000_000)
     words.add_argument("--workers", type=int, default=1000)
     words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--once", action="store_true", help="give no block a second time, however long it takes")
     asked = words.parse_args()
+    if asked.once:
+        dispatcher.OVERDUE = float("inf")
     start, begin = memory(), time.process_time()
     jobs = jobs_of_a_study(asked.blocks)
     tasks = list(to_travel(jobs))
@@ -180,9 +190,8 @@ def main() -> None:
     print(f"{len(jobs):,} blocks in {len(every):,} tasks: {cut:.1f} s of the processor, {memory() - start:,.0f} MiB")
     size = len(pickle.dumps(every))
     print(f"as they travel to the dispatcher: {size / 2**20:,.0f} MiB, {size / len(jobs):.0f} bytes a block")
-    loop = Loop()
-    found = loop.run_until_complete(drive(asked.workers, every, asked.seed))
-    loop.close()
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        found = runner.run(drive(asked.workers, every, asked.seed))
     for name, value in found.items():
         print(f"{name}: {value:,.4g}" if isinstance(value, float) else f"{name}: {value:,}")
     rate = found["submissions"] / found["processor seconds"]

@@ -13,6 +13,7 @@ from typing import Any
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
+from rnnmc.run.cluster import ray_address
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.run.head import HEAD_FILE, Head, start_head
 from rnnmc.run.pipeline import folder_of, leave_plan
@@ -150,7 +151,7 @@ class Run:
         except (RunError, UsageError) as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(1 if isinstance(error, RunError) else 2)
-        if not self.workflow.local_exec and not os.environ.get("RAY_ADDRESS"):
+        if not self.workflow.local_exec and not ray_address():
             return  # without either, each job starts a Ray of its own inside its allocation
         folder, thresholds = Path(self.directory), self.study.thresholds
         if all(is_complete(folder, stored, thresholds) for stored in self.points):

@@ -46,7 +46,7 @@ def drawing(most: int | None = None) -> Iterator[Drawing]:
     Raises RunError where nothing can be drawn in this address space.
     """
     _refuse_too_little_address_space()
-    command = [sys.executable, "-c", "from rnnmc.report.rendering import help_out; help_out()"]
+    command = [sys.executable, "-P", "-c", "from rnnmc.report.rendering import help_out; help_out()"]
     pipe, number = subprocess.PIPE, own_cpus() if most is None else min(own_cpus(), most)
     with ExitStack() as stack:
         every = [
@@ -140,7 +140,7 @@ def _refuse_too_little_address_space() -> None:
     if limit == resource.RLIM_INFINITY:
         return
     code = "import vl_convert; vl_convert.vegalite_to_svg({'mark': 'point', 'data': {'values': []}})"
-    if subprocess.run([sys.executable, "-c", code], capture_output=True).returncode:
+    if subprocess.run([sys.executable, "-P", "-c", code], capture_output=True).returncode:
         raise RunError(
             f"charts cannot be drawn in an address space of {limit / 2**30:.1f} GB; lift that limit (ulimit -v "
             "unlimited), then give rnnmc report"

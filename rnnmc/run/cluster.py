@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +21,9 @@ from rnnmc.run.surroundings import settle_token, surroundings
 log = logging.getLogger("rnnmc")
 
 NAMESPACE = "rnnmc"
-SECONDS_TO_ANSWER = 5.0  # within which the port of a cluster must open
-GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"  # of HTTP/2, and settings that say nothing
-SETTINGS = b"\4"  # the fourth byte of an answer to it
-REMEDY = "start one with `ray start --head`, or unset it"
+SECONDS_TO_ANSWER = 10.0  # within which a cluster must say that it lives, however busy it is
+ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # the question whether it does, as Ray names it
+REMEDY = "give HOST:PORT as `ray start --head` says it, or unset it"
 OPTIONS: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.CRITICAL}
 OBJECT_STORE_BYTES = 100 * 2**20  # workers write shards themselves; only small summaries travel
 
@@ -54,27 +52,35 @@ def _prepare(address: str | None) -> Any:
     return ray
 
 
-def _refuse_where_no_ray_listens(address: str) -> None:
-    """Ray itself waits for minutes before it says so. Addresses that are not host:port are left to Ray.
+def _refuse_where_no_ray_answers(address: str) -> None:
+    """Ask there what Ray's own parts ask each other first; Ray itself would ask for minutes. "auto" is left to Ray."""
+    from ray._private.gcs_utils import create_gcs_channel  # it adds the token, and certificates where there are any
+    from ray.exceptions import AuthenticationError
 
-    A Ray is reached by gRPC, which is HTTP/2, and whoever speaks that answers its greeting with settings of his own.
-    """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
+    if "://" in address:  # of Ray's client, or of its dashboard
+        raise UsageError(f"RAY_ADDRESS {address}: no study can be sent to an address of that kind; {REMEDY}")
+    if address == "auto":
         return
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER) as there:
-            there.sendall(GREETING)
-            answer = there.recv(9)
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"RAY_ADDRESS {address}: no Ray answers there ({error}); {REMEDY}") from None
-    if answer[3:4] != SETTINGS:
-        raise UsageError(f"RAY_ADDRESS {address}: what answers there is no Ray; {REMEDY}")
+        with closing(create_gcs_channel(address)) as channel:
+            channel.unary_unary(ALIVE)(b"", timeout=SECONDS_TO_ANSWER)
+    except Exception as error:  # of gRPC, with a code
+        code = getattr(error, "code", lambda: None)()
+        kind = "UNAUTHENTICATED" if isinstance(error, AuthenticationError) else getattr(code, "name", "")
+        if kind == "UNAUTHENTICATED":
+            raise UsageError(
+                f"RAY_ADDRESS {address}: the Ray there wants another token; give the one that it was started with by "
+                "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            ) from None
+        if kind in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+            raise UsageError(f"RAY_ADDRESS {address}: no Ray answers there; {REMEDY}") from None
+        raise UsageError(f"RAY_ADDRESS {address}: what answers there is no Ray; {REMEDY}") from None
 
 
 def ray_address(given: str | None = None) -> str | None:
-    """The address of a cluster: the one given, or RAY_ADDRESS; None without one, or where it is empty."""
-    return given or os.environ.get("RAY_ADDRESS") or None
+    """The address of a cluster: the one given, or RAY_ADDRESS; None without one, where it is empty, or "local"."""
+    address = given or os.environ.get("RAY_ADDRESS")
+    return None if address in (None, "", "local") else address
 
 
 @contextmanager
@@ -90,7 +96,6 @@ def connected(address: str | None = None, cpus: int | None = None, dashboard: bo
         with surroundings(), _started(cpus or own_cpus(), dashboard) as cluster:
             yield cluster
     else:
-        _refuse_where_no_ray_listens(address)
         with _joined(address) as cluster:
             yield cluster
 
@@ -103,10 +108,10 @@ def _started(cpus: int, dashboard: bool) -> Iterator[Cluster]:
     try:
         try:
             context = ray.init(**options, **OPTIONS, include_dashboard=dashboard, dashboard_host="127.0.0.1")
-        except Exception as error:  # of many kinds
+        except Exception:  # of many kinds, of which none says what it was; if all of Ray fails, it does so again
             if not dashboard:
                 raise
-            log.warning("Ray's dashboard could not be started (%s); the run goes on without it", _said(error))
+            log.warning("Ray's dashboard did not start in time; the run goes on without it")
             ray.shutdown()
             context = ray.init(**options, **OPTIONS, include_dashboard=False)
     except Exception as error:
@@ -126,15 +131,11 @@ def _started(cpus: int, dashboard: bool) -> Iterator[Cluster]:
 def _joined(address: str) -> Iterator[Cluster]:
     """The Ray at this address, which is left running."""
     ray = _prepare(address)
+    _refuse_where_no_ray_answers(address)
     try:
         context = ray.init(address=address, **OPTIONS)
     except Exception as error:  # of many kinds
-        if "token" in str(error).lower():
-            raise UsageError(
-                f"RAY_ADDRESS {address}: the Ray there wants another token; give the one that it was started with by "
-                "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
-            ) from None
-        raise UsageError(f"RAY_ADDRESS {address}: no Ray answers there ({_said(error)}); {REMEDY}") from None
+        raise UsageError(f"RAY_ADDRESS {address}: the Ray there cannot be joined: {_said(error)}; {REMEDY}") from None
     try:
         yield _cluster(ray, context, address)
     finally:

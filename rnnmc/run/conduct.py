@@ -88,7 +88,7 @@ def _head(directory: Path, environment: dict[str, str]) -> Iterator[Head]:
 
 def _follow(study: Study, directory: Path, words: list[str], environment: dict[str, str], head: Head | None) -> None:
     """Run Snakemake, and say on one line how far the study is. Raises RunError with what failed."""
-    command = [sys.executable, "-m", "snakemake", *words]
+    command = [sys.executable, "-P", "-m", "snakemake", *words]
     log = directory / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
     told, dashboard = log.stat().st_size if log.exists() else 0, ""

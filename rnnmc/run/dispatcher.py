@@ -1,15 +1,20 @@
 """The dispatcher: one small actor that submits the tasks of every job of a run.
 
 So workers are shared between jobs, and keep what they have imported. It limits what is in flight, tries again what a
-worker has died of, and returns a small summary of each block as soon as its shard is on disk.
+worker has died of, gives the last blocks a second time where they take too long, and returns a small summary of each
+block as soon as its shard is on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from rnnmc.common.errors import RunError, UsageError
@@ -29,6 +34,10 @@ from rnnmc.run.meters import Meters
 from rnnmc.run.provenance import source_facts
 
 DISPATCHER = "dispatcher"
+OVERDUE = 3.0  # times what others took: a block that takes so long is given a second time, where there is room
+LEAST_PATIENCE = 10.0  # seconds: the second may have a worker to start and kernels to compile first
+LOOK_SECONDS = 1.0  # between two looks for such blocks
+PACES = 20  # blocks of a point, the first ones, say what others took: of the last ones many were slow themselves
 
 
 class Attempt(NamedTuple):
@@ -39,6 +48,54 @@ class Attempt(NamedTuple):
     died: bool = False
 
 
+class Race:
+    """An attempt at blocks for the study in `directory`, and a second where it takes long: the first word counts.
+
+    send: submits tasks to Ray, and gives the stream of what they yield.
+    """
+
+    def __init__(self, attempt: Attempt, directory: str, send: Callable[[list[Task]], Any]):
+        self.left = {(task.point["key"], task.block): task for task in attempt.tasks}  # of which there is no word yet
+        self.directory, self.send = directory, send
+        self.heard: asyncio.Queue[tuple[int, list[Done], Exception | None]] = asyncio.Queue()
+        self.runners: dict[int, tuple[Any, asyncio.Task[None]]] = {}
+        self.sent = 0
+        self.enter()
+
+    def enter(self) -> None:
+        """Send what is left."""
+        stream = self.send([*self.left.values()])
+        self.runners[self.sent] = stream, asyncio.ensure_future(self._listen(self.sent, stream))
+        self.sent += 1
+        self.since = asyncio.get_running_loop().time()
+
+    async def _listen(self, number: int, stream: Any) -> None:
+        """Put what a runner says into `heard`; no blocks, and the error if there is one, when it has ended."""
+        ended = None
+        try:
+            async for reference in stream:
+                if some := await reference:
+                    self.heard.put_nowait((number, some, None))
+        except Exception as error:  # of Ray, of many kinds
+            ended = error
+        self.heard.put_nowait((number, [], ended))
+
+    def patience(self, usual: dict[str, float], of_all: float) -> float:
+        """Seconds until the next word is overdue by its forecast. usual, of_all: what others took of it, by point."""
+        key, _ = next(iter(self.left))
+        slowest = max(task.expected for task in self.left.values())
+        return max(LEAST_PATIENCE, OVERDUE * usual.get(key, of_all) * slowest)
+
+    def cancel(self, but: int | None = None) -> None:
+        """Cancel every runner; where the one that has won is named, those that may be stuck: they are killed."""
+        import ray
+
+        for number in [number for number in self.runners if number != but]:
+            stream, listening = self.runners.pop(number)
+            listening.cancel()
+            ray.cancel(stream, force=but is not None)
+
+
 class Dispatcher:
     """The actor that submits tasks. slots: how many blocks the cluster runs at a time."""
 
@@ -46,8 +103,12 @@ class Dispatcher:
         import ray
 
         self.task = ray.remote(make_blocks)
+        self.slots = slots
         self.room = asyncio.Semaphore(slots * IN_FLIGHT_PER_SLOT)
         self.meters = Meters(slots)
+        self.races: set[Race] = set()
+        self.paces: defaultdict[str, list[float]] = defaultdict(list)  # of a point: seconds by those forecast
+        self.watcher: asyncio.Task[None] | None = None
 
     async def sample(
         self, every: list[list[Task]], directory: str, device: str, source: dict[str, Any]
@@ -56,6 +117,7 @@ class Dispatcher:
         done: asyncio.Queue[list[Done]] = asyncio.Queue()
         running: set[asyncio.Task[None]] = set()
         self.meters.watch(directory)
+        self.watcher = self.watcher or asyncio.ensure_future(self._watch())
 
         async def feed() -> None:
             for batch in every:
@@ -81,64 +143,101 @@ class Dispatcher:
         self, batch: list[Task], directory: str, device: str, source: dict[str, Any], done: asyncio.Queue[list[Done]]
     ) -> None:
         """Put into `done` what comes of a batch. Where its worker dies, what is left of it is tried block by block."""
-        import ray
-
         wants: dict[str, Any] = {"num_gpus": 0.25, "num_cpus": 0.5} if device == "cuda" else {"num_cpus": 1}
+
+        def send(tasks: list[Task]) -> Any:
+            more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
+            # Ray itself is not to try again: it would not say so, and it wants the same words each time.
+            options: dict[str, Any] = {"name": tasks[0].name + more, "max_retries": 0} | wants
+            return self.task.options(num_returns="streaming", **options).remote(tasks, directory, device, source)
+
         todo: list[Attempt] = [Attempt(batch, 0)]
-        stream: Any = None
         try:
             while todo:
                 one = todo.pop(0)
-                more = f" and {len(one.tasks) - 1} more" if len(one.tasks) > 1 else ""
-                # Ray itself is not to try again: it would not say so, and it wants the same words each time.
-                options: dict[str, Any] = {"name": one.tasks[0].name + more, "max_retries": 0} | wants
-                stream = self.task.options(num_returns="streaming", **options).remote(
-                    one.tasks, directory, device, source
-                )
-                with self.meters.in_flight(directory, len(one.tasks)):
-                    todo += await self._follow(stream, one, directory, done)
-                stream = None
+                race = Race(one, directory, send)
+                self.races.add(race)
+                try:
+                    with self.meters.in_flight(directory, len(one.tasks)):
+                        todo += await self._follow(race, one, done)
+                finally:
+                    self.races.discard(race)
+                    race.cancel()
                 if todo and todo[0].died:
                     await asyncio.sleep(todo[0].before - 1)  # for memory, or a machine, to come back
-        except asyncio.CancelledError:
-            if stream is not None:
-                ray.cancel(stream)
-            raise
         finally:
             self.room.release()
 
-    async def _follow(
-        self, stream: Any, one: Attempt, directory: str, done: asyncio.Queue[list[Done]]
-    ) -> list[Attempt]:
-        """Put into `done` what an attempt yields; what is to be attempted again."""
-        from ray.exceptions import RayError
-
-        left, again, last = one.tasks, [], one.before == RETRIES
-        try:
-            async for reference in stream:
-                some: list[Done] = [replace(of, retries=one.before) for of in await reference]
-                again += [task for task, of in zip(left, some, strict=False) if of.elsewhere and not last]
-                told = [(task, of) for task, of in zip(left, some, strict=False) if last or not of.elsewhere]
-                left = left[len(some) :]
-                self.meters.note(directory, told)
-                done.put_nowait([of for _, of in told])
-        except RayError as error:
-            if last:
-                lost = [task.failed(why_it_failed(error, task.name), one.before) for task in left]
-                self.meters.note(directory, list(zip(left, lost, strict=True)))
-                done.put_nowait(lost)
-                left = []
-        else:
+    async def _follow(self, race: Race, one: Attempt, done: asyncio.Queue[list[Done]]) -> list[Attempt]:
+        """Put into `done` what comes of an attempt; what is to be attempted again."""
+        again: list[Task] = []
+        failure: Exception | None = None
+        last = one.before == RETRIES
+        while race.runners:
+            number, some, error = await race.heard.get()
+            if not some:
+                race.runners.pop(number, None)
+                failure = failure or error
+                continue
+            told: list[tuple[Task, Done]] = []
+            for of in some:
+                task = race.left.get((of.key, of.block))
+                if task is None or (number and of.error):  # the other one has said it, or will say what is wrong
+                    continue
+                del race.left[of.key, of.block]
+                if of.elsewhere and not last:
+                    again.append(task)
+                    continue
+                told.append((task, replace(of, retries=one.before + number)))
+                if (of.size or of.tables) and len(self.paces[of.key]) < PACES:  # else it was there
+                    self.paces[of.key].append(of.seconds / task.expected)
+            self._tell(race, told, done)
+            race.since = asyncio.get_running_loop().time()
+            if not race.left:
+                race.cancel(but=number)
+        left = [*race.left.values()] if failure else []
+        if failure and last:
+            lost = [(task, task.failed(why_it_failed(failure, task.name), one.before)) for task in left]
+            self._tell(race, lost, done)
             left = []
-        self.meters.again(directory, again + left)
+        self.meters.again(race.directory, again + left)
         return [Attempt(again, one.before + 1)] * bool(again) + [Attempt([task], one.before + 1, True) for task in left]
+
+    def _tell(self, race: Race, told: list[tuple[Task, Done]], done: asyncio.Queue[list[Done]]) -> None:
+        self.meters.note(race.directory, told)
+        if told:
+            done.put_nowait([of for _, of in told])
+
+    async def _watch(self) -> None:
+        """Where nothing waits and slots are idle, give what takes far longer than others did a second time."""
+        loop = asyncio.get_running_loop()
+        full = loop.time()  # when something may have waited for a slot last
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            idle = self.slots - sum(len(race.runners) for race in self.races)
+            if idle <= 0:
+                full = loop.time()
+                continue
+            usual = {key: median(self.paces[key]) for race in self.races for key, _ in race.left if key in self.paces}
+            of_all = median(itertools.chain(*self.paces.values())) if self.paces else math.inf
+            once = [race for race in self.races if len(race.runners) == 1 and race.left and race.sent <= RETRIES]
+            for race in [race for race in once if loop.time() - max(race.since, full) > race.patience(usual, of_all)][
+                :idle
+            ]:
+                self.meters.again(race.directory, [*race.left.values()])
+                race.enter()
 
 
 def start_dispatcher(cluster: Cluster, named: bool = False) -> Any:
-    """A dispatcher for this cluster; a named one is found by every job that connects. It ends with this process."""
-    import ray
+    """A dispatcher for this cluster; a named one is found by every job that connects. It ends with this process.
 
-    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 1000}
+    It stands on the machine of this process: the loss of any other one is survived.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 1000, "scheduling_strategy": here}
     if named:
         options |= {"name": DISPATCHER, "namespace": NAMESPACE, "get_if_exists": True}
     return ray.remote(Dispatcher).options(**options).remote(max(cluster.cpus, 4 * cluster.gpus))

@@ -55,8 +55,9 @@ class Job(NamedTuple):
 class Task(NamedTuple):
     """A job as plain values, to travel; whoever passes it on need not know the cell or the drive's file.
 
-    point: key, label, cell, width, replicates in all (`most`), its partition `cut`, and what is `written` of the design
-    point and of its observables, and the `folder` that relative paths in it are of; one object for all its blocks.
+    point: key, label, cell, width, replicates in all (`most`), its partition `cut`, what is `written` of the design
+    point and of its observables, the `folder` that relative paths in it are of, and the nominal `seconds` of a block by
+    how many replicates it has; one object for all its blocks.
     """
 
     point: dict[str, Any]
@@ -67,6 +68,11 @@ class Task(NamedTuple):
     def name(self) -> str:
         """The task for people, as the dashboard shows it."""
         return block_name(self.point["label"], self.block, self.point["most"], self.point["cut"]["block"])
+
+    @property
+    def expected(self) -> float:
+        """Nominal seconds."""
+        return self.point["seconds"][self.replicates]
 
     def failed(self, error: str, retries: int) -> Done:
         """What came of it where nobody is left to say."""
@@ -104,14 +110,21 @@ def batches(jobs: Sequence[Job], slots: int = 1) -> Iterator[slice]:
 def to_travel(jobs: Sequence[Job]) -> Iterator[Task]:
     """The jobs as plain values."""
     folder = _working_folder()
-    for _, of_point in itertools.groupby(jobs, lambda job: id(job.stored)):
-        first = next(of_point)
-        stored = first.stored
+    for _, grouped in itertools.groupby(jobs, lambda job: id(job.stored)):
+        of_point = list(grouped)
+        stored = of_point[0].stored
         point = stored.design
-        said = {"key": stored.key, "label": stored.label, "cell": stored.cell, "width": str(point.width)}
+        said: dict[str, Any] = {
+            "key": stored.key,
+            "label": stored.label,
+            "cell": stored.cell,
+            "width": str(point.width),
+        }
         said |= {"written": point.written(), "observables": [one.written() for one in stored.observables]}
         said |= {"cut": asdict(stored.cut), "most": stored.replicates, "folder": folder}
-        yield from (Task(said, job.block, job.replicates) for job in (first, *of_point))
+        counts = {job.replicates for job in of_point}
+        said |= {"seconds": {count: expected_seconds(stored, count) for count in counts}}
+        yield from (Task(said, job.block, job.replicates) for job in of_point)
 
 
 @dataclass(frozen=True)
@@ -219,6 +232,8 @@ def _make_block(
         check_route(folder, stored, made)
     with claimed(folder, point, block):
         tables = observe_block(point, block, observables, count, device, cut)
+        # Another worker was given it too where this one took long, and may have been the first.
+        lacking = [kind for kind in lacking if not _is_there(folder, point, block, count, kind)]
         made["wall_seconds"] = round(time.perf_counter() - begin, 3)
         made["cpu_seconds"] = round(time.process_time() - cpu, 3)  # what it costs on a machine with others on it
         made |= {"sampled": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}", "host": platform.node()}

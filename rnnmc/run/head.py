@@ -17,7 +17,8 @@ from rnnmc.run.cluster import Cluster, connected
 from rnnmc.run.dispatcher import start_dispatcher
 
 HEAD_FILE = "RNNMC_HEAD"  # in the environment of a job: the file in which the head of its run says where it is
-PATIENCE = 120.0  # seconds that a head may take to start on a busy machine
+PATIENCE = 240.0  # seconds that a head may take to start: Ray itself waits a minute for its dashboard, twice
+ASKED_WRONGLY = 2  # how a head ends whose Ray was asked for wrongly
 _PR_SET_PDEATHSIG = 1
 
 
@@ -45,7 +46,8 @@ def serve(answer: Path, parent: int) -> None:
             while dispatcher and warming:
                 signal.pause()
     except (RunError, UsageError) as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        sys.exit(ASKED_WRONGLY if isinstance(error, UsageError) else 1)
 
 
 def _warmed(cluster: Cluster) -> list[object]:
@@ -68,17 +70,22 @@ class Head:
     log: Path
 
     def addresses(self) -> tuple[str, str] | None:
-        """(of Ray, of its dashboard or ""), or None while it starts. Raises RunError where it has ended instead."""
+        """(of Ray, of its dashboard or ""), or None while it starts.
+
+        Raises RunError where it has ended instead, UsageError where that is for what RAY_ADDRESS says.
+        """
         if self.answer.exists():
             address, dashboard = [*self.answer.read_text().splitlines(), "", ""][:2]
             return address, dashboard
-        if self.process.poll() is not None:
+        if (ended := self.process.poll()) is not None:
             said = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
+            if ended == ASKED_WRONGLY:
+                raise UsageError(said[-1])
             raise RunError(f"the Ray head ended at once: {said[-1]} ({self.log})")
         return None
 
     def wait(self) -> tuple[str, str]:
-        """Its addresses, as soon as it answers. Raises RunError."""
+        """Its addresses, as soon as it answers. Raises as `addresses`, and RunError where it takes too long."""
         start = time.monotonic()
         while (found := self.addresses()) is None:
             if time.monotonic() - start > PATIENCE:

@@ -253,13 +253,14 @@ class Meter:
 
 
 TOLD: dict[str, Counter[str]] = {}
-POINT = {"key": "k", "label": "l", "cell": "tanh", "width": "4", "most": 3, "cut": {"block": 1}}
+POINT = {"key": "k", "label": "l", "cell": "tanh", "width": "4", "most": 3, "cut": {"block": 1}, "seconds": {1: 1.0}}
 
 
 def with_tasks(monkeypatch, remote, cancelled=None) -> Dispatcher:
     """A dispatcher whose tasks are not Ray's."""
     # the real one reads the environment once, when it is first imported, and a cluster sets that before
-    ray = SimpleNamespace(cancel=(cancelled if cancelled is not None else []).append, remote=remote)
+    kept = cancelled if cancelled is not None else []
+    ray = SimpleNamespace(cancel=lambda stream, force: kept.append((stream, force)), remote=remote)
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setitem(sys.modules, "ray.exceptions", SimpleNamespace(RayError=RuntimeError))
     TOLD.clear()
@@ -329,8 +330,8 @@ def test_of_a_worker_that_died_each_block_is_tried_again_by_itself_and_every_att
     assert TOLD["rnnmc_stored_bytes"] == {"measure tanh 4": 1000 * (3 - given_up)}
 
 
-async def at_once(_seconds):
-    pass
+async def at_once(_seconds, sleep=asyncio.sleep):
+    await sleep(0)
 
 
 @pytest.mark.parametrize("left_early", [False, True])
@@ -353,3 +354,76 @@ def test_a_task_that_has_delivered_is_not_cancelled_in_its_last_moment_but_one_l
     assert {done.block for done in found} <= {0, 1, 2}
     assert len(found) == (1 if left_early else 3)
     assert bool(cancelled) == left_early
+
+
+class Late(Stream):
+    """A batch that is done after a while, fails or is never done."""
+
+    def __init__(self, batch, how, sent, times):
+        super().__init__(batch)
+        self.how, self.sent, self.times = how, sent, times
+
+    async def __anext__(self):
+        while self.left and (self.how == "never" or (self.how == "late" and len(self.sent) < 2 + self.times)):
+            await asyncio.sleep(0.01)
+        if self.left and self.how == "late":
+            await asyncio.sleep(0.3)
+        if self.how == "dies":
+            raise RuntimeError("the worker died")
+        if self.left and self.how == "fails":
+            return resolved([Done(one.point["key"], one.block, 0, 0.0, "no memory") for one in self.left.pop()])
+        return await super().__anext__()
+
+
+def resolved(answer):
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(answer)
+    return future
+
+
+def raced(monkeypatch, first: dict[int, str], second: str, times: int):
+    """Blocks in the order in which they were sent, what came of three of them, and the streams that were cancelled."""
+    sent, streams, cancelled = [], [], []
+
+    class Remote(Submitted):
+        def remote(self, batch, *_):
+            (block,) = [task.block for task in batch]
+            how = second if block in sent else first.get(block, "")
+            sent.append(block)
+            streams.append(Late(batch, how, sent, times) if how else Stream(batch))
+            return streams[-1]
+
+    dispatcher = with_tasks(monkeypatch, Remote, cancelled)
+    monkeypatch.setattr(dispatcher_module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(dispatcher_module, "LEAST_PATIENCE", 0.05)
+
+    async def follow():
+        every = [[Task(POINT, block, 1)] for block in range(3)]
+        return [done async for some in dispatcher.sample(every, "", "cpu", {}) for done in some]
+
+    found = asyncio.run(follow())
+    assert sorted(done.block for done in found) == [0, 1, 2]
+    assert not [done for done in found if done.error]
+    return sent, {done.block: done.retries for done in found}, [(streams.index(one), by) for one, by in cancelled]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "times"),
+    [
+        ("never", "", 2),
+        ("late", "fails", 1 + fanout.RETRIES),
+        ("late", "dies", 1 + fanout.RETRIES),
+        ("late", "never", 2),
+    ],
+)
+def test_of_a_block_that_is_overdue_and_given_a_second_time_the_first_to_be_done_counts_once(
+    monkeypatch, first, second, times
+):
+    sent, retries, cancelled = raced(monkeypatch, {2: first}, second, times)
+    assert sent == [0, 1, *[2] * times]
+    assert retries == {0: 0, 1: 0, 2: int(first == "never")}
+    assert cancelled == {"": [(2, True)], "never": [(3, True)]}.get(second, [])
+
+
+def test_nothing_is_given_a_second_time_while_no_slot_is_idle(monkeypatch):
+    assert raced(monkeypatch, {1: "late", 2: "late"}, "", 1)[0] == [0, 1, 2]

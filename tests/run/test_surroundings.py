@@ -7,7 +7,10 @@ import os
 import socket
 import stat
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +19,7 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import own_cpus
 from rnnmc.run import cluster, surroundings
 from rnnmc.run.cluster import connected, ray_address
+from rnnmc.run.head import start_head
 from rnnmc.run.surroundings import LOCK, LONGEST, private_folder, settle_token
 
 NAMES = ("RAY_TMPDIR", "TMPDIR", "XDG_RUNTIME_DIR", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS")
@@ -101,32 +105,98 @@ def test_the_token_is_nobody_elses_to_read_and_lies_in_the_cache_where_there_is_
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"-ERR unknown command\r\n", None])
-def test_another_server_where_a_ray_should_be_is_told_within_seconds(answer, monkeypatch):
-    monkeypatch.setattr(cluster, "SECONDS_TO_ANSWER", 0.3)
+def over_http2(status: int) -> Callable[[socket.socket], None]:
+    """A server that answers its first request with this status of gRPC and nothing else."""
+
+    def answer(there: socket.socket) -> None:
+        there.sendall(b"\0\0\0\4\0\0\0\0\0")  # a frame of settings, none
+        there.recv(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), socket.MSG_WAITALL)
+        kind = 0
+        while kind != 1:  # headers
+            frame = there.recv(9, socket.MSG_WAITALL)
+            kind, stream = frame[3], frame[5:]
+            there.recv(int.from_bytes(frame[:3]), socket.MSG_WAITALL)
+        named = {b"content-type": b"application/grpc", b"grpc-status": b"%d" % status}
+        words = b"\x88" + b"".join(b"\0%c%b%c%b" % (len(n), n, len(v), v) for n, v in named.items())  # :status 200
+        there.sendall(len(words).to_bytes(3) + b"\1\5" + stream + words)  # the end of the headers and of the stream
+        there.recv(1000)
+
+    return answer
+
+
+SERVERS: dict[str, tuple[Callable[[socket.socket], object], str]] = {
+    "says nothing": (lambda there: there.recv(10**6), "no Ray answers there"),
+    "of HTTP": (lambda there: there.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no Ray answers there"),
+    "of Redis": (lambda there: there.sendall(b"-ERR unknown command\r\n"), "no Ray answers there"),
+    "of HTTP/2, and slow": (lambda there: there.sendall(b"\0\0\0\4\0\0\0\0\0"), "no Ray answers there"),
+    "of gRPC": (over_http2(12), "what answers there is no Ray"),
+    "a Ray of others": (over_http2(16), "the Ray there wants another token"),
+}
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_another_server_where_a_ray_should_be_and_another_token_are_told_within_seconds(kind, monkeypatch):
+    answer, said = SERVERS[kind]
+    monkeypatch.setattr(cluster, "SECONDS_TO_ANSWER", 10.0 if "gRPC" in kind or "others" in kind else 0.3)
+    over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            there, _ = server.accept()
-            with there:
-                there.recv(100)
-                if answer is None:
-                    there.recv(100)  # says nothing until the other one has gone
-                else:
-                    there.sendall(answer)
+            with suppress(OSError), server.accept()[0] as there:
+                answer(there)
+                over.wait()
 
         thread = threading.Thread(target=serve)
         thread.start()
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        said = rf"RAY_ADDRESS {address}: (what answers there is no Ray|no Ray answers)"
-        with pytest.raises(UsageError, match=said), connected(address):
+        with pytest.raises(UsageError, match=f"RAY_ADDRESS {address}: {said}"), connected(address):
             pass
+        over.set()
         thread.join()
 
 
-def test_an_empty_address_is_none(monkeypatch):
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:1", "http://127.0.0.1:8265"])
+def test_an_address_of_rays_client_or_dashboard_is_refused(address):
+    with pytest.raises(UsageError, match=r"of that kind; give HOST:PORT"), connected(address):
+        pass
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_a_head_says_what_was_wrong_with_the_address_whatever_lies_in_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise SystemExit('this is not the one of Python')\n")
+    monkeypatch.chdir(tmp_path)
+    head = start_head(tmp_path / "head.log", os.environ | {"RAY_ADDRESS": "ray://127.0.0.1:1"})
+    with pytest.raises(UsageError, match=r"^RAY_ADDRESS ray://127.0.0.1:1: no study can be sent"):
+        head.wait()
+
+
+def test_a_ray_of_which_only_the_dashboard_was_late_is_started_without_it_and_no_other_failure_is_hidden(
+    monkeypatch, caplog
+):
+    asked, broken = [], False
+
+    def init(include_dashboard, **_):
+        asked.append(include_dashboard)
+        if include_dashboard or broken:
+            raise RuntimeError("\nthe last lines of a log")
+        return SimpleNamespace(address_info={"address": "127.0.0.1:1", "session_dir": "/nowhere"}, dashboard_url="")
+
+    fake = SimpleNamespace(init=init, shutdown=lambda: None, cluster_resources=lambda: {"CPU": 3.0})
+    monkeypatch.setattr(cluster, "_prepare", lambda _: fake)
+    with connected(dashboard=True) as found:
+        assert (found.cpus, found.dashboard) == (3, "")
+    assert asked == [True, False]
+    assert "the run goes on without it" in caplog.text
+    broken = True
+    with pytest.raises(RunError, match="could not be started: the last lines of a log"), connected(dashboard=True):
+        pass
+
+
+def test_an_empty_address_is_none_and_local_is_a_ray_of_ones_own(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "")
     assert ray_address() is ray_address("") is None
+    assert ray_address("local") is None
     assert ray_address("a:1") == "a:1"
     monkeypatch.setenv("RAY_ADDRESS", "b:2")
     assert ray_address() == ray_address("") == "b:2"
