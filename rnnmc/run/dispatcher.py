@@ -55,7 +55,7 @@ class Race:
     """
 
     def __init__(self, attempt: Attempt, directory: str, send: Callable[[list[Task]], Any]):
-        self.left = {(task.point["key"], task.block): task for task in attempt.tasks}  # of which there is no word yet
+        self.left = list(attempt.tasks)  # of which there is no word yet
         self.directory, self.send = directory, send
         self.heard: asyncio.Queue[tuple[int, list[Done], Exception | None]] = asyncio.Queue()
         self.runners: dict[int, tuple[Any, asyncio.Task[None]]] = {}
@@ -64,7 +64,7 @@ class Race:
 
     def enter(self) -> None:
         """Send what is left."""
-        stream = self.send([*self.left.values()])
+        stream = self.send(list(self.left))
         self.runners[self.sent] = stream, asyncio.ensure_future(self._listen(self.sent, stream))
         self.sent += 1
         self.since = asyncio.get_running_loop().time()
@@ -80,10 +80,18 @@ class Race:
             ended = error
         self.heard.put_nowait((number, [], ended))
 
+    @property
+    def keys(self) -> set[str]:
+        """Of the points of which something is left."""
+        return {task.point["key"] for task in self.left}
+
+    def awaited(self, done: Done) -> Task | None:
+        """The first task left that this is about; runners go by their order."""
+        return next((one for one in self.left if (one.point["key"], one.block) == (done.key, done.block)), None)
+
     def patience(self, usual: dict[str, float], of_all: float) -> float:
         """Seconds until the next word is overdue by its forecast. usual, of_all: what others took of it, by point."""
-        key, _ = next(iter(self.left))
-        slowest = max(task.expected for task in self.left.values())
+        key, slowest = self.left[0].point["key"], max(task.expected for task in self.left)
         return max(LEAST_PATIENCE, OVERDUE * usual.get(key, of_all) * slowest)
 
     def cancel(self, but: int | None = None) -> None:
@@ -181,10 +189,10 @@ class Dispatcher:
                 continue
             told: list[tuple[Task, Done]] = []
             for of in some:
-                task = race.left.get((of.key, of.block))
+                task = race.awaited(of)
                 if task is None or (number and of.error):  # the other one has said it, or will say what is wrong
                     continue
-                del race.left[of.key, of.block]
+                race.left.remove(task)
                 if of.elsewhere and not last:
                     again.append(task)
                     continue
@@ -195,7 +203,7 @@ class Dispatcher:
             race.since = asyncio.get_running_loop().time()
             if not race.left:
                 race.cancel(but=number)
-        left = [*race.left.values()] if failure else []
+        left = list(race.left) if failure else []
         if failure and last:
             lost = [(task, task.failed(why_it_failed(failure, task.name), one.before)) for task in left]
             self._tell(race, lost, done)
@@ -218,13 +226,13 @@ class Dispatcher:
             if idle <= 0:
                 full = loop.time()
                 continue
-            usual = {key: median(self.paces[key]) for race in self.races for key, _ in race.left if key in self.paces}
+            usual = {key: median(self.paces[key]) for race in self.races for key in race.keys if key in self.paces}
             of_all = median(itertools.chain(*self.paces.values())) if self.paces else math.inf
             once = [race for race in self.races if len(race.runners) == 1 and race.left and race.sent <= RETRIES]
             for race in [race for race in once if loop.time() - max(race.since, full) > race.patience(usual, of_all)][
                 :idle
             ]:
-                self.meters.again(race.directory, [*race.left.values()])
+                self.meters.again(race.directory, list(race.left))
                 race.enter()
 
 

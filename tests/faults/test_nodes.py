@@ -1,16 +1,15 @@
-"""Nodes of a Ray cluster, all on this machine, that are lost in the middle of a study or come late; a killed head."""
+"""Nodes of a Ray cluster, all on this machine, that are lost in the middle of a study or come late."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
 import pytest
-from studies import SECONDS, command, environment, long, sample_here, samples_digest, shard_files, study_of, write
+from studies import SECONDS, long, sample_here, samples_digest, shard_files, study_of
 
 from rnnmc.run.cluster import OBJECT_STORE_BYTES, connected
 from rnnmc.run.fanout import Done
@@ -81,28 +80,3 @@ def test_a_node_lost_in_the_middle_and_one_that_comes_late_change_no_byte_of_the
     after = shard_files(tmp_path)
     assert {path: after[path] for path in finished} == finished, "a finished block was computed twice"
     assert samples_digest(tmp_path) == sample_here(STUDY, tmp_path / "undisturbed")
-
-
-@pytest.mark.slow
-@pytest.mark.process
-@pytest.mark.timeout(600)  # two runs, each of which starts a Ray
-def test_the_head_of_a_run_that_is_killed_ends_it_and_the_same_command_goes_on_with_what_is_there(tmp_path) -> None:
-    study_file = write(tmp_path, long())
-    folder = tmp_path / "results" / "long"
-    words = ["rnnmc", "study", str(study_file), "--jobs", "2"]
-    with subprocess.Popen(words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: shard_files(folder))
-        family = psutil.Process(process.pid).children(recursive=True)
-        (head,) = [one for one in family if "rnnmc.run.head" in words_of(one)]
-        head.kill()
-        _, said = process.communicate(timeout=SECONDS)
-    assert process.returncode == 1, said
-    assert "Traceback" not in said
-    wait_for(lambda: not any(words_of(one) for one in family))
-    finished = shard_files(folder)
-    assert len(finished) < 6, "it had finished before its head was killed"
-    again = command(*words, cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    after = shard_files(folder)
-    assert {path: after[path] for path in finished} == finished, "a finished block was computed twice"
-    assert samples_digest(folder) == sample_here(STUDY, tmp_path / "undisturbed")
