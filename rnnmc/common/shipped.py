@@ -29,12 +29,14 @@ def study_file(said: Path) -> tuple[Path, bool]:
     """
     named = said if said.suffix else CONFIG / f"{said}.yaml"
     root = shipped()
-    if not said.suffix and not said.exists() and not named.exists() and not (root and (root / named).is_file()):
+    if said.exists() or named.exists():
+        return said if said.exists() else named, False
+    if root is None or named.parent != CONFIG or not (root / named).is_file():
+        if said.suffix:  # whoever reads it says that it is not there
+            return said, False
         there = {path.stem for place in (Path(), root) if place for path in (place / CONFIG).glob("*.yaml")}
         known = choose(str(said), sorted(there)) if there else "give a study file"
         raise UsageError(f"{said}: is no study; {known}")
-    if said.exists() or named.exists() or named.parent != CONFIG or root is None or not (root / named).is_file():
-        return (said if said.exists() or not named.exists() else named), False
     try:
         for each in (named, *map(Path, re.findall(rf"{CONFIG}/data/[\w.-]+", (root / named).read_text()))):
             each.parent.mkdir(parents=True, exist_ok=True)

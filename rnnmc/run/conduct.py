@@ -115,6 +115,7 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
                     line.tell(now, "starting Ray" if head is not None and not dashboard else "starting a job")
                     pages.look(line.pace.seconds_left) if now.stage == SAMPLING else pages.stop()
         except BaseException:
+            line.clear()
             print("stopping, as soon as jobs have left what they have", file=sys.stderr)
             pages.stop()
             _stop(process)

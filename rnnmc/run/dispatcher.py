@@ -229,9 +229,9 @@ class Dispatcher:
             usual = {key: median(self.paces[key]) for race in self.races for key in race.keys if key in self.paces}
             of_all = median(itertools.chain(*self.paces.values())) if self.paces else math.inf
             once = [race for race in self.races if len(race.runners) == 1 and race.left and race.sent <= RETRIES]
-            for race in [race for race in once if loop.time() - max(race.since, full) > race.patience(usual, of_all)][
-                :idle
-            ]:
+            now = loop.time()
+            overdue = [race for race in once if now - max(race.since, full) > race.patience(usual, of_all)]
+            for race in overdue[:idle]:
                 self.meters.again(race.directory, list(race.left))
                 race.enter()
 

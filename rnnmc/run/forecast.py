@@ -140,8 +140,8 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cos
 
 def _each_look_first(kinds: list[Kind], one_of: dict[Kind, StoredPoint]) -> list[Kind]:
     """The same kinds, one of each set of observables before all others: of what these take the model knows nothing."""
-    first = {tuple(one.name for one in one_of[kind].observables): kind for kind in reversed(kinds)}
-    return sorted(kinds, key=lambda kind: kind not in set(first.values()))
+    first = set({tuple(one.name for one in one_of[kind].observables): kind for kind in reversed(kinds)}.values())
+    return sorted(kinds, key=lambda kind: kind not in first)
 
 
 def _wait_for_the_processor() -> None:

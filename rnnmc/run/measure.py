@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError, raised
 from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import SAMPLES, block_seconds, observe_block
 from rnnmc.engine.choice import COMPILED
@@ -121,7 +121,7 @@ def _by_threads(stored: StoredPoint, jobs: list[Job], tell: Tell | None) -> dict
     except (RunError, UsageError, MemoryError):
         raise
     except Exception as error:  # as every failure of a block is told
-        raise RunError(f"{job.name}: {type(error).__name__}: {error}") from error
+        raise RunError(f"{job.name}: {raised(error)}") from error
     finally:
         pool.shutdown(cancel_futures=True)  # where it was interrupted, nothing further is begun
     return found

@@ -58,6 +58,11 @@ def times(threshold: float) -> str:
     return f"{threshold:,.0f}" if threshold >= 1 else f"{threshold:g}"
 
 
+def units(count: int) -> str:
+    """`1 unit`, `16 units`."""
+    return f"{count} unit{'' if count == 1 else 's'}"
+
+
 def one_in(p: float) -> str:
     """`5 million`, of a probability of 2e-7: in how many there is one, to a digit; from 1e15 on a power of ten."""
     number = float(f"{1 / p:.0e}") if p < 0.1 else float(f"{1 / p:.1f}")

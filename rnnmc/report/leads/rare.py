@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from rnnmc.report.leads.lead import OUTCOME_WORDS, Lead, legend, one_in, percent
+from rnnmc.report.leads.lead import OUTCOME_WORDS, Lead, legend, one_in, percent, units
 from rnnmc.report.text import with_series
 
 TABLE = "statistics-rare"
@@ -52,17 +52,16 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
 
 def _events(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     """The last row of each design point, which is its event or as far as was found, with what the point is."""
-    said = {
-        key: {"event": split["event"], "kind": split["event"].partition("_")[0], **split}
+    events = {
+        key: split["event"]
         for key, text in points.select(pl.col("point").cast(pl.String), "json").iter_rows()
         if (split := json.loads(text).get("splitting"))
     }
     last = table.with_columns(pl.col("point").cast(pl.String)).group_by("point", maintain_order=True).last()
-    keys = last["point"].to_list()
+    event = pl.col("point").replace_strict(events)
     last = last.join(points.select(pl.col("point").cast(pl.String), "width"), on="point", maintain_order="left")
     return last.select("point", "width", "horizon", "p", "p_low", "p_high", "reached", "doubt").with_columns(
-        pl.Series("event", [said[key]["event"] for key in keys]),
-        pl.Series("kind", [said[key]["kind"] for key in keys]),
+        event=event, kind=event.str.split("_").list.first()
     )
 
 
@@ -79,8 +78,8 @@ def _answer(own: pl.DataFrame) -> str:
     first = found.row(0, named=True)
     perhaps = "perhaps " if first["doubt"] else ""
     of = " of" if first["p"] >= LIKELY else ""
-    units = f"{first['width']} unit{'s' if first['width'] > 1 else ''}"
-    said = f"The gradient {_what(own)} in {perhaps}{_often(first['p'])}{of} {first['name']} networks of {units}"
+    networks = f"{first['name']} networks of {units(first['width'])}"
+    said = f"The gradient {_what(own)} in {perhaps}{_often(first['p'])}{of} {networks}"
     said += ", and more rarely elsewhere" if count > 1 else ""
     return f"{said}; in {never} of {count} settings none was found." if never else f"{said}."
 
@@ -95,7 +94,7 @@ def _what(own: pl.DataFrame) -> str:
 
 
 def _often(p: float) -> str:
-    return f"{percent(p)}" if p >= LIKELY else f"1 in {one_in(p)}"
+    return percent(p) if p >= LIKELY else f"1 in {one_in(p)}"
 
 
 def _named(own: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
@@ -112,7 +111,7 @@ def _panel(own: pl.DataFrame, least: float) -> str:
     row = own.row(0, named=True)
     order = own.sort("reached", "p", descending=True, maintain_order=True)
     lines = "".join(_line(one, least) for one in order.head(MOST_LINES).to_dicts())
-    head = f"{_what(own)}, {row['width']} unit{'s' if row['width'] > 1 else ''}"
+    head = f"{_what(own)}, {units(row['width'])}"
     left_out = order.height - MOST_LINES
     rest = f'<li class="rest">{left_out} more below</li>' if left_out > 0 else ""
     return f'<div class="panel"><h2>{escape(head)}</h2><ol class="lifetimes rare">{lines}{rest}</ol></div>'

@@ -10,7 +10,7 @@ import polars as pl
 from rnnmc.common.words import listed
 from rnnmc.report.charts.parts import OUTCOMES
 from rnnmc.report.findings import averages
-from rnnmc.report.leads.lead import Lead, bar, legend, percent, shares_said, times
+from rnnmc.report.leads.lead import Lead, bar, legend, percent, shares_said, times, units
 from rnnmc.report.text import horizon_text, plain_points
 
 SPLIT_BY = {"init": "initialisation", "width": "width", "drive": "input", "layers": "number of layers"}
@@ -45,7 +45,12 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
     after = f"after {horizon_text(rows)}, has vanished, is kept, or has exploded"
     caption = f"Share of random networks whose gradient, {after}{over}."
     return Lead(
-        "shares", question, _answer(rows, own, factor), legend(names) + _grid(own, factor), caption, "overview-section"
+        "shares",
+        question,
+        _answer(rows, own, factor) + _wider(rows),
+        legend(names) + _grid(own, factor),
+        caption,
+        "overview-section",
     )
 
 
@@ -69,21 +74,20 @@ def _answer(rows: pl.DataFrame, own: pl.DataFrame, factor: str | None) -> str:
             f"vanished in {percent(shares['vanish'])}",
         ]
     said = f"After {horizon_text(rows)} the gradient has {parts[0]} and {parts[1]}; {percent(shares['stable'])} keep it"
-    wider = _wider(rows)
     if factor == "init" and (always := _always(own)):
-        return f"{said}; {always}.{wider}"
+        return f"{said}; {always}."
     order = averages(rows, "stable")
     if len(order) < 2:
-        return f"{said}.{wider}"
+        return f"{said}."
     first, second, last = order[0], order[1], order[-1]
     if second["high"] < first["low"]:
         least = f", {last['cell']} least ({percent(last['p'])})" if last["high"] < order[-2]["low"] else ""
-        return f"{said}, {first['cell']} most often ({percent(first['p'])}){least}.{wider}"
+        return f"{said}, {first['cell']} most often ({percent(first['p'])}){least}."
     leaders = [one["cell"] for one in order if one["high"] >= first["low"]]
     if first["p"] > 0 and len(leaders) <= 3:
         most = f" (up to {percent(first['p'])})" if first["p"] >= 0.01 else ""
-        return f"{said}, most often {listed(leaders)}{most}.{wider}"
-    return f"{said}.{wider}"
+        return f"{said}, most often {listed(leaders)}{most}."
+    return f"{said}."
 
 
 def _wider(rows: pl.DataFrame) -> str:
@@ -95,11 +99,8 @@ def _wider(rows: pl.DataFrame) -> str:
         return ""
     if "init" in rows.columns and set(narrow["init"]) != set(wide["init"]):
         return ""
-    few, many = narrow["width"][0], wide["width"][0]
-    units = "unit" if few == 1 else "units"
-    return (
-        f" It has exploded in {percent(shares[0])} of networks of {few} {units} and in {percent(shares[1])} of {many}."
-    )
+    few, many = units(narrow["width"][0]), wide["width"][0]
+    return f" It has exploded in {percent(shares[0])} of networks of {few} and in {percent(shares[1])} of {many}."
 
 
 def _always(rows: pl.DataFrame) -> str:

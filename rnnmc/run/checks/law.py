@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from rnnmc.cells import cells
 from rnnmc.common.checks import CHECK_FALSE_ALARM, CheckResult, Mistake, checked, described, hold
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import UsageError, raised
 from rnnmc.statistics.oracles import FEWEST_OF_A_MEAN, LADDER, judged, of_measure
 from rnnmc.study.oracle_points import STANDARD
 from rnnmc.study.point import DesignPoint
@@ -111,7 +111,7 @@ def _applies(law: Law, fit: list[DesignPoint]) -> None:
         try:
             holds = law.applies(point)
         except Exception as error:
-            raise Mistake(f"at {point.label} it raises {type(error).__name__}: {error}") from None
+            raise Mistake(f"at {point.label} it raises {raised(error)}") from None
         hold(isinstance(holds, (bool, np.bool_)), f"at {point.label} it says {holds!r}")
         fit += [point] if holds else []
     hold(bool(fit), "no point is one where it holds; give it `examples`, as a study file would say them")
