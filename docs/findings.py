@@ -38,6 +38,10 @@ ENDS = ("onset", "low", "high")
 ROUNDING = 1e-6  # nats a step, of a rate in single precision
 
 
+class NotRun(SystemExit):
+    """The results that a template asks for are not there."""
+
+
 class Results:
     """The tables of the studies, as a template asks for them; every number that it gives leaves a note.
 
@@ -52,11 +56,11 @@ class Results:
         self.figures: set[Path] = set()
 
     def table(self, study: str, name: str) -> pl.DataFrame:
-        """A table with the factors of its design points. Raises SystemExit where the study has not been run."""
+        """A table with the factors of its design points. Raises NotRun where the study has not been run."""
         if (study, name) not in self.known:
             path = self.folder / study / f"{name}.parquet"
             if not path.exists():
-                sys.exit(f"{path}: is not there; run make study CONFIG=config/{study}.yaml first")
+                raise NotRun(f"{path}: is not there; run make study CONFIG=config/{study}.yaml first")
             table = pl.read_parquet(path)
             if "point" in table.columns and name != "points":
                 points = self.table(study, "points")
@@ -147,7 +151,7 @@ class Results:
         """An image of the page, copied from the study's figures."""
         source = self.folder / study / "figures" / f"{name}.svg"
         if not source.exists():
-            sys.exit(f"{source}: is not there; run rnnmc report results/{study} first")
+            raise NotRun(f"{source}: is not there; run rnnmc report results/{study} first")
         target = FIGURES / f"{study}-{name}.svg"
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, target)
@@ -384,24 +388,45 @@ def section(name: str, figures: set[Path]) -> str:
     return framed(name, text + (f"\n{notes}" if notes else ""))
 
 
-def replaced(page: str, name: str, new: str) -> str:
-    """The page with its section of this name replaced. Raises SystemExit where it has none."""
+def parted(page: str, name: str) -> tuple[str, str, str]:
+    """A page before its section of this name, the section with its frame, and what follows; empty where it has none."""
     start, end = framed(name, "\0").split("\0")
     before, found, rest = page.partition(start)
-    if not found:
+    inner, _, after = rest.partition(end)
+    return (before, start + inner + end, after) if found else (page, "", "")
+
+
+def replaced(page: str, name: str, new: str) -> str:
+    """The page with its section of this name replaced. Raises SystemExit where it has none."""
+    before, old, after = parted(page, name)
+    if not old:
         sys.exit(f'{PAGE.name}: has no section {name}; put section("{name}") into {PAGE.name}.j2')
-    return before + new + rest.partition(end)[2]
+    return before + new + after
+
+
+def section_or_old(name: str, figures: set[Path], page: str) -> str:
+    """A section anew, or as it stands on the page where its studies have not been run here; it says which they are."""
+    try:
+        return section(name, figures)
+    except NotRun as missing:
+        old = parted(page, name)[1]
+        if not old:
+            raise
+        print(f"Section {name} stays as it was: {missing}")
+        figures |= {PAGE.parent / path for path in re.findall(rf"\(({FIGURES.name}/[^)]+\.svg)\)", old)}
+        return old
 
 
 def write_page() -> None:
     """Write the whole page and its figures; figures that it does not show any more are removed."""
     results, figures = Results(RESULTS), set[Path]()
+    known = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     text = rendered(
         f"{PAGE.name}.j2",
         results,
         wrong=WRONG,
         again=AGAIN if (RESULTS / AGAIN).exists() else "",
-        section=lambda name: section(name, figures),
+        section=lambda name: section_or_old(name, figures, known),
     )
     PAGE.write_text(text, encoding="utf-8")
     figures |= results.figures

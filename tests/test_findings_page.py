@@ -201,6 +201,27 @@ def test_a_section_is_written_anew_and_the_rest_of_the_page_is_as_it_was(results
         page.write_section("lost")
 
 
+def test_a_section_whose_study_was_not_run_here_stays_as_it_was_with_its_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name, value in (("RESULTS", "results"), ("ROOT", "."), ("PAGE", "page.md"), ("FIGURES", "parts")):
+        monkeypatch.setattr(page, name, tmp_path / value)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "far.md.j2").write_text('{{ p("far", "vanish", 100, cell="lstm") }}\n')
+    for drawn in ("shown", "lost"):
+        (tmp_path / "parts" / f"far-{drawn}.svg").write_text("<svg/>")
+    (tmp_path / "page.md.j2").write_text('# New top\n\n{{ section("far") }}\n')
+    old = page.framed("far", "Half of them.\n\n![what](parts/far-shown.svg)\n")
+    page.PAGE.write_text(f"# Old top\n\n{old}\n")
+    page.write_page()
+    assert page.PAGE.read_text() == f"# New top\n\n{old}\n"
+    assert [path.name for path in (tmp_path / "parts").glob("*.svg")] == ["far-shown.svg"]
+    assert "Section far stays as it was: " in capsys.readouterr().out
+    page.PAGE.write_text("# Old top\n")
+    with pytest.raises(SystemExit, match="far/points.parquet: is not there|far/statistics.parquet: is not there"):
+        page.write_page()
+
+
 def test_every_section_with_a_template_has_its_place_on_the_page():
     assert all(f'section("{name}")' in (page.PAGE.parent / "findings.md.j2").read_text() for name in page.sections())
     text = page.PAGE.read_text(encoding="utf-8")
