@@ -5,6 +5,7 @@ CONFIG ?= config/default.yaml
 JOBS ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 TESTS ?=
 FUZZ ?= 100000
+HITS ?= 100
 BENCH ?=
 SCALE ?=
 RESULTS ?= # an address where a copy of them is to lie, such as s3://bucket/prefix
@@ -23,7 +24,7 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test quick fuzz bench validate findings dataset frameworks elsewhere sbom lint format docs schema modules lock clean
+.PHONY: help install study test quick fuzz soak bench validate findings dataset frameworks elsewhere sbom lint format docs schema modules lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -43,6 +44,9 @@ quick: install ## run the tests that need no process and little time: most of th
 
 fuzz: install ## try FUZZ=100000 inputs that nobody would write: studies, words, drives, folders (half an hour or more)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" RNNMC_FUZZ=$(FUZZ) nice -n 15 $(BIN)/python -m pytest tests/test_fuzz.py -n $(JOBS) --timeout 0
+
+soak: install ## kill every process of a run HITS=100 times, at random times, and see what is left (some hours)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python benchmarks/soak.py --hits $(HITS)
 
 bench: install ## measure speed against the machine's limit and fill docs/performance.md (25 minutes); BENCH=--quick
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
