@@ -218,7 +218,7 @@ def test_a_section_whose_study_was_not_run_here_stays_as_it_was_with_its_figures
     assert [path.name for path in (tmp_path / "parts").glob("*.svg")] == ["far-shown.svg"]
     assert "Section far stays as it was: " in capsys.readouterr().out
     page.PAGE.write_text("# Old top\n")
-    with pytest.raises(SystemExit, match="far/points.parquet: is not there|far/statistics.parquet: is not there"):
+    with pytest.raises(SystemExit, match=r"far/points\.parquet: is not there|far/statistics\.parquet: is not there"):
         page.write_page()
 
 

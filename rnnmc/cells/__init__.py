@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rnnmc.cells.cell import Cell
 from rnnmc.cells.stacked import stacked
+from rnnmc.common.errors import raised
 from rnnmc.common.refusals import choose
 from rnnmc.common.registry import homes, offered
 from rnnmc.common.sources import OURS, OwnSource, comes_with_rnnmc, follow
@@ -40,8 +41,7 @@ def _found(name: str) -> Cell:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # whatever the user's module does
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"cannot be imported ({reason}); give module:attribute of an rnnmc.Cell") from error
+        raise ValueError(f"cannot be imported ({raised(error)}); give module:attribute of an rnnmc.Cell") from error
     if not isinstance(found, Cell):
         raise ValueError(f"is a {type(found).__name__}; give module:attribute of an rnnmc.Cell instance")
     for needed in ("name", "gates", "recurrent"):

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import UsageError, raised
 from rnnmc.networks.network import Network
 
 KNOWN = "give a state_dict of PyTorch (.pt), .safetensors, .onnx, .keras, .weights.h5, or module:factory"
@@ -89,5 +89,5 @@ def _called(what: str) -> Any:
         made = getattr(importlib.import_module(name), attribute)
         return made() if callable(made) else made
     except (Exception, SystemExit) as error:  # whatever somebody's own code does
-        said = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{what} cannot be made ({said}); give module:factory, a callable without arguments") from None
+        how = "give module:factory, a callable without arguments"
+        raise UsageError(f"{what} cannot be made ({raised(error)}); {how}") from None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnmc.cells.cell import Cell
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import UsageError, raised
 from rnnmc.networks.network import UNNAMED, Layer, Network
 
 INPUT = "x"  # the one gate of such a cell, which is its input itself
@@ -67,7 +67,7 @@ def _state(call: Any, x: Tensor, h: Tensor, place: str) -> tuple[tuple[str, ...]
         try:
             after = _parts(call(x, state))
         except Exception as error:  # somebody's own module may raise anything
-            said = said or f"{type(error).__name__}: {error}"
+            said = said or raised(error)
             continue
         if len(after) == len(parts) and all(isinstance(one, Tensor) and one.shape == h.shape for one in after):
             return parts, state

@@ -259,7 +259,7 @@ def test_a_module_that_steps_by_itself_has_no_fresh_ones_beside_it():
         ("mixed", "mixes the sequences of a batch"),
         ("sizeless", "has no torch.nn.RNN, LSTM or GRU"),
         ("bare", "takes no state of shape (3, 4)"),
-        ("failing", "cannot be made (ZeroDivisionError: division by zero)"),
+        ("failing", "cannot be made (ZeroDivisionError: division by zero (networks_of_mine.py, line "),
         ("number", "gives a int; let it give a torch.nn.Module"),
         ("nothing", "cannot be made (AttributeError"),
         ("two", "has 2 recurrent layers; give --layer, one of a, b"),

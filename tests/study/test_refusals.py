@@ -347,8 +347,12 @@ def test_what_contains_itself_in_python_is_refused_too():
 @pytest.mark.parametrize(
     ("text", "name", "sentence"),
     [
-        ("raise RuntimeError('no\\nluck')", "own_bad:CELL", "cannot be imported (RuntimeError: no luck)"),
-        ("import sys; sys.exit(3)", "own_bad:CELL", "cannot be imported (SystemExit: 3)"),
+        (
+            "raise RuntimeError('no\\nluck')",
+            "own_bad:CELL",
+            "cannot be imported (RuntimeError: no luck (own_bad.py, line 1))",
+        ),
+        ("import sys; sys.exit(3)", "own_bad:CELL", "cannot be imported (SystemExit: 3 (own_bad.py, line 1))"),
         ("def f(:", "own_bad:CELL", "cannot be imported (SyntaxError: "),
         ("CELL = 3", "own_bad:CELL", "is a int; give module:attribute of an rnnmc.Cell instance"),
         ("", "own_bad:CELL", "cannot be imported (AttributeError: "),
