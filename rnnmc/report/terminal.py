@@ -71,7 +71,9 @@ def show(directory: Path, every: bool = False) -> None:
         if (directory / f"{name}.parquet").exists():
             printed(table(read_table(directory / f"{name}.parquet")))
     if few.height < rows.height:
-        print(f"{few.height} of {rows.height} design points are shown; all of them: rnnmc show {directory} --all")
+        alike = "one of each cell" if few["cell"].is_unique().all() else "neighbours that do not do the same"
+        shown = f"{few.height} of {rows.height} design points are shown, {alike}"
+        printed(Text(f"{shown}; all of them: rnnmc show {directory} --all"))
     print(directory / "report.html")
 
 

@@ -41,6 +41,20 @@ def block_of(name: str) -> float:
     return int(number) if number.isdigit() and name == shard_name(int(number)) else math.inf
 
 
+def shards_there(directory: Path, stored: StoredPoint, observable: Observable | None = None) -> set[int]:
+    """The blocks of a stored point of which there is a file. Looks at names.
+
+    What a listing lacks of a point that has a manifest is asked for by its own name: over a network a listing may be
+    older than a file.
+    """
+    folder, wanted = point_folder(directory, stored, observable), {block for block, _ in stored.blocks()}
+    listed = names(folder)
+    found = {block for block in wanted if shard_name(block) in listed}
+    if found != wanted and manifest_path(directory, stored).exists():
+        found |= {block for block in wanted - found if (folder / shard_name(block)).exists()}
+    return found
+
+
 def names(folder: Path) -> set[str]:
     """What lies in a folder; nothing where there is none. One call, however many shards it holds."""
     try:

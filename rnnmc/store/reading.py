@@ -14,7 +14,7 @@ from rnnmc.chain.norms import STATUS
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import SCHEMA
 from rnnmc.observables.observable import Observable
-from rnnmc.store.folder import point_folder, shard_path
+from rnnmc.store.folder import point_folder, shard_path, shards_there
 from rnnmc.store.manifest import named
 from rnnmc.store.plan import points_file, stored_points
 from rnnmc.store.remote import Remote, describe, is_address, remote
@@ -50,7 +50,8 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
 
 
 def _shards_here(directory: Path, stored: StoredPoint, kind: Observable | None) -> list[str]:
-    paths = sorted(point_folder(directory, stored, kind).glob("*.parquet"))
+    there = sorted(shards_there(directory, stored, kind))
+    paths = [shard_path(directory, stored, block, kind) for block in there]
     return [str(path) for path in paths if kind is None or _is_of(kind, facts_of(path))]
 
 

@@ -24,7 +24,7 @@ from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SCHEMA
 from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.observables.observable import Observable
-from rnnmc.store.folder import Keyed, names, point_folder, shard_name, shard_path
+from rnnmc.store.folder import Keyed, shard_path, shards_there
 from rnnmc.store.proofs import Damaged
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
@@ -253,19 +253,18 @@ def shards(
     directory: Path, stored: StoredPoint, observable: Observable | None = None
 ) -> Iterator[tuple[int, int, Shard | None]]:
     """Yield (block, replicates wanted of it, the shard if it is there) for each block: see `found_shard`."""
-    folder = point_folder(directory, stored, observable)
-    there = names(folder)
+    there = shards_there(directory, stored, observable)
     for block, count in stored.blocks():
-        path = folder / shard_name(block) if shard_name(block) in there else None
-        shard = read_shard(path, stored.key, observable) if path else None
+        path = shard_path(directory, stored, block, observable)
+        shard = read_shard(path, stored.key, observable) if block in there else None
         yield block, count, shard if shard is not None and shard.serves(count, observable) else None
 
 
 def lacking_files(directory: Path, stored: StoredPoint) -> list[int]:
     """The blocks of which a file is not there. Looks at names, reads no shard."""
-    folders = [names(point_folder(directory, stored, kind)) for kind in stored.kinds]
-    wanted = ((block, shard_name(block)) for block, _ in stored.blocks())
-    return [block for block, name in wanted if not all(name in there for there in folders)]
+    wanted = [block for block, _ in stored.blocks()]
+    folders = [shards_there(directory, stored, kind) for kind in stored.kinds]
+    return [block for block in wanted if not all(block in there for there in folders)]
 
 
 def lacking(directory: Path, stored: StoredPoint) -> list[tuple[int, int]]:

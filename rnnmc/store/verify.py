@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc.observables.observable import Observable
-from rnnmc.store.folder import block_of, names, point_folder, shard_name
+from rnnmc.store.folder import block_of, names, point_folder, shard_name, shard_path, shards_there
 from rnnmc.store.manifest import MADE, Named, enough_said, manifest, named
 from rnnmc.store.plan import planned_rows
 from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files
@@ -64,15 +64,14 @@ def verify(directory: Path) -> Proof:
             continue
         made: dict[Path, dict[str, Any]] = {}
         for kind in one.kinds:
-            folder = point_folder(directory, one, kind)
-            there = names(folder)
+            there = shards_there(directory, one, kind)
             for block, count in one.blocks():
-                if shard_name(block) not in there:
+                if block not in there:
                     absent.append((one, block))
                     continue
                 read += 1
                 try:
-                    shard = read_shard(folder / shard_name(block), one.key, kind)
+                    shard = read_shard(shard_path(directory, one, block, kind), one.key, kind)
                     named_by[kind].check(shard, block)
                     digest.update(shard.digest_said(count).encode())
                 except DamagedShard as error:

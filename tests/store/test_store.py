@@ -70,12 +70,15 @@ def test_proving_what_is_there_before_a_run_decodes_no_row(tmp_path: Path, monke
     assert not jobs_missing(tmp_path, cut_up(STUDY))
 
 
-def test_status_asks_for_no_shard_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sample_here(STUDY, tmp_path)
+def test_status_asks_for_no_shard_by_its_name_that_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan(STUDY, tmp_path)
+    sample_all(tmp_path, cut_up(STUDY), Thresholds(), None, "cpu")
     lost = shard_path(tmp_path, POINT, 0)
     lost.unlink()
-    monkeypatch.setattr(Path, "stat", lambda *_, **__: pytest.fail("asked"))
+    stat, asked = Path.stat, set[Path]()
+    monkeypatch.setattr(Path, "stat", lambda path, **how: asked.add(path) or stat(path, **how))
     table = status_table(tmp_path)
+    assert {path for path in asked if path.suffix == ".parquet"} == {lost}
     columns = {str(column.header): list(column.cells) for column in table.columns}
     assert (columns["done"], columns["missing"]) == (["0", "1", "1"], ["1", "0", "1"])
 
