@@ -211,3 +211,15 @@ def test_the_python_of_the_first_pages_runs_with_smaller_numbers(capsys: pytest.
             code = code.replace(large, small)
         exec("\n".join(line for line in code.splitlines() if "rnnmc.advise" not in line), {})
     assert "p_vanish_at_low" in capsys.readouterr().out
+
+
+def test_the_source_files_that_pages_name_are_there():
+    named = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|c|h|sh))`")
+    said = [(page, path) for page in PAGES for path in named.findall(page.read_text(encoding="utf-8"))]
+    assert len(said) > 20
+    lost = [
+        f"{page.name}: {path}"
+        for page, path in said
+        if not any((top / path).exists() for top in (ROOT, ROOT / "rnnmc"))
+    ]
+    assert not lost
