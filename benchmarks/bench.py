@@ -133,7 +133,9 @@ def main() -> None:
     """Parse the command line, measure, write, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="some cells and widths, less of everything")
-    parser.add_argument("--all", action="store_true", help="also what takes minutes more: width 4,096")
+    parser.add_argument(
+        "--all", action="store_true", help="all cells, width 4,096, the default study at full size: hours"
+    )
     parser.add_argument(
         "--only",
         nargs="*",
