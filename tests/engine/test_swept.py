@@ -1,5 +1,7 @@
 """Directions swept by C that is made from a cell are those of the plain chain, over all cells, either way."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -260,6 +262,37 @@ def test_a_matrix_that_its_start_missed_is_not_told_as_known():
     normal = torch.from_numpy(np.random.default_rng(1).standard_normal((1, 4, d)))
     told = bounds.told_by_right(start, start @ matrix, normal, normal @ matrix)
     assert told.spectral_error[0] > np.log(10 / 0.5) - 1e-9
+
+
+def test_nothing_that_is_known_beside_something_that_is_missed_is_not_known_at_all():
+    """As where what was kept has shrunk out of the range of float64 beside what was dropped."""
+    zeros, missed = torch.zeros(1, dtype=torch.float64), torch.ones(1, 4, 8, dtype=torch.float64)
+    told = bounds.told_by_rest(zeros, zeros, missed, torch.ones(1, 4, dtype=torch.float64))
+    assert told.spectral_error.isposinf().all()
+    dead = bounds.told_by_rest(zeros, zeros, 0 * missed, torch.ones(1, 4, dtype=torch.float64))
+    assert (dead.spectral_error == 0).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("horizons", [horizons_up_to(3000), (500, 3000)], ids=len)
+def test_a_diagonal_product_whose_largest_entry_is_now_of_this_unit_and_now_of_that_is_the_exact_one(horizons):
+    """U = 1: each unit has a product of its own, sech(a_1)^2 ... sech(a_T)^2, and the one that lasts best changes."""
+    init = {"recurrent": {"identity": 1.0}, "input": {"gaussian": 1.0}}
+    design = DesignPoint(cell="tanh", width=32, init=init, drive={"white": 32}, horizons=horizons, dtype="float64")
+    found = norms.swept_norms(design, TILE, 16, "cpu", "float64")
+    draws = draws_of(design, 16)
+    h, log, leading, exact = torch.zeros(16, 1, 32, dtype=torch.float64), 0.0, [], []
+    for step, (_, drive) in enumerate(draws.steps(), 1):
+        a = drive["hidden"] + h
+        h, log = a.tanh(), log + 2 * (math.log(2) - a.abs() - (-2 * a.abs()).exp().log1p())
+        if step in horizons:
+            exact.append(log.amax((1, 2)))
+            leading.append(log.argmax(2))
+        if step == horizons[-1]:
+            break
+    assert (found["status"] == 0).all()
+    assert np.abs(found["log_spectral"] - torch.stack(exact, 1).numpy()).max() < 2e-4
+    assert (leading[0] != leading[-1]).any()
 
 
 def test_an_overflow_a_death_and_a_step_without_digits_are_told_as_the_plain_chain_tells_them():

@@ -134,7 +134,8 @@ class Subspace:
             gained = theta - side.theta[:, 0]
             left = self._missing(side, other).maximum(gained)
             missing = missing.minimum(torch.where(gained > 0, left * self._half_step(side), left))
-        error = SAFETY * 0.5 * torch.where(theta > 0, missing / theta.clamp(min=TINY), 0.0).log1p()
+        none = torch.where(missing > 0, math.inf, 0.0)  # of what is known, beside what is missed
+        error = SAFETY * 0.5 * torch.where(theta > 0, missing / theta.clamp(min=TINY), none).log1p()
         return 0.5 * theta.log() + self.exponent.double() * LOG_TWO, error
 
     def _missing(self, side: _Side, other: _Side) -> Tensor:

@@ -101,7 +101,8 @@ def lengths_of(squares: Tensor, inside: Tensor, beyond: Tensor | int) -> Tensor:
 
 
 def _told(top: Tensor, known: Tensor, more: Tensor, missed: Tensor, lengths: Tensor) -> Told:
-    error = 0.5 * torch.where(top > 0, more / top.clamp(min=TINY), 0.0).log1p()
+    none = torch.where(more > 0, math.inf, 0.0)  # of what is known, beside what is missed: it has shrunk out of sight
+    error = 0.5 * torch.where(top > 0, more / top.clamp(min=TINY), none).log1p()
     rest = missed * lengths.sqrt()[:, :, None]
     gram = rest @ rest.mT
     left = gram.diagonal(dim1=1, dim2=2).mean(1)
