@@ -14,6 +14,7 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.cluster import ray_address
+from rnnmc.run.dispatcher import OF_RUN
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.run.head import HEAD_FILE, Head, start_head
 from rnnmc.run.pipeline import folder_of, leave_plan
@@ -105,7 +106,7 @@ class Run:
         if not main or not marker.exists():
             return
         if not all(is_complete(folder, stored, thresholds) for stored in chunk):
-            marker.unlink()
+            marker.unlink(missing_ok=True)
             return
         for stored in chunk:
             prove(folder, stored)
@@ -164,8 +165,8 @@ class Run:
         except (RunError, UsageError) as error:
             self.stop()
             print(f"rnnmc: {error}", file=sys.stderr)
-            sys.exit(1)
-        os.environ["RAY_ADDRESS"] = address
+            sys.exit(1 if isinstance(error, RunError) else 2)
+        os.environ |= {"RAY_ADDRESS": address, OF_RUN: self.head.dispatcher}
         os.environ["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
         print(f"Ray at {address}; dashboard: {dashboard or 'none'}", file=sys.stderr)
 

@@ -30,6 +30,8 @@ def plot(
     from rnnmc.common.files import write_whole
     from rnnmc.report.plotting import chosen, plotted, with_factors
     from rnnmc.report.rendering import rendered
+    from rnnmc.store.outdated import checked_tables
+    from rnnmc.store.reading import planned_points
     from rnnmc.store.tables import read_table
 
     out = out or Path(f"{y}-{x}.svg")
@@ -44,7 +46,8 @@ def plot(
             raise UsageError(f"--where {said}: says no value; give for example --where width=64")
         kept[column] = value
     try:
-        statistics, points = (read_table(directory / f"{name}.parquet") for name in ("statistics", "points"))
+        checked_tables(directory)
+        statistics, points = read_table(directory / "statistics.parquet"), planned_points(directory)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(f"{directory}: has no statistics ({str(error).splitlines()[0]}); run the study first") from None
     table = chosen(with_factors(statistics, points), kept, x)

@@ -28,13 +28,14 @@ def run(
     from rnnmc.report.terminal import show
     from rnnmc.run.aggregate import aggregate
     from rnnmc.run.checks.sound import sound_study
-    from rnnmc.run.cluster import connected, ray_address
+    from rnnmc.run.cluster import connected
     from rnnmc.run.dispatcher import start_dispatcher
     from rnnmc.run.pipeline import folder_of
     from rnnmc.run.pipeline import plan as write_plan
     from rnnmc.run.pipeline import report as write_report
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
+    from rnnmc.run.settled import form_of, hold_form
     from rnnmc.run.so_far import with_pages
 
     there = {"results": results} if "://" in results else {}
@@ -44,6 +45,7 @@ def run(
         raise UsageError(f"--results: {folder} is a file; give a folder")
     directory = folder_of(study, folder)
     points = write_plan(study, directory)
+    form = form_of(directory)
     jobs = jobs_missing(directory, points, study.thresholds)
     if jobs:
         with (
@@ -55,15 +57,16 @@ def run(
                 f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
                 file=sys.stderr,
             )
-            # Of a Ray of our own: one dispatcher to the end, whose counts Prometheus can follow.
-            dispatcher = None if ray_address(address) else start_dispatcher(cluster, named=True)
+            dispatcher = start_dispatcher(cluster, shared=True)  # one to the end, whose counts Prometheus can follow
             sample_all(directory, points, study.thresholds, cluster, device, tell, jobs)
             del dispatcher
     else:
         print("nothing to sample: every block is there", file=sys.stderr)
         sample_all(directory, points, study.thresholds, None, device, jobs=jobs)
+    hold_form(directory, form)
     aggregate(directory, study.thresholds, study.interval, study.oracles, study.claims)
     write_report(directory)
+    hold_form(directory, form)
     show(directory)
 
 

@@ -1,13 +1,15 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnmc.common.errors import RunError
+from rnnmc.common.errors import RunError, UsageError
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -26,3 +28,22 @@ def write_whole(path: Path, content: bytes) -> None:
         raise RunError(
             f"{path}: cannot be written: {error.strerror or error}; make room or give another folder, then run again"
         ) from error
+
+
+def hold_new(into: Path) -> None:
+    """Raise UsageError where a folder that is to be made is there already, and not empty."""
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise UsageError(f"--into: {into} is there already; give a new folder")
+
+
+@contextmanager
+def appearing(into: Path) -> Iterator[Path]:
+    """Another folder to fill beside one that is new or empty; it takes its place when the body ends, or goes."""
+    place = into.resolve()
+    filled = place.with_name(f".{place.name}.{uuid.uuid4().hex}.part")
+    filled.mkdir(parents=True)
+    try:
+        yield filled
+        filled.replace(place)
+    finally:
+        shutil.rmtree(filled, ignore_errors=True)

@@ -36,7 +36,7 @@ from rnnmc.report.text import (
 )
 from rnnmc.statistics.oracles import passed
 from rnnmc.statistics.rare import plain_rows
-from rnnmc.store.outdated import check_tables
+from rnnmc.store.outdated import checked_tables
 from rnnmc.store.reading import planned_points
 from rnnmc.store.tables import read_table
 
@@ -50,7 +50,7 @@ def show(directory: Path, every: bool = False) -> None:
     Of many design points what each cell does, and those between which it changes; every: all of them. Raises UsageError
     where there are no statistics.
     """
-    check_tables(directory)
+    there = checked_tables(directory)
     points = study_points(planned_points(directory))
     try:
         statistics = plain_rows(read_table(directory / "statistics.parquet"))
@@ -65,10 +65,10 @@ def show(directory: Path, every: bool = False) -> None:
         printed(*(Text(sentence) for sentence in sentences(rows)))
     if not few.is_empty():
         printed(fitting([main_table(few), narrow_table(few)]))
-    if (directory / "statistics-rare.parquet").exists():
+    if "statistics-rare" in there:
         printed(rare_events_table(read_table(directory / "statistics-rare.parquet"), points))
     for name, table in (("coverage", coverage_table), ("verdicts", verdicts_table)):
-        if (directory / f"{name}.parquet").exists():
+        if name in there:
             printed(table(read_table(directory / f"{name}.parquet")))
     if few.height < rows.height:
         alike = "one of each cell" if few["cell"].is_unique().all() else "neighbours that do not do the same"

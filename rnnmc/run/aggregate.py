@@ -16,7 +16,7 @@ from rnnmc.statistics.first_passage import first_passage
 from rnnmc.statistics.oracles import coverage
 from rnnmc.statistics.rare import plain_rows, with_split
 from rnnmc.store.manifest import made_by
-from rnnmc.store.outdated import check_tables, mark_outdated
+from rnnmc.store.outdated import checked_tables, mark_outdated
 from rnnmc.store.plan import settled, stored_points, with_points
 from rnnmc.store.proofs import TABLES, write_list
 from rnnmc.store.reading import planned_points
@@ -102,9 +102,8 @@ def read_tables(directory: Path) -> dict[str, pl.DataFrame]:
     Raises OSError or PolarsError where one cannot be read, Damaged where one is not as it was written, RunError where
     they were counted of another form of the study than stands beside them.
     """
-    check_tables(directory)
-    paths = {name: directory / f"{name}.parquet" for name in sorted(_ours())}
-    tables = {name: read_table(path) for name, path in paths.items() if name == STATISTICS or path.exists()}
+    there = checked_tables(directory) | {STATISTICS}
+    tables = {name: read_table(directory / f"{name}.parquet") for name in sorted(_ours() & there)}
     return tables | {STATISTICS: plain_rows(tables[STATISTICS])}
 
 

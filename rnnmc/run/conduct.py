@@ -19,11 +19,12 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS, own_cpus
 from rnnmc.common.shipped import shipped
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
+from rnnmc.run.dispatcher import OF_RUN
 from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
 from rnnmc.run.how_far import SAMPLING, WatchedFolder
 from rnnmc.run.live import LiveLine, looks, shown
 from rnnmc.run.pipeline import folder_of, leave_plan
-from rnnmc.run.settled import is_settled, settle
+from rnnmc.run.settled import form_of, hold_form, is_settled, settle
 from rnnmc.run.so_far import PagesSoFar
 from rnnmc.store.manifest import is_complete
 from rnnmc.store.plan import cut_up
@@ -60,6 +61,7 @@ def conduct(
     warn_unseen(study.points)
     points = cut_up(study)
     leave_plan(directory, study, points)
+    form = form_of(directory)
     lacking = [stored for stored in points if not is_complete(directory, stored, study.thresholds)]
     print(
         f"{study.study}: {len(points):,} design points, {len(lacking):,} to sample, on {_cores(cores)}\n"
@@ -71,7 +73,9 @@ def conduct(
     words += ["--config", f"study_file={json.dumps(str(path))}"]
     words += [f"{name}={json.dumps(value)}" for name, value in instead.items()]
     with _head(directory, environment) if lacking else nullcontext() as head:
-        _follow(study, directory, words, environment | {HEAD_FILE: str(head.answer) if head else ""}, head)
+        of_jobs = {HEAD_FILE: str(head.answer), OF_RUN: head.dispatcher} if head else {HEAD_FILE: ""}
+        _follow(study, directory, words, environment | of_jobs, head)
+    hold_form(directory, form)
     settle(directory, study)
     return directory
 

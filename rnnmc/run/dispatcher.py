@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import os
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -33,7 +36,7 @@ from rnnmc.run.fanout import (
 from rnnmc.run.meters import Meters
 from rnnmc.run.provenance import source_facts
 
-DISPATCHER = "dispatcher"
+OF_RUN = "RNNMC_DISPATCHER"  # in the environment: the name of the dispatcher that all jobs of this run share
 OVERDUE = 3.0  # times what others took: a block that takes so long is given a second time, where there is room
 LEAST_PATIENCE = 10.0  # seconds: the second may have a worker to start and kernels to compile first
 LOOK_SECONDS = 1.0  # between two looks for such blocks
@@ -236,8 +239,8 @@ class Dispatcher:
                 race.enter()
 
 
-def start_dispatcher(cluster: Cluster, named: bool = False) -> Any:
-    """A dispatcher for this cluster; a named one is found by every job that connects. It ends with this process.
+def start_dispatcher(cluster: Cluster, shared: bool = False) -> Any:
+    """A dispatcher for this cluster; a shared one is found by every job of this run. It ends with this process.
 
     It stands on the machine of this process: the loss of any other one is survived.
     """
@@ -246,18 +249,23 @@ def start_dispatcher(cluster: Cluster, named: bool = False) -> Any:
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 1000, "scheduling_strategy": here}
-    if named:
-        options |= {"name": DISPATCHER, "namespace": NAMESPACE, "get_if_exists": True}
+    if shared:
+        name = os.environ.setdefault(OF_RUN, new_name())
+        options |= {"name": name, "namespace": NAMESPACE, "get_if_exists": True}
     return ray.remote(Dispatcher).options(**options).remote(max(cluster.cpus, 4 * cluster.gpus))
+
+
+def new_name() -> str:
+    """Of a dispatcher. Other runs on the same cluster have others: theirs end with them, and compute by their code."""
+    return f"dispatcher-{uuid.uuid4().hex}"
 
 
 def _dispatcher(cluster: Cluster) -> Any:
     import ray
 
-    try:
-        return ray.get_actor(DISPATCHER, NAMESPACE)
-    except ValueError:
-        return start_dispatcher(cluster)
+    with suppress(KeyError, ValueError):
+        return ray.get_actor(os.environ[OF_RUN], NAMESPACE)
+    return start_dispatcher(cluster)
 
 
 def choose_device(wanted: str, cluster: Cluster) -> str:

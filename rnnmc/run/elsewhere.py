@@ -21,7 +21,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.common.files import write_whole
+from rnnmc.common.files import appearing, hold_new, write_whole
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import MANIFEST, manifest_path, point_folder, shard_name
 from rnnmc.store.manifest import write_manifest
@@ -105,7 +105,7 @@ class Elsewhere:
         names = [
             name
             for name, own in _files_of(directory).items()
-            if (name in planned or not _is_shard(name)) and self._is_new(name, own, end)
+            if (name in planned or not _is_shard(name)) and self._is_new(directory, name, own, end)
         ]
 
         def put(name: str) -> None:
@@ -125,12 +125,13 @@ class Elsewhere:
             list(threads.map(put, names))
         return failed[0] if failed else None
 
-    def _is_new(self, name: str, own: os.stat_result, end: bool) -> bool:
+    def _is_new(self, directory: Path, name: str, own: os.stat_result, end: bool) -> bool:
         theirs = self.files.get(name)
         if theirs is None or name in (STUDY_YAML, POINTS_PARQUET):
             return True
-        if _is_shard(name):  # which never changes
-            return False
+        if _is_shard(name):  # which changes where it grows, or is made again in another way
+            others = end and own.st_size != theirs.size
+            return others and facts_of(directory / name).get("samples") != self.place.facts_of(name).get("samples")
         return own.st_mtime_ns > (theirs.mtime_ns or 0) or (end and not name.startswith(OF_POINTS))
 
 
@@ -265,8 +266,7 @@ def fetch(address: str, into: Path) -> Proof:
 
     Raises UsageError where no study lies there or the folder is not empty, RunError for what cannot be read.
     """
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise UsageError(f"--into: {into} is there already; give a new folder")
+    hold_new(into)
     place = remote(address)
     files = place.files()
     if STUDY_YAML not in files:
@@ -275,9 +275,6 @@ def fetch(address: str, into: Path) -> Proof:
         if into.resolve() not in (into / name).resolve().parents:
             raise RunError(f"{place.told}/{name}: would not lie in {into}; remove it there")
 
-    def bring(name: str) -> None:
-        write_whole(into / name, place.read(name))
-
-    with ThreadPoolExecutor(AT_A_TIME) as threads:
-        list(threads.map(bring, files))
+    with appearing(into) as new, ThreadPoolExecutor(AT_A_TIME) as threads:
+        list(threads.map(lambda name: write_whole(new / name, place.read(name)), files))
     return verify(into)

@@ -31,7 +31,6 @@ from rnnmc.store.shards import DamagedShard, found_shard, write_shard
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
 
-DISPATCHER = "dispatcher"
 TASK_SECONDS = 1.0  # nominal, of a task at least, where there are blocks enough: a task costs milliseconds
 STORING_SECONDS = 0.01  # of a block, however few replicates are in it: setting up its draws, writing its shard
 WORD_SECONDS = 0.5  # between two words of a task about what it has done: a word costs as much as a task

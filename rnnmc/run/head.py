@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.cluster import Cluster, connected
-from rnnmc.run.dispatcher import start_dispatcher
+from rnnmc.run.dispatcher import OF_RUN, new_name, start_dispatcher
 
 HEAD_FILE = "RNNMC_HEAD"  # in the environment of a job: the file in which the head of its run says where it is
 PATIENCE = 240.0  # seconds that a head may take to start: Ray itself waits a minute for its dashboard, twice
@@ -39,7 +39,7 @@ def serve(answer: Path, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the jobs end first, then the head
     try:
         with connected(dashboard=True) as cluster:
-            dispatcher = start_dispatcher(cluster, named=True)
+            dispatcher = start_dispatcher(cluster, shared=True)
             answer.with_suffix(".part").write_text(f"{cluster.address}\n{cluster.dashboard}\n")
             answer.with_suffix(".part").replace(answer)
             warming = _warmed(cluster)
@@ -63,11 +63,15 @@ def _import() -> None:
 
 @dataclass
 class Head:
-    """A head process that this process started, and the file in which it says where it is. log: its output."""
+    """A head process that this process started, and the file in which it says where it is.
+
+    log: its output. dispatcher: the name of the one that it holds for all jobs of the run.
+    """
 
     process: subprocess.Popen[bytes]
     answer: Path
     log: Path
+    dispatcher: str
 
     def addresses(self) -> tuple[str, str] | None:
         """(of Ray, of its dashboard or ""), or None while it starts.
@@ -112,8 +116,9 @@ def start_head(log: Path, environment: dict[str, str] | None = None) -> Head:
     with log.open("wb") as output:
         # -P: a file in the working folder that has the name of a module of Python's does not stand in for it
         command = [sys.executable, "-P", "-m", "rnnmc.run.head", str(answer), str(os.getpid())]
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
-    return Head(process, answer, log)
+        own = dict(os.environ if environment is None else environment) | {OF_RUN: (name := new_name())}
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=own)
+    return Head(process, answer, log, name)
 
 
 def address_of_head() -> str | None:

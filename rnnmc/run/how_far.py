@@ -10,6 +10,7 @@ from rnnmc.engine.block import BLOCK_SECONDS
 from rnnmc.run.fanout import block_name, expected_seconds
 from rnnmc.store.folder import manifest_path, names, point_folder, shard_name
 from rnnmc.store.marks import running
+from rnnmc.store.outdated import up_to_date
 from rnnmc.store.plan import with_points
 from rnnmc.store.stored_point import StoredPoint
 
@@ -85,10 +86,8 @@ class WatchedFolder:
     def _stage(self) -> str:
         if self.open:
             return SAMPLING
-        folders = [point_folder(self.directory, stored, kind) for stored in self.planned for kind in stored.kinds]
-        sampled = max(_changed(path) for path in (self.directory / "study.yaml", *folders))
-        counted, drawn = (_changed(self.directory / name) for name in ("statistics.parquet", "report.html"))
-        return COUNTING if counted < sampled else DRAWING if drawn < counted else FINISHED
+        tables, page = up_to_date(self.directory)
+        return FINISHED if page else DRAWING if tables else COUNTING
 
 
 def _seconds(stored: StoredPoint) -> float:
@@ -96,13 +95,6 @@ def _seconds(stored: StoredPoint) -> float:
     if stored.point is None:
         return BLOCK_SECONDS * stored.replicates / stored.cut.block
     return expected_seconds(stored, stored.replicates)
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.lstat().st_mtime if not path.is_symlink() else 0.0  # such is the page so far
-    except OSError:
-        return 0.0
 
 
 class Pace:

@@ -113,7 +113,8 @@ def looks(folder: WatchedFolder, process: subprocess.Popen[bytes] | None = None)
     """Where a study is, a second apart or, where looking takes long, further; while a given process runs."""
     while process is None or process.poll() is None:
         begin = time.monotonic()
-        yield folder.how_far()
+        with suppress(OSError):  # a file system that is away for a moment; the next look may find it
+            yield folder.how_far()
         pause = max(SECONDS_BETWEEN_LOOKS, (time.monotonic() - begin) / LOOKING)
         if process is None:
             time.sleep(pause)

@@ -8,10 +8,9 @@ from typing import Any
 from rnnmc.common.errors import UsageError
 from rnnmc.run.aggregate import STATISTICS, aggregate
 from rnnmc.statistics.intervals import KINDS
+from rnnmc.store.outdated import LOOKS
 from rnnmc.store.plan import points_file, read_head, study_said, write_plan
 from rnnmc.study.study import Thresholds
-
-LOOKS = "what-if"  # folder, below that of a study, of what was counted by others than its own thresholds
 
 
 def count_again(

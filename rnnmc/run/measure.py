@@ -25,6 +25,7 @@ from rnnmc.statistics.point import point_statistics, rectangle
 from rnnmc.statistics.stopping import replicates_enough, seen_of, short_of
 from rnnmc.store.reading import as_frame
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.study.options import known_device
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.replicates import Until
 from rnnmc.study.study import PlannedPoint, Thresholds
@@ -80,7 +81,7 @@ def _tables(
     """block -> what was sampled, of the blocks that its replicates need and that are not `known`."""
     jobs = [job for job in jobs_of([stored]) if job.block not in known]
     work = block_seconds(stored.design, sum(job.replicates for job in jobs), stored.cut)
-    address = ray_address(address)
+    address, device = ray_address(address), known_device(device)
     if address is None and device != "cuda" and jobs and _may_share_tiles(stored, device):
         return _by_threads(stored, jobs, tell)
     if address is None and (work < RAY_FROM_SECONDS or len(jobs) == 1 or own_cpus() == 1):

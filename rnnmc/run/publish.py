@@ -26,6 +26,7 @@ from rnnmc.store.plan import stored_points
 from rnnmc.store.reading import shard_tables
 from rnnmc.store.sampled import sampled as sampled_facts
 
+CHECKSUMS = "checksums.sha256"
 RELEASE, ARCHIVE = "release", "archive"  # sizes: what fits a release, and everything
 LARGEST = 200_000_000  # bytes of a release
 COMPACT = ("point", "replicate", "horizon", *MEASURES, "status")  # columns of the samples of a release
@@ -57,7 +58,8 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
     names = [directory.resolve().name for directory in every]
     if len(set(names)) < len(names):
         raise UsageError(f"{', '.join(map(str, every))}: two folders have one name; rename one of them")
-    new = target.with_name(f".{target.name}.new")
+    _hold_target(target, every)
+    new = target.resolve().with_name(f".{target.resolve().name}.new")
     shutil.rmtree(new, ignore_errors=True)
     for name, directory in zip(names, every, strict=True):
         _write_study(directory, new / name, directory in sampled or size == ARCHIVE, size)
@@ -71,9 +73,20 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
             f"{target}: {total / 1e6:.0f} MB are more than the {LARGEST / 1e6:.0f} MB that a release can carry; "
             f"give fewer --samples, run those studies with fewer replicates or horizons, or give --for {ARCHIVE}"
         )
-    shutil.rmtree(target, ignore_errors=True)
-    new.replace(target)
+    shutil.rmtree(target.resolve(), ignore_errors=True)
+    new.replace(target.resolve())
     return total
+
+
+def _hold_target(target: Path, studies: Sequence[Path]) -> None:
+    """Raise UsageError unless the folder may give way: it is new, empty, or an earlier data set, and holds no study."""
+    place = target.resolve()
+    for one in studies:
+        if place == one.resolve() or place in one.resolve().parents:
+            raise UsageError(f"--out {target}: holds the study {one}, and would be written anew; give another folder")
+    there = place.exists() and (not place.is_dir() or any(place.iterdir()))
+    if there and not (place / CHECKSUMS).is_file():
+        raise UsageError(f"--out {target}: is there already and is no data set; give a new folder")
 
 
 def _write_study(directory: Path, folder: Path, sampled: bool, size: str) -> None:
@@ -168,7 +181,7 @@ def _write_descriptions(new: Path, studies: dict[str, Path]) -> None:
     for name, package in packages().items():
         write_whole(new / name, package.text(contents).encode())
     sums = "".join(f"{_sha256(path)}  {path.relative_to(new).as_posix()}\n" for path in _files(new))
-    write_whole(new / "checksums.sha256", sums.encode())
+    write_whole(new / CHECKSUMS, sums.encode())
 
 
 def _files(folder: Path) -> list[Path]:

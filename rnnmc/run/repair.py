@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from rnnmc.common.errors import RunError
 from rnnmc.observables.observable import Observable
 from rnnmc.run.checks.sound import hold_sound
-from rnnmc.run.look import LOOKS, count_again
+from rnnmc.run.look import count_again
 from rnnmc.run.pipeline import leave_plan, report
 from rnnmc.run.sampling import jobs_of, sample_all
-from rnnmc.store.folder import MANIFEST
-from rnnmc.store.outdated import PAGE_FILE
-from rnnmc.store.plan import POINTS_PARQUET, STUDY_YAML, cut_up, planned, study_said
+from rnnmc.store.folder import MANIFEST, manifest_path, point_folder
+from rnnmc.store.manifest import named
+from rnnmc.store.outdated import LOOKS, PAGE_FILE
+from rnnmc.store.plan import POINTS_PARQUET, STUDY_YAML, cut_up, planned, planned_rows, study_said
 from rnnmc.store.proofs import PAGE, TABLES, Damaged
 from rnnmc.store.shards import DamagedShard, read_shard
 from rnnmc.store.stored_point import StoredPoint
@@ -30,10 +33,16 @@ def repair(directory: Path, proof: Proof) -> Proof:
     Raises RunError where study.yaml itself is damaged, for nothing else says what the study is.
     """
     proof = _plan(directory, proof)
+    before = _named(directory, planned_rows(directory))
     _samples(directory, proof)
     proof = verify(directory)
-    if proof.damaged and not proof.missing and not any(isinstance(one, DamagedShard) for one in proof.damaged):
-        _tables(directory, proof)
+    if proof.missing or any(isinstance(one, DamagedShard) for one in proof.damaged):
+        return proof
+    old = {_top(directory, one.path) for one in proof.damaged}
+    if _named(directory, planned_rows(directory)) != before:  # other samples, such as of another device
+        old |= {path.parent for path in (directory / TABLES, *directory.glob(f"{LOOKS}/*/{TABLES}")) if path.exists()}
+    if old:
+        _tables(old)
         proof = verify(directory)
     return proof
 
@@ -58,15 +67,44 @@ def _samples(directory: Path, proof: Proof) -> None:
     points = planned(directory, {key for key, _ in lost} | {path.parent.name for path in manifests})
     for stored in points:
         hold_sound(stored.design)
-    for path in shards:  # whole, but not what its manifest names, or of another route: it would pass for what is wanted
+    manifests += [manifest_path(directory, stored) for stored in points if stored.until]  # it is decided anew
+    whole = []  # but not what its manifest names, or of another route: it would pass for what is wanted
+    for path in shards:
         with suppress(Damaged):
             read_shard(path, path.parent.name, _observable(path, points))
-            path.unlink()
+            whole.append(path)
     for path in manifests:
         path.unlink(missing_ok=True)
     jobs = [job for job in jobs_of(points) if (job.stored.key, job.block) in lost]
     thresholds = Thresholds.checked(**study_said(directory)["thresholds"])
-    sample_all(directory, points, thresholds, None, "cpu", jobs=jobs)
+    with _aside(whole):
+        sample_all(directory, points, thresholds, None, "cpu", jobs=jobs)
+
+
+@contextmanager
+def _aside(shards: list[Path]) -> Iterator[None]:
+    """Have no such shards for the duration; afterwards each is there again of which no other has been made."""
+    kept = {path: path.with_name(f".{path.name}.aside") for path in shards}
+    for path, aside in kept.items():
+        path.replace(aside)
+    try:
+        yield
+    finally:
+        for path, aside in kept.items():
+            if path.exists():
+                aside.unlink()
+            else:
+                aside.replace(path)
+
+
+def _named(directory: Path, points: Iterable[StoredPoint]) -> dict[str, Any]:
+    """The digests of samples that the manifests of these points name; none where one is damaged, or not there."""
+    found: dict[str, Any] = {}
+    for stored in points:
+        for kind in stored.kinds:
+            with suppress(Damaged):
+                found[str(point_folder(directory, stored, kind))] = named(directory, stored, kind).samples
+    return found
 
 
 def _observable(path: Path, points: list[StoredPoint]) -> Observable | None:
@@ -75,10 +113,16 @@ def _observable(path: Path, points: list[StoredPoint]) -> Observable | None:
     return next((kind for kind in kinds if path.parts[-5:-3] == ("observables", kind.name)), None)
 
 
-def _tables(directory: Path, proof: Proof) -> None:
+def _top(directory: Path, path: Path) -> Path:
+    """The folder of the tables to which a file belongs: that of the study, or of a look."""
+    parts = path.relative_to(directory).parts
+    return directory.joinpath(*parts[:2]) if parts[0] == LOOKS else directory
+
+
+def _tables(folders: Iterable[Path]) -> None:
     """Count again, and draw again what was drawn."""
-    places = (one.path.relative_to(directory).parts for one in proof.damaged)
-    for top in {directory.joinpath(*parts[:2]) if parts[0] == LOOKS else directory for parts in places}:
+    for top in folders:
+        directory = top.parent.parent if top.parent.name == LOOKS else top
         for name in (TABLES, PAGE):
             (top / name).unlink(missing_ok=True)
         said = study_said(top)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import platform
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -39,11 +41,11 @@ def announced(address: str, dashboard: str, session: str = "") -> Iterator[None]
     said: list[Path] = []
     with suppress(OSError):
         if folder := next(iter(folders(KIND)), None):
-            said.append(folder / f"{os.getpid()}.json")
+            said.append(folder / f"{_here()}{os.getpid()}.json")
             words = json.dumps(asdict(Running(os.getpid(), address, dashboard, purpose)))
             said[-1].write_text(words, encoding="utf-8")
         if session:
-            said.append(scraped() / f"{os.getpid()}.json")
+            said.append(scraped() / f"{_here()}{os.getpid()}.json")
             said[-1].unlink(missing_ok=True)
             said[-1].symlink_to(Path(session) / MACHINES)
     try:
@@ -53,22 +55,27 @@ def announced(address: str, dashboard: str, session: str = "") -> Iterator[None]
             path.unlink(missing_ok=True)
 
 
+def _here() -> str:
+    """How the names of what is said of this machine begin: a home may be shared by several."""
+    return f"{platform.node()}-"
+
+
 def scraped() -> Path:
     """The folder in which Prometheus finds the Rays of this user that run. Raises OSError where none can be made."""
     folder = next(iter(folders(SCRAPED)), None)
     if folder is None:
         raise OSError("no folder of this user can be made")
-    for path in folder.glob("*.json"):
+    for path in folder.glob(f"{glob.escape(_here())}*.json"):
         if not path.readlink().parent.exists():  # it was killed, and could not take its word back
             path.unlink(missing_ok=True)
     return folder
 
 
 def running() -> list[Running]:
-    """The Rays of this user whose processes live, the newest first."""
+    """The Rays of this user whose processes live on this machine, the newest first."""
     found = []
     for folder in folders(KIND):
-        for path in sorted(folder.glob("*.json"), key=lambda path: -path.stat().st_mtime):
+        for path in sorted(folder.glob(f"{glob.escape(_here())}*.json"), key=lambda path: -path.stat().st_mtime):
             try:
                 one = Running(**json.loads(path.read_text(encoding="utf-8")))
                 os.kill(one.pid, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,7 +125,8 @@ class Search:
         again = float(chain_norms(layer, x, [steps])[SPECTRAL][0, 0])
         if not math.isclose(again, float(self.best.log_norm[0]), abs_tol=READ_AGAIN):
             raise RunError(f"{folder / NETWORK}: read again it has the log-norm {again}, not {self.best.log_norm[0]}")
-        words = f"rnnmc inspect {folder / NETWORK} --series {folder / DRIVE} --steps {steps}"
+        network, drive = (shlex.quote(str(folder / name)) for name in (NETWORK, DRIVE))
+        words = f"rnnmc inspect {network} --series {drive} --steps {steps}"
         return words + (" --nonlinearity relu" if relu else "")
 
 

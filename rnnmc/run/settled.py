@@ -11,12 +11,27 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
+from rnnmc.store.outdated import LOOKS, SO_FAR
+from rnnmc.store.plan import settled
 from rnnmc.study.study import Study
 
 SETTLED = "logs/settled.json"  # below the folder of a study
-ASIDE = {"logs", "what-if", "so-far"}  # folders of which no result depends
+ASIDE = {"logs", LOOKS, SO_FAR}  # folders of which no result depends
+
+
+def form_of(directory: Path) -> dict[str, Any]:
+    """What a run has planned in a folder, for `hold_form`."""
+    return settled(directory)
+
+
+def hold_form(directory: Path, form: dict[str, Any]) -> None:
+    """Raise RunError where the folder is not of this form any more: another run has planned it anew."""
+    if settled(directory) != form:
+        raise RunError(f"{directory}: another run has planned it anew meanwhile; run it again once that has ended")
 
 
 def settle(directory: Path, study: Study) -> None:
@@ -44,5 +59,7 @@ def _files(directory: Path) -> Iterator[str]:
         if Path(folder) == directory:
             inside[:] = [name for name in inside if name not in ASIDE]
         for name in names:
-            found = os.lstat(path := os.path.join(folder, name))  # noqa: PTH118 - there may be a million
-            yield f"{path[len(str(directory)) :]} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+            path = os.path.join(folder, name)  # noqa: PTH118 - there may be a million
+            with suppress(FileNotFoundError):  # what another run was writing, or a mark that it took back
+                found = os.lstat(path)
+                yield f"{path[len(str(directory)) :]} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"

@@ -50,6 +50,7 @@ def report_so_far(directory: Path) -> Path:
     import polars as pl
 
     from rnnmc.report.page import write_report
+    from rnnmc.report.text import study_points
     from rnnmc.run.aggregate import together
     from rnnmc.store.reading import planned_points
     from rnnmc.store.sampled import sampled
@@ -57,7 +58,7 @@ def report_so_far(directory: Path) -> Path:
     said, by, points = study_said(directory), CountedBy.study(directory), planned_points(directory)
     planned = [stored for stored in with_points(directory) if not stored.split]
     there = [(whole, some) for whole in planned if (some := _there(directory, whole, by)).replicates]
-    if not there:
+    if not set(study_points(points)["point"].cast(pl.String)) & {some.key for _, some in there}:
         raise RunError(f"{directory}: no block is there yet; rnnmc status {directory} --watch says what runs")
     known = points.filter(pl.col("point").cast(pl.String).is_in([some.key for _, some in there]))
     tables, _ = together((_counted(directory, whole, some, by) for whole, some in there), known)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine.block import SAMPLES
 from rnnmc.observables import observables
+from rnnmc.store.outdated import LOOKS
 from rnnmc.store.plan import POINTS_PARQUET
 from rnnmc.store.reading import scan
 from rnnmc.store.remote import is_address, parted, polars_options
@@ -55,7 +56,8 @@ def _folders(source: str, query: str) -> list[str]:
         everywhere, server = f"{source}/**/{POINTS_PARQUET}", polars_options(query)
         scanned = pl.scan_parquet(everywhere, include_file_paths="file", extra_columns="ignore", storage_options=server)
         if (rows := _scanned(everywhere, scanned)) is not None:
-            found = sorted({path.rpartition("/")[0] for path in rows.select("file").collect()["file"]})
+            every = {path.rpartition("/")[0] for path in rows.select("file").collect()["file"]}
+            found = sorted(path for path in every if f"/{LOOKS}/" not in path[len(source) :])
     elif (Path(source) / POINTS_PARQUET).exists():
         found = [source]
     else:

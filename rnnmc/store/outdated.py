@@ -11,13 +11,15 @@ from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files, read_list, 
 
 OUTDATED = "OUTDATED.txt"
 STATISTICS_FILE, PAGE_FILE = "statistics.parquet", "report.html"
+LOOKS = "what-if"  # folder, below that of a study, of what was counted by others than its own thresholds
 SO_FAR = "so-far"  # folder, below that of a study that runs, of its page so far
 
 
-def check_tables(directory: Path) -> None:
-    """Raise Damaged where a table is not as it was written, RunError where they are of another form of the study.
+def checked_tables(directory: Path) -> set[str]:
+    """The names of the tables that are there and count. Raises Damaged where one is not as it was written, RunError
+    where they are of another form of the study.
 
-    Tables of before there was a list of them are taken as they are.
+    Of before there was a list of them, all that are there. One that no list names is of an earlier form of the study.
     """
     for error in damaged_files(directory / TABLES):
         raise error
@@ -27,6 +29,19 @@ def check_tables(directory: Path) -> None:
             f"{directory}: its tables were counted before {STUDY_YAML} was written anew; "
             f"run the study again, or rnnmc statistics {directory} where all samples are there"
         )
+    there = said.get("files") or [path.name for path in directory.glob("*.parquet")]
+    return {name.removesuffix(".parquet") for name in there if name.endswith(".parquet")}
+
+
+def up_to_date(directory: Path) -> tuple[bool, bool]:
+    """Whether the tables were counted of the study as it stands there, and the page drawn from these tables."""
+    try:
+        counted, drawn = read_list(directory / TABLES), read_list(directory / PAGE)
+        if counted.get("of") != settled(directory):
+            return False, False
+        return True, drawn.get("tables") == sha256((directory / TABLES).read_bytes())
+    except (Damaged, UsageError, OSError):
+        return False, False
 
 
 def mark_outdated(directory: Path) -> None:
@@ -36,12 +51,7 @@ def mark_outdated(directory: Path) -> None:
     """
     tables, page = (directory / STATISTICS_FILE).exists(), (directory / PAGE_FILE).exists()
     page = page and not (directory / PAGE_FILE).is_symlink()  # to the one so far, which says so itself
-    try:
-        counted, drawn = read_list(directory / TABLES), read_list(directory / PAGE)
-        new_tables = counted.get("of") == settled(directory)
-        new_page = new_tables and drawn.get("tables") == sha256((directory / TABLES).read_bytes())
-    except (Damaged, UsageError, OSError):
-        new_tables = new_page = False
+    new_tables, new_page = up_to_date(directory)
     old = ["statistics.* and the other tables"] if tables and not new_tables else []
     old += ["report.html and figures/"] if page and not new_page else []
     if old:

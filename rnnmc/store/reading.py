@@ -44,7 +44,7 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     files = sorted(place.files())
     folders = {folder: list(names) for folder, names in itertools.groupby(files, lambda name: name.rpartition("/")[0])}
     with TemporaryDirectory() as folder:
-        describe(place, files, Path(folder))
+        describe(place, set(files), Path(folder))
         shards = partial(_shards_there, place, folders)
         return _scan(Path(folder), observable, shards, place.told, place.options)
 
@@ -97,11 +97,16 @@ def _scan(
         .join(replicates, on="point")
     )
     if observable is not None:
-        rows = pl.scan_parquet(files, hive_partitioning=False, storage_options=options)
+        rows = pl.scan_parquet(files, hive_partitioning=False, glob=False, storage_options=options)
     else:  # of before there was log_tangent, or errors, some may lack these
         columns = as_frame(SCHEMA.empty_table()).schema
         rows = pl.scan_parquet(
-            files, hive_partitioning=False, schema=columns, missing_columns="insert", storage_options=options
+            files,
+            hive_partitioning=False,
+            glob=False,
+            schema=columns,
+            missing_columns="insert",
+            storage_options=options,
         )
         rows = rows.with_columns(pl.col("status").cast(pl.String).cast(pl.Enum(STATUS)))
     return (

@@ -7,7 +7,7 @@ file system a file is written under another name first.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +144,7 @@ def polars_options(query: str) -> dict[str, str] | None:
     return options | ({"aws_region": said["region"]} if "region" in said else {}) or None
 
 
-def describe(place: Remote, files: Iterable[str], folder: Path) -> None:
+def describe(place: Remote, files: Collection[str], folder: Path) -> None:
     """Bring what describes the study at a place, without its shards: its plan, and manifests where these decide.
 
     Raises UsageError where no study lies there, RunError.

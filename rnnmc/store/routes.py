@@ -63,10 +63,10 @@ def check_compiler(name: str, source: dict[str, Any]) -> None:
 
 
 def check_route(directory: Path, stored: StoredPoint, here: dict[str, Any]) -> None:
-    """Raise OtherRoute where the first shard of this point was not made as a block would be made `here`."""
+    """Raise OtherRoute where the first shard of this point that says how it was made was not made as one is `here`."""
     folder = point_folder(directory, stored)
-    there = [name for name in names(folder) if block_of(name) < math.inf]
-    facts = facts_of(folder / min(there)) if there else {}
+    there = sorted(name for name in names(folder) if block_of(name) < math.inf)
+    facts = next((said for name in there if (said := facts_of(folder / name))), {})
     if facts and differ(facts, here):
         raise OtherRoute(
             f"{stored.label}: its samples were made by {told(facts)}, and here they are made by {told(here)}; give "

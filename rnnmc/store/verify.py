@@ -12,6 +12,7 @@ from typing import Any
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import block_of, names, point_folder, shard_name, shard_path, shards_there
 from rnnmc.store.manifest import MADE, Named, enough_said, manifest, named
+from rnnmc.store.outdated import LOOKS
 from rnnmc.store.plan import planned_rows
 from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files
 from rnnmc.store.routes import counted, kept, of_other_routes
@@ -84,7 +85,7 @@ def verify(directory: Path) -> Proof:
         if others := of_other_routes(facts):
             mixed[one.label] = counted(facts)
             fewer += [] if any(one.get("mixed") for one in facts) else [[*made][i] for i in others]
-    for listed in (directory, *directory.glob("what-if/*")):
+    for listed in (directory, *directory.glob(f"{LOOKS}/*")):
         damaged += [error for name in (TABLES, PAGE) for error in damaged_files(listed / name)]
     missing = list(dict.fromkeys(absent))
     return Proof(damaged, _unplanned(directory, known), missing, digest.hexdigest(), read, mixed, fewer)

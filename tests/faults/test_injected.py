@@ -7,16 +7,20 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from studies import small, study_of
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.report.terminal import show
+from rnnmc.run import fanout
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.look import count_again
 from rnnmc.run.pipeline import plan
@@ -229,3 +233,38 @@ def test_a_folder_of_before_there_were_proofs_is_read_with_a_word_and_proved_by_
     count_again(folder)
     assert study.read_bytes() == (finished / "study.yaml").read_bytes()
     assert not (folder / "OUTDATED.txt").exists()
+
+
+def test_what_is_repaired_by_other_numbers_is_decided_and_counted_anew(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a study was sampled on a GPU, and is repaired without one."""
+    folder = Path(shutil.copytree(finished, tmp_path / "small"))
+    before = pl.read_parquet(folder / "statistics.parquet")
+    true = fanout.observe_block
+
+    def otherwise(*asked: Any) -> dict[str, pa.Table]:
+        found = true(*asked)
+        place = found["samples"].schema.get_field_index("log_spectral")
+        other = pc.subtract(found["samples"]["log_spectral"], 1.0)
+        return found | {"samples": found["samples"].set_column(place, found["samples"].schema.field(place), other)}
+
+    monkeypatch.setattr(fanout, "observe_block", otherwise)
+    for path in folder.glob("samples/*/*/000000.parquet"):
+        path.write_bytes(path.read_bytes()[:-1])
+    proof = repair(folder, verify(folder))
+    assert not proof.damaged
+    assert not proof.missing
+    after = pl.read_parquet(folder / "statistics.parquet")
+    assert (before["q50"] - after["q50"]).fill_nan(0).max() == pytest.approx(1)
+    assert not verify(folder).damaged
+
+
+def test_shards_that_cannot_be_made_again_stay(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "small"))
+    whole = {path: path.read_bytes() for path in folder.glob("samples/*/*/000000.parquet")}
+    monkeypatch.setattr(fanout, "observe_block", lambda *_: (_ for _ in ()).throw(MemoryError("no room")))
+    with pytest.raises(RunError, match=r"no room|memory"):
+        repair(folder, replace(verify(folder), fewer=list(whole)))
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert not list(folder.rglob(".*"))

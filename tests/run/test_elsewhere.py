@@ -26,8 +26,10 @@ import rnnmc
 from rnnmc.cli import main
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.engine import block, choice
+from rnnmc.run.aggregate import aggregate
 from rnnmc.run.elsewhere import put_results
 from rnnmc.run.fanout import Done
+from rnnmc.run.look import count_again
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, sample_all
 from rnnmc.store.remote import Remote, remote
@@ -230,6 +232,33 @@ def test_of_a_block_that_two_machines_have_made_each_keeps_its_own(
     plan(study(), tmp_path / "other")
     assert shards_there() == there
     assert {name: (tmp_path / "other" / name).stat().st_size for name in there} == sizes
+
+
+def test_a_shard_that_has_grown_while_the_server_was_away_is_put_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled(study(replicates=12), tmp_path / "small")
+    short = shards_there()
+    sampled(study(replicates=16, results=None), tmp_path / "small")
+    with monkeypatch.context() as patch:
+        patch.setattr("rnnmc.run.elsewhere.Elsewhere.meet", lambda *_: None)  # nothing could be put
+        plan(study(replicates=16), tmp_path / "small")
+    put_results(tmp_path / "small")
+    now = shards_there()
+    changed = {name for name in now if now[name][1] != short[name][1]}
+    assert {name.rpartition("/")[2] for name in changed} == {"000001.parquet"}
+    assert {name: (tmp_path / "small" / name).read_bytes() for name in now} == {
+        name: content for name, (_, content) in now.items()
+    }
+
+
+def test_a_look_by_other_thresholds_is_no_further_study_at_the_address(tmp_path: Path) -> None:
+    sampled(study(), tmp_path / "small")
+    aggregate(tmp_path / "small", study().thresholds, study().interval)
+    count_again(tmp_path / "small", vanish=0.01)
+    put_results(tmp_path / "small")
+    there = rnnmc.load(f"{ADDRESS}/small", "statistics").collect()
+    assert there.height == rnnmc.load(tmp_path / "small", "statistics").collect().height > 0
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,14 @@ def test_of_a_study_with_a_goal_the_rule_is_applied_to_what_was_joined(tmp_path:
         ({"seed": 1}, r"seed: .*a has 7888, .*b has 1; give folders of one study"),
         ({"study": "other"}, r"study: .*a has small, .*b has other; give folders of one study"),
         ({"points": [{"cell": "tanh", "width": 2}]}, "1 design points are not those of"),
+        (
+            {"points": [ENTRY | {"observables": []}]},
+            r"asks of a design point for .*; run each with the same observables",
+        ),
+        (
+            {"points": [ENTRY | {"replicates": {"half_width": 0.3, "max": 24}}]},
+            r"half_width.*, goals and thresholds first",
+        ),
     ],
 )
 def test_folders_of_several_studies_are_not_joined(changes, problem, tmp_path: Path) -> None:
@@ -80,6 +88,17 @@ def test_folders_of_several_studies_are_not_joined(changes, problem, tmp_path: P
     with pytest.raises(UsageError, match=problem):
         merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+def test_what_cannot_be_merged_leaves_nothing_and_is_merged_when_it_can_be(tmp_path: Path, monkeypatch) -> None:
+    sample_here(study(), tmp_path / "a")
+    digest = sample_here(study(), tmp_path / "b")
+    monkeypatch.setattr("rnnmc.run.merge.write_manifest", lambda *_: (_ for _ in ()).throw(RunError("of two routes")))
+    with pytest.raises(RunError, match="of two routes"):
+        merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    monkeypatch.undo()
+    assert merge([tmp_path / "a", tmp_path / "b"], tmp_path / "c")[1].digest == digest
 
 
 def test_a_damaged_folder_is_not_merged(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import pytest
 from studies import sample_here, small, study_of, write
 
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS, own_cpus
+from rnnmc.run import how_far
+from rnnmc.run.aggregate import aggregate
 from rnnmc.run.how_far import COUNTING, DRAWING, FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
-from rnnmc.run.live import LiveLine, duration, ends, line, short, watch
-from rnnmc.run.pipeline import plan
+from rnnmc.run.live import LiveLine, duration, ends, line, looks, short, watch
+from rnnmc.run.pipeline import plan, report
 from rnnmc.run.sampling import jobs_missing, sample
-from rnnmc.run.settled import is_settled, settle
+from rnnmc.run.settled import form_of, hold_form, is_settled, settle
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import cut_up
 
@@ -76,6 +79,7 @@ def test_a_rate_is_that_of_the_last_minutes() -> None:
     assert found.seconds_left == pytest.approx((10_000 - 5500) / 10)
 
 
+@pytest.mark.process
 def test_a_folder_tells_how_far_its_study_is_from_the_first_block_to_the_page(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give the folder of a study"):
         WatchedFolder(tmp_path)
@@ -92,11 +96,12 @@ def test_a_folder_tells_how_far_its_study_is_from_the_first_block_to_the_page(tm
     sample(tmp_path, jobs_missing(tmp_path, points[1:]), None, "cpu")
     now = folder.how_far()
     assert (now.points_done, now.share, now.stage) == (4, 1.0, COUNTING)
-    later = max(path.stat().st_mtime for path in tmp_path.rglob("*")) + 1
-    for name, stage in (("statistics.parquet", DRAWING), ("report.html", FINISHED)):
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (later, later := later + 1))
-        assert folder.how_far().stage == stage
+    aggregate(tmp_path, STUDY.thresholds, STUDY.interval)
+    assert folder.how_far().stage == DRAWING
+    report(tmp_path)
+    for path in tmp_path.rglob("samples/*"):
+        path.touch()  # as where a file was fetched, or one that no statistic counts removed
+    assert folder.how_far().stage == FINISHED
     watch(tmp_path)  # ends at once
 
 
@@ -135,6 +140,32 @@ def test_a_study_is_settled_until_it_or_a_file_of_it_changes(tmp_path: Path) -> 
     settle(tmp_path, STUDY)
     os.utime(page, (1, 1))
     assert not is_settled(tmp_path, STUDY)
+
+
+def test_what_another_run_has_planned_anew_is_not_taken_for_what_this_one_has_made(tmp_path: Path) -> None:
+    plan(STUDY, tmp_path)
+    form = form_of(tmp_path)
+    plan(STUDY, tmp_path)
+    hold_form(tmp_path, form)
+    plan(study_of(small(replicates=30)), tmp_path)
+    with pytest.raises(RunError, match="another run has planned it anew meanwhile; run it again"):
+        hold_form(tmp_path, form)
+
+
+def test_a_look_that_fails_for_a_moment_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan(STUDY, tmp_path)
+    monkeypatch.setattr("rnnmc.run.live.SECONDS_BETWEEN_LOOKS", 0.0)
+    folder, names, failed = WatchedFolder(tmp_path), how_far.names, list[Path]()
+
+    def stale(path: Path) -> set[str]:
+        if len(failed) < 2:
+            failed.append(path)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return names(path)
+
+    monkeypatch.setattr(how_far, "names", stale)
+    assert next(looks(folder)).stage == SAMPLING
+    assert len(failed) == 2
 
 
 def test_fewer_cores_than_there_are_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_prometheus_hears_what_a_run_did_and_every_panel_has_numbers(prometheus:
     jobs = jobs_missing(directory, cut_up(study))
     size = count = 0
     with connected(cpus=1, dashboard=True) as cluster:
-        dispatcher = start_dispatcher(cluster, named=True)  # as a head has one for all its jobs
+        dispatcher = start_dispatcher(cluster, shared=True)  # as a head has one for all its jobs
         for replicates in (200, 300):  # a rate is of two times at least
             sample(directory, [job._replace(replicates=replicates) for job in jobs], cluster, "cpu")
             size += sum(path.stat().st_size for path in shard_files(directory))

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ import rnnmc
 from rnnmc.cli import main
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run import publish as dataset
-from rnnmc.run.aggregate import aggregate
+from rnnmc.run.aggregate import aggregate, read_tables
 from rnnmc.run.dictionary import meaning
 from rnnmc.run.export import export
 from rnnmc.run.publish import write_dataset
@@ -385,6 +386,31 @@ def test_a_size_that_there_is_not_is_refused(
 
 
 @pytest.mark.slow
+def test_no_study_and_nothing_else_gives_way_to_a_data_set(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    mine = Path(shutil.copytree(folders[1], tmp_path / "results" / "mine"))
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "draft.tex").write_text("years of work")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for target in (mine, tmp_path / "results", tmp_path, Path(), Path("..")):
+        with pytest.raises(UsageError, match=r"holds the study .*mine, and would be written anew"):
+            write_dataset(target, [mine])
+    for target in (tmp_path / "papers", tmp_path / "papers" / "draft.tex"):
+        with pytest.raises(UsageError, match="is there already and is no data set; give a new folder"):
+            write_dataset(target, [mine])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_table_that_an_earlier_form_of_the_study_had_is_no_table_of_it(folders: list[Path], tmp_path: Path):
+    mine = Path(shutil.copytree(folders[1], tmp_path / "mine"))
+    assert "verdicts" not in read_tables(mine)
+    shutil.copy(folders[0] / "verdicts.parquet", mine)
+    assert "verdicts" not in read_tables(mine)
+    assert "verdicts" in read_tables(folders[0])
+
+
 def test_what_is_no_study_is_named(folders: list[Path], tmp_path: Path):
     with pytest.raises(UsageError, match="has no statistics"):
         write_dataset(tmp_path / "dataset", [tmp_path], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,21 @@ def test_a_ray_is_found_for_as_long_as_it_runs() -> None:
 
 @pytest.mark.parametrize("words", ['{"pid": 4194305, "address": "a:1", "dashboard": "", "purpose": ""}', "{", "[]"])
 def test_the_word_of_a_process_that_was_killed_is_not_believed_and_goes(words: str) -> None:
-    path = next(iter(folders("running"))) / "4194305.json"  # no process has a number above 2^22
+    path = next(iter(folders("running"))) / f"{platform.node()}-4194305.json"  # no process has a number above 2^22
     path.write_text(words)
     assert running() == []
     assert not path.exists()
+
+
+def test_what_another_machine_that_shares_the_home_has_said_stays(tmp_path: Path) -> None:
+    path = next(iter(folders("running"))) / "another.machine-4194305.json"
+    path.write_text('{"pid": 4194305, "address": "a:1", "dashboard": "", "purpose": ""}')
+    link = scraped() / "another.machine-4194305.json"
+    link.symlink_to(tmp_path / "of another" / MACHINES)
+    assert running() == []
+    scraped()
+    assert path.exists()
+    assert link.is_symlink()
 
 
 def test_the_token_is_where_ray_looks_for_it() -> None:
@@ -51,7 +63,7 @@ def test_prometheus_finds_the_machines_of_a_ray_for_as_long_as_it_runs_and_of_no
     tmp_path: Path,
 ) -> None:
     (tmp_path / MACHINES).write_text("[]")  # Ray writes it some time after its start
-    (scraped() / "4194305.json").symlink_to(tmp_path / "gone" / MACHINES)
+    (scraped() / f"{platform.node()}-4194305.json").symlink_to(tmp_path / "gone" / MACHINES)
     with announced("127.0.0.1:6379", "127.0.0.1:8265", str(tmp_path)):
         (one,) = scraped().iterdir()
         assert one.read_text() == "[]"
