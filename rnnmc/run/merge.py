@@ -85,8 +85,10 @@ def _best(
     """(whose, the shard) of this block with the most replicates. Raises RunError where two folders differ in it."""
     every = [(i, found_shard(folder, stored, block, 1, kind)) for i, folder in enumerate(folders)]
     found = [(i, shard) for i, shard in every if shard is not None]
-    best = max(found, key=lambda one: one[1].replicates, default=None)
-    for i, shard in found if best else []:
+    if not found:
+        return None
+    best = max(found, key=lambda one: one[1].replicates)
+    for i, shard in found:
         if shard.digest(shard.replicates) != best[1].digest(shard.replicates):
             raise RunError(
                 f"block {block} of {stored.label}: {folders[best[0]]} and {folders[i]} hold other samples of the same "
