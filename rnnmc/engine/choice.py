@@ -36,6 +36,7 @@ ROWS_SEEN, CONDITIONAL_SWEEPS = 9, 3
 FEW_FROM_HORIZON = 100  # shorter products have many singular values that are nearly the largest
 ROWS_SWEPT, FEW_RATE, FEW_CALLS = 50, 4e10, 1e-4  # few directions: rows a step, flop a second, seconds of calls a step
 SWEPT_FROM = 32  # units: below it the few directions are most of the state
+SWEPT_UP_TO = 1024  # units: beyond them the full product, on which sweeps fall back, takes longer than torch's rounds
 NARROWED_UP_TO = 512  # units: beyond them the few directions of torch are as fast at many horizons (measured)
 SWEPT_RATE, SWEPT_AGAIN = 1.15e11, 1.1  # flop a second of the sweeps; all that some replicates need beyond the others
 SWEPT_CALLS = 1.5e-4, 1.5e-5  # seconds of a replicate, and of each horizon, to judge what sweeps have found
@@ -102,7 +103,7 @@ def kernel_of(point: DesignPoint) -> str:
 def _can_be_swept(point: DesignPoint) -> bool:
     """Whether the cell has sweeps, what they keep fits, and there are not too many columns at many horizons."""
     units = point.width * point.layers
-    if units < SWEPT_FROM or (units > NARROWED_UP_TO and narrows(point.horizons)):
+    if not SWEPT_FROM <= units <= SWEPT_UP_TO or (units > NARROWED_UP_TO and narrows(point.horizons)):
         return False
     stored = stored_bytes(point)
     return stored is not None and stored <= (MOST_STORED if units >= NARROWED_UP_TO else MOST_STORED_IF_NARROW)

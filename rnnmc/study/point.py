@@ -28,6 +28,7 @@ from rnnmc.study.yaml_file import check_nesting
 
 OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under replicates
 ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key
+CHANGED_ABOVE = 1024  # units in all layers, from which on it is one more: those have the few directions of torch again
 
 MOST_LAYERS = 64
 LOGGED_TO = 1000
@@ -206,7 +207,8 @@ class DesignPoint(Model):
         by its source and all that this imports.
         """
         laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
-        said = self.written() | {"engine": ENGINE, "init": laws, "drive": self.drive.counted()}
+        engine = ENGINE + (self.width * self.layers > CHANGED_ABOVE)
+        said = self.written() | {"engine": engine, "init": laws, "drive": self.drive.counted()}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
         if self.layers == 1:  # and of before layers

@@ -11,8 +11,8 @@ from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.chain.norms import log_norms
 from rnnmc.chain.product import follow
-from rnnmc.engine.block import Partition, observe_block, run_block
-from rnnmc.engine.choice import SWEPT
+from rnnmc.engine.block import Partition, observe_block, partition, run_block
+from rnnmc.engine.choice import FEW_DIRECTIONS, SWEPT
 from rnnmc.engine.compiled.agreement import disagreement
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.compiled.trace import traced
@@ -359,3 +359,15 @@ def test_columns_are_not_carried_for_an_observable_that_does_not_look_at_them(mo
     design = DesignPoint(cell="tanh", width=40, horizons=(110,))
     observe_block(design, 0, (LyapunovSpectrum(exponents=2),), cut=Partition(1, 1, SWEPT))
     assert set(shown) == {1}
+
+
+def test_beyond_1024_units_sweeps_give_way_to_the_few_directions_of_torch_under_keys_of_their_own(monkeypatch):
+    def points() -> list[DesignPoint]:
+        sizes = ({"width": 1024}, {"width": 1025}, {"width": 600, "layers": 2})
+        return [DesignPoint(**({"cell": "tanh", "horizons": (1, 10, 100, 1000)} | size)) for size in sizes]
+
+    assert [partition(point).kernel for point in points()] == [SWEPT, FEW_DIRECTIONS, FEW_DIRECTIONS]
+    now = [point.key for point in points()]
+    monkeypatch.setattr("rnnmc.study.point.CHANGED_ABOVE", 10**9)
+    before = [point.key for point in points()]
+    assert [one == other for one, other in zip(before, now, strict=True)] == [True, False, False]
