@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnnmc.claims.claim import FACTORS, Claim, Part, Question
 from rnnmc.claims.estimate import Share
 
-GRUS = ("gru", "gru_tied", "gru_reset_after", "gru_output_gated", "minimal_rnn", "min_gru")
+GRUS = ("gru", "gru_tied", "gru_reset_after", "gru_output_gated", "minimal_rnn")  # whose candidate is a tanh
 BOUNDED = Part(
     "bounded",
     "from a state of zero no state of a GRU is ever above 1",

@@ -19,11 +19,15 @@ ALIVE = Part(
 
 
 def with_and_without(evidence: Evidence) -> Iterator[tuple[Seen, Seen, int]]:
-    """LSTMs with a forget bias or chrono, the same with forget bias 0, and each power of ten from `SHORTEST` on."""
+    """LSTMs with a forget bias above 0 or chrono, the same with forget bias 0, each power of ten from `SHORTEST` on.
+
+    A preset that draws its biases about 0 has no forget bias.
+    """
     points = evidence.points("lstm")
     plain = {point.without_bias: point for point in points if point.forget_bias == 0}
     for point in points:
-        if point.without_bias in plain and point.forget_bias != 0:
+        biased = (point.forget_bias or 0) > 0 or "chrono" in point.law("bias")
+        if point.without_bias in plain and biased:
             for horizon in powers_of_ten(point.horizons):
                 if horizon >= SHORTEST:
                     yield point, plain[point.without_bias], horizon

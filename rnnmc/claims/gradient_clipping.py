@@ -37,8 +37,9 @@ class GradientClipping(Claim):
                 share = Share(row["beyond_count"], row["replicates"])
                 yield Question(FINITE, where, share, (f"{row['place']}, beyond_count",))
             for row in evidence.rows("gradient", point, loss="last", quantity="share_here", lag=LAG):
-                share = Share(row["negligible_count"], row["replicates"])
-                yield Question(HEEDS, where, share, (f"{row['place']}, p_negligible",))
+                if not row.get("unknown_count"):  # a share of nothing, or of what has overflowed, decides nothing
+                    share = Share(row["negligible_count"], row["replicates"])
+                    yield Question(HEEDS, where, share, (f"{row['place']}, p_negligible",))
 
 
 CLAIM = GradientClipping()

@@ -37,8 +37,9 @@ class LossAtEveryToken(Claim):
                 share = Share(row["negligible_count"], row["replicates"])
                 yield Question(ARRIVES, where, share, (f"{row['place']}, p_negligible",))
             for row in evidence.rows("gradient", point, loss="every", quantity="share_further", lag=LAG):
-                share = Share(row["negligible_count"], row["replicates"])
-                yield Question(REACHES, where, share, (f"{row['place']}, p_negligible",))
+                if not row.get("unknown_count"):  # a share of nothing, or of what has overflowed, decides nothing
+                    share = Share(row["negligible_count"], row["replicates"])
+                    yield Question(REACHES, where, share, (f"{row['place']}, p_negligible",))
 
 
 CLAIM = LossAtEveryToken()

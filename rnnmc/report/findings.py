@@ -236,6 +236,8 @@ def _longest(rows: pl.DataFrame, statistics: pl.DataFrame) -> str:
     same = spectral.filter(pl.col("horizon") == row["horizon"], pl.col("point") != row["point"])
     others = int((same["p_stable_by_low"] > 0.5).sum())
     perhaps = int((same["p_stable_by_high"] >= 0.5).sum()) - others
+    ends = spectral.filter(pl.col("horizon") == pl.col("horizon").max().over("point"))  # not all are followed so far
+    perhaps += ends.filter(pl.col("horizon") < row["horizon"], pl.col("p_stable_by_high") >= 0.5).height
     if others and others == rows.height - 1:
         return (
             "At every design point more than half of the replicates have not once left the thresholds up to step "

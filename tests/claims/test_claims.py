@@ -136,6 +136,8 @@ def test_a_forget_bias_is_compared_with_the_same_network_without_one():
         biased({"forget": {"constant": 3.0}}, vanish=0.1),
         biased({"chrono": 1000.0}, vanish=0.99),
         {"cell": "lstm", "said": "keras", "vanish": 0.2},
+        {"cell": "lstm", "said": "pytorch", "vanish": 0.5},  # whose biases are drawn about 0: none that is larger
+        biased({"forget": {"constant": -1.0}}, vanish=0.5),
     )
     decided = decide(points, tables)
     alive = decided.filter(claim="A12", horizon=1000)

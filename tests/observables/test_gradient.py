@@ -382,6 +382,7 @@ def test_a_share_of_what_is_infinite_or_nothing_is_unknown_and_not_negligible(ga
     point = point_of("relu", width, init=init, drive=drive, dtype="float32", horizons=(10, 200), state_std=0.0)
     row = summary_of(point, 4).filter(pl.col("quantity") == SHARE).row(0, named=True)
     assert (row["finite"], row["negligible_count"], row["q50"], row["mean"]) == (0, 0, None, None)
+    assert row["unknown_count"] == row["replicates"] > 0
 
 
 def test_a_norm_beyond_float32_has_nothing_left_to_clip_and_the_last_steps_no_share_of_it():

@@ -83,6 +83,9 @@ def test_a_sentence_says_where_the_width_makes_a_difference_and_all_else_is_alik
     rows = pl.DataFrame(lines, schema=["cell", "width", "init", "p_explode_at"], orient="row")
     assert of_shares._wider(rows) == " It has exploded in 1\u00a0% of networks of 1 unit and in 25\u00a0% of 64."
     assert of_shares._wider(rows.head(3)) == ""
+    for factor in ("horizon", "driven"):
+        other = rows.with_columns(pl.when(pl.col("width") == 1).then(pl.lit("a")).otherwise(pl.lit("b")).alias(factor))
+        assert of_shares._wider(other) == "", "not all else is alike"
     assert of_shares._wider(rows.with_columns(p_explode_at=pl.lit(0.1))) == ""
 
 
@@ -105,6 +108,16 @@ def test_lifetimes_order_cells_by_when_half_of_their_networks_have_left():
     assert "In 1 of 14 cells" in found.answer
     assert "cell_02 within 3 steps" in found.answer
     assert lifetimes(rows.head(11), rows, {"lifetime": table}) is None
+    for kept, said in ((14, "In all 14 cells most networks still"), (12, "In 12 of 14 cells")):
+        by = [None if i < kept else i for i in range(14)]
+        found = lifetimes(rows, rows, {"lifetime": table.with_columns(by=pl.Series(by, dtype=pl.Int64))})
+        assert found is not None
+        assert said in found.answer
+    shorter = rows.with_columns(point=pl.col("point") + "s", horizon=pl.lit(100))
+    longer = pl.concat([table, table.with_columns(point=pl.col("point") + "s", by=pl.lit(None, pl.Int64))])
+    again = lifetimes(pl.concat([rows, shorter]), rows, {"lifetime": longer})
+    assert again is not None
+    assert "In 1 of 14 cells" in again.answer, "what was followed for 100 steps has not kept its gradient for 1,000"
 
 
 def test_a_map_says_from_which_gain_on_more_networks_explode_and_is_drawn_for_every_cell():
@@ -127,6 +140,12 @@ def test_a_map_says_from_which_gain_on_more_networks_explode_and_is_drawn_for_ev
     assert found.figure.count('class="panel map"') == 2
     assert found.figure.count("<i style=") == 16
     assert maps(pl.concat([table] * 3), table, {"phase": table}) is None
+    top = pl.when((pl.col("cell") == "a") & (pl.col("gain") == 4)).then(0.0)
+    shares = top.otherwise("p_explode_at")
+    fallen = table.with_columns(p_explode_at=shares, p_vanish_at=1 - shares)
+    found = maps(fallen, fallen, {"phase": fallen})
+    assert found is not None
+    assert "more networks explode than vanish in a, with weak input at the largest in none" in found.answer
 
 
 @pytest.mark.parametrize(

@@ -363,6 +363,17 @@ def test_the_frozen_edge_with_equal_gates_is_the_zero_state_s_and_agrees_with_ei
     assert abs(mean_gates - radius) > 0.06  # a mean gate in place of the gates would be caught
 
 
+@pytest.mark.parametrize("gain", [0.5, 1.0, 2.0, 3.0])
+def test_the_edge_of_an_lstm_with_normal_forget_biases_turns_where_the_mean_of_a_lognormal_says(gain):
+    """E (1 + e^b)^2 = 1 + 2 e^(s^2/2) + e^(2 s^2), the other gates being at a half."""
+    exact = 4 / math.sqrt(1 + 2 * math.exp(gain**2 / 2) + math.exp(2 * gain**2))
+    for recurrent, low, high in ((exact / 2, -0.01, 0.0), (2 * exact, 0.0, math.inf)):
+        init = {"recurrent": {"gaussian": recurrent}, "bias": {"forget": {"gaussian": gain}}}
+        found = predicted("frozen_edge", point("lstm", init=init))
+        assert found.onset_gain == pytest.approx(exact, rel=1e-7)
+        assert low <= found.growth_rate <= high  # below the onset some gates are as near 1 as one likes
+
+
 # --- untied ---------------------------------------------------------------------------------------
 
 

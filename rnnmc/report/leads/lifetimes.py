@@ -20,14 +20,20 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
     if rows["cell"].n_unique() < MANY_CELLS or table is None or table.is_empty():
         return None
     half = table.filter(pl.col("percent") == 50).select("point", "by", "vanished")
-    own = rows.select("point", "cell", "horizon").join(half, on="point", how="inner", maintain_order="left")
     last = int(rows["horizon"].to_numpy().max())
+    own = (
+        rows.filter(pl.col("horizon") == last)  # of what was followed for fewer steps nobody knows what came later
+        .select("point", "cell", "horizon")
+        .join(half, on="point", how="inner", maintain_order="left")
+    )
+    if own["cell"].n_unique() < MANY_CELLS:
+        return None
     each = (
         own.with_columns(pl.col("by").cast(pl.Float64).fill_null(float("inf")).alias("at"))
         .group_by("cell", maintain_order=True)
         .agg(
             pl.col("at").min().alias("first"),
-            pl.col("at").sort().gather(pl.len() // 2).first().alias("middle"),
+            pl.col("at").sort().gather((pl.len() - 1) // 2).first().alias("middle"),
             pl.col("at").max().alias("latest"),
             pl.col("vanished").mean(),
         )
@@ -37,16 +43,16 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
     middles = each["middle"].to_numpy()
     typical = float(np.sort(middles)[(len(middles) - 1) // 2])
     shortest = each.row(-1, named=True)
-    answer = (
-        f"In {keep} of {each.height} cells most networks still have their gradient after {last:,} steps; "
-        f"half of the cells have lost it or blown it up within {_steps(typical)}, {shortest['cell']} within "
-        f"{_steps(float(shortest['middle']))}."
-    )
-    if typical == np.inf:
-        answer = (
-            f"In {keep} of {each.height} cells most networks still have their gradient after {last:,} steps; "
-            f"{shortest['cell']} has lost it or blown it up first, within {_steps(float(shortest['middle']))}."
-        )
+    kept = f"most networks still have their gradient after {last:,} steps"
+    first, within = shortest["cell"], float(shortest["middle"])
+    if within == np.inf:
+        answer = f"In all {each.height} cells {kept}."
+    elif typical == np.inf:
+        answer = f"In {keep} of {each.height} cells {kept}; {first} has lost it or blown it up first, within "
+        answer += f"{_steps(within)}."
+    else:
+        answer = f"In {keep} of {each.height} cells {kept}; half of the cells have lost it or blown it up within "
+        answer += f"{_steps(typical)}, {first} within {_steps(within)}."
     names = {"vanish": "most vanish", "explode": "most explode", "stable": f"more than half last {last:,} steps"}
     caption = (
         "Steps until half of the networks have lost their gradient or blown it up, on a logarithmic scale from 1 "

@@ -53,18 +53,28 @@ def _answer(own: pl.DataFrame, cells: list[str]) -> str:
     known = own.filter(pl.col("p_explode_at").is_not_null())
     ends = sorted(set(known["field"].to_list()))
     weak, strong = ({cell: _turn(known, cell, field) for cell in cells} for field in (ends[0], ends[-1]))
+    more = known.filter(pl.col("p_explode_at") > pl.col("p_vanish_at"))
     turning = [cell for cell in cells if weak[cell] is not None]
-    never = [cell for cell in cells if weak[cell] is None]
-    if not turning:
+    if more.is_empty():
         return "At none of the gains that were tried does the gradient explode more often than it vanishes."
+    if not turning:
+        some = listed([cell for cell in cells if cell in set(more["cell"])])
+        said = f"At some gains and inputs more networks explode than vanish in {some}"
+        return f"{said}, with weak input at the largest in none."
+    at_times = set(more.filter(pl.col("field") == ends[0])["cell"])
+    never = [cell for cell in cells if cell not in at_times]
+    between = [cell for cell in cells if cell in at_times and weak[cell] is None]
     order = sorted(turning, key=lambda cell: weak[cell] or 0.0)
     parts = [f"{cell} from gain {weak[cell]:g}" for cell in order]
     said = f"With weak input more networks explode than vanish in {listed(parts)}"
+    said += f", in {listed(between)} at some gains but not at the largest" if between else ""
     said += f", and never in {listed(never)}" if never else ""
-    later = [cell for cell in turning if strong[cell] is None or (strong[cell] or 0.0) > (weak[cell] or 0.0)]
-    if len(later) == len(turning):
-        return f"{said}; strong input moves that to larger gains."
-    return f"{said}; strong input moves that to larger gains in {len(later)} of these." if later else f"{said}."
+    later = [cell for cell in turning if strong[cell] is not None and (strong[cell] or 0.0) > (weak[cell] or 0.0)]
+    gone = [cell for cell in turning if strong[cell] is None]
+    said += "; strong input moves that to larger gains" if later else ""
+    said += f" in {len(later)} of these" if later and len(later) < len(turning) else ""
+    said += f"; with strong input they do not at the largest gain in {listed(gone)}" if gone else ""
+    return f"{said}."
 
 
 def _turn(known: pl.DataFrame, cell: str, field: float) -> float | None:

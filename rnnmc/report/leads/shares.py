@@ -11,7 +11,7 @@ from rnnmc.common.words import listed
 from rnnmc.report.charts.parts import OUTCOMES
 from rnnmc.report.findings import averages
 from rnnmc.report.leads.lead import Lead, bar, legend, percent, shares_said, times, units
-from rnnmc.report.text import horizon_text, plain_points
+from rnnmc.report.text import FACTOR_LABELS, horizon_text, plain_points
 
 SPLIT_BY = {"init": "initialisation", "width": "width", "drive": "input", "layers": "number of layers"}
 SPLIT_BY |= {"weights": "kind of weights", "residual": "residual connections", "state_std": "initial state"}
@@ -93,11 +93,14 @@ def _answer(rows: pl.DataFrame, own: pl.DataFrame, factor: str | None) -> str:
 def _wider(rows: pl.DataFrame) -> str:
     """` It has exploded in 3 % of networks of 1 unit and in 31 % of 64.`, where that differs and all else is alike."""
     ends = [rows.filter(pl.col("width") == width) for width in (rows["width"].min(), rows["width"].max())]
+    every = dict.fromkeys((*FACTOR_LABELS, "cell", "driven", "horizon"))
+    alike = [name for name in every if name in rows.columns and name not in ("width", "m")]
     narrow, wide = ends
-    shares = [float(one["p_explode_at"].to_numpy().mean()) for one in ends]
-    if abs(shares[1] - shares[0]) < DIFFERENT or set(narrow["cell"]) != set(wide["cell"]):
+    both = narrow.join(wide, on=alike, how="inner", nulls_equal=True, suffix="_wide")
+    if both["cell"].n_unique() < rows["cell"].n_unique():
         return ""
-    if "init" in rows.columns and set(narrow["init"]) != set(wide["init"]):
+    shares = [float(both[f"p_explode_at{end}"].to_numpy().mean()) for end in ("", "_wide")]
+    if abs(shares[1] - shares[0]) < DIFFERENT:
         return ""
     few, many = units(narrow["width"][0]), wide["width"][0]
     return f" It has exploded in {percent(shares[0])} of networks of {few} and in {percent(shares[1])} of {many}."

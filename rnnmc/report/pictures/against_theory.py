@@ -20,11 +20,10 @@ class AgainstTheoryPicture:
         """`against-theory`; nothing where theory speaks of no design point."""
         if summary.is_empty():
             return {}
-        half = 1.96 * (pl.col("growth_rate_error").fill_null(0.0) ** 2 + pl.col("theory_error") ** 2).sqrt()
-        table = summary.sort("width").with_columns(
-            (pl.col("difference") - half).alias("low"),
-            (pl.col("difference") + half).alias("high"),
-            pl.format("width {}", "width").alias("series"),
+        table = (
+            summary.rename({"difference_low": "low", "difference_high": "high"}, strict=False)
+            .sort("width")
+            .with_columns(pl.format("width {}", "width").alias("series"))
         )
         series = table["series"].unique(maintain_order=True).to_list()
         cells = summary["cell"].unique(maintain_order=True).to_list()

@@ -35,9 +35,9 @@ class GradientSummary(Summary):
 
         They are exp(log_further - log_total) and exp(log_contribution - log_total), ratios of two norms of vectors, and
         above 1 where what is further back cancels what is nearer; null where the whole gradient is exactly zero or has
-        overflowed. Besides threshold (that of vanishing), and negligible_count, p_negligible, p_negligible_low and
-        p_negligible_high: in how many of all replicates the norm, or the share, is below it; and beyond_count, in how
-        many the norm is beyond the largest number of float32, null for shares.
+        overflowed, in unknown_count of all replicates. Besides threshold (that of vanishing), and negligible_count,
+        p_negligible, p_negligible_low and p_negligible_high: in how many of all replicates the norm, or the share, is
+        below it; and beyond_count, in how many the norm is beyond the largest number of float32, null for shares.
         """
         samples = samples.with_columns(
             (pl.col(part) - pl.col("log_total")).exp().fill_nan(None).alias(name)
@@ -50,7 +50,8 @@ class GradientSummary(Summary):
             cut = settings.vanish if share else math.log(settings.vanish)
             below = pl.DataFrame(probability("negligible", values < cut, settings))
             beyond = pl.Series("beyond_count", (values > SINGLE).sum(axis=0), dtype=pl.Int64)
-            own = summary.filter(pl.col("quantity") == name).with_columns(*below, beyond)
+            unknown = pl.Series("unknown_count", np.isnan(values).sum(axis=0), dtype=pl.Int64)
+            own = summary.filter(pl.col("quantity") == name).with_columns(*below, beyond, unknown)
             parts.append(own.with_columns(pl.lit(None, pl.Int64).alias("beyond_count")) if share else own)
         return pl.concat(parts).with_columns(pl.lit(settings.vanish).alias("threshold"))
 

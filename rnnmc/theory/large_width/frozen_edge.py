@@ -11,12 +11,16 @@ from scipy.special import expit
 from rnnmc.common.arrays import Floats
 from rnnmc.initialisers.chrono import Chrono
 from rnnmc.initialisers.constant import Constant
+from rnnmc.initialisers.gaussian import Gaussian
+from rnnmc.initialisers.law import WeightLaw
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import law_of, quantile, spread_gain, stays_zero
 from rnnmc.theory.law import Law, Prediction, required
-from rnnmc.theory.quadrature import root
+from rnnmc.theory.quadrature import REACH, root
 
 NODES = 400  # Gauss-Legendre points for each independent bias
+OPEN = 36.0  # a bias beyond which a gate is 1 in float64
+WIDEST = 3.0  # gain of normal biases: of wider ones most of the mean lies where gates are 1 in float64
 
 
 def edge(diagonal: Floats, coupling: Floats, weight: Floats, gain: float) -> float:
@@ -34,6 +38,19 @@ def edge(diagonal: Floats, coupling: Floats, weight: Floats, gain: float) -> flo
     return root(excess, low, high) if excess(low) > 0 else top
 
 
+def _axis(law: WeightLaw) -> tuple[Floats, Floats]:
+    """(nodes, probabilities) of one bias: shares in (0, 1) by Gauss and Legendre; of a normal one, deviations from 0.
+
+    1 / (1 - sg(b))^2 grows as e^(2b), so that most of its mean lies twice the gain further out than the normal density.
+    """
+    if isinstance(law, Gaussian):
+        reach, step = min(REACH + 2 * law.gain, OPEN / law.gain), min(0.25, 0.1 / law.gain)
+        z = np.linspace(-reach, reach, 2 * math.ceil(reach / step) + 1)
+        mass = np.exp(-(z**2) / 2)
+        return z, mass / mass.sum()
+    return _shares()
+
+
 @cache
 def _shares() -> tuple[Floats, Floats]:
     """(shares in (0, 1), probabilities) of NODES points, by Gauss and Legendre."""
@@ -44,8 +61,8 @@ def _shares() -> tuple[Floats, Floats]:
 class FrozenEdge(Law):
     """At the zero state, without input, with quenched gate biases: the Jacobian is one matrix for ever.
 
-    Bias laws: constant, uniform (one term), Gaussian, and chrono on the gates that remember. Independent recurrent
-    weights, tied. With constant biases alone it is `zero_state`.
+    Bias laws: constant, uniform (one term), Gaussian up to gain 3, and chrono on the gates that remember. Independent
+    recurrent weights, tied. With constant biases alone it is `zero_state`.
     """
 
     name = "frozen_edge"
@@ -89,15 +106,16 @@ class FrozenEdge(Law):
         random = list(dict.fromkeys(sources[gate] for gate in gates if not isinstance(laws[gate], Constant)))
         if len(random) > 2:
             return None  # the mesh would be of three dimensions
-        share, mass = _shares()
-        shares = [axis.ravel() for axis in np.meshgrid(*[share] * len(random), indexing="ij")]
-        weight = np.prod(np.meshgrid(*[mass] * len(random), indexing="ij"), axis=0).ravel()
+        axes = [_axis(next(laws[gate] for gate in gates if sources[gate] == one)) for one in random]
+        shares = [axis.ravel() for axis in np.meshgrid(*[share for share, _ in axes], indexing="ij")]
+        weight = np.prod(np.meshgrid(*[mass for _, mass in axes], indexing="ij"), axis=0).ravel()
         openings = []
         for gate in gates:
             at = shares[random.index(sources[gate])] if sources[gate] in random else np.zeros(weight.size)
-            bias = quantile(laws[gate], at)
-            if bias is None:
+            law = laws[gate]
+            if quantile(law, np.full(1, 0.5)) is None or (isinstance(law, Gaussian) and law.gain > WIDEST):
                 return None
+            bias = law.gain * at if isinstance(law, Gaussian) else required(quantile(law, at))
             openings.append(expit(memory[gate] * bias if isinstance(laws[gate], Chrono) else bias))
         return openings, weight
 
