@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from rnnmc.chain.norms import MEASURES, STATUS, TANGENT
+from rnnmc.chain.norms import MEASURES, SPECTRAL, STATUS, TANGENT
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.choice import (
     CONDITIONAL,
@@ -225,6 +225,10 @@ def _run_tiles(
         for kind, columns in measured.items():
             for name, values in columns.items():
                 values[lost] = again[kind][name][lost]
+    samples = measured[SAMPLES]
+    wrong = (samples["status"] == STATUS.index("ok")) != np.isfinite(samples[SPECTRAL])
+    if wrong.any():
+        raise FloatingPointError(f"{SPECTRAL} contradicts status in {np.count_nonzero(wrong)} rows; tell us, please")
     return measured
 
 
@@ -266,12 +270,15 @@ def _followed(
 ) -> tuple[dict[str, np.ndarray], dict[str, Watch]]:
     """(norms, watches that have looked on) of these draws; where a few directions give the norms, there are none."""
     from rnnmc.chain.norms import log_norms
-    from rnnmc.engine.draws import Draws
+    from rnnmc.engine.draws import ROLES, Draws
     from rnnmc.engine.run import few_directions, layout_of, moments, state_alone
     from rnnmc.numerics.norms import norms_of
 
     draws = Draws(point, tiles, cut.tile, layout_of(kernel), device, dtype)
     start = draws.state()
+    for one in observables:
+        if one.name in ROLES:
+            raise UsageError(f"observables: {one.name} is the name of a stream of draws; give it another name")
     watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
     for watch in watches.values():
         if hasattr(watch, "wanted"):

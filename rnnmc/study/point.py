@@ -19,7 +19,9 @@ from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.drives import read_drive
 from rnnmc.drives.drive import Drive
 from rnnmc.drives.white import White
+from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
+from rnnmc.initialisers.identity import Identity
 from rnnmc.initialisers.law import NonNegative
 from rnnmc.study.initialisation import LAYERS_LISTED, Initialisation, near_layers, of_layer, unsaid
 from rnnmc.study.rare import RareEvent, Splitting
@@ -28,7 +30,7 @@ from rnnmc.study.yaml_file import check_nesting
 
 OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under replicates
 ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key
-CHANGED_ABOVE = 1024  # units in all layers, from which on it is one more: those have the few directions of torch again
+CHANGED_ABOVE = 1024  # units in all layers; with more it is one more, for they have the few directions of torch again
 
 MOST_LAYERS = 64
 LOGGED_TO = 1000
@@ -207,7 +209,7 @@ class DesignPoint(Model):
         by its source and all that this imports.
         """
         laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
-        engine = ENGINE + (self.width * self.layers > CHANGED_ABOVE)
+        engine = ENGINE + (self.width * self.layers > CHANGED_ABOVE or self.units_apart)
         said = self.written() | {"engine": engine, "init": laws, "drive": self.drive.counted()}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
@@ -219,6 +221,16 @@ class DesignPoint(Model):
         sources = {names.get(name, f"source of {name}"): one.digest for name, one in self.sources().items()}
         said |= {name: digest for name, digest in sources.items() if digest}
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+    @cached_property
+    def units_apart(self) -> bool:
+        """Whether each unit has a product of its own: recurrent matrices are multiples of the identity, or zero.
+
+        They may differ by any power, and change their order, so that few directions cannot stand for all of them.
+        """
+        laws = self.init.laws(self.cell_object, self.width, self.drive.dimension).get("recurrent", {}).values()
+        apart = [isinstance(law, Identity) or (isinstance(law, Constant) and law.value == 0) for law in laws]
+        return self.layers == 1 and bool(apart) and all(apart) and not self.cell_object.diagonal
 
     def sources(self) -> dict[str, OwnSource]:
         """What of it may be somebody's own -> its source: the cell by name, `drive` and `law` before theirs."""

@@ -274,32 +274,59 @@ def test_nothing_that_is_known_beside_something_that_is_missed_is_not_known_at_a
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("horizons", [horizons_up_to(3000), (500, 3000)], ids=len)
-def test_a_diagonal_product_whose_largest_entry_is_now_of_this_unit_and_now_of_that_is_the_exact_one(horizons):
+def test_a_diagonal_product_whose_largest_entry_is_now_of_this_unit_and_now_of_that_is_the_exact_one(horizons, dtype):
     """U = 1: each unit has a product of its own, sech(a_1)^2 ... sech(a_T)^2, and the one that lasts best changes."""
-    init = {"recurrent": {"identity": 1.0}, "input": {"gaussian": 1.0}}
-    design = DesignPoint(cell="tanh", width=32, init=init, drive={"white": 32}, horizons=horizons, dtype="float64")
-    found = norms.swept_norms(design, TILE, 16, "cpu", "float64")
+    init = {"recurrent": {"identity": 1.0}, "input": {"gaussian": 5.0}}
+    design = DesignPoint(cell="tanh", width=32, init=init, drive={"white": 32}, horizons=horizons, dtype=dtype)
+    found = norms.swept_norms(design, TILE, 16, "cpu", dtype)
     draws = draws_of(design, 16)
-    h, log, leading, exact = torch.zeros(16, 1, 32, dtype=torch.float64), 0.0, [], []
+    h, log, leading, exact = torch.zeros(16, 1, 32, dtype=draws.dtype), 0.0, [], []
     for step, (_, drive) in enumerate(draws.steps(), 1):
         a = drive["hidden"] + h
-        h, log = a.tanh(), log + 2 * (math.log(2) - a.abs() - (-2 * a.abs()).exp().log1p())
+        h, a = a.tanh(), a.double()
+        log = log + 2 * (math.log(2) - a.abs() - (-2 * a.abs()).exp().log1p())
         if step in horizons:
             exact.append(log.amax((1, 2)))
             leading.append(log.argmax(2))
         if step == horizons[-1]:
             break
+    off = np.abs(found["log_spectral"] / torch.stack(exact, 1).numpy() - 1)
     assert (found["status"] == 0).all()
-    assert np.abs(found["log_spectral"] - torch.stack(exact, 1).numpy()).max() < 2e-4
+    assert off.max() < (1e-9 if dtype == "float64" else 2e-3)
     assert (leading[0] != leading[-1]).any()
+    assert (np.abs(found["log_tangent"] - found["log_spectral"]) < 15).all(), "a unit that was lost has led"
+
+
+def test_what_has_died_keeps_no_exponent_that_the_living_are_measured_by():
+    """f^T where nothing else is: log 2 a step, exactly; the columns of h are zero after one step."""
+    init = {"recurrent": {"constant": 0.0}, "bias": 0.0}
+    for horizons in ((1, 40, 1000), horizons_up_to(1200)):
+        design = DesignPoint(cell="lstm", width=32, init=init, drive="none", state_std=1.0, horizons=horizons)
+        found = norms.swept_norms(design, TILE, 2, "cpu", "float32")
+        assert (found["status"] == 0).all()
+        wanted = -np.log(2) * np.array(horizons) + np.log(1.25) / 2  # of c, and of h = sg(0) tanh(c)
+        assert np.abs(found["log_spectral"] - wanted)[:, np.array(horizons) >= 40].max() < 1e-3
+    scaled = torch.eye(4, dtype=torch.float32)[None, :2], torch.tensor([[0, -1000]])
+    scaled[0][0, 0] = 0
+    told, most = norms._scaled_told(
+        lambda rows, images, normal: bounds.told_by_right(rows, images, normal, normal),
+        torch.eye(4)[None, :2],
+        scaled,
+        (torch.zeros(1, 4, 4), torch.zeros(1, 4, dtype=torch.int64)),
+    )
+    assert float(told.spectral + most) == pytest.approx(-1000 * np.log(2))
 
 
 def test_an_overflow_a_death_and_a_step_without_digits_are_told_as_the_plain_chain_tells_them():
     dying = {"cell": "relu", "init": {"recurrent": {"gaussian": 0.5}, "bias": -1.0}}
     exploding = {"cell": "linear", "init": {"recurrent": {"gaussian": 1e30}}, "drive": "none", "state_std": 1.0}
     for more, last in ((dying, 1), (exploding, 2)):
-        assert compared_status(DesignPoint(**({"width": 32, "horizons": (1, 150)} | more)))[-1] == last
+        for horizons in ((1, 150), horizons_up_to(150)):  # by a few directions, and by fewer and fewer
+            assert compared_status(DesignPoint(**({"width": 32, "horizons": horizons} | more)))[-1] == last
+    shut = {"cell": "relu", "width": 64, "init": {"recurrent": {"identity": 1.0}, "input": {"gaussian": 1.0}}}
+    assert 0 < (compared_status(DesignPoint(**(shut | {"horizons": horizons_up_to(300)})), 16) == 1).mean() < 1
     init = {"recurrent": {"gaussian": 300.0}, "input": {"gaussian": 300.0}}
     saturated = DesignPoint(cell="tanh", width=32, horizons=(5, 120), init=init)
     assert not norms.swept_norms(saturated, TILE, 2, "cpu", "float32")["resolved"].all()

@@ -130,12 +130,12 @@ class _Narrowing:
 
     def _sweep(self, before: int, time: int) -> Tensor:
         """All rows to this time; (R,) the step after which the last of them was zero."""
-        times = torch.full((len(self.which), 1), time)
+        times, nothing = torch.full((len(self.which), 1), time), (self.rows == 0).all(2)  # such as beside fewer rows
         image = self.along.sweep(self.which, self.rows, times, first=before)
         self.rows = image.rows[:, 0].contiguous()
         self.exponent += image.exponent[:, 0]
         self.found.lost.copy_(self.found.lost.minimum(image.lost.amin(1)))
-        return image.dead.amax(1)
+        return image.dead.masked_fill(nothing, 0).amax(1)
 
     def _images(self) -> tuple[_Images, Tensor, Tensor]:
         """The rows in float64; who is finite, and who is not zero."""

@@ -34,6 +34,7 @@ from rnnmc.study.point import DesignPoint
 
 TOLERANCE = 1e-4  # nats of log_spectral that may remain, by a bound that is mostly far above what does
 SHARES = 1e-7, 1e-9  # of the square of the norm, that may be dropped at a time; the second where the first is too much
+NOTHING = -(2**40)  # the exponent of zero
 MOST_ROUNDS = 6  # back and forth, of what is not known well enough; fewer where the full product costs no more
 
 Scaled = tuple[Tensor, Tensor]  # rows (..., k, d), and by which power of two they are divided, (..., k)
@@ -60,8 +61,9 @@ class _Norms:
     def __init__(self, draws: Draws, run: Kernels):
         self.draws, self.along = draws, (along := walked(run, draws))
         self.horizons, self.d = draws.point.horizons, draws.point.state_size
-        narrow = narrows(self.horizons) and functions() is not None
-        self.groups = [] if narrow else groups_of(self.horizons, self.d)
+        apart = draws.point.units_apart
+        narrow = narrows(self.horizons) and functions() is not None and not apart
+        self.groups = [] if narrow or apart else groups_of(self.horizons, self.d)
         self.all = torch.arange(along.replicates)
         shape = along.replicates, len(self.horizons)
         self.spectral, self.frobenius = torch.zeros(2, *shape, dtype=torch.float64)
@@ -232,13 +234,23 @@ class _Norms:
             now = self.todo[active, column]
             if not bool(now.any()):
                 continue
-            most = exponent[now].amax(1)
-            spectral, rms = norms_of(torch.ldexp(rows[now], (exponent[now] - most[:, None])[:, :, None].to(dtype)))
+            most = _most(rows[now], exponent[now])
+            shift = (exponent[now] - most[:, None]).clamp(max=0)  # of rows of zeros it may be above
+            scaled = torch.ldexp(rows[now], shift[:, :, None].to(dtype))
+            spectral, rms = norms_of(scaled)
             at, scale = active[now], most.double() * LOG_TWO
+            if self.draws.point.units_apart:  # one row of all of them has lost those that are far below the others
+                image = (self.start[at, :1].double() @ scaled.double())[:, 0]
+                self.tangent[at, column] = torch.linalg.vector_norm(image, dim=1).log() + scale
             self.frobenius[at, column] = rms.log() + 0.5 * math.log(self.d) + scale
             self.spectral[at, column] = torch.maximum(spectral, rms).log() + scale
             self.finite[at, column] &= rms.isfinite()
             self.todo[at, column] = False
+
+
+def _most(rows: Tensor, exponent: Tensor) -> Tensor:
+    """(...,) the largest exponent of rows (..., k, d) that are not zero: one that has become so keeps what it had."""
+    return exponent.masked_fill((rows == 0).all(-1), NOTHING).amax(-1)
 
 
 def _at(scaled: Scaled, which: Tensor, at: Tensor) -> Scaled:
@@ -252,9 +264,9 @@ def _of_size_one(rows: Tensor) -> Tensor:
 
 def _scaled_told(told: Callable[..., Told], rows: Tensor, images: Scaled, of_normal: Scaled) -> tuple[Told, Tensor]:
     """(what is told by images that are brought to a common exponent, what logs lack by it)."""
-    most = torch.maximum(images[1].amax(1), of_normal[1].amax(1))
+    most = torch.maximum(_most(*images), _most(*of_normal))
     both = [
-        _of_size_one(one) * torch.exp2((exponent - most[:, None]).clamp(min=-1000).double())[:, :, None]
+        _of_size_one(one) * torch.exp2((exponent - most[:, None]).clamp(-1000, 0).double())[:, :, None]
         for one, exponent in (images, of_normal)
     ]
     return told(rows.double(), *both), most.double() * LOG_TWO
