@@ -30,10 +30,12 @@ from reference import (
 from rnnmc.cells import cells
 from rnnmc.chain.product import follow
 from rnnmc.common.errors import UsageError
+from rnnmc.engine import block as blocks_of
 from rnnmc.engine.block import SCHEMA, blocks, partition, run_block
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.numerics.spectral import spectral_norm
+from rnnmc.observables.vector import Vector
 from rnnmc.study.point import DesignPoint
 
 HORIZONS = (1, 2, 3, 10, 50, 200)
@@ -487,3 +489,25 @@ def test_a_relu_state_that_decays_below_float32_does_not_seem_to_kill_the_chain(
     alive = np.array(samples["status"].to_pylist()) == "ok"
     assert 0.7 < alive.mean() < 1.0  # all three units start below zero in an eighth of the replicates
     assert samples["log_spectral"].to_numpy()[alive] == pytest.approx(200 * math.log(0.5), rel=1e-6)
+
+
+def test_a_block_whose_norms_contradict_its_status_is_refused_where_it_is_made(monkeypatch):
+    true = blocks_of._run_chain
+
+    def otherwise(*asked):
+        kinds, lost = true(*asked)
+        kinds["samples"]["log_spectral"][0, -1] = -np.inf
+        return kinds, lost
+
+    monkeypatch.setattr(blocks_of, "_run_chain", otherwise)
+    with pytest.raises(FloatingPointError, match="log_spectral contradicts status in 1 rows"):
+        run_block(DesignPoint(cell="tanh", width=2, horizons=(1, 5)), 0, 3)
+
+
+def test_an_observable_shares_no_stream_with_the_draws():
+    class Mine(Vector):
+        name = "drive"
+
+    point = DesignPoint(cell="tanh", width=2, horizons=(1, 5))
+    with pytest.raises(UsageError, match="observables: drive is the name of a stream of draws; give it another name"):
+        blocks_of.observe_block(point, 0, (Mine(),), 3)

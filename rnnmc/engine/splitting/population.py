@@ -2,11 +2,11 @@
 
 One adaptive run finds levels, so that each holds a tenth of what the one before it holds, and sizes of steps
 (`plan_of`). With both fixed a population estimates P(score >= level) as the product of its shares above one level among
-those above the one before (`run_population`), which has a bias of order 1 / particles whatever the moves, as long as
-they keep the law of the coordinates above a level: the shares that survive are the first states of chains that go on
-from them, of which all states count (Au and Beck 2001). It would have none if as many chains, drawn from these, went on
-for as many states at every level (Dau and Chopin 2022): where fewer survive, chains here are longer. A score that many share, such as that of
-the dead, is below a level or it is not: nothing more is asked of ties (Walter 2015 is about levels that adapt).
+those above the one before (`run_population`): the shares that survive are the first states of chains that go on from
+them and keep the law of the coordinates above a level, of which all states count (Au and Beck 2001). Its bias is of
+order 1 / particles, as chains are longer where fewer survive; it would have none if as many of them, drawn from those,
+went on for as many states at every level (Dau and Chopin 2022). A score that many share, such as that of the dead, is
+below a level or it is not: nothing more is asked of ties (Walter 2015 is about levels that adapt).
 
 A move is preconditioned Crank-Nicolson, x' = sqrt(1 - b^2) x + b xi in each role, with a b of its own in each, and is
 taken where the score stays above the level. A state is kept after every MOVES_A_STATE of them: with one, chains forget
