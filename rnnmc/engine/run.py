@@ -119,6 +119,7 @@ def _code(
             from rnnmc.engine.swept import narrowing
             from rnnmc.engine.swept.emit import source as source_of_sweeps
 
+            narrowing.functions()  # which only many horizons need: of what is not loaded there is no code to tell
             sources += [source_of_sweeps(program, width, bits), narrowing.source()]
         else:
             sources.append(source(program, width, bits, name.endswith("columns")))

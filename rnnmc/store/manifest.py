@@ -66,20 +66,28 @@ def enough_said(directory: Path, stored: StoredPoint) -> int | None:
 
 
 class Named(NamedTuple):
-    """What a manifest names of one kind, by block: digests of samples, and checksums of the shards that it saw."""
+    """What a manifest names of one kind, by block: digests of samples, checksums of the shards that it saw, and of how
+    many replicates these samples are.
+    """
 
     samples: dict[str, str]
     checksums: dict[str, str]
+    counts: dict[str, int]
 
     def check(self, shard: Shard, block: int) -> None:
         """Raise DamagedShard where this shard holds other samples than are named here.
 
         The very file that the manifest saw is taken at its word about its samples; of another, such as one that a
-        second run has left, the rows are looked at.
+        second run has left, the rows are looked at: of one that holds more, as where a study grew and was stopped on
+        the way, the first.
         """
-        if self.checksums.get(str(block)) != shard.checksum:
+        name = str(block)
+        if self.checksums.get(name) != shard.checksum:
             shard.digest(shard.replicates)
-        if self.samples.get(str(block), shard.facts.get("samples")) != shard.facts.get("samples"):
+        if self.samples.get(name, shard.facts.get("samples")) == shard.facts.get("samples"):
+            return
+        count = self.counts.get(name, shard.replicates)
+        if count >= shard.replicates or shard.digest(count) != self.samples[name]:
             raise DamagedShard(shard.path, "holds other samples than the manifest of its point names")
 
 
@@ -88,9 +96,10 @@ def named(directory: Path, stored: StoredPoint, observable: Observable | None = 
     said = manifest(directory, stored)
     wanted, now = said.get("wanted") or {}, promised(stored, Thresholds())
     if any(wanted.get(name) != now[name] for name in ("replicates", "observables")):
-        return Named({}, {})
+        return Named({}, {}, {})
     kind = observable.name if observable else SAMPLES
-    return Named(said.get(kind, {}), said.get(CHECKSUMS, {}).get(kind, {}))
+    counts = {str(block): count for block, count in stored.first(said["replicates"]).blocks()}
+    return Named(said.get(kind, {}), said.get(CHECKSUMS, {}).get(kind, {}), counts)
 
 
 def _goal(said: dict[str, Any]) -> dict[str, Any]:

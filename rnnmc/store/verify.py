@@ -99,7 +99,7 @@ def _by_manifest(directory: Path, stored: StoredPoint, named_by: dict[Observable
         return None
     digests: list[str] = []
     for kind in stored.kinds:
-        folder, (samples, checksums) = str(point_folder(directory, stored, kind)), named_by[kind]
+        folder, (samples, checksums, _) = str(point_folder(directory, stored, kind)), named_by[kind]
         for block, count in stored.blocks():
             said, checksum = samples.get(str(block), ""), checksums.get(str(block), "")
             if not is_shard(f"{folder}/{shard_name(block)}", checksum, stored.key, block, count, said):
@@ -130,7 +130,7 @@ def _so_far(
             manifest(directory, stored)
         except Damaged as error:
             damaged.append(error)
-            enough, names_of = None, {kind: Named({}, {}) for kind in stored.kinds}
+            enough, names_of = None, {kind: Named({}, {}, {}) for kind in stored.kinds}
         else:
             enough = enough_said(directory, stored)
             names_of = {kind: named(directory, stored, kind) for kind in stored.kinds}

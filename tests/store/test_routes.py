@@ -8,7 +8,9 @@ from studies import sample_here, small, study_of
 from rnnmc.common.errors import RunError
 from rnnmc.engine import block, choice
 from rnnmc.engine.block import run_block
+from rnnmc.engine.choice import SWEPT
 from rnnmc.engine.run import route
+from rnnmc.engine.swept import narrowing
 from rnnmc.numerics import compiler
 from rnnmc.report.making import making
 from rnnmc.run import fanout
@@ -20,6 +22,7 @@ from rnnmc.store.plan import cut_up
 from rnnmc.store.routes import OtherRoute, differ, of_other_routes
 from rnnmc.store.shards import write_shard
 from rnnmc.store.verify import verify
+from rnnmc.study.point import DesignPoint
 
 needs_compiler = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler on this machine")
 ENTRY = {"cell": "tanh", "width": 2, "init": {"recurrent": {"gaussian": 2.5}, "input": {"gaussian": 1}}}
@@ -57,6 +60,18 @@ def test_a_route_names_the_kernel_that_runs_the_compiler_and_the_very_code(monke
     assert other != usual
     without_compiler(monkeypatch)
     assert route(point, "cpu", kernel).startswith(f"{kernel.removeprefix('compiled ')}; no compiler, processor ")
+
+
+@needs_compiler
+def test_a_route_does_not_depend_on_what_else_a_process_has_run(monkeypatch):
+    """Sweeps to a few horizons need no linear algebra for many; a worker that has met it says the same of itself."""
+    point = DesignPoint(cell="tanh", width=32, horizons=(1, 100))
+    compiler.forget()
+    monkeypatch.setattr(compiler, "_loaded", {})
+    first = route(point, "cpu", SWEPT)
+    compiler.forget()
+    narrowing.functions()
+    assert route(point, "cpu", SWEPT) == first
 
 
 @needs_compiler

@@ -10,7 +10,7 @@ import pytest
 from studies import first_shard, sample_here, small, study_of
 
 from rnnmc.run.pipeline import plan
-from rnnmc.run.sampling import sample_all
+from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.store import verify as verifying
 from rnnmc.store.folder import shard_path
 from rnnmc.store.manifest import write_manifest
@@ -70,3 +70,13 @@ def test_of_a_shard_that_holds_more_the_first_replicates_are_digested(folder: Pa
     fewer = study_of(small(points=[{"cell": "tanh", "width": [2, 64]}], replicates=300))
     sample_all(folder, plan(fewer, folder), fewer.thresholds, None, "cpu")
     assert verify(folder).digest == sample_here(fewer, tmp_path / "fewer")
+
+
+def test_a_study_that_grew_was_stopped_and_shrank_again_is_whole(tmp_path: Path) -> None:
+    small_one, larger = (study_of(small(points=[{"cell": "tanh", "width": 2}], replicates=n)) for n in (20, 30))
+    sample_all(tmp_path, plan(small_one, tmp_path), small_one.thresholds, None, "cpu")
+    digest = verify(tmp_path).digest
+    sample(tmp_path, jobs_missing(tmp_path, plan(larger, tmp_path)), None, "cpu")  # and no manifest any more
+    points = plan(small_one, tmp_path)
+    assert jobs_missing(tmp_path, points) == []
+    assert (verify(tmp_path).damaged, verify(tmp_path).digest) == ([], digest)
