@@ -270,14 +270,14 @@ def _followed(
 ) -> tuple[dict[str, np.ndarray], dict[str, Watch]]:
     """(norms, watches that have looked on) of these draws; where a few directions give the norms, there are none."""
     from rnnmc.chain.norms import log_norms
-    from rnnmc.engine.draws import ROLES, Draws
+    from rnnmc.engine.draws import OWN_STREAMS, Draws
     from rnnmc.engine.run import few_directions, layout_of, moments, state_alone
     from rnnmc.numerics.norms import norms_of
 
     draws = Draws(point, tiles, cut.tile, layout_of(kernel), device, dtype)
     start = draws.state()
     for one in observables:
-        if one.name in ROLES:
+        if one.name in OWN_STREAMS:
             raise UsageError(f"observables: {one.name} is the name of a stream of draws; give it another name")
     watches = {one.name: one.watch(point, draws.layout, start, draws.streams(one.name)) for one in observables}
     for watch in watches.values():

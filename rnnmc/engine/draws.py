@@ -24,8 +24,8 @@ from rnnmc.numerics.weights import Weights
 from rnnmc.study.initialisation import Assignment, names_of
 from rnnmc.study.point import DesignPoint
 
-Role = str  # one of ROLES, or an observable that needs random directions
-ROLES = {"weights", "drive", "state", "tangent", "wide", "conditional", "directions", "splitting"}
+Role = str  # one of OWN_STREAMS, or an observable that needs random directions
+OWN_STREAMS = {"weights", "drive", "state", "tangent", "wide", "conditional", "directions", "splitting"}
 PIECE_ENTRIES = 1 << 18  # numbers drawn at a time for a drive: bounds memory, changes no value
 
 

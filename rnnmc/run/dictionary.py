@@ -22,6 +22,7 @@ WORDS = {
     "above": "the largest absolute state so far is above 1",
     "negligible": "the number is below the vanishing threshold",
     "beyond": "the norm is beyond the largest number of float32",
+    "unknown": "the share is one of nothing, or of what has overflowed",
     "dominant": "the main term is the largest in most (step, unit) pairs",
     "minor": "the mean log ratio of the term to the main one is below log 0.1",
     "mild": "the same is so of the reset term beside the candidate's",

@@ -199,7 +199,7 @@ def test_horizons_go_down_from_the_last_and_have_its_tenth():
 
 @pytest.mark.slow
 def test_where_nothing_is_stable_it_says_so(quick):
-    advice = advise(Advised("tanh", 4, 40, "pytorch"), thresholds=Thresholds(vanish=0.9999, explode=1.0001))
+    advice = advise(Advised("tanh", 4, 40, "pytorch"), thresholds=Thresholds(vanish=1.5, explode=1.5001))
     said = " ".join(sentences(advice))
     assert "Nothing that was tried stays within the thresholds: P(stable by 40) is below 0." in said
     assert advice.there is None

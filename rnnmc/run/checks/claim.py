@@ -198,4 +198,6 @@ def _moved(table: pl.DataFrame, rng: np.random.Generator, number: int) -> pl.Dat
             new[name] = np.select([level == 2, level == 1], [9.0, 1e-3], below)
     new |= {name: np.where(level == 2, MANY, 0) for name in table.columns if name.endswith("_count")}
     new["replicates"] = np.full(table.height, MANY)
+    if "unknown_count" in table.columns:  # what is not known would be asked nothing
+        new["unknown_count"] = np.zeros(table.height)
     return table.with_columns(pl.Series(name, values).cast(table.schema[name]) for name, values in new.items())

@@ -16,9 +16,10 @@ from rnnmc.initialisers.law import WeightLaw
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import law_of, quantile, spread_gain, stays_zero
 from rnnmc.theory.law import Law, Prediction, required
-from rnnmc.theory.quadrature import REACH, root
+from rnnmc.theory.quadrature import root
 
 NODES = 400  # Gauss-Legendre points for each independent bias
+BEYOND = 9.0  # deviations: the normal density further out is below 1e-18
 OPEN = 36.0  # a bias beyond which a gate is 1 in float64
 WIDEST = 3.0  # gain of normal biases: of wider ones most of the mean lies where gates are 1 in float64
 
@@ -44,7 +45,7 @@ def _axis(law: WeightLaw) -> tuple[Floats, Floats]:
     1 / (1 - sg(b))^2 grows as e^(2b), so that most of its mean lies twice the gain further out than the normal density.
     """
     if isinstance(law, Gaussian):
-        reach, step = min(REACH + 2 * law.gain, OPEN / law.gain), min(0.25, 0.1 / law.gain)
+        reach, step = min(BEYOND + 2 * law.gain, OPEN / law.gain), min(0.25, 0.1 / law.gain)
         z = np.linspace(-reach, reach, 2 * math.ceil(reach / step) + 1)
         mass = np.exp(-(z**2) / 2)
         return z, mass / mass.sum()
