@@ -163,7 +163,10 @@ class Results:
         import pyarrow.parquet as pq
 
         points, seconds, commits = self.table(study, "points"), 0.0, set()
+        planned = set(points["point"].cast(pl.String))  # not what an earlier form of the study has left
         for path in sorted((self.folder / study).glob("samples/**/*.parquet")):
+            if path.parent.name not in planned:
+                continue
             facts = json.loads((pq.read_metadata(path).metadata or {})[b"rnnmc"])
             seconds += facts.get("cpu_seconds", facts["wall_seconds"])
             commits.add(str(facts["commit"])[:12])
