@@ -85,7 +85,7 @@ class Outcome:
     finished: int = 0  # studies that were hit and brought to their end, by however many runs
     equal: int = 0  # of these, those with the samples of the undisturbed run
     touched: int = 0  # shards that were lost or written again
-    processes: int = 0  # left behind
+    processes: list[str] = field(default_factory=list)  # left behind
     files: set[str] = field(default_factory=set)  # left behind, in the folder of the study or the temporary one
 
 
@@ -159,8 +159,9 @@ class Soak:
         while self.processes() and time.monotonic() < until:
             time.sleep(0.1)
         for one in self.processes():
-            outcome.processes += 1
-            one.kill()
+            with contextlib.suppress(psutil.Error):
+                outcome.processes.append(" ".join(one.cmdline())[-60:])
+                one.kill()
         after = self.shards()
         outcome.touched += sum(after.get(path) != written for path, written in before.items())
         if not any(codes):
@@ -213,7 +214,8 @@ def main() -> None:
             shutil.copy(top / "log", Path(tempfile.gettempdir()) / f"soak-{name.replace(' ', '-')}.log")
             shutil.rmtree(top)
         ended = ", ".join(f"{code} ({count})" for code, count in sorted(one.ended.items())) or "-"
-        left = f"{one.processes} processes, {len(one.files)} files {sorted(one.files)[:3] or ''}".rstrip()
+        files = f"{len(one.files)} files {sorted(one.files)[:3] or ''}"
+        left = f"{len(one.processes)} processes {one.processes[:3] or ''}, {files}".rstrip()
         told = (one.hits, one.went_on, ended, one.hung, one.finished, one.equal, one.touched, left)
         print(f"| {name} | {' | '.join(map(str, told))} |", flush=True)
 
