@@ -129,7 +129,10 @@ def address_of_head() -> str | None:
     if not os.environ.get(HEAD_FILE):
         return None
     answer, start = Path(os.environ[HEAD_FILE]), time.monotonic()
+    starter = answer.stem.rpartition("-")[2]  # see `start_head`
     while not answer.exists():
+        if not Path("/proc", starter).exists():
+            raise RunError("the run that this job belongs to has ended; start it again to go on")
         if time.monotonic() - start > PATIENCE:
             raise RunError(f"the Ray head did not start within {PATIENCE:.0f} s; see {answer.parent}")
         time.sleep(0.05)
