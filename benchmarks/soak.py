@@ -7,7 +7,7 @@ on the way every shard that was there before a hit must stand there after it, un
 and no file of it may be left, beside what the undisturbed run leaves too.
 
     python benchmarks/soak.py --hits 100                      # 100 of each kind: hours, for Ray starts anew each time
-    python benchmarks/soak.py --hits 10 --kinds worker snakemake --seed 1
+    python benchmarks/soak.py --hits 10 --kinds worker Snakemake --seed 1
 """
 
 from __future__ import annotations
@@ -47,15 +47,11 @@ def called(*words: str) -> Callable[[psutil.Process], bool]:
     return lambda process: all(word in " ".join(process.cmdline()) for word in words)
 
 
-def itself(_: psutil.Process) -> bool:
-    return False
-
-
 @dataclass(frozen=True)
 class Kind:
-    """What is hit (a process of the run's family; by `itself`, the run), by what signal."""
+    """What is hit (a process of the run's family; None for the run itself), by what signal (0: another run starts)."""
 
-    of: Callable[[psutil.Process], bool]
+    of: Callable[[psutil.Process], bool] | None
     by: int = signal.SIGKILL
 
 
@@ -67,10 +63,10 @@ KINDS = {
     "head": Kind(called("rnnmc.run.head")),
     "job of a design point": Kind(called("rnnmc sample ")),
     "Snakemake": Kind(called("-m snakemake -s")),
-    "rnnmc study": Kind(itself),
-    "SIGTERM": Kind(itself, signal.SIGTERM),
-    "SIGINT": Kind(itself, signal.SIGINT),
-    "second run": Kind(itself, 0),
+    "rnnmc study": Kind(None),
+    "SIGTERM": Kind(None, signal.SIGTERM),
+    "SIGINT": Kind(None, signal.SIGINT),
+    "second run": Kind(None, 0),
 }
 
 
@@ -172,7 +168,7 @@ class Soak:
             shutil.rmtree(self.folder)
 
     def _target(self, run: psutil.Process, kind: Kind) -> psutil.Process | None:
-        if kind.of is itself:
+        if kind.of is None:
             return run
         found = []
         for one in self.processes():

@@ -35,8 +35,9 @@ def run(
     from rnnmc.run.pipeline import report as write_report
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
-    from rnnmc.run.settled import form_of, hold_form
+    from rnnmc.run.settled import hold_form
     from rnnmc.run.so_far import with_pages
+    from rnnmc.store.plan import settled
 
     there = {"results": results} if "://" in results else {}
     study, device = sound_study(study_file, there), known_device(device)
@@ -45,7 +46,7 @@ def run(
         raise UsageError(f"--results: {folder} is a file; give a folder")
     directory = folder_of(study, folder)
     points = write_plan(study, directory)
-    form = form_of(directory)
+    form = settled(directory)
     jobs = jobs_missing(directory, points, study.thresholds)
     if jobs:
         with (

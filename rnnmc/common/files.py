@@ -30,9 +30,14 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from error
 
 
+def is_taken(place: Path) -> bool:
+    """Whether a folder that is to be made is there already, and not empty, or is a file."""
+    return place.exists() and (not place.is_dir() or any(place.iterdir()))
+
+
 def hold_new(into: Path) -> None:
-    """Raise UsageError where a folder that is to be made is there already, and not empty."""
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+    """Raise UsageError where a folder that is to be made `is_taken`."""
+    if is_taken(into):
         raise UsageError(f"--into: {into} is there already; give a new folder")
 
 

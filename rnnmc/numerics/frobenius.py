@@ -6,11 +6,22 @@ random rows that V does not depend on, and how far it may be off by how much the
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 DEVIATIONS = 4  # standard errors of the estimate that are told
 TINY = 1e-300  # of a square: what is divided by is no less
+
+
+def nats_missed(known: Tensor, missing: Tensor) -> Tensor:
+    """(R,) nats by which the log of the root of `known` may be too small, if so much is missing of that square.
+
+    Infinite where nothing is known beside something that is missed, as where it has shrunk out of sight.
+    """
+    nothing = torch.where(missing > 0, math.inf, 0.0)
+    return 0.5 * torch.where(known > 0, missing / known.clamp(min=TINY), nothing).log1p()
 
 
 def square_and_error(known: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,10 +24,10 @@ from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
 from rnnmc.run.how_far import SAMPLING, WatchedFolder
 from rnnmc.run.live import LiveLine, looks, shown
 from rnnmc.run.pipeline import folder_of, leave_plan
-from rnnmc.run.settled import form_of, hold_form, is_settled, settle
+from rnnmc.run.settled import hold_form, is_settled, settle
 from rnnmc.run.so_far import PagesSoFar
 from rnnmc.store.manifest import is_complete
-from rnnmc.store.plan import cut_up
+from rnnmc.store.plan import cut_up, settled
 from rnnmc.study.study import Study, load_study
 
 LOG = "logs/workflow.log"  # below the folder of a study
@@ -61,7 +61,7 @@ def conduct(
     warn_unseen(study.points)
     points = cut_up(study)
     leave_plan(directory, study, points)
-    form = form_of(directory)
+    form = settled(directory)
     lacking = [stored for stored in points if not is_complete(directory, stored, study.thresholds)]
     print(
         f"{study.study}: {len(points):,} design points, {len(lacking):,} to sample, on {_cores(cores)}\n"

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from rnnmc.chain.norms import MEASURES
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.common.files import write_whole
+from rnnmc.common.files import is_taken, write_whole
 from rnnmc.engine.block import SCHEMA
 from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.run.aggregate import read_tables
@@ -59,7 +59,8 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
     if len(set(names)) < len(names):
         raise UsageError(f"{', '.join(map(str, every))}: two folders have one name; rename one of them")
     _hold_target(target, every)
-    new = target.resolve().with_name(f".{target.resolve().name}.new")
+    place = target.resolve()
+    new = place.with_name(f".{place.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     for name, directory in zip(names, every, strict=True):
         _write_study(directory, new / name, directory in sampled or size == ARCHIVE, size)
@@ -73,8 +74,8 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
             f"{target}: {total / 1e6:.0f} MB are more than the {LARGEST / 1e6:.0f} MB that a release can carry; "
             f"give fewer --samples, run those studies with fewer replicates or horizons, or give --for {ARCHIVE}"
         )
-    shutil.rmtree(target.resolve(), ignore_errors=True)
-    new.replace(target.resolve())
+    shutil.rmtree(place, ignore_errors=True)
+    new.replace(place)
     return total
 
 
@@ -84,8 +85,7 @@ def _hold_target(target: Path, studies: Sequence[Path]) -> None:
     for one in studies:
         if place == one.resolve() or place in one.resolve().parents:
             raise UsageError(f"--out {target}: holds the study {one}, and would be written anew; give another folder")
-    there = place.exists() and (not place.is_dir() or any(place.iterdir()))
-    if there and not (place / CHECKSUMS).is_file():
+    if is_taken(place) and not (place / CHECKSUMS).is_file():
         raise UsageError(f"--out {target}: is there already and is no data set; give a new folder")
 
 

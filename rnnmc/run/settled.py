@@ -23,13 +23,8 @@ SETTLED = "logs/settled.json"  # below the folder of a study
 ASIDE = {"logs", LOOKS, SO_FAR}  # folders of which no result depends
 
 
-def form_of(directory: Path) -> dict[str, Any]:
-    """What a run has planned in a folder, for `hold_form`."""
-    return settled(directory)
-
-
 def hold_form(directory: Path, form: dict[str, Any]) -> None:
-    """Raise RunError where the folder is not of this form any more: another run has planned it anew."""
+    """Raise RunError where what is `settled` of the folder is not this any more: another run has planned it anew."""
     if settled(directory) != form:
         raise RunError(f"{directory}: another run has planned it anew meanwhile; run it again once that has ended")
 

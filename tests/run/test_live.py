@@ -18,9 +18,9 @@ from rnnmc.run.how_far import COUNTING, DRAWING, FINISHED, SAMPLING, HowFar, Pac
 from rnnmc.run.live import LiveLine, duration, ends, line, looks, short, watch
 from rnnmc.run.pipeline import plan, report
 from rnnmc.run.sampling import jobs_missing, sample
-from rnnmc.run.settled import form_of, hold_form, is_settled, settle
+from rnnmc.run.settled import hold_form, is_settled, settle
 from rnnmc.store.marks import claimed
-from rnnmc.store.plan import cut_up
+from rnnmc.store.plan import cut_up, settled
 
 STUDY = study_of(small())
 NOON = datetime(2026, 1, 31, 12, 0, 0)
@@ -144,7 +144,7 @@ def test_a_study_is_settled_until_it_or_a_file_of_it_changes(tmp_path: Path) -> 
 
 def test_what_another_run_has_planned_anew_is_not_taken_for_what_this_one_has_made(tmp_path: Path) -> None:
     plan(STUDY, tmp_path)
-    form = form_of(tmp_path)
+    form = settled(tmp_path)
     plan(STUDY, tmp_path)
     hold_form(tmp_path, form)
     plan(study_of(small(replicates=30)), tmp_path)

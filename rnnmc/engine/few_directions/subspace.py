@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from rnnmc.engine.few_directions.sweeps import Image
-from rnnmc.numerics.frobenius import TINY, square_and_error
+from rnnmc.numerics.frobenius import TINY, nats_missed, square_and_error
 
 WEAK = 0.1  # of the largest singular value: directions below it wait until stronger ones have been followed
 MARGIN = 4  # by which an eigenvalue that was not looked for may exceed its estimate
@@ -134,8 +134,7 @@ class Subspace:
             gained = theta - side.theta[:, 0]
             left = self._missing(side, other).maximum(gained)
             missing = missing.minimum(torch.where(gained > 0, left * self._half_step(side), left))
-        none = torch.where(missing > 0, math.inf, 0.0)  # of what is known, beside what is missed
-        error = SAFETY * 0.5 * torch.where(theta > 0, missing / theta.clamp(min=TINY), none).log1p()
+        error = SAFETY * nats_missed(theta, missing)
         return 0.5 * theta.log() + self.exponent.double() * LOG_TWO, error
 
     def _missing(self, side: _Side, other: _Side) -> Tensor:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rnnmc.numerics.frobenius import TINY
+from rnnmc.numerics.frobenius import TINY, nats_missed
 
 UNSEEN = 3e-5  # probability that the random rows understate ||C^T a_i|| so far
 UNSEEN_BEYOND = 1e-3  # the same of ||C||, which only matters where it comes near theta_1: X has missed a direction then
@@ -101,8 +101,7 @@ def lengths_of(squares: Tensor, inside: Tensor, beyond: Tensor | int) -> Tensor:
 
 
 def _told(top: Tensor, known: Tensor, more: Tensor, missed: Tensor, lengths: Tensor) -> Told:
-    none = torch.where(more > 0, math.inf, 0.0)  # of what is known, beside what is missed: it has shrunk out of sight
-    error = 0.5 * torch.where(top > 0, more / top.clamp(min=TINY), none).log1p()
+    error = nats_missed(top, more)
     rest = missed * lengths.sqrt()[:, :, None]
     gram = rest @ rest.mT
     left = gram.diagonal(dim1=1, dim2=2).mean(1)
