@@ -140,6 +140,10 @@ def test_a_map_says_from_which_gain_on_more_networks_explode_and_is_drawn_for_ev
     assert found.figure.count('class="panel map"') == 2
     assert found.figure.count("<i style=") == 16
     assert maps(pl.concat([table] * 3), table, {"phase": table}) is None
+    rest = table.filter(pl.col("cell") == "a").with_columns(cell=pl.lit("c"), point=pl.col("point") + "c", field=0.0)
+    some = maps(both := pl.concat([table, rest]), both, {"phase": both})
+    assert some is not None
+    assert "in a from gain 2, and never in b" in some.answer, "a has no input of 0, at which c was looked at"
     top = pl.when((pl.col("cell") == "a") & (pl.col("gain") == 4)).then(0.0)
     shares = top.otherwise("p_explode_at")
     fallen = table.with_columns(p_explode_at=shares, p_vanish_at=1 - shares)

@@ -49,11 +49,11 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
 
 
 def _answer(own: pl.DataFrame, cells: list[str]) -> str:
-    """From which gain on more networks explode than vanish, with the weakest and the strongest input."""
+    """From which gain on more networks explode than vanish, with the weakest and the strongest input of each cell."""
     known = own.filter(pl.col("p_explode_at").is_not_null())
-    ends = sorted(set(known["field"].to_list()))
-    weak, strong = ({cell: _turn(known, cell, field) for cell in cells} for field in (ends[0], ends[-1]))
-    more = known.filter(pl.col("p_explode_at") > pl.col("p_vanish_at"))
+    field, more = pl.col("field"), known.filter(pl.col("p_explode_at") > pl.col("p_vanish_at"))
+    weakest, strongest = (known.filter(field == end.over("cell")) for end in (field.min(), field.max()))
+    weak, strong = ({cell: _turn(some, cell) for cell in cells} for some in (weakest, strongest))
     turning = [cell for cell in cells if weak[cell] is not None]
     if more.is_empty():
         return "At none of the gains that were tried does the gradient explode more often than it vanishes."
@@ -61,7 +61,7 @@ def _answer(own: pl.DataFrame, cells: list[str]) -> str:
         some = listed([cell for cell in cells if cell in set(more["cell"])])
         said = f"At some gains and inputs more networks explode than vanish in {some}"
         return f"{said}, with weak input at the largest in none."
-    at_times = set(more.filter(pl.col("field") == ends[0])["cell"])
+    at_times = set(weakest.join(more, on=("cell", "gain", "field"), how="semi")["cell"])
     never = [cell for cell in cells if cell not in at_times]
     between = [cell for cell in cells if cell in at_times and weak[cell] is None]
     order = sorted(turning, key=lambda cell: weak[cell] or 0.0)
@@ -77,9 +77,9 @@ def _answer(own: pl.DataFrame, cells: list[str]) -> str:
     return f"{said}."
 
 
-def _turn(known: pl.DataFrame, cell: str, field: float) -> float | None:
-    """The least gain from which on more networks explode than vanish."""
-    own = known.filter((pl.col("cell") == cell) & (pl.col("field") == field)).sort("gain", descending=True)
+def _turn(known: pl.DataFrame, cell: str) -> float | None:
+    """The least gain from which on more networks of the cell explode than vanish; known: with one input."""
+    own = known.filter(pl.col("cell") == cell).sort("gain", descending=True)
     turn = None
     for row in own.iter_rows(named=True):
         if row["p_explode_at"] <= row["p_vanish_at"]:
