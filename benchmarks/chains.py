@@ -83,7 +83,8 @@ def _some_drive(draws: Draws, steps: int) -> Tensor | None:
 
 
 def _compiled(draws: Draws) -> Segment:
-    run = compiled.kernel(draws.point.cell, draws.width, draws.dtype, draws.layout.name == "columns")
+    by_replicate = draws.layout.name == "columns"
+    run = compiled.kernel(draws.point.cell, draws.width, draws.dtype, by_replicate, apart=draws.apart)
     assert run is not None
     chain = compiled._Chain(run, draws)
     return lambda x, steps: chain.advance(draws.given.recurrent, x, steps)
@@ -94,7 +95,10 @@ def _graphed(draws: Draws) -> Segment:
 
 
 def _plain(draws: Draws) -> Segment:
-    now, weights = start(draws.cell, draws.layout, draws.state()), draws.of_cell(draws.given.recurrent)
+    now, weights = (
+        start(draws.cell, draws.layout, draws.state(), apart=draws.apart),
+        draws.of_cell(draws.given.recurrent),
+    )
 
     def advance(x: Tensor | None, steps: int) -> None:
         nonlocal now

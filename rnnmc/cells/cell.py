@@ -181,6 +181,11 @@ class Cell:
         return (*self.inner_biases, *self.vectors)
 
     @property
+    def has_matrices(self) -> bool:
+        """Whether units meet each other through recurrent matrices."""
+        return bool(self.recurrent) and not self.diagonal
+
+    @property
     def shown(self) -> tuple[int, ...]:
         """Numbers of the parts of the state whose sum is what the rest of a network sees, a loss for one."""
         return (0,)

@@ -2,8 +2,9 @@
 
 P_T is carried as rows (column j of P_T is row j of what is carried), scaled by an exact power of two for each
 replicate whenever it threatens to leave the floating-point range; the exponents are added up as whole numbers. So
-no horizon can make it overflow or underflow, and rescaling costs no accuracy at all. A single step can still shrink it
-beyond the range of its dtype, where every unit is saturated; `Moment.resolved` tells.
+no horizon can make it overflow or underflow, and rescaling costs no accuracy at all. Where units have nothing to do
+with each other, the rows may drift apart by any power and change their order: each then has an exponent of its own. A
+single step can still shrink it beyond the range of its dtype, where every unit is saturated; `Moment.resolved` tells.
 Log-norms are natural logarithms, in nats. docs/physics.md sections 1 and 4.
 """
 
@@ -91,7 +92,10 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Chain:
-    """What goes from step to step, in the chain's layout: the last three shaped to broadcast against directions."""
+    """What goes from step to step, in the chain's layout: the last three shaped to broadcast against directions.
+
+    exponent: of each replicate, or of each of its directions.
+    """
 
     state: State
     directions: State
@@ -111,8 +115,9 @@ class Chain:
 
     def moment(self, layout: Layout, horizon: int) -> Moment:
         """As logged."""
-        product = torch.cat([layout.matrices(part) for part in self.directions], dim=2)
-        flat = (self.exponent.flatten(), self.finite.flatten(), self.resolved.flatten())
+        directions, exponent = together(layout, self.directions, self.exponent)
+        product = torch.cat([layout.matrices(part) for part in directions], dim=2)
+        flat = (exponent.flatten(), self.finite.flatten(), self.resolved.flatten())
         return Moment(horizon, product, *flat, self.state)
 
 
@@ -124,21 +129,23 @@ def follow(
     horizons: tuple[int, ...],
     watches: Sequence[Watch] = (),
     directions: State | None = None,
+    apart: bool = False,
 ) -> Iterator[Moment]:
     """Yield the chain at each of the rising `horizons` (steps), from P_0 = I at `state`.
 
     directions: to be carried in place of the unit directions; what is yielded and shown is then P_t times these.
     steps: (weights, drive) of each step, as `rnnmc.engine.draws.Draws.steps` gives them. watches: are shown every step.
+    apart: each direction has an exponent of its own, see `rnnmc.study.point.DesignPoint.units_apart`.
     Memory does not depend on the horizon. Never raises for numbers: an overflow of the state is marked in
     `Moment.finite`.
     """
-    now = start(cell, layout, state, directions)
+    now = start(cell, layout, state, directions, apart)
     logged = set(horizons)
     for step, (weights, drive) in enumerate(steps, 1):
         before = now.state
         now, push = advanced(cell, layout, weights, drive, now)
         for watch in watches:
-            seen = (now.state, push, now.directions, now.exponent, now.finite)
+            seen = (now.state, push, *together(layout, now.directions, now.exponent), now.finite)
             watch.see(Step(step, weights, drive, before, *seen))
         if step in logged:
             yield now.moment(layout, step)
@@ -146,11 +153,11 @@ def follow(
             return
 
 
-def start(cell: Cell, layout: Layout, state: State, directions: State | None = None) -> Chain:
-    """P_0 = I at this state, or these directions."""
+def start(cell: Cell, layout: Layout, state: State, directions: State | None = None, apart: bool = False) -> Chain:
+    """P_0 = I at this state, or these directions. apart: as of `follow`."""
     directions = identity_directions(cell, layout, state) if directions is None else directions
-    exponent = torch.zeros_like(layout.size(directions[0]), dtype=torch.int64)
-    yes = torch.ones_like(exponent, dtype=torch.bool)
+    exponent = torch.zeros_like(layout.size(directions[0], apart), dtype=torch.int64)
+    yes = torch.ones_like(layout.size(directions[0]), dtype=torch.bool)
     return Chain(state, directions, exponent, yes, yes)
 
 
@@ -164,9 +171,13 @@ def advanced(
         gone = size_of(layout, now.directions) == 0
         finite, resolved = judged(cell, size_of(layout, state), gone, finite, resolved)
     directions = push(now.directions)
-    size = size_of(layout, directions)
+    apart = exponent.shape != finite.shape
+    size = size_of(layout, directions, apart)
     if size.device.type != "cpu" or not all_safe(size):  # on a GPU asking costs more than scaling
-        resolved = resolved & is_resolved(size, cell.can_die)
+        if apart:
+            resolved = resolved & ~any_lost(cell, layout, size_of(layout, now.directions, apart), size)
+        else:
+            resolved = resolved & is_resolved(size, cell.can_die)
         directions, exponent = rescaled(directions, size, exponent)
     return Chain(state, directions, exponent, finite, resolved), push
 
@@ -201,6 +212,18 @@ def rescaled(directions: State, size: Tensor, exponent: Tensor) -> tuple[State, 
     return tuple(part * scale for part in directions), exponent + shift
 
 
+def together(layout: Layout, directions: State, exponent: Tensor) -> tuple[State, Tensor]:
+    """Directions by one exponent for each replicate, whatever it was by; those far below the largest become zero."""
+    if exponent.shape[layout.direction_axis] == 1:
+        return directions, exponent
+    nothing = size_of(layout, directions, apart=True) == 0
+    least = torch.iinfo(torch.int64).min // 2  # of a direction that is zero
+    common = exponent.masked_fill(nothing, least).amax(layout.direction_axis, keepdim=True)
+    common = torch.where(common == least, exponent.amax(layout.direction_axis, keepdim=True), common)
+    scale = (exponent - common).clamp(min=-2000, max=0).to(directions[0].dtype).exp2()
+    return tuple(part * scale for part in directions), common
+
+
 def is_resolved(size: Tensor, can_vanish: bool | Tensor = False) -> Tensor:
     """Whether the largest entry is far enough above the smallest normal number for all of its digits to be there.
 
@@ -210,11 +233,27 @@ def is_resolved(size: Tensor, can_vanish: bool | Tensor = False) -> Tensor:
     return ~(size < limits.tiny / limits.eps) | (can_vanish & (size == 0))
 
 
-def size_of(layout: Layout, parts: State) -> Tensor:
-    """Largest absolute entry of each replicate over all parts; NaN where there is one."""
-    size = layout.size(parts[0])
+def any_lost(cell: Cell, layout: Layout, before: Tensor, size: Tensor) -> Tensor:
+    """Of each replicate, whether a step has shrunk a direction beyond the range of the dtype. All shaped to broadcast.
+
+    before, size: of each direction, before the step and after it. One that becomes zero is a result where the cell can
+    die, and where all directions of its part of the state do while others live: nothing then reads that part.
+    """
+    zero, axis = size == 0, layout.direction_axis
+    by_part = zero.unflatten(axis, (len(cell.parts), -1))
+    of_part = by_part.all(axis + 1, keepdim=True).expand_as(by_part).flatten(axis, axis + 1)
+    limits = torch.finfo(size.dtype)
+    lost = (before != 0) & (size < limits.tiny / limits.eps) & ~(zero if cell.can_die else of_part)
+    if cell.can_die:
+        return lost.any(axis, keepdim=True)
+    return lost.any(axis, keepdim=True) | (zero.all(axis, keepdim=True) & (before != 0).any(axis, keepdim=True))
+
+
+def size_of(layout: Layout, parts: State, apart: bool = False) -> Tensor:
+    """Largest absolute entry of each replicate over all parts, or of each direction; NaN where there is one."""
+    size = layout.size(parts[0], apart)
     for part in parts[1:]:
-        size = torch.maximum(size, layout.size(part))
+        size = torch.maximum(size, layout.size(part, apart))
     return size
 
 

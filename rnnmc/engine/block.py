@@ -43,7 +43,8 @@ SHARD_BYTES = 1e6
 BYTES_A_ROW = 8.0  # measured on the default study, compressed
 LARGEST_NUMBER = 2**31 - 1  # of a replicate, a block or a horizon: they are stored in 32 bits
 
-ERRORS = ("log_spectral_error", "log_rms_error")  # nats; null where nothing but rounding stands between it and the law
+ERRORS = ("log_spectral_error", "log_rms_error")  # nats; null where nothing but rounding stands between it and the law,
+# infinite where a step has shrunk what is carried beyond the range of float64: the log-norm is then too low, or -inf
 SAMPLES = "samples"  # the log-norms, beside what the observables of a point give
 SCHEMA = pa.schema(
     [
@@ -251,7 +252,10 @@ def _run_chain(
         followed, watches = _followed(point, tiles, cut, kernel, device, dtype, observables, wanted)
         samples = samples or followed
     samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
-    lost = ~samples.pop("resolved")[:, -1]
+    resolved = samples.pop("resolved")
+    for name in ERRORS:
+        samples[name] = np.where(resolved, samples[name], np.inf)  # of float32 until float64 takes its place
+    lost = ~resolved[:, -1]
     kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}
     for columns in kinds.values():
         lost = lost | ~columns.pop("resolved", np.array(True))

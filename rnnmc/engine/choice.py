@@ -89,7 +89,7 @@ def kernel_of(point: DesignPoint) -> str:
     One that leaves an error of its own must save half, and one of compiled sweeps, whose error is small, a little.
     """
     full = full_kernel(point)
-    if point.cell_object.diagonal or not point.cell_object.recurrent or work_of(point) is None:
+    if not point.cell_object.has_matrices or work_of(point) is None:
         return full
     if point.weights == "untied":
         return CONDITIONAL if _is_drawn_as_seen(point) else full

@@ -91,6 +91,11 @@ class Draws:
         """role -> which matrices are drawn together, and by which law, in the order in which they are drawn."""
         return self.point.init.assignments(self.cell, self.width, self.point.drive.dimension)
 
+    @property
+    def apart(self) -> bool:
+        """Whether each direction of the chain has an exponent of its own, as of `rnnmc.chain.product.follow`."""
+        return self.point.units_apart
+
     def streams(self, role: Role) -> list[np.random.Generator]:
         """A generator for each tile."""
         return [stream(self.point.key, block, tile, role, self.point.dtype) for block, tile in self.tiles]

@@ -34,7 +34,7 @@ class _Recorded:
 
     def __init__(self, draws: Draws):
         self.draws = draws
-        self.now = start(draws.cell, draws.layout, draws.state()).copied()
+        self.now = start(draws.cell, draws.layout, draws.state(), apart=draws.apart).copied()
         self.runs: dict[int, Callable[[], None]] = {}
         self.x: dict[int, Tensor] = {}
 

@@ -31,5 +31,5 @@ def kernel_source(name: str, width: int, dtype: str, layers: int = 1, residual: 
             f"width: {width} has no compiled kernel, as wider ones outgrow the caches; give at most "
             f"{COMPILED_ROWS_UP_TO_WIDTH // layers}"
         )
-    code = source(program, width, 32 if dtype == "float32" else 64, kernel.endswith("columns"))
+    code = source(program, width, 32 if dtype == "float32" else 64, kernel.endswith("columns"), point.units_apart)
     return f"/* {said}, width {width}, {dtype}: {kernel} */\n{code}"

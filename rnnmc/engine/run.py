@@ -61,7 +61,7 @@ def moments(name: str, draws: Draws, horizons: tuple[int, ...], watches: Sequenc
             return follow_compiled(run, draws, horizons, watches)
     if draws.device == "cuda" and draws.point.weights == "tied" and not watches:
         return follow_graphed(draws, horizons)
-    return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches)
+    return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches, apart=draws.apart)
 
 
 def state_alone(draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch]) -> None:
@@ -96,13 +96,21 @@ def route(point: DesignPoint, device: str, planned: str) -> str:
     Another route gives other last bits, of which chaotic orbits make first ones. Loads what it speaks of.
     """
     name = made_by(point, device, planned)
-    made_for = (point.cell, point.width, point.dtype, point.layers, point.residual, point.state_size)
+    made_for = (point.cell, point.width, point.dtype, point.layers, point.residual, point.state_size, point.units_apart)
     return f"{name}; {toolchain()}; code {_code(name, device, *made_for)}"
 
 
 @kept_until_forgotten
 def _code(
-    name: str, device: str, cell: str, width: int, dtype: str, layers: int, residual: bool, directions: int
+    name: str,
+    device: str,
+    cell: str,
+    width: int,
+    dtype: str,
+    layers: int,
+    residual: bool,
+    directions: int,
+    apart: bool,
 ) -> str:
     """`rnnmc.numerics.compiler.code_of` all that the samples of such a point rest on."""
     sources = []
@@ -122,9 +130,10 @@ def _code(
             narrowing.functions()  # which only many horizons need: of what is not loaded there is no code to tell
             sources += [source_of_sweeps(program, width, bits), narrowing.source()]
         else:
-            sources.append(source(program, width, bits, name.endswith("columns")))
+            sources.append(source(program, width, bits, name.endswith("columns"), apart))
     return code_of(sources)
 
 
 def _kernel(point: DesignPoint, name: str, dtype: torch.dtype) -> Callable[..., None] | None:
-    return kernel(point.cell, point.width, dtype, name.endswith("columns"), point.layers, point.residual)
+    made_for = (point.layers, point.residual, point.units_apart)
+    return kernel(point.cell, point.width, dtype, name.endswith("columns"), *made_for)

@@ -48,7 +48,8 @@ class GivenDraws(Draws):
         self.cell, self.width, self.layout, self.device = layer.cell, layer.width, Rows(), "cpu"
         self.replicates, self.dtype = x.shape[1], getattr(torch, dtype)
         drive = SimpleNamespace(dimension=x.shape[2])
-        self.point: Any = SimpleNamespace(weights="tied", drive=drive)  # all that a chain asks of a design point
+        apart = not self.cell.has_matrices
+        self.point: Any = SimpleNamespace(weights="tied", drive=drive, units_apart=apart)  # all that a chain asks of it
 
     def state(self) -> tuple[Tensor, ...]:
         """The start."""
@@ -156,7 +157,7 @@ def chain(draws: GivenDraws, horizons: tuple[int, ...], watches: Sequence[Watch]
     run = None if watches else compiled_chain(draws.cell, draws.width, draws.dtype)
     if run is not None:
         return follow_compiled(run, draws, horizons)
-    return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches)
+    return follow(draws.cell, draws.layout, draws.steps(), draws.state(), horizons, watches, apart=draws.apart)
 
 
 @cache
@@ -165,7 +166,7 @@ def compiled_chain(cell: Cell, width: int, dtype: torch.dtype):
     if width > COMPILED_ROWS_UP_TO_WIDTH or isinstance(cell, StepModule):
         return None
     try:
-        return made(cell, width, dtype, by_replicate=False)[0]
+        return made(cell, width, dtype, by_replicate=False, apart=not cell.has_matrices)[0]
     except Untraceable:
         return None
 

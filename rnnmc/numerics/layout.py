@@ -44,8 +44,8 @@ class Layout(Protocol):
         """Directions as (replicate, k, n)."""
         ...
 
-    def size(self, directions: Tensor) -> Tensor:
-        """Largest absolute entry of each replicate, shaped to broadcast against directions."""
+    def size(self, directions: Tensor, apart: bool = False) -> Tensor:
+        """Largest absolute entry of each replicate, or of each direction, shaped to broadcast against directions."""
         ...
 
     def identity(self, rows: int, like: Tensor) -> Tensor:
@@ -73,8 +73,8 @@ class Rows:
     def matrices(self, directions: Tensor) -> Tensor:
         return directions
 
-    def size(self, directions: Tensor) -> Tensor:
-        return directions.abs().amax((1, 2), keepdim=True)  # twenty times faster than the infinity norm
+    def size(self, directions: Tensor, apart: bool = False) -> Tensor:
+        return directions.abs().amax(2 if apart else (1, 2), keepdim=True)  # 20 times faster than the infinity norm
 
     def identity(self, rows: int, like: Tensor) -> Tensor:
         return torch.eye(rows, dtype=like.dtype, device=like.device)[None]
@@ -100,8 +100,8 @@ class Columns:
     def matrices(self, directions: Tensor) -> Tensor:
         return directions.permute(2, 0, 1)
 
-    def size(self, directions: Tensor) -> Tensor:
-        return directions.abs().amax((0, 1), keepdim=True)
+    def size(self, directions: Tensor, apart: bool = False) -> Tensor:
+        return directions.abs().amax(1 if apart else (0, 1), keepdim=True)
 
     def identity(self, rows: int, like: Tensor) -> Tensor:
         return torch.eye(rows, dtype=like.dtype, device=like.device)[..., None]

@@ -29,14 +29,14 @@ class Vector(Observable):
     columns: ClassVar[Mapping[str, pa.DataType]] = {"log_vector": pa.float64()}
 
     def watch(self, point, layout, start, generators):
-        return _Watch(layout, start, set(point.horizons))
+        return _Watch(layout, start, set(point.horizons), point.cell_object.can_die)
 
 
 class _Watch:
-    def __init__(self, layout, start, horizons: set[int]):
+    def __init__(self, layout, start, horizons: set[int], can_vanish: bool):
         import torch
 
-        self.layout, self.horizons = layout, horizons
+        self.layout, self.horizons, self.can_vanish = layout, horizons, can_vanish
         self.direction = tuple(torch.zeros_like(part) for part in start)
         self.direction[0].narrow(layout.out_axis, 0, 1).fill_(1.0)
         self.exponent = torch.zeros_like(layout.size(start[0]), dtype=torch.int64)
@@ -50,7 +50,9 @@ class _Watch:
 
         pushed = step.push(self.direction)
         size = size_of(self.layout, pushed)
-        self.resolved = self.resolved & is_resolved(size, can_vanish=True)
+        if step.number == 1 and not size.any():  # of all replicates: nothing reads this part of the state
+            self.can_vanish = True
+        self.resolved = self.resolved & is_resolved(size, self.can_vanish)
         self.direction, self.exponent = rescaled(pushed, size, self.exponent)
         if step.number in self.horizons:
             rows = [self.layout.matrices(part).double() for part in self.direction]

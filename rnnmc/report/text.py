@@ -220,8 +220,13 @@ def nats_text(value: float | None) -> str:
 
 
 def log_norm_text(row: dict) -> str:
-    """`-12.3 [-20.1, -5.20]`: median and 5-95 % of the log-norm, in nats."""
-    return f"{nats_text(row['q50'])} [{nats_text(row['q05'])}, {nats_text(row['q95'])}]"
+    """`-12.3 [-20.1, -5.20]`: median and 5-95 % of the log-norm, in nats; and whether some are beyond float64."""
+    return f"{nats_text(row['q50'])} [{nats_text(row['q05'])}, {nats_text(row['q95'])}]{beyond_text(row)}"
+
+
+def beyond_text(row: dict) -> str:
+    """` (too low)` where a step has shrunk some norms beyond the range of float64: they are higher."""
+    return " (too low)" if row.get("numerical_error") == math.inf else ""
 
 
 def rate_text(row: dict) -> str:
@@ -243,7 +248,7 @@ def rate_text(row: dict) -> str:
     if row.get("growth_rate_low") is None:
         digits = _digits(error)
         return f"{rate:.{digits}f} +- {error:.{digits}f}{survivors}{opposite}"
-    return _bounded(rate, row["growth_rate_low"], row["growth_rate_high"]) + survivors + opposite
+    return _bounded(rate, row["growth_rate_low"], row["growth_rate_high"]) + survivors + beyond_text(row) + opposite
 
 
 def most_text(row: dict) -> str:

@@ -73,7 +73,8 @@ def point_statistics(
     and its errors (nats a step; see `rnnmc.statistics.growth.growth_columns` and `growth_rate`), the interval of that
     mean, the median and the share that grows, each with its own (see `rnnmc.statistics.rates.rate_columns`);
     numerical_error, the largest that any log-norm is said to be off by beside rounding (nats), null where all are
-    computed in full; and the settings behind the row: threshold_vanish, threshold_explode, interval, level.
+    computed in full, infinite where a step was beyond the range of float64; and the settings behind the row:
+    threshold_vanish, threshold_explode, interval, level.
 
     Where ok_count < replicates, mean, deviation and growth rate are conditional on survival: of those that have not
     died. From the first horizon at which any replicate has overflowed, they and their errors are null: what the fastest

@@ -29,8 +29,10 @@ from rnnmc.study.replicates import MOST, Nested
 from rnnmc.study.yaml_file import check_nesting
 
 OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under replicates
-ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key
+ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key. The next is 8
 CHANGED_ABOVE = 1024  # units in all layers; with more it is one more, for they have the few directions of torch again
+CHANGED_APART = 2  # by so many where units are apart: narrow ones had one exponent for all of them
+CHANGED_SPLITTING = 3  # by so many of populations, whose estimates had a bias of order 1 / particles
 
 MOST_LAYERS = 64
 LOGGED_TO = 1000
@@ -209,8 +211,9 @@ class DesignPoint(Model):
         by its source and all that this imports.
         """
         laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
-        engine = ENGINE + (self.width * self.layers > CHANGED_ABOVE or self.units_apart)
-        said = self.written() | {"engine": engine, "init": laws, "drive": self.drive.counted()}
+        wide = self.width * self.layers > CHANGED_ABOVE
+        changed = CHANGED_SPLITTING if self.splitting else CHANGED_APART if self.units_apart else wide
+        said = self.written() | {"engine": ENGINE + changed, "init": laws, "drive": self.drive.counted()}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
         if self.layers == 1:  # and of before layers
@@ -224,13 +227,16 @@ class DesignPoint(Model):
 
     @cached_property
     def units_apart(self) -> bool:
-        """Whether each unit has a product of its own: recurrent matrices are multiples of the identity, or zero.
+        """Whether each unit has a product of its own: recurrent matrices are multiples of the identity, zero, or none.
 
-        They may differ by any power, and change their order, so that few directions cannot stand for all of them.
+        They may differ by any power, and change their order, so that neither few directions nor one exponent can stand
+        for all of them.
         """
+        if not self.cell_object.has_matrices:
+            return True
         laws = self.init.laws(self.cell_object, self.width, self.drive.dimension).get("recurrent", {}).values()
         apart = [isinstance(law, Identity) or (isinstance(law, Constant) and law.value == 0) for law in laws]
-        return self.layers == 1 and bool(apart) and all(apart) and not self.cell_object.diagonal
+        return self.layers == 1 and all(apart)
 
     def sources(self) -> dict[str, OwnSource]:
         """What of it may be somebody's own -> its source: the cell by name, `drive` and `law` before theirs."""

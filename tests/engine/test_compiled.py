@@ -49,14 +49,19 @@ def point(cell: str, width: int, dtype: str, drive="white", weights="tied", **mo
 
 def both(design: DesignPoint, layout, replicates: int = REPLICATES) -> list[list[dict[str, np.ndarray]]]:
     """Norms at every horizon by the plain engine and by the compiled chain, of the same draws."""
-    function = compiled.kernel(design.cell, design.width, getattr(torch, design.dtype), isinstance(layout, Columns))
+    kind, apart = getattr(torch, design.dtype), design.units_apart
+    function = compiled.kernel(design.cell, design.width, kind, isinstance(layout, Columns), apart=apart)
     assert function is not None
     found = []
     with torch.no_grad():
         for is_compiled in (False, True):
             draws = Draws(design, [(0, 0)], replicates, layout, "cpu")
             plain = (draws.cell, layout, draws.steps(), draws.state(), design.horizons)
-            chain = compiled.follow_compiled(function, draws, design.horizons) if is_compiled else follow(*plain)
+            chain = (
+                compiled.follow_compiled(function, draws, design.horizons)
+                if is_compiled
+                else follow(*plain, apart=apart)
+            )
             found.append([log_norms(moment) for moment in chain])
     return found
 

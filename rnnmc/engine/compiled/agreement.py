@@ -76,12 +76,18 @@ class Chains(NamedTuple):
 
 
 def disagreement(
-    cell: Cell, run: Callable[..., None], width: int, dtype: torch.dtype, by_replicate: bool, seed: int = 0
+    cell: Cell,
+    run: Callable[..., None],
+    width: int,
+    dtype: torch.dtype,
+    by_replicate: bool,
+    seed: int = 0,
+    apart: bool = False,
 ) -> float:
     """The worst difference between this kernel and the plain engine, as a multiple of what rounding may do.
 
-    At most 1 for a kernel that does what the cell does; infinite where one of them gives no number and the other does.
-    Raises whatever the cell raises.
+    apart: as of `rnnmc.chain.product.follow`, what the kernel was made for. At most 1 for a kernel that does what the
+    cell does; infinite where one of them gives no number and the other does. Raises whatever the cell raises.
     """
     layout, worst = Columns() if by_replicate else Rows(), 0.0
     with torch.no_grad():
@@ -89,7 +95,7 @@ def disagreement(
         for _ in range(STEPS):
             state, directions = _plain(cell, layout, now)
             moved = [_plain(cell, layout, _moved(now, seed + move)) for move in range(MOVES)]
-            found, sound = _by_kernel(run, layout, now)
+            found, sound = _by_kernel(run, layout, now, apart)
             size = _size(layout, directions)
             known = _size(layout, state).isfinite() & size.isfinite() & (size >= torch.finfo(dtype).tiny)
             if not bool((sound | ~known).all()):
@@ -147,21 +153,23 @@ def _plain(cell: Cell, layout: Layout, now: Chains) -> tuple[Tensor, Tensor]:
     return torch.stack(after), torch.stack(push(tuple(now.directions)))
 
 
-def _by_kernel(run: Callable[..., None], layout: Layout, now: Chains) -> tuple[tuple[Tensor, Tensor], Tensor]:
+def _by_kernel(
+    run: Callable[..., None], layout: Layout, now: Chains, apart: bool
+) -> tuple[tuple[Tensor, Tensor], Tensor]:
     """((next state, directions), (R,) whether the kernel thinks it finite and has brought it back to the safe range).
 
     The lanes that no unit fills in rows have a say in that, and a cell may make anything of their zeros.
     """
     state, directions = now.state.clone(), now.directions.clone()
     replicates = state.shape[1 + layout.replicate_axis]
-    exponent = torch.zeros(replicates, dtype=torch.int64)
+    exponent = torch.zeros_like(layout.size(directions[0], apart), dtype=torch.int64)
     flags = [torch.ones(replicates, dtype=torch.bool) for _ in range(2)]
     fixed = [now.recurrent, now.inner, now.drive, None, None, None]
     run(replicates, 1, 0, *(None if one is None else one.data_ptr() for one in (*fixed, state, directions)),
         exponent.data_ptr(), *(flag.data_ptr() for flag in flags))  # fmt: skip
-    shape, size = layout.size(directions[0]).shape, _size(layout, directions)
+    size = _size(layout, directions)
     is_safe = (size == 0) | ((size > 1 / (2 * SAFE)) & (size < 2 * SAFE))
-    return (state, torch.ldexp(directions, exponent.view(shape))), flags[0] & is_safe
+    return (state, torch.ldexp(directions, exponent)), flags[0] & is_safe
 
 
 def _ratio(layout: Layout, found: Tensor, plain: Tensor, moved: list[Tensor], before: Tensor) -> float:

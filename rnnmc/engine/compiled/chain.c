@@ -27,6 +27,60 @@ EACH lane largest(const lane *rows, int64_t count)
     return size;
 }
 
+#if APART
+/* The largest of a replicate's lanes, in each of them. */
+EACH lane over_lanes(lane size)
+{
+    lane of_all = size;
+#if !BY_REPLICATE
+    for (int64_t i = 0; i < W; i++) of_all = larger(of_all, splat(size[i]));
+#endif
+    return of_all;
+}
+
+/* The same of each direction alone, `size` (K), and of all of them. */
+EACH lane largest_of_each(const lane *rows, lane *size)
+{
+    lane of_all = {0};
+    for (int64_t k = 0; k < K; k++) {
+        size[k] = splat(0);
+        for (int64_t p = 0; p < PARTS; p++)
+            for (int64_t j = 0; j < NJ; j++) size[k] = larger(size[k], rows[p * K * NJ + AT(K, k, j)]);
+        size[k] = over_lanes(size[k]);
+        of_all = larger(of_all, size[k]);
+    }
+    return of_all;
+}
+
+/* As `rnnmc.chain.product.any_lost`. before, size (K): of each direction, before and after a step. */
+EACH mask any_lost(const lane *before, const lane *size)
+{
+    mask lost = {0}, all_zero = ~lost, none_before = ~lost;
+    for (int64_t p = 0; p < PARTS; p++) {
+        mask part_zero = ~(mask){0};
+        for (int64_t k = p * N; k < (p + 1) * N; k++) part_zero &= size[k] == splat(0);
+        for (int64_t k = p * N; k < (p + 1) * N; k++) {
+            const mask lives = ~(before[k] == splat(0));
+            const mask is_result = CAN_DIE ? size[k] == splat(0) : part_zero;
+            lost |= lives & (size[k] < splat(TINY / EPS)) & ~is_result;
+            none_before &= ~lives;
+        }
+        all_zero &= part_zero;
+    }
+    return CAN_DIE ? lost : lost | (all_zero & ~none_before);
+}
+#endif
+
+EACH mask is_unsafe(lane size) { return ~((size > splat(1 / SAFE)) & (size < splat(SAFE))); }
+
+/* `shift`: the exponent of the power of two by which what has this size is divided, zero unless it is `unsafe`. (Of a
+function the compiler makes other machine code of the same numbers, which would be another route.) */
+#define SHIFT(shift, size, unsafe)                                                                                    \
+    const mask rescaled = (unsafe) & ((size) > splat(0)) & ((size) < splat(INFINITY));                                \
+    const lane clamped = choose((size) > splat(TINY), size, splat(TINY));                                             \
+    mask shift = (((mask)clamped >> MANTISSA) - BIAS) & rescaled;                                                     \
+    shift += shift == BIAS /* 2^-BIAS has no normal number */
+
 void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, const real *inner_bias, const real *bias,
             const real *input_weights, const real *deviation, const real *x, real *state, real *directions,
             int64_t *exponent, uint8_t *finite, uint8_t *resolved)
@@ -69,6 +123,10 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
         for (int64_t i = 0; i < here; i++) is_finite[i] = -(bits)finite[r + i], is_resolved[i] = -(bits)resolved[r + i];
         lane chain = splat(1); /* zero once the chain is */
         if (!BOUNDED) chain = largest(d, PARTS * K);
+#if APART
+        lane before[K];
+        largest_of_each(d, before);
+#endif
 
         for (int64_t t = 0; t < steps; t++) {
             for (int64_t q = 0; q < GATES; q++)
@@ -88,20 +146,35 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
                 is_finite &= (size < splat(INFINITY)) | (chain == splat(0));
                 if (CAN_DIE) is_resolved &= (size == splat(0)) | ~(size < splat(TINY / EPS));
             }
+#if APART
+            lane of_each[K];
+            const lane size = largest_of_each(pushed, of_each), scale = splat(1);
+            const mask unsafe = {0};
+            is_resolved &= ~any_lost(before, of_each);
+            for (int64_t k = 0; k < K; k++) {
+                before[k] = of_each[k];
+                const mask far = is_unsafe(of_each[k]);
+                if (any(far)) {
+                    SHIFT(shift, of_each[k], far);
+                    for (int64_t i = 0; i < here; i++)
+                        exponent[BY_REPLICATE ? k * R + r + i : r * K + k] += shift[i];
+                    for (int64_t p = 0; p < PARTS; p++)
+                        for (int64_t j = 0; j < NJ; j++) pushed[p * K * NJ + AT(K, k, j)] *= power_of_two(-shift);
+                }
+            }
+#else
             lane size = largest(pushed, PARTS * K);
-            const mask unsafe = ~((size > splat(1 / SAFE)) & (size < splat(SAFE)));
+            const mask unsafe = is_unsafe(size);
             lane scale = splat(1);
             if (any(unsafe)) {
                 mask lost = size < splat(TINY / EPS);
                 if (CAN_DIE) lost &= size != splat(0);
                 is_resolved &= ~lost;
-                const mask rescaled = unsafe & (size > splat(0)) & (size < splat(INFINITY));
-                const lane clamped = choose(size > splat(TINY), size, splat(TINY));
-                mask shift = (((mask)clamped >> MANTISSA) - BIAS) & rescaled;
-                shift += shift == BIAS; /* 2^-BIAS has no normal number */
+                SHIFT(shift, size, unsafe);
                 scale = power_of_two(-shift);
                 for (int64_t i = 0; i < here; i++) exponent[r + i] += shift[i];
             }
+#endif
             if (!BOUNDED) chain = size;
 #if BY_REPLICATE
             UNROLL for (int64_t i = 0; i < PARTS * K * NJ; i++) d[i] = pushed[i] * scale;

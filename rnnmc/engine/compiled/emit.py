@@ -14,15 +14,17 @@ ROWS_OF = {VECTOR: "1", MATRIX: "N", ROWS: "K"}
 AS_A_WHOLE = ("product", "sum", "transpose")  # of what must be there as a whole before
 
 
-def source(program: Program, width: int, bits: int, by_replicate: bool) -> str:
+def source(program: Program, width: int, bits: int, by_replicate: bool, apart: bool = False) -> str:
     """C source of the chain of this cell. bits: 32 or 64, of a number. by_replicate: see `step.h`.
+
+    apart: as of `rnnmc.chain.product.follow`.
 
     Raises Untraceable for a constant that has no values at this width.
     """
     step = StepSource(program, width)
     chain = (HERE / "chain.c").read_text(encoding="utf-8")
     more = f"{over_units()}\n" if step.needs_more else ""
-    return f"{step.defines(bits, by_replicate)}\n{step_header()}\n{more}{step.text()}\n{chain}"
+    return f"{step.defines(bits, by_replicate, APART=int(apart))}\n{step_header()}\n{more}{step.text()}\n{chain}"
 
 
 def over_units() -> str:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rnnmc.cells import cell as cell_of
 from rnnmc.cells.cell import Cell
-from rnnmc.chain.product import Moment, Step, Watch, identity_directions
+from rnnmc.chain.product import Chain, Moment, Step, Watch, start, together
 from rnnmc.engine.compiled.agreement import agrees, disagreement
 from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.symbols import Untraceable
@@ -32,27 +32,37 @@ ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chai
 
 @kept_until_forgotten
 def kernel(
-    name: str, width: int, dtype: torch.dtype, by_replicate: bool, layers: int = 1, residual: bool = False
+    name: str,
+    width: int,
+    dtype: torch.dtype,
+    by_replicate: bool,
+    layers: int = 1,
+    residual: bool = False,
+    apart: bool = False,
 ) -> Callable[..., None] | None:
     """The compiled chain of the cell of this name in so many layers, or None where it or the machine has none.
+
+    apart: as of `rnnmc.chain.product.follow`.
 
     Nor where it is of a user's own cell and does not do what the plain engine does, which is told and looked at once
     for each kernel: of our own cells, tests have looked.
     """
     cell = cell_of(name, layers, residual)
     try:
-        function, text = made(cell, width, dtype, by_replicate)
+        function, text = made(cell, width, dtype, by_replicate, apart)
     except Untraceable:
         return None
     if function is None:
         return None
-    compare = partial(disagreement, cell, function, width, dtype, by_replicate)
+    compare = partial(disagreement, cell, function, width, dtype, by_replicate, apart=apart)
     return function if agrees(name, text, compare) else None
 
 
-def made(cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool) -> tuple[Callable[..., None] | None, str]:
+def made(
+    cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool, apart: bool = False
+) -> tuple[Callable[..., None] | None, str]:
     """(the compiled chain of this cell, its C), None where the machine has no compiler. Raises Untraceable."""
-    text = source(traced(cell), width, torch.finfo(dtype).bits, by_replicate)
+    text = source(traced(cell), width, torch.finfo(dtype).bits, by_replicate, apart)
     function = compiled(text, "follow")
     if function is not None:
         function.restype = None
@@ -63,18 +73,14 @@ def made(cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool) -> tupl
 class _Chain:
     """The arrays that a compiled chain works on, in the layout of the draws.
 
-    state: (parts, ...) vectors. directions: (parts, ...) of d rows. The others as in `Moment`.
+    state: (parts, ...) vectors. directions: (parts, ...) of d rows. The others as in `rnnmc.chain.product.Chain`.
     """
 
     def __init__(self, run: Callable[..., None], draws: Draws):
         self.run, self.draws = run, draws
-        start = draws.state()
-        self.replicates = start[0].shape[draws.layout.replicate_axis]
-        self.state = torch.stack(start)
-        self.directions = torch.stack(identity_directions(draws.cell, draws.layout, start))
-        self.exponent = torch.zeros(self.replicates, dtype=torch.int64)
-        self.finite = torch.ones(self.replicates, dtype=torch.bool)
-        self.resolved = torch.ones(self.replicates, dtype=torch.bool)
+        first = start(draws.cell, draws.layout, draws.state(), apart=draws.apart)
+        self.state, self.directions = torch.stack(first.state), torch.stack(first.directions)
+        self.exponent, self.finite, self.resolved = first.exponent, first.finite, first.resolved.clone()
 
     def advance(self, recurrent: Tensor | None, x: Tensor | None, steps: int) -> None:
         """So many steps with these weights. x: (steps, ...) of the drive, or None."""
@@ -84,14 +90,12 @@ class _Chain:
         fixed = (recurrent, given.inner, given.bias, inputs, given.deviation, x)
         changed = (self.state, self.directions, self.exponent, self.finite, self.resolved)
         pointers = [None if one is None else one.data_ptr() for one in (*fixed, *changed)]
-        self.run(self.replicates, steps, size, *pointers)
+        self.run(self.finite.numel(), steps, size, *pointers)
 
-    def moment(self, horizon: int) -> Moment:
-        """The chain as it is."""
-        matrices = [self.draws.layout.matrices(part) for part in self.directions]
-        product = torch.cat(matrices, dim=2)
-        now = (self.exponent.clone(), self.finite.clone(), self.resolved.clone())
-        return Moment(horizon, product, *now, tuple(self.state.clone()))
+    def now(self) -> Chain:
+        """A copy of it as it is."""
+        marks = (self.exponent.clone(), self.finite.clone(), self.resolved.clone())
+        return Chain(tuple(self.state.clone()), tuple(self.directions.clone()), *marks)
 
 
 def follow_compiled(
@@ -114,7 +118,7 @@ def follow_compiled(
             for watch in watches:
                 watch.see(step)
         if done in horizons:
-            yield chain.moment(done)
+            yield chain.now().moment(draws.layout, done)
         if untied:
             recurrent = draws.recurrent()
 
@@ -125,7 +129,6 @@ def _seen(
     draws = chain.draws
     weights, drive = draws.of_cell(recurrent), draws.by_gate(given.total(draws.layout, None if x is None else x[0]))
     _, push = draws.cell.linearise(weights, drive, before)
-    shape = draws.layout.size(before[0]).shape
-    exponent, finite = chain.exponent.clone().view(shape), chain.finite.clone().view(shape)
-    after, now = tuple(chain.state.clone()), tuple(chain.directions.clone())
-    return Step(number, weights, drive, before, after, push, now, exponent, finite)
+    now = chain.now()
+    seen = together(draws.layout, now.directions, now.exponent)
+    return Step(number, weights, drive, before, now.state, push, *seen, now.finite)

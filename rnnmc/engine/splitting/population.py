@@ -2,11 +2,12 @@
 
 One adaptive run finds levels, so that each holds a tenth of what the one before it holds, and sizes of steps
 (`plan_of`). With both fixed a population estimates P(score >= level) as the product of its shares above one level among
-those above the one before (`run_population`): the shares that survive are the first states of chains that go on from
-them and keep the law of the coordinates above a level, of which all states count (Au and Beck 2001). Its bias is of
-order 1 / particles, as chains are longer where fewer survive; it would have none if as many of them, drawn from those,
-went on for as many states at every level (Dau and Chopin 2022). A score that many share, such as that of the dead, is
-below a level or it is not: nothing more is asked of ties (Walter 2015 is about levels that adapt).
+those above the one before (`run_population`): of those that survive, as many at every level, each as likely as any
+other, are the first states of chains that go on for as many states and keep the law of the coordinates above a level,
+and all states of these count (Dau and Chopin 2022; Au and Beck 2001 let all survivors go on, for longer where they are
+fewer, which leaves a bias). So the estimate has none, whatever the number of particles and however slow the chains. A
+score that many share, such as that of the dead, is below a level or it is not: nothing more is asked of ties (Walter
+2015 is about levels that adapt).
 
 A move is preconditioned Crank-Nicolson, x' = sqrt(1 - b^2) x + b xi in each role, with a b of its own in each, and is
 taken where the score stays above the level. A state is kept after every MOVES_A_STATE of them: with one, chains forget
@@ -223,7 +224,7 @@ def run_population(
 
 def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.random.Generator) -> PopulationRun:
     """The same for whom it pays to score several populations together: yields coordinates, is sent their scores."""
-    x = fresh(sizes, particles, rng)
+    x, firsts = fresh(sizes, particles, rng), max(1, round(KEEP * particles))
     now, evaluations = _Particles(x, (yield x), np.arange(particles)), particles
     log_probability = np.full(len(plan.thresholds), -np.inf)
     acceptance, alike, ancestors, family = seen = np.full((4, len(plan.levels)), np.nan)
@@ -233,7 +234,7 @@ def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.ran
         counts = particles - np.searchsorted(np.sort(now.scores), plan.thresholds[here])
         with np.errstate(divide="ignore"):
             log_probability[here] = log_above + np.log(counts / particles)
-        keep = rng.permutation(np.flatnonzero(now.scores >= level))  # so that chance decides which chain is longer
+        keep = rng.permutation(np.flatnonzero(now.scores >= level))
         if not len(keep):
             break
         log_above, last = log_above + math.log(len(keep) / particles), level
@@ -241,17 +242,17 @@ def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.ran
         ancestors[k], family[k] = 1 / np.square(shares).sum(), shares.max()
         if k + 1 == len(plan.levels):
             break
-        chains = now.of(keep)
-        parts, taken, left = [chains.of(slice(None))], 0.0, particles - len(keep)
+        chains = now.of(np.resize(keep, firsts))  # some of them, or all about as often
+        parts, taken, left = [chains.of(slice(None))], 0.0, particles - firsts
         while left:
-            count = min(left, len(keep))
+            count = min(left, firsts)
             steps = {role: of[k] for role, of in plan.steps.items()}
             for _ in range(MOVES_A_STATE):
                 taken += count * (yield from chains.moves(count, level, steps, rng))
             parts.append(chains.of(slice(count)))
             left -= count
-        evaluations += MOVES_A_STATE * (particles - len(keep))
-        acceptance[k] = taken / max(1, MOVES_A_STATE * (particles - len(keep)))
+        evaluations += MOVES_A_STATE * (particles - firsts)
+        acceptance[k] = taken / max(1, MOVES_A_STATE * (particles - firsts))
         alike[k] = _rank_correlation(parts[0].scores, chains.scores)
         now = _Particles.joined(parts)
     return PopulationFound(log_probability, *seen, evaluations=evaluations)

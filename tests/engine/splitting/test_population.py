@@ -72,6 +72,17 @@ def test_a_curve_falls_and_passes_through_every_level():
     assert 0.1 < np.nanmin(found.acceptance) < np.nanmax(found.acceptance) < 0.6
 
 
+def test_as_many_chains_of_the_same_length_go_on_at_every_level_however_many_are_above_it():
+    """Without which the estimate has a bias of order 1 / particles from the third level on."""
+    score, sizes, at = CASES["a length"]
+    particles, firsts = 100, 10
+    plan = plan_of(score, sizes, particles, at(1e-4), 1e-20, np.random.default_rng(1))
+    every = [run_population(score, sizes, particles, plan, np.random.default_rng(i)) for i in range(20)]
+    each = particles + MOVES_A_STATE * (particles - firsts) * (len(plan.levels) - 1)
+    assert {one.evaluations for one in every if np.isfinite(one.log_probability[-1])} == {each}
+    assert len({one.log_probability[0] for one in every}) > 5
+
+
 def test_steps_are_small_only_where_the_score_is_felt():
     score, sizes, at = CASES["one number, either sign"]
     plan = plan_of(score, sizes, 2000, at(1e-6), 1e-20, np.random.default_rng(1))
