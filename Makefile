@@ -105,10 +105,13 @@ build/sbom/venv/.installed:
 lint: install ## check style, format and types
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "Some files are not formatted; run: make format"; exit 1; }
+	@mkdir -p build
+	@$(BIN)/snakefmt --check Snakefile workflow 2> build/lint || { cat build/lint; echo "run: make format"; exit 1; }
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint > build/lint 2>&1 || { cat build/lint; exit 1; }
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 format: install ## bring the code into form
-	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format . ; $(BIN)/snakefmt Snakefile workflow
 
 docs: install ## write the site to build/docs, with the API reference; a broken link ends it with an error
 	@$(BIN)/python docs/build.py

@@ -13,6 +13,10 @@ rule aggregate:
             caption="../report/statistics.rst",
             category="Numbers",
         ),
+    log:
+        f"{study_run.directory}/logs/aggregate.log",
+    conda:
+        "../../environment.yml"
     params:
         directory=lambda wildcards, input: Path(input[0]).parent.parent,
         counted_by=[
@@ -21,9 +25,5 @@ rule aggregate:
             study_run.study.oracles,
             study_run.study.claims,
         ],
-    log:
-        f"{study_run.directory}/logs/aggregate.log",
-    conda:
-        "../../environment.yml"
     shell:
         "rnnmc statistics {params.directory} > {log} 2>&1 && ln -sfn ../statistics.csv {output}"

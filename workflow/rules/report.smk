@@ -18,12 +18,12 @@ rule report:
             category="Figures",
             labels={"figure": "{name}"},
         ),
-    params:
-        directory=lambda wildcards, input: Path(input[0]).parent.parent,
     log:
         f"{study_run.directory}/logs/report.log",
     conda:
         "../../environment.yml"
+    params:
+        directory=lambda wildcards, input: Path(input[0]).parent.parent,
     shell:
         "rnnmc report {params.directory} > {log} 2>&1 && ln -sfn ../report.html {output.page}"
         " && ln -sfn ../figures {output.figures}"

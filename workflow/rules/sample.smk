@@ -4,13 +4,13 @@
 rule plan:
     output:
         touch(study_run.stages["plan"]),
-    params:
-        study=study_run.fingerprint,
     log:
         f"{study_run.directory}/logs/plan.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        study=study_run.fingerprint,
     shell:
         ":"  # the plan is left before the first job starts, by a process that has read the study anyway
 
@@ -22,14 +22,14 @@ rule sample:
         ancient(study_run.stages["plan"]),
     output:
         touch(study_run.marker("{chunk}")),
-    params:
-        directory=lambda wildcards, input: Path(input[0]).parent.parent,
-        points=lambda wildcards: study_run.keys[wildcards.chunk],
-        device=study_run.device,
     log:
         f"{study_run.directory}/logs/sample/{{chunk}}.log",
     conda:
         "../../environment.yml"
     threads: 1  # a light driver; in a cluster's job without RAY_ADDRESS, the CPUs of its own Ray
+    params:
+        directory=lambda wildcards, input: Path(input[0]).parent.parent,
+        points=lambda wildcards: study_run.keys[wildcards.chunk],
+        device=study_run.device,
     shell:
         "rnnmc sample {params.directory} {params.points} --device {params.device} --cpus {threads} 2> {log}"
