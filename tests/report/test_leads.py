@@ -11,6 +11,7 @@ from pages import words
 from studies import study_of
 from typer.testing import CliRunner
 
+from rnnmc.claims import CONDITIONS, EMPTY, FAILS, HOLDS, ONLY_WHEN, UNDECIDED, verdicts
 from rnnmc.cli.shared import app
 from rnnmc.report.leads import lead
 from rnnmc.report.leads import shares as of_shares
@@ -19,7 +20,7 @@ from rnnmc.report.leads.learning import lead as learning
 from rnnmc.report.leads.lifetimes import lead as lifetimes
 from rnnmc.report.leads.maps import lead as maps
 from rnnmc.report.leads.rare import lead as rare
-from rnnmc.report.leads.verdicts import word
+from rnnmc.report.leads.verdicts import lead as lead_of_verdicts
 from rnnmc.report.repeat import command
 from rnnmc.report.text import main_rows, study_points
 
@@ -152,21 +153,27 @@ def test_a_map_says_from_which_gain_on_more_networks_explode_and_is_drawn_for_ev
     assert "more networks explode than vanish in a, with weak input at the largest in none" in found.answer
 
 
-@pytest.mark.parametrize(
-    ("holds", "fails", "undecided", "said"),
-    [
-        (250, 0, 0, "holds"),
-        (246, 4, 0, "holds"),  # a few against hundreds are no verdict
-        (4, 246, 0, "fails"),
-        (30, 20, 5, "depends"),
-        (3, 0, 100, "open"),
-        (0, 0, 0, "nothing to see"),
-    ],
-)
-def test_a_statement_holds_or_fails_by_where_its_answers_lie(holds, fails, undecided, said):
-    counts = {"holds": holds, "fails": fails, "undecided": undecided}
-    assert word({"asks": "every", "verdict": "undecided", **counts}) == said
-    assert word({"asks": "some", "verdict": "holds", **counts}) == "holds"
+def test_statements_are_counted_by_the_verdicts_that_every_table_shows():
+    """One meaning a word: the first screen said "holds" of what the table beside it and the docs call undecided."""
+    asked = [("A1", 250, 0, 0), ("A2", 246, 4, 0), ("A3", 16, 0, 3), ("A4", 0, 9, 0), ("A5", 0, 0, 0)]
+    decided = pl.DataFrame(
+        [
+            {"claim": claim, "states": "", "part": "p", "says": f"{claim} says", "asks": "every", "verdict": kind}
+            | dict.fromkeys(CONDITIONS) | {"width": i}
+            for claim, *counts in asked
+            for kind, count in zip(("holds", "fails", "undecided", "empty"), [*counts, int(claim == "A5")], strict=True)
+            for i in range(count)
+        ]
+    )  # fmt: skip
+    table = verdicts(decided)
+    words = dict(zip(table["claim"], table["verdict"], strict=True))
+    assert words == {"A1": HOLDS, "A2": ONLY_WHEN, "A3": UNDECIDED, "A4": FAILS, "A5": EMPTY}
+    found = lead_of_verdicts(table, table, {"verdicts": table})
+    assert found is not None
+    assert found.answer == (
+        "Of the 5 statements that the article and its readers make, 1 holds, 1 holds under some conditions only, "
+        "1 fails, 1 is still open and 1 finds nothing to be seen."
+    )
 
 
 @pytest.mark.parametrize(
