@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnnmc.engine.block import BLOCK_SECONDS
 from rnnmc.run.fanout import block_name, expected_seconds
-from rnnmc.store.folder import manifest_path, names, point_folder, shard_name
+from rnnmc.store.folder import manifest_path, names, point_folder, shard_name, shard_path
+from rnnmc.store.manifest import enough_said, manifest
 from rnnmc.store.marks import running
 from rnnmc.store.outdated import up_to_date
 from rnnmc.store.plan import with_points
+from rnnmc.store.proofs import Damaged
 from rnnmc.store.stored_point import StoredPoint
 
 SAMPLING, COUNTING, DRAWING, FINISHED = "sampling", "counting statistics", "drawing the page", "finished"
@@ -44,6 +47,7 @@ class WatchedFolder:
         self.work = {stored.key: _seconds(stored) for stored in self.planned}  # nominal seconds of one core
         self.replicates = {stored.key: 0 for stored in self.planned}  # that are there
         self.open = list(self.planned)  # what was not done when last looked at
+        self.begun = {stored.key: _begun(directory, stored) for stored in self.planned}
 
     def how_far(self) -> HowFar:
         """Where it is now. Looks at the names of files that were not all there before, reads none of them."""
@@ -74,20 +78,40 @@ class WatchedFolder:
         folders = [names(point_folder(self.directory, stored, kind)) for kind in stored.kinds]
         if not folders[0]:
             return 0, []
-        wanted = ((shard_name(block), count) for block, count in stored.blocks())
-        done = sum(count for name, count in wanted if all(name in there for there in folders))
-        return done, sorted(running(self.directory, stored))
+        wanted = ((block, count) for block, count in stored.blocks())
+        done = sum(count for block, count in wanted if all(shard_name(block) in there for there in folders))
+        return done - self._short(stored), sorted(running(self.directory, stored))
+
+    def _short(self, stored: StoredPoint) -> int:
+        """Replicates that a block of a smaller study lacks still, where the study has grown."""
+        block, held, since = self.begun[stored.key]
+        path = shard_path(self.directory, stored, block)
+        if not held or (path.exists() and path.stat().st_mtime_ns > since):
+            return 0
+        return min(stored.cut.block, stored.replicates - block * stored.cut.block) - held
 
     def _is_done(self, stored: StoredPoint, done: int) -> bool:
         if stored.until is None:
             return done == stored.replicates
-        return manifest_path(self.directory, stored).exists()
+        with suppress(Damaged):  # which the study itself will say
+            return enough_said(self.directory, stored) is not None
+        return False
 
     def _stage(self) -> str:
         if self.open:
             return SAMPLING
         tables, page = up_to_date(self.directory)
         return FINISHED if page else DRAWING if tables else COUNTING
+
+
+def _begun(directory: Path, stored: StoredPoint) -> tuple[int, int, int]:
+    """(block that was the last of a smaller study and not a full one, replicates it held, when that was: ns)."""
+    with suppress(Damaged):
+        before = manifest(directory, stored).get("replicates", stored.replicates)
+        block, held = divmod(before, stored.cut.block)
+        if stored.until is None and before < stored.replicates and held:
+            return block, held, manifest_path(directory, stored).stat().st_mtime_ns
+    return 0, 0, 0
 
 
 def _seconds(stored: StoredPoint) -> float:

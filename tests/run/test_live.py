@@ -17,7 +17,7 @@ from rnnmc.run.aggregate import aggregate
 from rnnmc.run.how_far import COUNTING, DRAWING, FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
 from rnnmc.run.live import LiveLine, duration, ends, line, looks, short, watch
 from rnnmc.run.pipeline import plan, report
-from rnnmc.run.sampling import jobs_missing, sample
+from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.run.settled import hold_form, is_settled, settle
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import cut_up, settled
@@ -103,6 +103,22 @@ def test_a_folder_tells_how_far_its_study_is_from_the_first_block_to_the_page(tm
         path.touch()  # as where a file was fetched, or one that no statistic counts removed
     assert folder.how_far().stage == FINISHED
     watch(tmp_path)  # ends at once
+
+
+def test_a_study_that_grows_is_sampling_until_its_half_full_block_is_full(tmp_path: Path) -> None:
+    """It was told to count statistics while it sampled: the block was there by its name, with 300 replicates."""
+    plan(STUDY, tmp_path)
+    sample_all(tmp_path, cut_up(STUDY), STUDY.thresholds, None, "cpu")
+    larger = study_of(small(replicates=500))
+    points = plan(larger, tmp_path)
+    folder = WatchedFolder(tmp_path)
+    now = folder.how_far()
+    assert (now.points_done, now.replicates, now.replicates_done, now.stage) == (0, 2000, 1200, SAMPLING)
+    assert now.share == pytest.approx(0.6)
+    sample(tmp_path, jobs_missing(tmp_path, points[:1]), None, "cpu")
+    assert [folder.how_far().replicates_done, WatchedFolder(tmp_path).how_far().replicates_done] == [1400, 1400]
+    sample_all(tmp_path, points, larger.thresholds, None, "cpu")
+    assert (folder.how_far().stage, WatchedFolder(tmp_path).how_far().stage) == (COUNTING, COUNTING)
 
 
 def test_a_log_gets_whole_lines_now_and_then_and_a_terminal_one_that_is_written_over(
