@@ -125,12 +125,17 @@ class Soak:
         of_study = {path for path in self.folder.rglob("*") if "logs" not in path.parts and path.is_file()}
         return {str(path.relative_to(self.top)) for path in of_study | set(self.temporary.iterdir())}
 
-    def soaked(self, kind: Kind, hits: int) -> Outcome:
-        """What becomes of so many hits."""
-        outcome = Outcome()
-        while outcome.hits < hits or self.folder.exists():
-            self._once(kind, outcome, hits)
-        return outcome
+    def soaked(self, kind: Kind, hits: int, outcome: Outcome) -> bool:
+        """Note what becomes of so many hits; whether it was not interrupted."""
+        try:
+            while outcome.hits < hits or self.folder.exists():
+                self._once(kind, outcome, hits)
+        except KeyboardInterrupt:
+            for one in self.processes():
+                with contextlib.suppress(psutil.Error):
+                    one.kill()
+            return False
+        return True
 
     def _once(self, kind: Kind, outcome: Outcome, hits: int) -> None:
         """One run, hit until it ends or enough hits were made; a study that is done is compared, and removed."""
@@ -204,8 +209,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for name in asked.kinds:
         top = Path(tempfile.mkdtemp(prefix="s-"))
+        one = Outcome()
         try:
-            one = Soak(top, asked.seed).soaked(KINDS[name], asked.hits)
+            whole = Soak(top, asked.seed).soaked(KINDS[name], asked.hits, one)
         finally:
             shutil.copy(top / "log", Path(tempfile.gettempdir()) / f"soak-{name.replace(' ', '-')}.log")
             shutil.rmtree(top)
@@ -214,6 +220,8 @@ def main() -> None:
         left = f"{len(one.processes)} processes {one.processes[:3] or ''}, {files}".rstrip()
         told = (one.hits, one.went_on, ended, one.hung, one.finished, one.equal, one.touched, left)
         print(f"| {name} | {' | '.join(map(str, told))} |", flush=True)
+        if not whole:
+            sys.exit("interrupted; the last study is not counted")
 
 
 if __name__ == "__main__":

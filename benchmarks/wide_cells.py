@@ -140,7 +140,7 @@ def _error(said: dict[str, Any], allowed: float, flop: int) -> dict[str, Any]:
     horizon = min(HORIZON, int(allowed / flop))
     point = DesignPoint(**said, horizons=(horizon,))
     draws = Draws(point, [(0, 0)], 1, Rows(), "cpu")
-    (moment,) = follow(draws.cell, draws.layout, draws.steps(), draws.state(), point.horizons)
+    (moment,) = follow(draws.cell, draws.layout, draws.steps(), draws.state(), point.horizons, apart=draws.apart)
     truth, found = log_norms(moment), _few(point)
     return {
         "checked_horizon": horizon,

@@ -4,7 +4,8 @@ P_T is carried as rows (column j of P_T is row j of what is carried), scaled by 
 replicate whenever it threatens to leave the floating-point range; the exponents are added up as whole numbers. So
 no horizon can make it overflow or underflow, and rescaling costs no accuracy at all. Where units have nothing to do
 with each other, the rows may drift apart by any power and change their order: each then has an exponent of its own. A
-single step can still shrink it beyond the range of its dtype, where every unit is saturated; `Moment.resolved` tells.
+single step can still shrink it, or such a row, beyond the range of its dtype, where units are saturated;
+`Moment.resolved` tells.
 Log-norms are natural logarithms, in nats. docs/physics.md sections 1 and 4.
 """
 
@@ -36,7 +37,8 @@ class Moment:
     product: (R, d, d) in the chain's dtype, transposed P_T divided by 2^exponent.
     exponent: (R,) int64.
     finite: (R,) bool, False once the state has left the floating-point range, at any step so far before the chain died.
-    resolved: (R,) bool, False once a single step shrank the chain so far that its dtype lost digits, or all of it.
+    resolved: (R,) bool, False once a single step shrank the chain, or one of the directions that have an exponent each,
+    so far that its dtype lost digits, or all of it.
     state: the state s_T, one vector for each part, in the chain's layout.
     """
 

@@ -49,7 +49,7 @@ def measure(
     weights: Annotated[str, typer.Option(help="tied (a real RNN) or untied (recurrent ones fresh each step)")] = "tied",
     drive: Annotated[str, typer.Option(help="a drive (see `rnnmc drives`), or a mapping in YAML")] = "white",
     state_std: Annotated[float, typer.Option(help="deviation of the initial state")] = 0.0,
-    horizons: Annotated[str, typer.Option(help="steps, in rising order")] = "10,100,1000",
+    horizons: Annotated[str, typer.Option("--horizons", "--steps", help="steps, in rising order")] = "10,100,1000",
     replicates: Annotated[int, typer.Option(help="random initialisations")] = 1000,
     target_half_width: Annotated[
         float | None, typer.Option(help="sample, up to a million, until P(vanish) and P(explode) are known so well")

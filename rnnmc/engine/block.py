@@ -44,7 +44,7 @@ BYTES_A_ROW = 8.0  # measured on the default study, compressed
 LARGEST_NUMBER = 2**31 - 1  # of a replicate, a block or a horizon: they are stored in 32 bits
 
 ERRORS = ("log_spectral_error", "log_rms_error")  # nats; null where nothing but rounding stands between it and the law,
-# infinite where a step has shrunk what is carried beyond the range of float64: the log-norm is then too low, or -inf
+# infinite where units are apart and a step has shrunk one beyond the range of float64: the norm may be higher
 SAMPLES = "samples"  # the log-norms, beside what the observables of a point give
 SCHEMA = pa.schema(
     [
@@ -197,9 +197,9 @@ def run_trial(
     other = point.model_copy(update={"horizons": horizons})
     with one_thread():
         if looking is None:
-            _run_chain(other, [(0, 0)], cut, "cpu", point.dtype, (), cut.tile)
+            _run_chain(other, [(0, 0)], cut, "cpu", point.chain_dtype, (), cut.tile)
         else:
-            _, watches = _followed(other, [(0, 0)], cut, cut.kernel, "cpu", point.dtype, looking, cut.tile)
+            _, watches = _followed(other, [(0, 0)], cut, cut.kernel, "cpu", point.chain_dtype, looking, cut.tile)
             for watch in watches.values():
                 watch.values()
 
@@ -217,11 +217,11 @@ def _run_tiles(
 ) -> Kinds:
     """What some tiles that run together give; of the replicates after the first `wanted` nothing is kept.
 
-    Replicates that a float32 chain could not resolve (every unit so saturated that a step's derivative underflows), or
+    Replicates that a float32 chain could not resolve (units so saturated that a step's derivative underflows), or
     that an observable could not, are taken from the same chain in float64: none may seem dead that is not.
     """
-    measured, lost = _run_chain(point, tiles, cut, device, point.dtype, observables, wanted)
-    if point.dtype == "float32" and lost.any():
+    measured, lost = _run_chain(point, tiles, cut, device, point.chain_dtype, observables, wanted)
+    if point.chain_dtype == "float32" and lost.any():
         again, _ = _run_chain(point, tiles, cut, device, "float64", observables, wanted)
         for kind, columns in measured.items():
             for name, values in columns.items():
@@ -253,7 +253,7 @@ def _run_chain(
         samples = samples or followed
     samples = {name: np.full(samples["log_rms"].shape, np.nan) for name in ERRORS} | samples
     resolved = samples.pop("resolved")
-    for name in ERRORS:
+    for name in ERRORS if point.units_apart else ():
         samples[name] = np.where(resolved, samples[name], np.inf)  # of float32 until float64 takes its place
     lost = ~resolved[:, -1]
     kinds = {SAMPLES: samples} | {name: watch.values() for name, watch in watches.items()}

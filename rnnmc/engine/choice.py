@@ -89,7 +89,7 @@ def kernel_of(point: DesignPoint) -> str:
     One that leaves an error of its own must save half, and one of compiled sweeps, whose error is small, a little.
     """
     full = full_kernel(point)
-    if not point.cell_object.has_matrices or work_of(point) is None:
+    if point.units_apart or work_of(point) is None:
         return full
     if point.weights == "untied":
         return CONDITIONAL if _is_drawn_as_seen(point) else full
@@ -194,7 +194,7 @@ def _swept_seconds(point: DesignPoint) -> float:
 
 def step_seconds(point: DesignPoint, kernel: str) -> float:
     """Nominal seconds of one step of the chain of one replicate, its draws apart."""
-    rates, size = KERNELS[kernel], 4 if point.dtype == "float32" else 8
+    rates, size = KERNELS[kernel], 4 if point.chain_dtype == "float32" else 8
     lanes = LANE_BYTES // size if kernel == "compiled rows" else 1
     counted = work_of(point, lanes) or _guessed(point)
     a_replicate = counted.products / rates.product + counted.functions * rates.function + counted.entries * rates.entry

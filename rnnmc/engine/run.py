@@ -80,7 +80,7 @@ def made_by(point: DesignPoint, device: str, planned: str) -> str:
     name = planned if device == "cpu" else plain_kernel(point)
     if not name.startswith(COMPILED):
         return name
-    dtype = getattr(torch, point.dtype)
+    dtype = getattr(torch, point.chain_dtype)
     if name == SWEPT:
         from rnnmc.engine.swept.trust import kernels
 
@@ -96,8 +96,8 @@ def route(point: DesignPoint, device: str, planned: str) -> str:
     Another route gives other last bits, of which chaotic orbits make first ones. Loads what it speaks of.
     """
     name = made_by(point, device, planned)
-    made_for = (point.cell, point.width, point.dtype, point.layers, point.residual, point.state_size, point.units_apart)
-    return f"{name}; {toolchain()}; code {_code(name, device, *made_for)}"
+    made_for = (point.cell, point.width, point.chain_dtype, point.layers, point.residual, point.state_size)
+    return f"{name}; {toolchain()}; code {_code(name, device, *made_for, point.units_apart)}"
 
 
 @kept_until_forgotten

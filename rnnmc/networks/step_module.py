@@ -30,6 +30,11 @@ class StepModule(Cell):
     def __init__(self, call: Any, parts: tuple[str, ...]):
         self.call, self.parts = call, parts  # pyright: ignore[reportAttributeAccessIssue] - of this one
 
+    @property
+    def has_matrices(self) -> bool:
+        """Its own, which nobody sees."""
+        return True
+
     def step(self, weights: Any, drive: Any, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The next state."""
         own = [part[:, 0] for part in state]

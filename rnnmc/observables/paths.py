@@ -148,7 +148,7 @@ class _Watch:
 
 
 class _Product:
-    """A product of factors from n directions on, as rows, divided by 2^exponent."""
+    """A product of factors from n directions on, as rows, each divided by a power of two of its own."""
 
     def __init__(self, layout, like: Tensor):
         import torch
@@ -156,20 +156,24 @@ class _Product:
         self.layout = layout
         n = like.shape[layout.out_axis]
         self.rows = layout.identity(n, like) * torch.ones_like(like)
-        self.exponent = torch.zeros_like(layout.size(like), dtype=torch.int64)
-        self.resolved = torch.ones_like(self.exponent, dtype=torch.bool)
+        self.exponent = torch.zeros_like(layout.size(self.rows, apart=True), dtype=torch.int64)
+        self.resolved = torch.ones_like(layout.size(like), dtype=torch.bool)
 
     def become(self, rows: Tensor) -> None:
         """What the next factor has made of the rows."""
         from rnnmc.chain.product import is_resolved, rescaled
 
-        size = self.layout.size(rows)
-        self.resolved = self.resolved & is_resolved(size, can_vanish=True)
+        size = self.layout.size(rows, apart=True)
+        largest = size.amax(self.layout.direction_axis, keepdim=True)
+        self.resolved = self.resolved & is_resolved(largest, can_vanish=True)
         (self.rows,), self.exponent = rescaled((rows,), size, self.exponent)
 
     def now(self) -> tuple[Tensor, Tensor, Tensor]:
         """(R, n, n) product, its exponents, and (R,) which of the replicates are resolved."""
-        return self.layout.matrices(self.rows), self.exponent, self.resolved.flatten()
+        from rnnmc.chain.product import together
+
+        (rows,), exponent = together(self.layout, (self.rows,), self.exponent)
+        return self.layout.matrices(rows), exponent, self.resolved.flatten()
 
 
 def _halves(length: int) -> tuple[slice, slice]:

@@ -150,7 +150,7 @@ class _Watch:
         rows, diagonal = factorised(self.layout, torch.cat(parts, self.layout.out_axis))
         log = diagonal.log() + shift.reshape(-1, 1).to(diagonal.dtype) * math.log(2)
         error = EPSILON * math.sqrt(rows.shape[self.layout.out_axis]) / diagonal  # the largest entry is about one
-        lost = ~known | ((error > LOST) & (diagonal > 0))
+        lost = ~known | ((error > LOST) & (diagonal > 0)) | ((diagonal == 0) & (not self.cell.can_die))
         self.log_growth += log
         self.rounding += error.where(diagonal > 0, 0.0).masked_fill(lost, math.inf)
         carried = (diagonal > 0) & ~lost

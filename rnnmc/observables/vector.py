@@ -50,8 +50,8 @@ class _Watch:
 
         pushed = step.push(self.direction)
         size = size_of(self.layout, pushed)
-        if step.number == 1 and not size.any():  # of all replicates: nothing reads this part of the state
-            self.can_vanish = True
+        if step.number == 1 and not size_of(self.layout, step.push(self._whole_part())).any():
+            self.can_vanish = True  # nothing reads this part of the state
         self.resolved = self.resolved & is_resolved(size, self.can_vanish)
         self.direction, self.exponent = rescaled(pushed, size, self.exponent)
         if step.number in self.horizons:
@@ -61,6 +61,10 @@ class _Watch:
             log = log.where(self.resolved.flatten(), math.nan)
             overflow = ~step.finite.flatten() | ~length.isfinite()
             self.logs.append(log.masked_fill(overflow, math.inf).cpu().numpy())
+
+    def _whole_part(self):
+        """Every unit of the part that the vector is in."""
+        return (self.direction[0].new_ones(self.direction[0].shape), *self.direction[1:])
 
     def values(self) -> dict[str, np.ndarray]:
         return {"log_vector": np.stack(self.logs, axis=1), "resolved": self.resolved.flatten().cpu().numpy()}

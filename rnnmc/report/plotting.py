@@ -67,9 +67,9 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
     table: as `chosen` gives it. Raises UsageError where a column is not there, or is no number, where rows that would
     share a line differ in something else, or where there are too many lines to be told apart.
     """
-    by = by or _varying(table, x)
     for name, option in ((x, "--x"), (y, "--y"), *((one, "--by") for one in by)):
         has_column(table, name, option)
+    by = by or _varying(table, x)
     for name, option in ((x, "--x"), (y, "--y")):
         if not table[name].dtype.is_numeric():
             raise UsageError(f"{option} {name}: is not a column of numbers; give it to --by, or another one")

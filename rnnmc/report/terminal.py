@@ -35,11 +35,13 @@ from rnnmc.report.text import (
     with_series,
 )
 from rnnmc.statistics.oracles import passed
+from rnnmc.statistics.point import EVENTS
 from rnnmc.statistics.rare import plain_rows
 from rnnmc.store.outdated import checked_tables
 from rnnmc.store.reading import planned_points
 from rnnmc.store.tables import read_table
 
+SHARES = EVENTS[:3]
 LONG_NAME = 20  # of a cell, which is broken where there is no room
 MOST_WIDTH = 1000  # columns, of a table that is not cut
 
@@ -110,20 +112,26 @@ def fitting(tables: Sequence[Table]) -> Table:
 
 def narrow_table(rows: pl.DataFrame) -> Table:
     """`main_table` for a terminal of 80 columns: one reach of all intervals, and series that may take several lines."""
-    caption = _caption(rows).replace("brackets:", "+-: to the far end of the widest")
-    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", caption)
+    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _narrow_caption(rows))
     table.add_column("cell", overflow="fold", no_wrap=max(rows["cell"].str.len_chars().to_list()) <= LONG_NAME)
     table.add_column("width", justify="right", no_wrap=True)
     table.add_column("series", overflow="fold")
-    shown = [("vanish", "vanish"), ("stable", "stable"), ("explode", "explode")]
-    for header in (*(name for _, name in shown), "+-", "median"):
+    for header in (*SHARES, "+-", "median"):
         table.add_column(header, justify="right", no_wrap=True)
     for row in rows.iter_rows(named=True):
-        ends = [abs(row[f"p_{event}_at_{end}"] - row[f"p_{event}_at"]) for event, _ in shown for end in ("low", "high")]
-        shares = [share_text(row[f"p_{event}_at"]) for event, _ in shown]
         names = [row["cell"], str(row["width"]), row["series"]]
-        _add_row(table, [*names, *shares, f"{max(ends):.3f}", nats_text(row["q50"])])
+        _add_row(table, [*names, *_shares_and_reach(row), nats_text(row["q50"])])
     return table
+
+
+def _shares_and_reach(row: dict) -> list[str]:
+    """How many vanish, are stable, explode, and how far the farthest end of their intervals is."""
+    ends = [abs(row[f"p_{event}_at_{end}"] - row[f"p_{event}_at"]) for event in SHARES for end in ("low", "high")]
+    return [*(share_text(row[f"p_{event}_at"]) for event in SHARES), f"{max(ends):.3f}"]
+
+
+def _narrow_caption(rows: pl.DataFrame) -> str:
+    return _caption(rows).replace("brackets:", "+-: to the far end of the widest")
 
 
 def main_table(rows: pl.DataFrame) -> Table:
@@ -145,7 +153,7 @@ def main_table(rows: pl.DataFrame) -> Table:
             table.add_section()
         previous = row["cell"]
         names = [row["cell"], str(row["width"]), row["series"], f"{row['replicates']:,}"]
-        shares = [_narrow(event_text(row, event)) for event in ("vanish", "stable", "explode")]
+        shares = [_narrow(event_text(row, event)) for event in SHARES]
         shares += [share_text(row[f"p_{event}_at"]) for event in rare]
         _add_row(table, [*names, *shares, _narrow(log_norm_text(row))])
     return table
@@ -183,10 +191,11 @@ def rare_events_table(rare: pl.DataFrame, points: pl.DataFrame) -> Table:
     return table
 
 
-def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spectral") -> Table:
+def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spectral", narrow: bool = False) -> Table:
     """The statistics of one point for the terminal, one row a horizon.
 
-    measure: "log_spectral" or "log_rms". Raises ValueError for statistics of several points.
+    measure: "log_spectral" or "log_rms". narrow: for 80 columns, with one reach of all intervals. Raises ValueError for
+    statistics of several points.
     """
     rows = statistics.filter(pl.col("measure").cast(pl.String) == measure).sort("horizon")
     if rows["point"].n_unique() != 1:
@@ -196,17 +205,21 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
     growth = f"growth rate over the last decade: {rate_text(last)} nats a step" if last["growth_rate"] else ""
     most = most_text(last)
     most = "" if most in growth else most
-    theory = f"theory: {theory_text(last)}" if last["theory_growth_rate"] is not None else ""
-    said = [f"{MEASURE_NAMES[measure]}, {rows['replicates'][0]:,} replicates", _caption(rows), growth, most, theory]
+    theory = f"its theory: {theory_text(last)}" if growth and last["theory_growth_rate"] is not None else ""
+    caption = _narrow_caption(rows) if narrow else _caption(rows)
+    said = [f"{MEASURE_NAMES[measure]}, {rows['replicates'][0]:,} replicates", caption, growth, most, theory]
     table = _table(title, "; ".join(text for text in said if text))
     _add_numbers(table, ["horizon"])
-    # In 80 columns an interval stays whole as long as there are not two rare events beside it.
-    whole = len("[0.123,0.123]") if len(rare) < 2 else None
-    _add_numbers(table, ["P(vanish)", "P(stable)", "P(explode)"], min_width=whole)
-    _add_numbers(table, rare)
-    _add_numbers(table, ["median [5 %, 95 %]"], min_width=whole)
+    if narrow:
+        _add_numbers(table, [*SHARES, "+-", *rare, "median", "5 %", "95 %"])
+        for row in rows.iter_rows(named=True):
+            shares = [*_shares_and_reach(row), *(share_text(row[f"p_{event}_at"]) for event in rare)]
+            norms = [nats_text(row[name]) for name in ("q50", "q05", "q95")]
+            _add_row(table, [f"{row['horizon']:,}", *shares, *norms])
+        return table
+    _add_numbers(table, ["P(vanish)", "P(stable)", "P(explode)", *rare, "median [5 %, 95 %]"])
     for row in rows.iter_rows(named=True):
-        shares = [_narrow(event_text(row, event)) for event in ("vanish", "stable", "explode")]
+        shares = [_narrow(event_text(row, event)) for event in SHARES]
         shares += [share_text(row[f"p_{event}_at"]) for event in rare]
         _add_row(table, [f"{row['horizon']:,}", *shares, _narrow(log_norm_text(row))])
     return table

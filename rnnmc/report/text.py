@@ -225,8 +225,8 @@ def log_norm_text(row: dict) -> str:
 
 
 def beyond_text(row: dict) -> str:
-    """` (too low)` where a step has shrunk some norms beyond the range of float64: they are higher."""
-    return " (too low)" if row.get("numerical_error") == math.inf else ""
+    """` (some beyond float64)` where a step has shrunk norms beyond its range: some may be higher, if still tiny."""
+    return " (some beyond float64)" if row.get("numerical_error") == math.inf else ""
 
 
 def rate_text(row: dict) -> str:
@@ -240,6 +240,7 @@ def rate_text(row: dict) -> str:
     if rate is None:
         return overflow_text(row) if row["overflow_by_count"] else "-"
     survivors = f" ({row['ok_count']:,} of {row['replicates']:,})" if row["ok_count"] < row["replicates"] else ""
+    survivors += beyond_text(row)
     if error is None:
         return f"{rate:.4g}{survivors}"
     if error == 0:  # every replicate has the same, as on a unit that is the identity
@@ -248,7 +249,7 @@ def rate_text(row: dict) -> str:
     if row.get("growth_rate_low") is None:
         digits = _digits(error)
         return f"{rate:.{digits}f} +- {error:.{digits}f}{survivors}{opposite}"
-    return _bounded(rate, row["growth_rate_low"], row["growth_rate_high"]) + survivors + beyond_text(row) + opposite
+    return _bounded(rate, row["growth_rate_low"], row["growth_rate_high"]) + survivors + opposite
 
 
 def most_text(row: dict) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SAMPLES
-from rnnmc.report.terminal import frame_table, horizon_table
+from rnnmc.report.terminal import fitting, frame_table, horizon_table
 from rnnmc.run.measure import measure_observed, measure_until, missed
 from rnnmc.run.progress import progress
 from rnnmc.statistics.growth import estimator_of
@@ -55,7 +55,8 @@ class Answer:
 
     def tables(self) -> Iterator[Table]:
         """For the terminal."""
-        yield horizon_table(self.statistics, self.point.label)
+        wide, narrow = (horizon_table(self.statistics, self.point.label, narrow=some) for some in (False, True))
+        yield fitting([wide, narrow])
         yield from (frame_table(frame, name) for name, frame in self.summaries.items())
 
 
@@ -70,7 +71,9 @@ def answered(wanted: PlannedPoint, thresholds: Thresholds, device: str, address:
             seen = measure_until(point, observables, until, thresholds, device, address, tell, most)
     interval = "wilson" if until is None else INTERVAL
     looked = (thresholds.vanish, thresholds.explode, interval)
-    statistics = point_statistics(seen[SAMPLES], *looked, estimator=estimator_of(point))
+    statistics = point_statistics(
+        seen[SAMPLES], *looked, estimator=estimator_of(point), can_die=point.cell_object.can_die
+    )
     settings = Settings(thresholds.vanish, thresholds.explode, interval)
     summaries = {one.name: summed_up(one, seen[one.name], settings, point) for one in observables}
     short_of = None if until is None else missed(point, seen[SAMPLES], until, thresholds)

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
+from rnnmc.common.files import PART
 from rnnmc.store.folder import block_of, point_folder
 from rnnmc.store.marks import MARK, running
 from rnnmc.store.plan import planned_rows
-
-PART = ".part"  # of a file that is being written
 
 
 def uncounted(directory: Path) -> list[Path]:

@@ -148,7 +148,8 @@ def count(directory: Path, stored: StoredPoint, by: CountedBy, decided: bool = T
     if decided and stored.until is not None and (point is not None or stored.until.of not in GROWTHS):
         _check_enough(stored, stored.until, samples, by.own, estimator)
     looked = (thresholds.vanish, thresholds.explode, interval)
-    statistics = point_statistics(samples, *looked, group=stored.group, estimator=estimator)
+    can_die = point is None or point.cell_object.can_die
+    statistics = point_statistics(samples, *looked, group=stored.group, estimator=estimator, can_die=can_die)
     found = {STATISTICS: statistics if point is None else beside(point, statistics)}
     if point is not None and point.nested.group > 1:
         found["variance"] = variance_split(samples_of(directory, stored), point.nested.drives, point.nested.states)

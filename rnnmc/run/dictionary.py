@@ -17,7 +17,7 @@ WORDS = {
     "vanish": "the norm is below the vanishing threshold",
     "stable": "the norm is between the thresholds",
     "explode": "the norm is above the exploding threshold",
-    "dead": "the chain is exactly zero",
+    "dead": "the chain is zero, or beyond float64 in a cell that cannot die",
     "overflow": "the state has left the floating-point range",
     "above": "the largest absolute state so far is above 1",
     "negligible": "the number is below the vanishing threshold",

@@ -35,7 +35,7 @@ OF_ALL = (
     "threshold_vanish",
     "threshold_explode",
 )  # attributes where one value is that of all rows
-OF_POINT = (*DESIGN, "dtype", "seed", "state_std", "oracle")  # coordinates, beside the numbers inside of init and drive
+OF_POINT = (*DESIGN, "dtype", "seed", "oracle")  # coordinates, beside the numbers inside of init and drive
 QUANTILE = re.compile(r"q(\d\d)")
 NO_STATUS = -1  # where a point has no such replicate or horizon
 PLAIN_UNITS = {"probability": "1", "share": "1", "replicates": "1", "draws": "1"}  # others as the dictionary says

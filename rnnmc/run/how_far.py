@@ -26,7 +26,7 @@ class HowFar:
     """Where a study is. points, replicates: planned; `replicates` is None while a half-width decides on them.
 
     share: of the work, by what each design point is expected to take. running: names of blocks that are being computed.
-    stage: SAMPLING, COUNTING, DRAWING or FINISHED.
+    stage: SAMPLING, COUNTING, DRAWING or FINISHED. counted: what stands for replicates where only populations are left.
     """
 
     points: int
@@ -36,6 +36,7 @@ class HowFar:
     share: float
     running: tuple[str, ...]
     stage: str
+    counted: str = "replicates"
 
 
 class WatchedFolder:
@@ -50,7 +51,7 @@ class WatchedFolder:
         self.begun = {stored.key: _begun(directory, stored) for stored in self.planned}
 
     def how_far(self) -> HowFar:
-        """Where it is now. Looks at the names of files that were not all there before, reads none of them."""
+        """Where it is now. Looks at the names of files that were not all there before, and reads no shard."""
         busy, still = [], []
         for stored in self.open:
             done, at_work = self._look(stored)
@@ -60,17 +61,20 @@ class WatchedFolder:
                 busy += [block_name(stored.label, block, stored.most, stored.cut.block) for block in at_work]
         self.open = still
         left = sum(self.work[one.key] * max(0.0, 1 - self.replicates[one.key] / one.replicates) for one in still)
+        split = bool(still) and all(one.split for one in still)
+        counted = [self.replicates[one.key] for one in self.planned if not split or one.split]
         every = None
         if all(stored.until is None for stored in still):
-            every = sum(self.replicates.values()) + sum(one.replicates - self.replicates[one.key] for one in still)
+            every = sum(counted) + sum(one.replicates - self.replicates[one.key] for one in still)
         return HowFar(
             len(self.planned),
             len(self.planned) - len(still),
             every,
-            sum(self.replicates.values()),
+            sum(counted),
             1 - left / sum(self.work.values()),
             tuple(busy),
             self._stage(),
+            "populations" if split else "replicates",
         )
 
     def _look(self, stored: StoredPoint) -> tuple[int, list[int]]:
@@ -80,13 +84,14 @@ class WatchedFolder:
             return 0, []
         wanted = ((block, count) for block, count in stored.blocks())
         done = sum(count for block, count in wanted if all(shard_name(block) in there for there in folders))
-        return done - self._short(stored), sorted(running(self.directory, stored))
+        begun = self.begun[stored.key][0]
+        short = self._short(stored) if all(shard_name(begun) in there for there in folders) else 0
+        return done - short, sorted(running(self.directory, stored))
 
     def _short(self, stored: StoredPoint) -> int:
         """Replicates that a block of a smaller study lacks still, where the study has grown."""
         block, held, since = self.begun[stored.key]
-        path = shard_path(self.directory, stored, block)
-        if not held or (path.exists() and path.stat().st_mtime_ns > since):
+        if not held or shard_path(self.directory, stored, block).stat().st_mtime_ns > since:
             return 0
         return min(stored.cut.block, stored.replicates - block * stored.cut.block) - held
 

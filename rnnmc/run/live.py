@@ -61,6 +61,9 @@ class LiveLine:
             sys.stderr.flush()
 
 
+ENOUGH = 12  # characters to tell what is computed in: `lstm n=64 ke`
+
+
 def line(name: str, now: HowFar, pace: Pace, clock: datetime, waiting: str, width: int, still: bool = False) -> str:
     """Where a study is, in at most `width` characters; what is computed now is cut first.
 
@@ -68,21 +71,28 @@ def line(name: str, now: HowFar, pace: Pace, clock: datetime, waiting: str, widt
     """
     if now.stage != SAMPLING:
         return f"{name}: {now.points:,} points, {now.replicates_done:,} replicates; {now.stage}"[:width]
-    of = "" if now.replicates is None else f"/{short(now.replicates)}"
-    said = f"{name} {100 * now.share:.0f} %, {now.points_done}/{now.points} points, "
-    said += f"{short(now.replicates_done)}{of} replicates"
-    if still:
-        said = f"{name} {100 * now.share:.0f} %, {now.points_done}/{now.points} points"
-    elif pace.replicates:
-        left = pace.seconds_left
-        at_most = "at most " if now.replicates is None else ""
-        said += f", {short(pace.replicates)}/s, {at_most}{duration(left)} left, {ends(clock, left)}"
+    points = f"{name} {100 * now.share:.0f} %, {now.points_done}/{now.points} points"
     more = f" and {len(now.running) - 1} more" if len(now.running) > 1 else ""
     at_work = now.running[0].partition(" | ")[0] + more if now.running else waiting
-    room = width - len(said) - 2
-    if room < 12:
-        return said[:width]
-    return f"{said}: {at_work if len(at_work) <= room else at_work[: room - 1] + '…'}"
+    for said in [points] if still else _ever_shorter(points, now, pace, clock):
+        room = width - len(said) - 2
+        if room >= min(len(at_work), ENOUGH):
+            return f"{said}: {at_work if len(at_work) <= room else at_work[: room - 1] + '…'}"
+    return said[:width]
+
+
+def _ever_shorter(points: str, now: HowFar, pace: Pace, clock: datetime) -> Iterator[str]:
+    """How many replicates there are, how fast and how long still; in fewer and fewer words."""
+    of = "" if now.replicates is None else f"/{short(now.replicates)}"
+    counted = f"{points}, {short(now.replicates_done)}{of} {now.counted}"
+    if not pace.replicates:
+        yield from (counted, points)
+        return
+    at_most = "at most " if now.replicates is None else ""
+    left = f"{at_most}{duration(pace.seconds_left)} left, {ends(clock, pace.seconds_left)}"
+    yield f"{counted}, {short(pace.replicates)}/s, {left}"
+    yield f"{points}, {short(pace.replicates)} {now.counted}/s, {left}"
+    yield f"{points}, {left}"
 
 
 def short(number: float) -> str:

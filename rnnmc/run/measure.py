@@ -152,7 +152,8 @@ def measure(
         raise UsageError(f"interval: {interval!r} is not known; give {', '.join(KINDS)}")
     samples = measure_samples(point, replicates, device, address)
     looked, group = (wanted.vanish, wanted.explode, interval), point.nested.group
-    return beside(point, point_statistics(samples, *looked, group=group, estimator=estimator_of(point)))
+    estimator, can_die = estimator_of(point), point.cell_object.can_die
+    return beside(point, point_statistics(samples, *looked, group=group, estimator=estimator, can_die=can_die))
 
 
 def measure_until(

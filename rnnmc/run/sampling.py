@@ -21,6 +21,7 @@ from rnnmc.statistics.point import rectangle
 from rnnmc.statistics.stopping import replicates_enough, seen_of, together
 from rnnmc.store.folder import shard_path
 from rnnmc.store.manifest import is_complete, prove, write_manifest
+from rnnmc.store.marks import remove_parts
 from rnnmc.store.proofs import Damaged
 from rnnmc.store.reading import as_frame
 from rnnmc.store.shards import found_shard, lacking
@@ -121,6 +122,7 @@ def sample_all(
                 enough = enough_seen(directory, stored, thresholds)
                 complete = stored.first(stored.replicates if enough is None else enough)
                 put([write_manifest(directory, complete, thresholds)])
+            remove_parts(directory, stored, stored.kinds)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # after the user's own
 TOKEN = "token"  # the kind of what is kept
 TOKEN_FILE = Path("~/.ray/auth_token")  # where Ray keeps it, unless RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH says
 PREFIX, LOCK = "rnnmc-", "in-use"
+OF_RAY = ("ray", "pymp-")  # how names begin of what Ray's last processes write, after our folder and its lock have gone
+SETTLED = 10.0  # seconds after which they have ended
 
 
 @contextmanager
@@ -49,6 +52,8 @@ def private_folder() -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        for top in tops:
+            _remove_left(top)
 
 
 def _tops() -> Iterator[Path]:
@@ -63,14 +68,29 @@ def _made(top: Path) -> Path | None:
 
 
 def _remove_left(top: Path) -> None:
-    """Remove our own folders there whose process has died: nobody holds the lock in them."""
+    """Remove our own folders there whose process has died: nobody holds the lock in them, or there is none any more."""
     with suppress(OSError):
         for folder in top.glob(f"{PREFIX}*"):
-            with suppress(OSError), (folder / LOCK).open("r+") as lock:
-                if os.fstat(lock.fileno()).st_uid != os.getuid():
-                    continue
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                if folder.stat().st_uid == os.getuid() and (_was_rays(folder) or not _is_held(folder)):
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a living process holds the lock. Raises OSError where there is no lock."""
+    with (folder / LOCK).open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _was_rays(folder: Path) -> bool:
+    """Whether this is what Ray's last processes have made again of one that was removed."""
+    inside = [path.name for path in folder.iterdir()]
+    known = bool(inside) and all(name.startswith(OF_RAY) for name in inside)
+    return known and time.time() - folder.stat().st_mtime > SETTLED
 
 
 @contextmanager

@@ -50,6 +50,7 @@ def point_statistics(
     level: float = 0.95,
     group: int = 1,
     estimator: Estimator = BY_NORM,
+    can_die: bool = True,
 ) -> pl.DataFrame:
     """Probabilities, moments, quantiles and growth rate of one design point, one row a (horizon, measure).
 
@@ -61,7 +62,8 @@ def point_statistics(
     > log(explode), stable everything between, the thresholds included.
     group: replicates that share one weight draw: those that follow each other in (block, replicate), of which the last
     draw may have fewer. Intervals, bands and errors are from weight draws, never from rows: see `resampling`.
-    estimator: of the growth rate (`rnnmc.statistics.growth.estimator_of` a design point).
+    estimator: of the growth rate (`rnnmc.statistics.growth.estimator_of` a design point). can_die: whether a norm of
+    zero is one, as `rnnmc.Cell.can_die` says, and not one that a step has shrunk beyond the range of float64.
 
     Columns: point, horizon, measure ("log_spectral", "log_rms"), replicates, weight_draws; for each event of vanish,
     stable, explode, dead, overflow and each mode of at, by the columns `<event>_<mode>_count`, `p_<event>_<mode>` and,
@@ -100,7 +102,8 @@ def point_statistics(
         columns = _shares(events_of(log_norm, vanish, explode, replicates), interval, level, group)
         columns |= {"ok_count": ok_count} | _moments(log_norm, group) | _quantiles(log_norm)
         columns |= of_growth
-        columns["numerical_error"] = replicates.errors[name]
+        beyond = replicates.dead.any(axis=0) & (not can_die)
+        columns["numerical_error"] = np.where(beyond, np.inf, replicates.errors[name])
         of_measures.append(columns)
     number, horizons = replicates.dead.shape
     keys = {

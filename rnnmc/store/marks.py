@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rnnmc.common.files import PART
+from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import Keyed, names, point_folder, shard_path
 
 MARK = ".running"  # beside the shard that is being computed
+WRITTEN = 5.0  # seconds; no shard takes as long
 
 
 @contextmanager
@@ -34,6 +38,19 @@ def running(directory: Path, point: Keyed) -> set[int]:
     folder = point_folder(directory, point)
     marked = {name.removesuffix(MARK): folder / name for name in names(folder) if name.endswith(MARK)}
     return {int(block) for block, path in marked.items() if block.isdigit() and _is_claimed(path)}
+
+
+def remove_parts(directory: Path, point: Keyed, kinds: Iterable[Observable | None]) -> None:
+    """Remove what processes that were killed had written of the shards of a point, but not what one is writing now."""
+    busy = running(directory, point)
+    for kind in kinds:
+        folder = point_folder(directory, point, kind)
+        for name in names(folder):
+            hidden, _, rest = name.removeprefix(".").partition(".parquet.")
+            if name.startswith(".") and hidden.isdigit() and rest.endswith(PART) and int(hidden) not in busy:
+                with suppress(OSError):
+                    if time.time() - (folder / name).stat().st_mtime > WRITTEN:
+                        (folder / name).unlink()
 
 
 def _is_claimed(path: Path) -> bool:

@@ -38,6 +38,7 @@ OF_THIS, OF_POINTS = "SHA-256 of this and what is below", f"of {POINTS_PARQUET}"
 SEALED = re.compile(rf"# ([^\n]+); {OF_THIS} ([0-9a-f]{{64}}), {re.escape(OF_POINTS)} ([0-9a-f]{{64}})\n")
 BEFORE_SEALS = re.compile(rf"# ({AS_IT_RAN}|[\w.-]+, counted otherwise)\.\n")
 NOT_OURS = "give the folder of a study, such as results/default"
+NOT_THERE = f"there is no such folder; {NOT_OURS}, once `make study` has made it"
 AGAIN = "rnnmc verify --repair DIR mends what it can; else run the study again from its file"
 
 
@@ -88,7 +89,9 @@ def points_file(directory: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError:
-        raise UsageError(f"{path}: cannot be read; {NOT_OURS}") from None
+        raise UsageError(
+            f"{path}: cannot be read; {NOT_OURS}" if directory.exists() else f"{directory}: {NOT_THERE}"
+        ) from None
     digest = _proved(directory)[1]
     if digest and sha256(content) != digest:
         raise Damaged(path, f"is not the one that {STUDY_YAML} was written with", AGAIN)

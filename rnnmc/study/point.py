@@ -23,6 +23,7 @@ from rnnmc.initialisers.constant import Constant
 from rnnmc.initialisers.gaussian import Gaussian
 from rnnmc.initialisers.identity import Identity
 from rnnmc.initialisers.law import NonNegative
+from rnnmc.initialisers.rotations import Rotations
 from rnnmc.study.initialisation import LAYERS_LISTED, Initialisation, near_layers, of_layer, unsaid
 from rnnmc.study.rare import RareEvent, Splitting
 from rnnmc.study.replicates import MOST, Nested
@@ -227,16 +228,27 @@ class DesignPoint(Model):
 
     @cached_property
     def units_apart(self) -> bool:
-        """Whether each unit has a product of its own: recurrent matrices are multiples of the identity, zero, or none.
+        """Whether units of a layer have nothing to do with each other: recurrent matrices are multiples of the
+        identity, zero, turn pairs alone, or are none.
 
-        They may differ by any power, and change their order, so that neither few directions nor one exponent can stand
-        for all of them.
+        Their products may differ by any power, and change their order, so that neither few directions nor one exponent
+        can stand for all of them.
         """
-        if not self.cell_object.has_matrices:
+        if not cell_named(self.cell).has_matrices:
             return True
         laws = self.init.laws(self.cell_object, self.width, self.drive.dimension).get("recurrent", {}).values()
-        apart = [isinstance(law, Identity) or (isinstance(law, Constant) and law.value == 0) for law in laws]
-        return self.layers == 1 and all(apart)
+        alone = [
+            isinstance(law, (Identity, Rotations)) or (isinstance(law, Constant) and law.value == 0) for law in laws
+        ]
+        return self.layers == 1 and all(alone)
+
+    @property
+    def chain_dtype(self) -> str:
+        """dtype of the chain: float64 for units that are apart in several layers, whatever is asked for.
+
+        What a unit of a lower layer does to those above is a row of numbers that drift apart among themselves.
+        """
+        return "float64" if self.units_apart and self.layers > 1 else self.dtype
 
     def sources(self) -> dict[str, OwnSource]:
         """What of it may be somebody's own -> its source: the cell by name, `drive` and `law` before theirs."""

@@ -1,7 +1,5 @@
 """Directions swept by C that is made from a cell are those of the plain chain, over all cells, either way."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -271,33 +269,6 @@ def test_nothing_that_is_known_beside_something_that_is_missed_is_not_known_at_a
     assert told.spectral_error.isposinf().all()
     dead = bounds.told_by_rest(zeros, zeros, 0 * missed, torch.ones(1, 4, dtype=torch.float64))
     assert (dead.spectral_error == 0).all()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("horizons", [horizons_up_to(3000), (500, 3000)], ids=len)
-def test_a_diagonal_product_whose_largest_entry_is_now_of_this_unit_and_now_of_that_is_the_exact_one(horizons, dtype):
-    """U = 1: each unit has a product of its own, sech(a_1)^2 ... sech(a_T)^2, and the one that lasts best changes."""
-    init = {"recurrent": {"identity": 1.0}, "input": {"gaussian": 5.0}}
-    design = DesignPoint(cell="tanh", width=32, init=init, drive={"white": 32}, horizons=horizons, dtype=dtype)
-    found = norms.swept_norms(design, TILE, 16, "cpu", dtype)
-    draws = draws_of(design, 16)
-    h, log, leading, exact = torch.zeros(16, 1, 32, dtype=draws.dtype), 0.0, [], []
-    for step, (_, drive) in enumerate(draws.steps(), 1):
-        a = drive["hidden"] + h
-        h, a = a.tanh(), a.double()
-        log = log + 2 * (math.log(2) - a.abs() - (-2 * a.abs()).exp().log1p())
-        if step in horizons:
-            exact.append(log.amax((1, 2)))
-            leading.append(log.argmax(2))
-        if step == horizons[-1]:
-            break
-    known = torch.stack(exact, 1).numpy()
-    off = np.abs(found["log_spectral"] - known) / np.maximum(1, np.abs(known))
-    assert (found["status"] == 0).all()
-    assert off.max() < (1e-9 if dtype == "float64" else 2e-3)
-    assert (leading[0] != leading[-1]).any()
-    assert (np.abs(found["log_tangent"] - found["log_spectral"]) < 15).all(), "a unit that was lost has led"
 
 
 def test_what_has_died_keeps_no_exponent_that_the_living_are_measured_by():

@@ -2,18 +2,22 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
-from rnnmc import DesignPoint, run_block
+from rnnmc import DesignPoint, measure, run_block
 from rnnmc.chain.norms import STATUS, log_norms
 from rnnmc.chain.product import follow
-from rnnmc.engine.block import observe_block
+from rnnmc.engine.block import observe_block, partition
+from rnnmc.engine.choice import kernel_of
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.run import layout_of, moments
 from rnnmc.observables import read_observables
+from rnnmc.report.text import log_norm_text
 
 HORIZONS = (10, 100, 1000)
 REPLICATES = 48
@@ -104,6 +108,51 @@ def test_float32_and_float64_agree_where_float32_has_lost_no_digits(factors):
     assert found["float64"][-1]["resolved"].all()
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_pairs_of_units_that_only_turn_have_an_exponent_each_too(cell):
+    """One exponent for all has a planted mistake's place: it loses pairs that lead at last."""
+    init = {"input": {"gaussian": 10}, "recurrent": {"rotations": 3}}
+    point, found = design({"cell": cell, "init": init}, width=16), {}
+    assert point.units_apart
+    for dtype, apart in (("float64", True), ("float32", True), ("float32", False)):
+        draws = tile(point, "rows", dtype)
+        *_, last = follow(draws.cell, draws.layout, draws.steps(), draws.state(), HORIZONS, apart=apart)
+        found[dtype, apart] = log_norms(last)["log_spectral"]
+    right = found["float64", True]
+    assert (np.abs(found["float32", True] - right) < 5).all()
+    assert (right - found["float32", False] > 10).any()
+
+
+def test_layers_of_units_that_are_apart_run_in_float64_whatever_is_asked_for():
+    """No exponent of a direction can stand for what a unit of a lower layer does to those above it."""
+    point = design({"cell": "qrnn", "init": {"input": {"gaussian": 10}}}, layers=2, width=4)
+    assert (point.dtype, point.chain_dtype) == ("float32", "float64")
+    size, cut = REPLICATES, replace(partition(point), tile=REPLICATES, block=REPLICATES)
+    stored = run_block(point, 0, cut=cut)["log_spectral"].to_numpy().reshape(size, len(HORIZONS))
+    found = {dtype: log_norms([*moments("columns", tile(point, "columns", dtype), HORIZONS)][-1])["log_spectral"]
+             for dtype in ("float32", "float64")}  # fmt: skip
+    np.testing.assert_allclose(stored[:, -1], found["float64"], rtol=1e-6)
+    assert (np.abs(found["float32"] - found["float64"]) > 10).any()
+
+
+def test_few_directions_are_never_taken_for_units_that_are_apart():
+    for factors in (ZERO_MATRICES, {"cell": "tanh", "init": {"recurrent": {"identity": 1}}}):
+        for width in (32, 256, 1056, 2048):
+            assert kernel_of(design(factors, width=width, drive="white" if factors["cell"] == "tanh" else "field")) in (
+                "rows", "compiled rows", "compiled columns",
+            )  # fmt: skip
+
+
+def test_a_path_through_units_that_are_apart_is_as_long_as_that_of_the_leading_unit():
+    """Without recurrent weights the way through c is the product of the main terms, one of which leads at last."""
+    point = design(MEMORY_ALONE, width=16, horizons=[1000])
+    seen = observe_block(point, 0, read_observables(["paths"]), 40)["paths"]
+    log = seen["log_spectral"].to_numpy().reshape(40, -1)
+    names = seen["path"].to_pylist()[: log.shape[1]]
+    by_name = {name: log[:, i] for i, name in enumerate(names)}
+    np.testing.assert_allclose(by_name["c_path"], by_name["main_term"], rtol=2e-5)
+
+
 def errors(factors, **more) -> tuple[np.ndarray, np.ndarray]:
     """(log_spectral_error with 0 for null, whether dead), at the last horizon."""
     table = run_block(design(factors, horizons=[1, 100], width=4, **more), 0, 500)
@@ -112,13 +161,20 @@ def errors(factors, **more) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_norm_that_a_step_beyond_float64_made_too_low_is_marked(dtype):
-    for factors in ({"cell": "tanh"}, {"cell": "min_gru"}):
-        init = {"input": {"gaussian": 300}, "recurrent": {"gaussian": 300}}
-        init = {"input": init["input"]} if factors["cell"] == "min_gru" else init
-        error, dead = errors(factors, init=init, dtype=dtype)
-        assert (error == np.inf).mean() > 0.5
-        assert (error[dead] == np.inf).all(), "neither cell can die"
+def test_a_norm_that_a_step_beyond_float64_may_have_made_too_low_is_marked(dtype):
+    error, dead = errors({"cell": "min_gru", "init": {"input": {"gaussian": 300}}}, dtype=dtype)
+    assert (error == np.inf).mean() > 0.5
+    assert (error[dead] == np.inf).all(), "it cannot die"
+
+
+def test_statistics_mark_norms_of_zero_in_a_cell_that_cannot_die():
+    """tanh: what sech(a)^2 of every unit has shrunk beyond float64 is no zero."""
+    init = {"input": {"gaussian": 300}, "recurrent": {"gaussian": 300}}
+    for cell, marked in (("tanh", [False, True]), ("relu", [False, False])):
+        rows = measure(design({"cell": cell, "init": init}, width=4, horizons=[1, 100]), 200)
+        top = rows.filter(pl.col("measure") == "log_spectral").sort("horizon")
+        assert [value == math.inf for value in top["numerical_error"]] == marked
+        assert ["beyond float64" in log_norm_text(row) for row in top.iter_rows(named=True)] == marked
 
 
 def test_neither_a_unit_that_dies_nor_a_part_that_nothing_reads_is_marked():

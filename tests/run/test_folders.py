@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -152,3 +153,21 @@ def test_a_plan_tries_nothing_that_takes_long_or_much_memory(monkeypatch: pytest
     every = costs(cut_up(study_of(small(points=large, horizons=[1000]))))
     assert [one.tried for one in every] == [False, False]
     assert all(one.seconds > 100 for one in every)
+
+
+def test_what_a_killed_process_was_writing_goes_when_its_point_is_complete(tmp_path: Path) -> None:
+    """But neither what a living one is writing, nor of a block that one has claimed."""
+    small_one = study()
+    sample_here(small_one, tmp_path)
+    points = cut_up(small_one)
+    folder = shard_path(tmp_path, points[0], 0).parent
+    left, new, theirs, strange = (folder / name for name in (
+        ".000000.parquet.abc.part", ".000002.parquet.abc.part", ".000003.parquet.abc.part", ".notes.part",
+    ))  # fmt: skip
+    for path in (left, new, theirs, strange):
+        path.touch()
+    for path in (left, theirs, strange):
+        os.utime(path, (0, 0))
+    with claimed(tmp_path, points[0], 3):
+        sample_all(tmp_path, points, small_one.thresholds, None, "cpu")
+    assert [path.exists() for path in (left, new, theirs, strange)] == [False, True, True, True]

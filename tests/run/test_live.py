@@ -55,6 +55,14 @@ def test_a_line_says_what_is_done_how_fast_until_when_and_what_runs() -> None:
     assert "at most 30 min left" in line("phase", at(replicates=None), pace(), NOON, "", 160)
 
 
+def test_a_line_in_80_columns_still_says_what_runs() -> None:
+    running = ("lstm n=64 keras, drive none | block 1/2",)
+    said = line("default", at(points=175, points_done=52, running=running), pace(), NOON, "", 79)
+    assert said == "default 25 %, 52/175 points, 20 replicates/s, 30 min left, 12:30: lstm n=64 ke…"
+    rare = at(running=running, counted="populations", replicates=624, replicates_done=45)
+    assert "45/624 populations, 20/s" in line("rare", rare, pace(), NOON, "", 119)
+
+
 @pytest.mark.parametrize("width", [39, 79, 119])
 def test_a_line_is_never_wider_than_the_terminal(width: int) -> None:
     running = ("lstm_layer_norm n=128 recurrent gaussian 1.5, drive white, m = 128, untied | block 1/2",) * 9

@@ -64,6 +64,23 @@ def test_what_a_killed_process_has_left_goes_and_what_a_living_one_holds_stays(t
             assert other.exists(), "nothing says that it is one of ours"
 
 
+def test_what_rays_last_processes_write_into_a_folder_that_has_gone_goes_with_the_next_run(tmp_path):
+    """Seen after a job was killed: they made it again, without the lock by which it was known."""
+    again, fresh, kept = (tmp_path / "top" / f"rnnmc-{name}" for name in ("again", "fresh", "kept"))
+    for folder in (again, fresh, kept):
+        (folder / "ray" / "session_1" / "sockets").mkdir(parents=True)
+        (folder / "pymp-abc").mkdir()
+    (kept / "kernels").mkdir()
+    for folder in (again, kept):
+        os.utime(folder, (0, 0))
+    with private_folder():
+        assert not again.exists()
+        assert fresh.exists(), "they may be at it still"
+        os.utime(fresh, (0, 0))
+    assert not fresh.exists()
+    assert kept.exists(), "a cache of this user"
+
+
 def test_where_no_folder_can_be_made_one_sentence_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(surroundings, "PLACES", (str(tmp_path / "no"),))
     said = r"no folder for Ray's sockets can be made in .*/no; set RAY_TMPDIR to"

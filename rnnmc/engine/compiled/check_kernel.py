@@ -19,9 +19,10 @@ def check_kernel(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]
 
     One result that says why where none is made: the plain engine, which the other checks are about, then runs.
     """
+    apart = not cell.has_matrices
     meaning = "the compiled kernel does what the cell does, up to rounding"
     try:
-        kernels = list(_kernels(lambda dtype, by: made(cell, width, dtype, by)[0]))
+        kernels = list(_kernels(lambda dtype, by: made(cell, width, dtype, by, apart)[0]))
     except Untraceable as error:
         return [CheckResult("kernel", True, 0.0, 1.0, f"none is made, the plain engine runs: {error}")]
     results = []
@@ -30,7 +31,7 @@ def check_kernel(cell: Cell, width: int = 5, seed: int = 0) -> list[CheckResult]
             results.append(CheckResult(f"kernel {name}", True, 0.0, 1.0, "none is compiled, the plain engine runs"))
             continue
         try:
-            worst = disagreement(cell, run, width, dtype, by_replicate, seed)
+            worst = disagreement(cell, run, width, dtype, by_replicate, seed, apart)
         except Exception as error:  # a cell of somebody's own may raise anything
             results.append(CheckResult(f"kernel {name}", False, np.inf, 1.0, f"{meaning}: {error}"))
             continue

@@ -3,7 +3,7 @@ rounding.
 
 The code is made from the cell's own `linearise` (`trace`, `emit`) for one width, dtype and layout. It holds what one
 vector of replicates (small widths) or one replicate needs in the processor's caches for all steps of a segment, and
-rescales a replicate only when it leaves the safe range.
+rescales a replicate, or a direction of it, only when it leaves the safe range.
 """
 
 from __future__ import annotations

@@ -59,11 +59,11 @@ class Scorer:
         return np.concatenate(parts)
 
     def _scores(self, coordinates: ByRole) -> Floats:
-        log_norm, resolved = self._log_norms(coordinates, self.point.dtype)
+        log_norm, resolved = self._log_norms(coordinates, self.point.chain_dtype)
+        lost = ~resolved
+        if self.point.chain_dtype == "float32" and lost.any():
+            log_norm[lost], _ = self._log_norms({role: z[lost] for role, z in coordinates.items()}, "float64")
         if self.point.dtype == "float32":
-            lost = ~resolved
-            if lost.any():
-                log_norm[lost], _ = self._log_norms({role: z[lost] for role, z in coordinates.items()}, "float64")
             log_norm = log_norm.astype(np.float32).astype(np.float64)
         return self.event.score(log_norm)
 

@@ -61,9 +61,8 @@ class _Norms:
     def __init__(self, draws: Draws, run: Kernels):
         self.draws, self.along = draws, (along := walked(run, draws))
         self.horizons, self.d = draws.point.horizons, draws.point.state_size
-        apart = draws.point.units_apart
-        narrow = narrows(self.horizons) and functions() is not None and not apart
-        self.groups = [] if narrow or apart else groups_of(self.horizons, self.d)
+        narrow = narrows(self.horizons) and functions() is not None
+        self.groups = [] if narrow else groups_of(self.horizons, self.d)
         self.all = torch.arange(along.replicates)
         shape = along.replicates, len(self.horizons)
         self.spectral, self.frobenius = torch.zeros(2, *shape, dtype=torch.float64)
@@ -239,9 +238,6 @@ class _Norms:
             scaled = torch.ldexp(rows[now], shift[:, :, None].to(dtype))
             spectral, rms = norms_of(scaled)
             at, scale = active[now], most.double() * LOG_TWO
-            if self.draws.point.units_apart:  # one row of all of them has lost those that are far below the others
-                image = (self.start[at, :1].double() @ scaled.double())[:, 0]
-                self.tangent[at, column] = torch.linalg.vector_norm(image, dim=1).log() + scale
             self.frobenius[at, column] = rms.log() + 0.5 * math.log(self.d) + scale
             self.spectral[at, column] = torch.maximum(spectral, rms).log() + scale
             self.finite[at, column] &= rms.isfinite()

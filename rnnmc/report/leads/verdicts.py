@@ -39,7 +39,7 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
     caption = (
         "Each statement is asked of many settings; its bar shows how the answers are spread. It holds, or fails, where "
         "all of them say so, depends where some say this and some that, and is open where not all are decided and "
-        "those that are agree."
+        "those that are agree. Of a statement that something can be, one such setting is enough."
     )
     figure = f'{legend(names)}<ul class="verdicts">{lines}</ul>'
     question = "Which of the article\u2019s claims about vanishing and exploding gradients are true?"

@@ -181,7 +181,7 @@ def _followed(
         draws = Draws(point, [(0, tile) for tile in tiles], REPLICATES, laid, "cpu")
         start = draws.state()
         watches = [] if observable is None else [observable.watch(point, laid, start, draws.streams(observable.name))]
-        *_, last = follow(point.cell_object, laid, draws.steps(), start, point.horizons, watches)
+        *_, last = follow(point.cell_object, laid, draws.steps(), start, point.horizons, watches, apart=draws.apart)
         return last, {name: values for watch in watches for name, values in watch.values().items()}
 
 
