@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rnnmc.common.errors import RunError, UsageError
 
-PART = ".part"  # at the end of the name of what is being written
+UNFINISHED = ".part"  # at the end of the name of what is being written
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it appears whole or not at all, also when the power goes. Raises RunError."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PART}")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{UNFINISHED}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -47,7 +47,7 @@ def hold_new(into: Path) -> None:
 def appearing(into: Path) -> Iterator[Path]:
     """Another folder to fill beside one that is new or empty; it takes its place when the body ends, or goes."""
     place = into.resolve()
-    filled = place.with_name(f".{place.name}.{uuid.uuid4().hex}{PART}")
+    filled = place.with_name(f".{place.name}.{uuid.uuid4().hex}{UNFINISHED}")
     filled.mkdir(parents=True)
     try:
         yield filled

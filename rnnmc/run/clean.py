@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
-from rnnmc.common.files import PART
+from rnnmc.common.files import UNFINISHED
 from rnnmc.store.folder import block_of, point_folder
 from rnnmc.store.marks import MARK, running
 from rnnmc.store.plan import planned_rows
@@ -34,7 +34,7 @@ def uncounted(directory: Path) -> list[Path]:
         for name in names:
             blocks = known.get(here, 0)
             strange = of_points and (here not in known or (name.endswith(".parquet") and block_of(name) >= blocks))
-            if strange or (name.startswith(".") and name.endswith(PART)) or name.endswith(MARK):
+            if strange or (name.startswith(".") and name.endswith(UNFINISHED)) or name.endswith(MARK):
                 found.append(here / name)
     return sorted(found)
 

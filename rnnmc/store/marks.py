@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnmc.common.files import PART
+from rnnmc.common.files import UNFINISHED
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import Keyed, names, point_folder, shard_path
 
@@ -47,7 +47,7 @@ def remove_parts(directory: Path, point: Keyed, kinds: Iterable[Observable | Non
         folder = point_folder(directory, point, kind)
         for name in names(folder):
             hidden, _, rest = name.removeprefix(".").partition(".parquet.")
-            if name.startswith(".") and hidden.isdigit() and rest.endswith(PART) and int(hidden) not in busy:
+            if name.startswith(".") and hidden.isdigit() and rest.endswith(UNFINISHED) and int(hidden) not in busy:
                 with suppress(OSError):
                     if time.time() - (folder / name).stat().st_mtime > WRITTEN:
                         (folder / name).unlink()

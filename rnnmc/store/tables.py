@@ -12,7 +12,7 @@ from rnnmc.store.proofs import Damaged
 if TYPE_CHECKING:
     import polars as pl
 
-DESIGN = ("cell", "width", "init", "drive", "m", "weights", "layers", "residual", "state_std")  # first in every table with points
+DESIGN = ("cell", "width", "init", "drive", "m", "weights", "layers", "residual", "state_std")  # come first
 TOO_LARGE = "1e999"  # how a CSV says inf: what begins with "-inf" is text or a date to DuckDB, this a number to all
 
 
