@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -262,7 +263,8 @@ def sheet(runs: int = RUNS) -> Sheet:
     """The table; cases side by side in as many processes as there are cores, each row told as it is known."""
     jobs = [(case, p, runs) for case, p in product(range(len(CASES)), PROBABILITIES)]
     rows = []
-    with ProcessPoolExecutor(int(os.environ.get("CPUS", os.cpu_count() or 1))) as pool:
+    # Not forked: what has threads by now, as after `sheet_beside`, would wait for them for ever.
+    with ProcessPoolExecutor(int(os.environ.get("CPUS", os.cpu_count() or 1)), get_context("spawn")) as pool:
         for found in pool.map(_row, jobs):
             print(*found, sep="  ", file=sys.stderr, flush=True)
             rows.append(found)

@@ -63,7 +63,8 @@ def how_it_ran(done: Sequence[Ran], failed: int) -> str:
     return (
         f"{_counted(len(done), 'block')} of {_time(work)} in all took {took}{runs}, "
         f"up to {peak} at a time on {where}, whose workers were busy for {100 * min(share, 1):.0f} % of it; "
-        f"{_counted(again, 'block')} tried again, {failed or 'none'} given up"
+        f"{_counted(again, 'block')} tried again, "
+        f"{f'{failed} left to a later run' if failed else 'none given up'}"
     )
 
 

@@ -112,8 +112,8 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     these.
 
     points: the rows of points.parquet. Of a file only the name is told, not its folder. Points whose text is
-    the same nevertheless (a changed length, say) get the beginning of their key, so that no two are ever drawn as
-    one.
+    the same nevertheless say what looks on, then how far they go, and at last the beginning of their key, so that no
+    two are ever drawn as one.
     """
     factors = varying_factors(points)
     labels = _labels(points, factors)
@@ -122,8 +122,27 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
         pl.col("point", "cell", *(name for name in factors if not points.schema[name].is_numeric())).cast(pl.String),
     )
     twin = pl.struct("cell", "width", "series").is_duplicated()
-    with_key = pl.col("series") + " #" + pl.col("point").str.slice(0, 6)
-    return labelled.with_columns(pl.when(twin).then(with_key).otherwise(pl.col("series")).alias("series"))
+    for more in (*_of_entries(points), " #" + pl.col("point").str.slice(0, 6)):
+        longer = pl.concat_str("series", more)
+        labelled = labelled.with_columns(pl.when(twin).then(longer).otherwise(pl.col("series")).alias("series"))
+    return labelled
+
+
+def _of_entries(points: pl.DataFrame) -> list[pl.Series]:
+    """What is split for, what looks on, and how far points go, as ends of labels; nothing where they do not say."""
+    if "json" not in points.columns:
+        return []
+    said = [json.loads(text) for text in points["json"]]
+    looking = [
+        [one if isinstance(one, str) else next(iter(one)) for one in each.get("observables", ())] for each in said
+    ]
+    split = [(each.get("splitting") or {}).get("event", "").replace("_", " ") for each in said]
+    last = [each.get("horizons", [0])[-1] for each in said]
+    return [
+        pl.Series([f"; split for {event}" if event else "" for event in split], dtype=pl.String),
+        pl.Series([f"; with {', '.join(names)}" if names else "" for names in looking], dtype=pl.String),
+        pl.Series([f"; to T = {steps:,}" if steps else "" for steps in last], dtype=pl.String),
+    ]
 
 
 def in_hues(points: pl.DataFrame, most: int) -> pl.DataFrame:
@@ -152,7 +171,9 @@ def in_hues(points: pl.DataFrame, most: int) -> pl.DataFrame:
 def _labels(points: pl.DataFrame, factors: list[str]) -> list[str]:
     """What these factors are, point by point; of a file only its name."""
     return [
-        re.sub(r"\S*/(?=\S)", "", "; ".join(FACTOR_LABELS[name].format(row[name]) for name in factors))
+        re.sub(
+            r"\S*/(?=\S)", "", "; ".join(FACTOR_LABELS[name].format(row[name]) for name in factors if row[name] != 0)
+        )
         for row in points.iter_rows(named=True)
     ]
 

@@ -49,7 +49,7 @@ STANDARD: tuple[dict[str, Any], ...] = (
     {
         "cell": "gru_output_gated",
         "width": 2,
-        "init": {"recurrent": {"constant": 0.0}, "input": {"gaussian": 1.0}, "bias": {"constant": 0.0, "update": -1.0}},
+        "init": {"recurrent": {"constant": 0.0}, "input": {"gaussian": 1.0}, "bias": {"constant": 0.0, "update": -1.5}},
         "drive": "field",
         "horizons": [1, 10, 100],
         "replicates": 6000,

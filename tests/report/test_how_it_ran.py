@@ -33,7 +33,7 @@ def test_a_study_that_was_stopped_is_told_without_the_time_in_which_it_stood_sti
     ]
     said = how_it_ran(SECOND + FIRST, 3)
     assert said.startswith("21 blocks of 30.0 s in all took 20.0 s in 2 runs, up to 2 at a time on one machine")
-    assert said.endswith("busy for 100 % of it; 1 block tried again, 3 given up")
+    assert said.endswith("busy for 100 % of it; 1 block tried again, 3 left to a later run")
 
 
 def test_a_worker_that_stands_idle_is_told_of():

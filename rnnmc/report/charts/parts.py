@@ -78,10 +78,15 @@ def title(text: str, subtitle: str, width: int = SUBTITLE_WIDTH) -> alt.TitlePar
 
 
 def full_rows(number: int, most: int) -> int:
-    """How many columns so many panels take, at most so many: beneath a row that is not full Vega-Lite draws axes
-    without a panel. Where the number is prime, there is no help.
-    """
+    """How many columns so many panels take, at most so many, with no row that is not full if that can be."""
     return number if number <= most else next((n for n in range(most, 1, -1) if number % n == 0), most)
+
+
+def own_axes(number: int, columns: int) -> dict[str, str]:
+    """What is said of the axes of so many panels: beneath a row that is not full Vega-Lite draws axes without a panel,
+    unless each panel has its own.
+    """
+    return {"x": "independent"} if number % columns else {}
 
 
 def tooltip(*fields: str, **named: str) -> list[alt.Tooltip]:

@@ -1,4 +1,4 @@
-"""How long gradients last, for studies of many cells."""
+"""How long gradients last, for studies of many cells or settings."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ import polars as pl
 
 from rnnmc.report.leads.lead import Lead, legend
 
-MANY_CELLS = 12  # cells, from which on a study asks how long each lasts
+MANY_CELLS, MANY_SETTINGS = 12, 40  # of either, from which on a study asks how long each cell lasts
+WIDE = 10  # by how much settings of one cell differ that it is said
 ON_A_PHONE = 6  # of the longest and of the shortest, on a phone
 
 
 def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Lead | None:
     """A line a cell, from the setting that loses its gradient first to the one that does so last."""
     table = tables.get("lifetime")
-    if rows["cell"].n_unique() < MANY_CELLS or table is None or table.is_empty():
+    cells = rows["cell"].n_unique()
+    settings = rows["series"].n_unique() if "series" in rows.columns else 1
+    if table is None or table.is_empty() or (cells < MANY_CELLS and settings < MANY_SETTINGS):
         return None
     half = table.filter(pl.col("percent") == 50).select("point", "by", "vanished")
-    last = int(rows["horizon"].to_numpy().max())
-    own = (
-        rows.filter(pl.col("horizon") == last)  # of what was followed for fewer steps nobody knows what came later
-        .select("point", "cell", "horizon")
-        .join(half, on="point", how="inner", maintain_order="left")
-    )
-    if own["cell"].n_unique() < MANY_CELLS:
+    known = rows.select("point", "cell", "horizon").join(half, on="point", how="inner", maintain_order="left")
+    last, own = 0, known.clear()
+    for last in sorted(
+        map(int, rows["horizon"].unique()), reverse=True
+    ):  # the longest to which all cells were followed
+        own = known.filter(pl.col("horizon") >= last)  # of the rest nobody knows what came later
+        if own["cell"].n_unique() == cells:
+            break
+    if own["cell"].n_unique() < min(cells, MANY_CELLS):
         return None
+    lost = pl.col("by").cast(pl.Float64).fill_null(float("inf"))
     each = (
-        own.with_columns(pl.col("by").cast(pl.Float64).fill_null(float("inf")).alias("at"))
+        own.with_columns(pl.when(lost > last).then(float("inf")).otherwise(lost).alias("at"))
         .group_by("cell", maintain_order=True)
         .agg(
             pl.col("at").min().alias("first"),
@@ -44,15 +50,21 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
     typical = float(np.sort(middles)[(len(middles) - 1) // 2])
     shortest = each.row(-1, named=True)
     kept = f"most networks still have their gradient after {last:,} steps"
+    some = f"In {keep} of {each.height} cells {kept}" if keep else f"In none of the {each.height} cells do {kept}"
     first, within = shortest["cell"], float(shortest["middle"])
     if within == np.inf:
         answer = f"In all {each.height} cells {kept}."
     elif typical == np.inf:
-        answer = f"In {keep} of {each.height} cells {kept}; {first} has lost it or blown it up first, within "
-        answer += f"{_steps(within)}."
+        answer = f"{some}; {first} has lost it or blown it up first, within {_steps(within)}."
     else:
-        answer = f"In {keep} of {each.height} cells {kept}; half of the cells have lost it or blown it up within "
+        answer = f"{some}; half of the cells have lost it or blown it up within "
         answer += f"{_steps(typical)}, {first} within {_steps(within)}."
+    ranges = each.with_columns((pl.col("latest").clip(upper_bound=last) / pl.col("first")).alias("range"))
+    widest = ranges.sort("range", descending=True, maintain_order=True).row(0, named=True)
+    if widest["range"] >= WIDE:
+        most = f"beyond {last:,}" if widest["latest"] == np.inf else f"{int(widest['latest']):,}"
+        answer += f" Initialisation, width and input decide: {widest['cell']} has it for {_steps(widest['first'])} to "
+        answer += f"{most}."
     names = {"vanish": "most vanish", "explode": "most explode", "stable": f"more than half last {last:,} steps"}
     caption = (
         "Steps until half of the networks have lost their gradient or blown it up, on a logarithmic scale from 1 "

@@ -64,9 +64,9 @@ def _answer(own: pl.DataFrame, cells: list[str]) -> str:
     at_times = set(weakest.join(more, on=("cell", "gain", "field"), how="semi")["cell"])
     never = [cell for cell in cells if cell not in at_times]
     between = [cell for cell in cells if cell in at_times and weak[cell] is None]
-    order = sorted(turning, key=lambda cell: weak[cell] or 0.0)
-    parts = [f"{cell} from gain {weak[cell]:g}" for cell in order]
-    said = f"With weak input more networks explode than vanish in {listed(parts)}"
+    gains = sorted({weak[cell] or 0.0 for cell in turning})
+    parts = [f"in {listed([cell for cell in turning if weak[cell] == gain])} from gain {gain:g}" for gain in gains]
+    said = f"With weak input more networks explode than vanish {listed(parts)}"
     said += f", in {listed(between)} at some gains but not at the largest" if between else ""
     said += f", and never in {listed(never)}" if never else ""
     later = [cell for cell in turning if strong[cell] is not None and (strong[cell] or 0.0) > (weak[cell] or 0.0)]

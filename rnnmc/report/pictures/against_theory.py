@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, full_rows, inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, full_rows, inline, own_axes, series_scale, title, tooltip
 
 LINEAR = 0.01  # nats a step: up to here differences are drawn to scale, beyond by their logarithm
 
@@ -76,6 +76,7 @@ class AgainstTheoryPicture:
             "against-theory": alt.layer(*layers, data=inline(shown))
             .properties(width=ROW_WIDTH // columns, height=190)
             .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
+            .resolve_axis(**own_axes(len(cells), columns))
             .properties(
                 title=title(
                     "Measured growth rate less that of infinitely many units",

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import full_rows, inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import full_rows, inline, own_axes, series_scale, title, tooltip
 from rnnmc.report.pictures.paths import MOST_PANELS
 from rnnmc.report.text import with_series
 
@@ -70,6 +70,7 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
         )
         .properties(width=max(110, 760 // columns), height=190)
         .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
+        .resolve_axis(**own_axes(len(cells), columns))
         .properties(
             title=title(
                 f"How steeply P(stable {mode} T) falls",

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import SERIES, full_rows, inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import SERIES, full_rows, inline, own_axes, series_scale, title, tooltip
 from rnnmc.report.text import with_series
 from rnnmc.statistics.analyses.analysis import completed
 from rnnmc.statistics.analyses.finite_width import SCHEMA
@@ -91,6 +91,7 @@ class FiniteWidthPicture:
             "finite-width": alt.layer(*layers, data=inline(shown))
             .properties(width=max(160, 760 // columns), height=190)
             .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
+            .resolve_axis(**own_axes(len(cells), columns))
             .resolve_scale(y="independent")
             .properties(
                 title=title(

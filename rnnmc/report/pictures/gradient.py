@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, SERIES, inline, title, tooltip
+from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, SERIES, inline, own_axes, title, tooltip
 from rnnmc.report.text import with_series
 
 FLOOR = 1e-6  # of a share that is shown
@@ -72,6 +72,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
         )
         .properties(width=ROW_WIDTH // columns, height=170)
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
+        .resolve_axis(**own_axes(len(panels), columns))
         .properties(
             title=title(
                 f"{cell}: what the parameter gradient loses when it goes back so many steps and no more",

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import OUTCOMES, full_rows, inline, title, tooltip
+from rnnmc.report.charts.parts import OUTCOMES, full_rows, inline, own_axes, title, tooltip
 from rnnmc.report.text import lifetime_text, with_series
 
 
@@ -104,6 +104,7 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
         )
         .properties(width=max(150, 720 // columns), height=alt.Step(14))
         .facet(alt.Facet("panel:N", sort=[f"width {width}" for width in widths], title=None), columns=columns)
+        .resolve_axis(**own_axes(len(widths), columns))
         .properties(
             title=title(
                 f"{cell}: when the gradient is lost or blown up",

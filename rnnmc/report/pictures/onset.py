@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import full_rows, inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import full_rows, inline, own_axes, series_scale, title, tooltip
 from rnnmc.statistics.analyses.analysis import completed
 from rnnmc.statistics.analyses.onset import SCHEMA, bounds_text, situation
 
@@ -68,6 +68,7 @@ class OnsetPicture:
             "onset": alt.layer(*layers, data=inline(shown))
             .properties(width=max(160, 780 // columns), height=230)
             .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
+            .resolve_axis(**own_axes(len(cells), columns))
             .properties(
                 title=title(
                     "The gain at which the growth rate turns positive",

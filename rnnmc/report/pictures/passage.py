@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import OUTCOMES, PANELS_A_ROW, ROW_WIDTH, inline, title, tooltip
+from rnnmc.report.charts.parts import OUTCOMES, PANELS_A_ROW, ROW_WIDTH, inline, own_axes, title, tooltip
 from rnnmc.report.text import with_series
 
 SHARES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
@@ -66,6 +66,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
     return (
         chart.properties(width=ROW_WIDTH // columns, height=150)
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
+        .resolve_axis(**own_axes(len(panels), columns))
         .properties(
             title=title(
                 f"{cell}: when the spectral norm first is below, or above, each threshold",

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, inline, own_axes, series_scale, title, tooltip
 
 QUARTERS = 4  # of the range of P(stable by T), over each of which the curve is a mean
 SAID = {"yes": "clipped", "no": "not clipped"}
@@ -61,6 +61,7 @@ def _chart(rows: pl.DataFrame, clipped: str) -> ChartType:
         )
         .properties(width=ROW_WIDTH // columns, height=190)
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
+        .resolve_axis(**own_axes(len(panels), columns))
         .properties(
             title=title(
                 f"Who learns, gradients {SAID[clipped]}",
