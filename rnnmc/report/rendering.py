@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SCALE = 1.5  # of PNG
 NUMBERED = re.compile(r'(?<= id=")[a-z_]+\d+(?=")|(?<=url\(#)[a-z_]+\d+(?=\))')  # by Vega, over a whole process
-HEAD = re.compile(
+FRAME = re.compile(
     r'width="(?P<width>\d+)" height="(?P<height>\d+)" viewBox="0 0 (?P=width) (?P=height)"><rect width="(?P=width)"'
 )
 MARGIN = 0.05  # of the width of an SVG, at each side
@@ -116,7 +116,7 @@ def _made_of(said: str) -> str:
     svg = vl_convert.vegalite_to_svg(**json.loads(said))
     svg = NUMBERED.sub(lambda found: names.setdefault(found[0], f"part{len(names)}"), svg)
     png = vl_convert.svg_to_png(SHAPE.sub(_without_layer, svg), scale=SCALE)
-    return json.dumps([HEAD.sub(_wider, svg, count=1), base64.b64encode(png).decode()])
+    return json.dumps([FRAME.sub(_wider, svg, count=1), base64.b64encode(png).decode()])
 
 
 def _wider(head: re.Match[str]) -> str:

@@ -235,7 +235,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
             alt.Facet("cell:N", sort=cells, title=None, header=alt.Header(labelFontWeight="bold", labelExpr=LINES)),
             columns=columns,
         )
-        .resolve_axis(**own_axes(len(cells), columns))
+        .resolve_axis(x=own_axes(len(cells), columns))
         .properties(
             title=title(
                 f"Growth rate of the norm over the last decade before {horizon_text(rows)}",

@@ -1,6 +1,7 @@
 """What the figures of a study have in common: colours, axes, legends, panels and how their data travel."""
 
 import textwrap
+from typing import Literal
 
 import altair as alt
 import polars as pl
@@ -82,11 +83,11 @@ def full_rows(number: int, most: int) -> int:
     return number if number <= most else next((n for n in range(most, 1, -1) if number % n == 0), most)
 
 
-def own_axes(number: int, columns: int) -> dict[str, str]:
-    """What is said of the axes of so many panels: beneath a row that is not full Vega-Lite draws axes without a panel,
-    unless each panel has its own.
+def own_axes(number: int, columns: int) -> Literal["independent", "shared"]:
+    """Whether each of so many panels has an axis of its own: beneath a row that is not full Vega-Lite draws those that
+    are shared without a panel.
     """
-    return {"x": "independent"} if number % columns else {}
+    return "independent" if number % columns else "shared"
 
 
 def tooltip(*fields: str, **named: str) -> list[alt.Tooltip]:

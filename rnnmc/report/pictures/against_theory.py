@@ -76,7 +76,7 @@ class AgainstTheoryPicture:
             "against-theory": alt.layer(*layers, data=inline(shown))
             .properties(width=ROW_WIDTH // columns, height=190)
             .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
-            .resolve_axis(**own_axes(len(cells), columns))
+            .resolve_axis(x=own_axes(len(cells), columns))
             .properties(
                 title=title(
                     "Measured growth rate less that of infinitely many units",

@@ -70,7 +70,7 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
         )
         .properties(width=max(110, 760 // columns), height=190)
         .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
-        .resolve_axis(**own_axes(len(cells), columns))
+        .resolve_axis(x=own_axes(len(cells), columns))
         .properties(
             title=title(
                 f"How steeply P(stable {mode} T) falls",

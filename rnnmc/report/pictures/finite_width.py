@@ -91,7 +91,7 @@ class FiniteWidthPicture:
             "finite-width": alt.layer(*layers, data=inline(shown))
             .properties(width=max(160, 760 // columns), height=190)
             .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
-            .resolve_axis(**own_axes(len(cells), columns))
+            .resolve_axis(x=own_axes(len(cells), columns))
             .resolve_scale(y="independent")
             .properties(
                 title=title(

@@ -72,7 +72,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
         )
         .properties(width=ROW_WIDTH // columns, height=170)
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
-        .resolve_axis(**own_axes(len(panels), columns))
+        .resolve_axis(x=own_axes(len(panels), columns))
         .properties(
             title=title(
                 f"{cell}: what the parameter gradient loses when it goes back so many steps and no more",

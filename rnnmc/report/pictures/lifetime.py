@@ -104,7 +104,7 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
         )
         .properties(width=max(150, 720 // columns), height=alt.Step(14))
         .facet(alt.Facet("panel:N", sort=[f"width {width}" for width in widths], title=None), columns=columns)
-        .resolve_axis(**own_axes(len(widths), columns))
+        .resolve_axis(x=own_axes(len(widths), columns))
         .properties(
             title=title(
                 f"{cell}: when the gradient is lost or blown up",

@@ -68,7 +68,7 @@ class OnsetPicture:
             "onset": alt.layer(*layers, data=inline(shown))
             .properties(width=max(160, 780 // columns), height=230)
             .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
-            .resolve_axis(**own_axes(len(cells), columns))
+            .resolve_axis(x=own_axes(len(cells), columns))
             .properties(
                 title=title(
                     "The gain at which the growth rate turns positive",

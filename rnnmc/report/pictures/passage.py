@@ -66,7 +66,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
     return (
         chart.properties(width=ROW_WIDTH // columns, height=150)
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
-        .resolve_axis(**own_axes(len(panels), columns))
+        .resolve_axis(x=own_axes(len(panels), columns))
         .properties(
             title=title(
                 f"{cell}: when the spectral norm first is below, or above, each threshold",

@@ -60,7 +60,7 @@ def in_panels(
         alt.layer(*layers, data=inline(rows.filter(pl.col("panel").is_in(shown))))
         .properties(width=min(420, ROW_WIDTH // columns), height=height)
         .facet(alt.Facet("panel:N", sort=shown, title=None), columns=columns, spacing=12)
-        .resolve_axis(**own_axes(len(shown), columns))
+        .resolve_axis(x=own_axes(len(shown), columns))
         .properties(title=title(text, subtitle))
     )
 

@@ -61,7 +61,7 @@ def _chart(rows: pl.DataFrame, clipped: str) -> ChartType:
         )
         .properties(width=ROW_WIDTH // columns, height=190)
         .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
-        .resolve_axis(**own_axes(len(panels), columns))
+        .resolve_axis(x=own_axes(len(panels), columns))
         .properties(
             title=title(
                 f"Who learns, gradients {SAID[clipped]}",
