@@ -36,7 +36,7 @@ from rnnmc.statistics.rare import rare_statistics
 from rnnmc.store.reading import as_frame
 from rnnmc.study.rare import Splitting
 
-RUNS, SIDE_BY_SIDE, POPULATIONS, PARTICLES, STEPS = 100, 10, 8, 300, 4
+RUNS, SIDE_BY_SIDE, POPULATIONS, PARTICLES, STEPS = 200, 10, 8, 300, 4
 SMALLEST = 1e-300  # never reached: a run ends at its event
 PROBABILITIES = (1e-3, 1e-6, 1e-9, 1e-12, 1e-30)
 HEAD = ["law", "P", "mean estimate / P", "errors from 1", "hold", "doubted", "of the others hold", "chains for 10 %"]
