@@ -23,13 +23,13 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
     if table is None or table.is_empty() or (cells < MANY_CELLS and settings < MANY_SETTINGS):
         return None
     half = table.filter(pl.col("percent") == 50).select("point", "by", "vanished")
-    known = rows.select("point", "cell", "horizon").join(half, on="point", how="inner", maintain_order="left")
+    networks = [name for name in ("cell", "width") if name in rows.columns]
+    known = rows.select("point", *networks, "horizon").join(half, on="point", how="inner", maintain_order="left")
     last, own = 0, known.clear()
-    for last in sorted(
-        map(int, rows["horizon"].unique()), reverse=True
-    ):  # the longest to which all cells were followed
+    horizons = sorted(map(int, rows["horizon"].unique()), reverse=True)
+    for last in horizons:  # the longest to which all were followed
         own = known.filter(pl.col("horizon") >= last)  # of the rest nobody knows what came later
-        if own["cell"].n_unique() == cells:
+        if own.select(networks).n_unique() == rows.select(networks).n_unique():
             break
     if own["cell"].n_unique() < min(cells, MANY_CELLS):
         return None

@@ -13,6 +13,8 @@ from rnnmc.report.leads.lead import Lead, legend, shares_said
 
 GAINS, FIELDS = 4, 2  # fewer make no map
 MAPS_SHOWN = 8  # maps on the first screen
+MOST_LABELS = 9  # of gains that have room beside each other on a phone; of more, every other one is said
+UNKNOWN = "<i></i>"  # a tile that nobody has measured, hatched
 
 
 def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Lead | None:
@@ -36,7 +38,8 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
     last = int(table["horizon"].to_numpy().max())
     caption = (
         f"Networks of {width} units after {last:,} steps. From left to right: gain of the recurrent weights; "
-        "from bottom to top: strength of the input. A field mixes the three colours by their shares."
+        "from bottom to top: strength of the input. A tile mixes the three colours by their shares"
+        f"{'; hatched, it was not measured' if UNKNOWN in figure else ''}."
     )
     return Lead(
         "map",
@@ -97,7 +100,8 @@ def _map(own: pl.DataFrame, cell: str) -> str:
         tiles.append(f"<span>{field:g}</span>")
         tiles += [_tile(known.get((gain, field)), f"gain {gain:g}, input {field:g}") for gain in gains]
     tiles.append("<span></span>")
-    tiles += [f"<span>{gain:g}</span>" for gain in gains]
+    every = 1 + (len(gains) > MOST_LABELS)
+    tiles += [f"<span>{f'{gain:g}' if i % every == 0 else ''}</span>" for i, gain in enumerate(gains)]
     return (
         f'<div class="panel map"><h2>{escape(cell)}</h2><div style="--gains:{len(gains)}">{"".join(tiles)}</div></div>'
     )
@@ -105,7 +109,7 @@ def _map(own: pl.DataFrame, cell: str) -> str:
 
 def _tile(row: dict | None, where: str) -> str:
     if row is None or row["p_vanish_at"] is None:
-        return "<i></i>"
+        return UNKNOWN
     shares = {event: row[f"p_{event}_at"] for event in OUTCOMES}
     mixed = [
         round(sum(shares[event] * int(colour[i : i + 2], 16) for event, colour in OUTCOMES.items())) for i in (1, 3, 5)
