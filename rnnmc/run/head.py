@@ -15,6 +15,7 @@ from pathlib import Path
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.cluster import Cluster, connected
 from rnnmc.run.dispatcher import OF_RUN, new_name, start_dispatcher
+from rnnmc.run.surroundings import remove_left
 
 HEAD_FILE = "RNNMC_HEAD"  # in the environment of a job: the file in which the head of its run says where it is
 PATIENCE = 240.0  # seconds that a head may take to start: Ray itself waits a minute for its dashboard, twice
@@ -106,6 +107,7 @@ class Head:
             self.process.kill()
         with suppress(OSError):
             self.answer.unlink(missing_ok=True)
+        remove_left()  # a head that was killed could not
 
 
 def start_head(log: Path, environment: dict[str, str] | None = None) -> Head:

@@ -36,8 +36,7 @@ def private_folder() -> Iterator[Path]:
     What processes that were killed have left of such folders goes too. Raises RunError where none can be made.
     """
     tops = list(_tops())
-    for top in tops:
-        _remove_left(top)
+    remove_left()
     folder = next((made for top in tops if (made := _made(top))), None)
     if folder is None:
         raise RunError(
@@ -52,8 +51,13 @@ def private_folder() -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        for top in tops:
-            _remove_left(top)
+        remove_left()
+
+
+def remove_left() -> None:
+    """Remove what processes that were killed have left of their folders."""
+    for top in _tops():
+        _remove_left(top)
 
 
 def _tops() -> Iterator[Path]:
