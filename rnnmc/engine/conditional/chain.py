@@ -82,8 +82,7 @@ def applies(point: DesignPoint) -> bool:
     cell = point.cell_object
     laws = point.init.laws(cell, point.width, point.drive.dimension)["recurrent"].values()
     gaussian = all(isinstance(law, Gaussian) and law.clip is None and law.spectral_radius is None for law in laws)
-    matrices = not cell.diagonal and len(laws) > 0
-    return matrices and gaussian and _has_record(cell)
+    return cell.has_matrices and gaussian and _has_record(cell)
 
 
 @cache

@@ -167,7 +167,7 @@ class Transposable:
 
 def factors_of(program: Program) -> Transposable:
     """What a step does to directions. Raises Untraceable where that is not known to be linear, or has no transpose."""
-    if program.cell.diagonal or not program.cell.recurrent:
+    if not program.cell.has_matrices:
         raise Untraceable("it has no recurrent matrices")
     found, known = Transposable(), {}
     for i, part in enumerate(program.cell.parts):
