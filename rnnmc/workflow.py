@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ def chunks(points: Iterable[StoredPoint]) -> Iterator[list[StoredPoint]]:
             chunk, seconds = [], 0.0
     if chunk:
         yield chunk
+
+
+def _both(theirs: Callable[[Any], None], ours: Callable[[], None], log: Any) -> None:
+    theirs(log)
+    ours()
 
 
 class Run:
@@ -77,6 +83,17 @@ class Run:
         # jobs find this environment's `rnnmc` though nobody has activated it
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.head: Head | None = None
+        if not workflow.modifier.is_main_snakefile():
+            self._be_called_of_a_module()
+
+    def _be_called_of_a_module(self) -> None:
+        """Have a run begin and end with us as well: Snakemake calls the main file's handlers, and none of a module.
+
+        `snakedeploy` writes a main file that makes a module of ours. Its own handlers are called first.
+        """
+        for handler, ours in (("_onstart", self.start), ("_onsuccess", self.succeed), ("_onerror", self.stop)):
+            theirs = getattr(self.workflow, handler)
+            setattr(self.workflow, handler, partial(_both, theirs, ours))
 
     @staticmethod
     def _study(config: dict[str, Any], workflow: Any) -> Study:
