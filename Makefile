@@ -83,10 +83,11 @@ build/frameworks/raw/%.npz: frameworks/of_%.py frameworks/layers.py frameworks/b
 build/frameworks/raw/%.json: frameworks/of_%.py frameworks/of_torch.py frameworks/layers.py frameworks/requirements/%.txt
 	$(IN_ITS_ENVIRONMENT)
 
-elsewhere: install build/elsewhere/venv/.installed ## write a data set, and have the validators and readers of others judge it (1.3 GB of packages)
+elsewhere: install build/elsewhere/venv/.installed ## write a data set, and have validators, readers and deployers of others take it (1.3 GB of packages)
 	@$(BIN)/rnnmc run elsewhere/default.yaml --results build/elsewhere
 	@$(BIN)/rnnmc dataset build/elsewhere/default --for archive --out build/elsewhere/dataset
 	@build/elsewhere/venv/bin/python elsewhere/check.py build/elsewhere/dataset docs/elsewhere.md
+	@PATH="$(CURDIR)/$(BIN):$$PATH" elsewhere/deployed.sh build/elsewhere/venv/bin/snakedeploy build/elsewhere/deployed
 
 build/elsewhere/venv/.installed: elsewhere/requirements.txt
 	@$(PYTHON) -m venv --clear build/elsewhere/venv

@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +42,14 @@ def chunks(points: Iterable[StoredPoint]) -> Iterator[list[StoredPoint]]:
         yield chunk
 
 
-def _both(theirs: Callable[[Any], None], ours: Callable[[], None], log: Any) -> None:
-    theirs(log)
-    ours()
+def _then(ours: Callable[[], None], theirs: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A handler of Snakemake's that calls theirs, and then ours."""
+
+    def handler(log: Any) -> None:
+        theirs(log)
+        ours()
+
+    return handler
 
 
 class Run:
@@ -89,11 +93,13 @@ class Run:
     def _be_called_of_a_module(self) -> None:
         """Have a run begin and end with us as well: Snakemake calls the main file's handlers, and none of a module.
 
-        `snakedeploy` writes a main file that makes a module of ours. Its own handlers are called first.
+        `snakedeploy` writes a main file that makes a module of ours. Its own handlers are called first, whether they
+        stand before the module or after it.
         """
-        for handler, ours in (("_onstart", self.start), ("_onsuccess", self.succeed), ("_onerror", self.stop)):
-            theirs = getattr(self.workflow, handler)
-            setattr(self.workflow, handler, partial(_both, theirs, ours))
+        for name, ours in (("onstart", self.start), ("onsuccess", self.succeed), ("onerror", self.stop)):
+            setattr(self.workflow, f"_{name}", _then(ours, getattr(self.workflow, f"_{name}")))
+            register = getattr(self.workflow, name)
+            setattr(self.workflow, name, lambda theirs, ours=ours, register=register: register(_then(ours, theirs)))
 
     @staticmethod
     def _study(config: dict[str, Any], workflow: Any) -> Study:

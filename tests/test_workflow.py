@@ -203,6 +203,25 @@ def test_a_dry_run_writes_nothing_and_lint_is_clean(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.process
+def test_a_workflow_that_makes_a_module_of_this_one_runs_it_to_its_end(tmp_path: Path) -> None:
+    """As `snakedeploy` writes it (elsewhere/deployed.sh has the real one): no handler of a module is called."""
+    study_file = write(tmp_path, small(replicates=20, points=[{"cell": "tanh", "width": 2}]))
+    (tmp_path / "Snakefile").write_text(f"""configfile: "{study_file.name}"
+module rnnmc:
+    snakefile: "{ROOT / "workflow/Snakefile"}"
+    config: config
+use rule * from rnnmc
+onstart: print("theirs is called", file=sys.stderr)
+""")
+    run = command("snakemake", "-j", "2", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "theirs is called" in run.stderr
+    assert "P(vanish)" in run.stdout
+    assert (tmp_path / "results/small/report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.process
 def test_snakemakes_own_report_is_made(workplace: Path) -> None:
     run = command(*snakemake(workplace / "small.yaml", "--report", "workflow.html"), cwd=workplace)
     assert run.returncode == 0, run.stderr
