@@ -17,5 +17,5 @@ cd deployed
 grep -q 'github("someone/rnnmc", path="workflow/Snakefile", branch="HEAD")' workflow/Snakefile
 sed -i 's|github("someone/rnnmc".*|"../../github/someone/rnnmc/workflow/Snakefile"|' workflow/Snakefile
 snakemake -j 2 --config replicates=20
-rnnmc verify results/mine
-test -s results/mine/report.html
+rnnmc verify results/config
+test -s results/config/report.html
