@@ -246,8 +246,9 @@ def test_a_mistake_in_the_study_is_one_sentence_and_nothing_is_written(runner: s
 
 def run_of(said: dict, *files: Path) -> Run:
     """What the Snakefile makes of `--config` and `--configfile`."""
-    settings = SimpleNamespace(config=said)
-    return Run(dict(said), SimpleNamespace(configfiles=files, config_settings=settings, is_main_process=False))
+    settings, main = SimpleNamespace(config=said), SimpleNamespace(is_main_snakefile=lambda: True)
+    of_snakemake = {"configfiles": files, "config_settings": settings, "is_main_process": False, "modifier": main}
+    return Run(dict(said), SimpleNamespace(**of_snakemake))
 
 
 BAD_FILES = {
