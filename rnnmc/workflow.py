@@ -168,7 +168,7 @@ class Run:
 
         No head where `rnnmc study` has started one, nor where no design point lacks anything.
         """
-        if HEAD_FILE in os.environ:  # `rnnmc study` has done both
+        if HEAD_FILE in os.environ or self.head:  # `rnnmc study` has done both; who has a module may call its handler
             return
         try:
             leave_plan(Path(self.directory), self.study, self.points)
