@@ -11,14 +11,15 @@ import altair as alt
 import polars as pl
 
 from rnnmc.common.errors import UsageError
-from rnnmc.report.charts.parts import colour, inline
+from rnnmc.report.charts.parts import SERIES, inline, legend_of
 from rnnmc.report.text import study_points
 
 SHORT = {"init.recurrent.gaussian": "gain", "init.input.gaussian": "input_std"}
 LOGARITHMIC = ("horizon", "width", "gain", "m")  # unless a value is zero
 NO_FACTORS = ("json", "tile", "block", "kernel", "replicates", "half_width", "until", "oracle", "nested", "horizon")
 
-MOST_LINES = 24  # of one chart
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])  # each as long as there are colours
+MOST_LINES = len(DASHES) * len(SERIES)  # of one chart
 TOLD = "what dictionary.csv in the folder says of statistics"
 
 
@@ -93,9 +94,10 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
     logarithmic = x in LOGARITHMIC and table[x].to_numpy().min() > 0
     axis = alt.X(f"{_escaped(x)}:Q", title=x, scale=alt.Scale(type="log" if logarithmic else "linear", nice=False))
     height = alt.Y(f"{_escaped(y)}:Q", title=y)
-    base = alt.Chart(inline(rows), width=620, height=380).encode(x=axis, color=colour(_names(rows), rows))
+    base = alt.Chart(inline(rows), width=620, height=380).encode(x=axis, color=_colour(rows))
     faint = min(0.2, 0.8 / rows["series"].n_unique())
-    layers = [base.mark_line(point=rows[x].n_unique() <= 12).encode(y=height)]
+    lines = base.mark_line(point=rows[x].n_unique() <= 12).encode(y=height)
+    layers = [lines.encode(strokeDash=_dash(rows)) if len(_names(rows)) > len(SERIES) else lines]
     if len(ends) == 2:
         bounds = base.mark_area(opacity=faint) if rows[x].n_unique() > 1 else base.mark_rule(strokeWidth=7)
         layers.insert(0, bounds.encode(y=alt.Y(f"{ends[0]}:Q", title=y), y2=f"{ends[1]}:Q"))
@@ -124,6 +126,20 @@ def has_column(table: pl.DataFrame, name: str, option: str) -> None:
 
 def _names(rows: pl.DataFrame) -> list[str]:
     return rows["series"].unique(maintain_order=True).to_list()
+
+
+def _colour(rows: pl.DataFrame) -> alt.Color:
+    """A colour for each line; those that are more than colours share them, and are told apart by `_dash`."""
+    names = _names(rows)
+    colours = [SERIES[i % len(SERIES)] for i in range(len(names))]
+    legend = legend_of(names) if len(names) > 1 else None
+    return alt.Color("series:N", scale=alt.Scale(domain=names, range=colours), sort=names, legend=legend)
+
+
+def _dash(rows: pl.DataFrame) -> alt.StrokeDash:
+    names = _names(rows)
+    dashes = [DASHES[i // len(SERIES)] for i in range(len(names))]
+    return alt.StrokeDash("series:N", scale=alt.Scale(domain=names, range=dashes), sort=names, legend=legend_of(names))
 
 
 def _factors(table: pl.DataFrame) -> list[str]:

@@ -116,9 +116,8 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     two are ever drawn as one.
     """
     factors = varying_factors(points)
-    labels = _labels(points, factors)
     labelled = points.with_columns(
-        pl.Series("series", labels, dtype=pl.String),
+        pl.Series("series", labels(points, factors), dtype=pl.String),
         pl.col("point", "cell", *(name for name in factors if not points.schema[name].is_numeric())).cast(pl.String),
     )
     twin = pl.struct("cell", "width", "series").is_duplicated()
@@ -145,30 +144,7 @@ def _of_entries(points: pl.DataFrame) -> list[pl.Series]:
     ]
 
 
-def in_hues(points: pl.DataFrame, most: int) -> pl.DataFrame:
-    """The points of `with_series` with `hue`, what a colour says, of at most so many values, and `rest`, what the name
-    of a panel says beside the width ("" where colours can say all).
-
-    Factors of the fewest values go to the panels, until the others fit. Where none of that helps (one factor of many
-    values, or points told apart by their key), the hue is the series, however many there are.
-    """
-    factors = varying_factors(points)
-    whole = points.with_columns(pl.col("series").alias("hue"), pl.lit("").alias("rest"))
-    if points["series"].n_unique() <= most:
-        return whole
-    order = sorted(factors, key=lambda name: points[name].n_unique())
-    for number in range(1, len(order)):
-        beside = order[:number]
-        split = points.with_columns(
-            pl.Series("hue", _labels(points, [name for name in factors if name not in beside]), dtype=pl.String),
-            pl.Series("rest", _labels(points, [name for name in factors if name in beside]), dtype=pl.String),
-        )
-        if split["hue"].n_unique() <= most and not split.select("cell", "width", "hue", "rest").is_duplicated().any():
-            return split
-    return whole
-
-
-def _labels(points: pl.DataFrame, factors: list[str]) -> list[str]:
+def labels(points: pl.DataFrame, factors: list[str]) -> list[str]:
     """What these factors are, point by point; of a file only its name."""
     return [
         re.sub(
