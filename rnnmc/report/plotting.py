@@ -11,14 +11,13 @@ import altair as alt
 import polars as pl
 
 from rnnmc.common.errors import UsageError
-from rnnmc.report.charts.parts import SERIES, inline, legend_of
+from rnnmc.report.charts.parts import DASHES, SERIES, colour_and_dash, inline
 from rnnmc.report.text import study_points
 
 SHORT = {"init.recurrent.gaussian": "gain", "init.input.gaussian": "input_std"}
 LOGARITHMIC = ("horizon", "width", "gain", "m")  # unless a value is zero
 NO_FACTORS = ("json", "tile", "block", "kernel", "replicates", "half_width", "until", "oracle", "nested", "horizon")
 
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])  # each as long as there are colours
 MOST_LINES = len(DASHES) * len(SERIES)  # of one chart
 TOLD = "what dictionary.csv in the folder says of statistics"
 
@@ -94,10 +93,10 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
     logarithmic = x in LOGARITHMIC and table[x].to_numpy().min() > 0
     axis = alt.X(f"{_escaped(x)}:Q", title=x, scale=alt.Scale(type="log" if logarithmic else "linear", nice=False))
     height = alt.Y(f"{_escaped(y)}:Q", title=y)
-    base = alt.Chart(inline(rows), width=620, height=380).encode(x=axis, color=_colour(rows))
+    colour, dash = colour_and_dash("series", _names(rows))
+    base = alt.Chart(inline(rows), width=620, height=380).encode(x=axis, color=colour)
     faint = min(0.2, 0.8 / rows["series"].n_unique())
-    lines = base.mark_line(point=rows[x].n_unique() <= 12).encode(y=height)
-    layers = [lines.encode(strokeDash=_dash(rows)) if len(_names(rows)) > len(SERIES) else lines]
+    layers = [base.mark_line(point=rows[x].n_unique() <= 12).encode(y=height, strokeDash=dash)]
     if len(ends) == 2:
         bounds = base.mark_area(opacity=faint) if rows[x].n_unique() > 1 else base.mark_rule(strokeWidth=7)
         layers.insert(0, bounds.encode(y=alt.Y(f"{ends[0]}:Q", title=y), y2=f"{ends[1]}:Q"))
@@ -126,20 +125,6 @@ def has_column(table: pl.DataFrame, name: str, option: str) -> None:
 
 def _names(rows: pl.DataFrame) -> list[str]:
     return rows["series"].unique(maintain_order=True).to_list()
-
-
-def _colour(rows: pl.DataFrame) -> alt.Color:
-    """A colour for each line; those that are more than colours share them, and are told apart by `_dash`."""
-    names = _names(rows)
-    colours = [SERIES[i % len(SERIES)] for i in range(len(names))]
-    legend = legend_of(names) if len(names) > 1 else None
-    return alt.Color("series:N", scale=alt.Scale(domain=names, range=colours), sort=names, legend=legend)
-
-
-def _dash(rows: pl.DataFrame) -> alt.StrokeDash:
-    names = _names(rows)
-    dashes = [DASHES[i // len(SERIES)] for i in range(len(names))]
-    return alt.StrokeDash("series:N", scale=alt.Scale(domain=names, range=dashes), sort=names, legend=legend_of(names))
 
 
 def _factors(table: pl.DataFrame) -> list[str]:

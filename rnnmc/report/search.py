@@ -9,8 +9,7 @@ import polars as pl
 from altair.typing import ChartType
 from rich.table import Table
 
-from rnnmc.report.charts.parts import hue_colour, inline, title, tooltip
-from rnnmc.report.hues import few, ordered_hues
+from rnnmc.report.charts.parts import colour_and_dash, inline, title, tooltip
 from rnnmc.report.terminal import frame_table
 
 
@@ -33,8 +32,7 @@ def search_tables(starts: pl.DataFrame, gates: pl.DataFrame, paths: pl.DataFrame
 def search_charts(paths: pl.DataFrame, label: str) -> dict[str, ChartType]:
     """`paths`: the log-norm of each path along the network that came furthest, step by step."""
     rows = paths.drop_nulls()
-    rows = rows.with_columns(pl.Series("hue", few(rows["path"].to_list()), dtype=pl.String))
-    hues = ordered_hues(rows)
+    colour, dash = colour_and_dash("path", rows["path"].unique(maintain_order=True).to_list())
     heading = title(
         f"{label}: the network that a search has found", "Spectral norm of each path from the first step on"
     )
@@ -44,8 +42,8 @@ def search_charts(paths: pl.DataFrame, label: str) -> dict[str, ChartType]:
         .encode(
             x=alt.X("step:Q", title="steps"),
             y=alt.Y("log_norm:Q", title="log-norm (nats)"),
-            color=hue_colour(hues),
-            detail="path:N",
+            color=colour,
+            strokeDash=dash,
             tooltip=tooltip("path", "step", "log_norm"),
         )
     )

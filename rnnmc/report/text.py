@@ -135,13 +135,18 @@ def _of_entries(points: pl.DataFrame) -> list[pl.Series]:
     looking = [
         [one if isinstance(one, str) else next(iter(one)) for one in each.get("observables", ())] for each in said
     ]
-    split = [(each.get("splitting") or {}).get("event", "").replace("_", " ") for each in said]
     last = [each.get("horizons", [0])[-1] for each in said]
     return [
-        pl.Series([f"; split for {event}" if event else "" for event in split], dtype=pl.String),
+        pl.Series([f"; split for {event}" if event else "" for event in split_events(points)], dtype=pl.String),
         pl.Series([f"; with {', '.join(names)}" if names else "" for names in looking], dtype=pl.String),
         pl.Series([f"; to T = {steps:,}" if steps else "" for steps in last], dtype=pl.String),
     ]
+
+
+def split_events(points: pl.DataFrame) -> list[str]:
+    """`explode at`, and so on: what each point was split for; "" for plain points."""
+    said = [json.loads(text).get("splitting") or {} for text in points["json"]]
+    return [one.get("event", "").replace("_", " ") for one in said]
 
 
 def labels(points: pl.DataFrame, factors: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from rnnmc.report.text import interval_names
 OUTCOMES = {"vanish": "#0072B2", "stable": "#B4B9C1", "explode": "#D55E00"}
 # None of these can be taken for the colour of an outcome.
 SERIES = ["#8E63CE", "#159A78", "#C94F8C", "#9A8A1F", "#3FA7D6", "#7A6A5B"]
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])  # where lines are more than colours
 SUBTITLE_WIDTH = 165  # characters of a line, about as wide as a row of panels
 VL_VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 INK = "#22262b"  # of figures that stand by themselves
@@ -132,6 +133,17 @@ def colour(series: list[str], rows: pl.DataFrame) -> alt.Color:
 def hue_colour(hues: list[str]) -> alt.Color:
     """The colour of `hue`: see `rnnmc.report.hues`."""
     return alt.Color("hue:N", scale=series_scale(hues), sort=hues, legend=legend_of(hues))
+
+
+def colour_and_dash(field: str, names: list[str]) -> tuple[alt.Color, alt.StrokeDash]:
+    """A colour and a dash for each name: those that are more than colours share these and differ in their dashes."""
+    legend = legend_of(names) if len(names) > 1 else None
+    colours = [SERIES[place % len(SERIES)] for place in range(len(names))]
+    dashes = [DASHES[place // len(SERIES)] for place in range(len(names))]
+    return (
+        alt.Color(f"{field}:N", scale=alt.Scale(domain=names, range=colours), sort=names, legend=legend),
+        alt.StrokeDash(f"{field}:N", scale=alt.Scale(domain=names, range=dashes), sort=names, legend=legend),
+    )
 
 
 def legend_of(names: list[str]) -> alt.Legend:

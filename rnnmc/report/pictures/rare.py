@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import altair as alt
 import polars as pl
 from altair.typing import ChartType
@@ -11,7 +9,7 @@ from altair.typing import ChartType
 from rnnmc.engine.block import run_block
 from rnnmc.report.charts.parts import LINES, ROW_WIDTH, full_rows, hue_colour, inline, title, tooltip
 from rnnmc.report.hues import in_hues, in_panel, ordered_hues
-from rnnmc.report.text import labels, varying_factors
+from rnnmc.report.text import labels, split_events, varying_factors
 from rnnmc.statistics.made_up import Tables, rows_of_points
 from rnnmc.statistics.rare import rare_statistics
 from rnnmc.study.point import DesignPoint
@@ -39,10 +37,8 @@ class RarePicture:
         own = points.filter(pl.col("point").cast(pl.String).is_in(summary["point"].cast(pl.String)))
         if own.is_empty():
             return {}
-        events = [json.loads(text)["splitting"]["event"].replace("_", " ") for text in own["json"]]
-        by_cell = own.with_columns(pl.Series("event", events, dtype=pl.String)).partition_by(
-            "cell", maintain_order=True
-        )
+        events = pl.Series("event", split_events(own), dtype=pl.String)
+        by_cell = own.with_columns(events).partition_by("cell", maintain_order=True)
         told = pl.concat(in_hues(one.with_columns(series=_told(one))) for one in by_cell)
         curves = (
             summary.filter(pl.col("p") >= SMALLEST)
