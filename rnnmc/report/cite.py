@@ -20,7 +20,7 @@ from rnnmc.drives import drives
 from rnnmc.initialisers import laws as weight_laws
 from rnnmc.initialisers import presets
 from rnnmc.observables import observables
-from rnnmc.report.works import ESTIMATORS, WHOLE, WORKS
+from rnnmc.report.works import ALL_AUTHORS, ESTIMATORS, WORKS
 from rnnmc.statistics.analyses import analyses
 from rnnmc.theory import laws as theory_laws
 
@@ -92,15 +92,17 @@ def _names(value: Any) -> Iterator[str]:
 def _works(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """(key, entry) of every work and every layer of a framework that a source names."""
     for told, year, said in WORK.findall(source):
-        names = WHOLE.get(f"{told} {year}", told)
+        names = str(ALL_AUTHORS.get(f"{told} {year}", told))
         authors = [name for name in re.split(r", (?:and )?| and ", re.sub(r" et al\.$", ", others", names)) if name]
         key = re.sub(r"\W+", "_", f"{names} {year}".replace(" et al.", "")).lower()
         called = f"{key}_{said.split()[-1]}".lower() if said else key  # one of several of the same authors and year
         key = called if called in WORKS else key
         written = " and ".join(name if name == "others" else f"{{{name}}}" for name in authors)
-        title, where = WORKS.get(key, (None, None))
-        fields = {"author": written, "title": title and f"{{{title}}}", "howpublished": where, "year": year}
-        yield key, {name: value for name, value in fields.items() if value} | {"said": said}
+        entry = {"author": written, "year": year, "said": said}
+        if key in WORKS:
+            title, where = WORKS[key]
+            entry |= {"title": f"{{{title}}}", "howpublished": where}
+        yield key, entry
     for layer in LAYER.findall(source):
         yield layer.replace(".", "_").lower(), {"title": f"{{{layer}}}", "said": ""}
 

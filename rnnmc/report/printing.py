@@ -22,7 +22,11 @@ class Words(Text):
 
 
 class WordsTable(Table):
-    """A table whose cells are `Words`; as plain text, for rich would read "[inf,inf]" as markup and drop it."""
+    """A table of `Words`; as plain text, for rich would read "[inf,inf]" as markup and drop it."""
+
+    def add_column(self, header: Any = "", footer: Any = "", **said: Any) -> None:
+        """Add a column with this text at its head."""
+        super().add_column(Words(header), footer, **said)
 
     def add_row(self, *cells: Any, **said: Any) -> None:
         """Add a row, of texts."""

@@ -28,6 +28,7 @@ from rnnmc.report.text import (
     nats_text,
     number_text,
     plain_points,
+    points_of,
     rare_events,
     rate_text,
     share_text,
@@ -180,7 +181,7 @@ def rare_table(statistics: pl.DataFrame, title: str) -> Table:
 def rare_events_table(rare: pl.DataFrame, points: pl.DataFrame) -> Table:
     """The probability of the rare event of every design point that was split for one."""
     table = plain_table("rare event", "P", "95 %", "doubt")
-    own = points.filter(pl.col("point").cast(pl.String).is_in(rare["point"].cast(pl.String).unique().to_list()))
+    own = points_of(rare, points)
     names = zip(
         own["point"], own["cell"], own["width"], labels(own, varying_factors(own)), split_events(own), strict=True
     )

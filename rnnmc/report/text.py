@@ -79,6 +79,12 @@ def plain_points(points: pl.DataFrame) -> pl.DataFrame:
     return points.filter(~pl.col("json").str.contains('"splitting"')) if "json" in points.columns else points
 
 
+def points_of(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
+    """The points that a table has rows of: labels of what varies among others would say too much."""
+    keys = table["point"].cast(pl.String).unique().to_list()
+    return points.filter(pl.col("point").cast(pl.String).is_in(keys))
+
+
 def complete(statistics: pl.DataFrame) -> pl.DataFrame:
     """The statistics with every column of bands, theory and rates; null where an earlier rnnmc has not written it.
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 # What some sources say -> the authors that others say of the same work.
-WHOLE = {
+ALL_AUTHORS = {
     "Jozefowicz et al. 2015": "Jozefowicz, Zaremba, Sutskever",
     "Molgedey et al. 1992": "Molgedey, Schuchhardt, Schuster",
 }

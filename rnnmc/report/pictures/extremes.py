@@ -21,6 +21,7 @@ from rnnmc.report.charts.parts import (
     widths,
 )
 from rnnmc.report.hues import hues_by_cell, in_panel, ordered_hues
+from rnnmc.report.text import points_of
 
 
 class ExtremesPicture:
@@ -30,8 +31,7 @@ class ExtremesPicture:
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`extremes-<cell>` for each cell: one column of panels a width, a row a part, colours as of curves."""
-        seen = pl.col("point").cast(pl.String).is_in(summary["point"].cast(pl.String).unique().to_list())
-        points = hues_by_cell(points.filter(seen))
+        points = hues_by_cell(points_of(summary, points))
         series = ordered_hues(points)
         curves = (
             summary.with_columns(pl.col("point").cast(pl.String))

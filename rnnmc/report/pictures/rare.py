@@ -9,7 +9,7 @@ from altair.typing import ChartType
 from rnnmc.engine.block import run_block
 from rnnmc.report.charts.parts import LINES, ROW_WIDTH, full_rows, hue_colour, inline, title, tooltip
 from rnnmc.report.hues import in_hues, in_panel, ordered_hues
-from rnnmc.report.text import labels, split_events, varying_factors
+from rnnmc.report.text import labels, points_of, split_events, varying_factors
 from rnnmc.statistics.made_up import Tables, rows_of_points
 from rnnmc.statistics.rare import rare_statistics
 from rnnmc.study.point import DesignPoint
@@ -34,7 +34,7 @@ class RarePicture:
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`rare-<cell>` for each cell: one panel an event, width and horizon, one colour what else varies."""
-        own = points.filter(pl.col("point").cast(pl.String).is_in(summary["point"].cast(pl.String)))
+        own = points_of(summary, points)
         if own.is_empty():
             return {}
         events = pl.Series("event", split_events(own), dtype=pl.String)

@@ -8,6 +8,7 @@ from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import colour, inline, panel_width, title, tooltip, unless_other_picked, widths
 from rnnmc.report.hues import hues_by_cell, in_panel, ordered_hues
+from rnnmc.report.text import points_of
 
 FEW = 40  # exponents that dots can still show one by one
 LINEAR = 0.3  # nats a step: the axis is logarithmic beyond, for the smallest exponents lie far below the positive ones
@@ -24,8 +25,7 @@ class SpectrumPicture:
         summary: of all design points, with the columns of `SpectrumSummary.beside`. Exponents that are not known, or
         -inf in some replicate, are left out.
         """
-        seen = pl.col("point").cast(pl.String).is_in(summary["point"].cast(pl.String).unique().to_list())
-        points = hues_by_cell(points.filter(seen))
+        points = hues_by_cell(points_of(summary, points))
         series = ordered_hues(points)
         curves = (
             summary.filter((pl.col("quantity") == "exponent") & (pl.col("finite") == pl.col("replicates")))
