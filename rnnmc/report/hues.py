@@ -77,7 +77,7 @@ def few(names: Sequence[str]) -> list[str]:
     enough, all but the most frequent are `others`.
     """
     kinds: dict[str, list[str]] = {}
-    for name in sorted(set(names), key=_numbers_in):
+    for name in sorted(dict.fromkeys(names), key=_numbers_in):
         kinds.setdefault(NUMBER.sub("#", name), []).append(name)
     if len(set(names)) <= MOST_COLOURS:
         return list(names)

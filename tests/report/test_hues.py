@@ -86,6 +86,8 @@ def test_widths_of_many_are_coloured_together_with_their_neighbours():
 def test_names_that_differ_in_numbers_go_together_with_their_neighbours():
     assert few(GAINS[:6]) == GAINS[:6], "as many as there are colours"
     assert few([*GAINS[4:], *GAINS[:4]])[4:] == ["gaussian 0.5", "gaussian 1", "gaussian 1.5 to 2", "gaussian 1.5 to 2"]
+    equal = few(["b 1", "a 1", "b 2", "a 2", "c 1", "d", "e", "b 3", "a 3"])
+    assert equal[:4] == ["b 1", "a 1 to 3", "b 2 to 3", "a 1 to 3"], "the same in every process: what is named first"
     told = few(["pytorch", *GAINS, "gaussian 2 clip 1", "gaussian 3 clip 1.5", "keras"])
     assert (told[0], told[-1], told[-2]) == ("pytorch", "keras", "gaussian 2 clip 1 to gaussian 3 clip 1.5")
     assert len(set(told)) == len(SERIES)
