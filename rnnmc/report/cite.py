@@ -1,7 +1,8 @@
-"""How to cite a study: rnnmc, the article, and the sources of exactly the cells, laws and observables that it used.
+"""How to cite a study: rnnmc, the article, and the sources of exactly the cells, laws, observables and estimators that
+it used.
 
-No bibliographic fact is here that the code does not say: of most sources it says names and a year, and so do the
-entries, with the words of the code beside them.
+Of a work the code says names and a year, and so do the entries, with the words of the code beside them, and with the
+title where `works.py` knows it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rnnmc.drives import drives
 from rnnmc.initialisers import laws as weight_laws
 from rnnmc.initialisers import presets
 from rnnmc.observables import observables
+from rnnmc.report.works import ALL_AUTHORS, ESTIMATORS, WORKS
 from rnnmc.statistics.analyses import analyses
 from rnnmc.theory import laws as theory_laws
 
@@ -63,6 +65,10 @@ def sources(points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Iterato
     ):
         for name in sorted(used & known.keys()):
             yield f"{kind} {name}", str(getattr(known[name], "source", ""))
+    by = {str(kind) for table in tables.values() if "interval" in table.columns for kind in table["interval"].unique()}
+    by |= {"splitting" for one in said if one.get("splitting")}
+    for name in sorted(by & ESTIMATORS.keys()):
+        yield f"estimator {name}", ESTIMATORS[name]
 
 
 def _laws(statistics: pl.DataFrame) -> set[str]:
@@ -85,18 +91,27 @@ def _names(value: Any) -> Iterator[str]:
 
 def _works(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """(key, entry) of every work and every layer of a framework that a source names."""
-    for names, year, said in WORK.findall(source):
+    for told, year, said in WORK.findall(source):
+        names = str(ALL_AUTHORS.get(f"{told} {year}", told))
         authors = [name for name in re.split(r", (?:and )?| and ", re.sub(r" et al\.$", ", others", names)) if name]
         key = re.sub(r"\W+", "_", f"{names} {year}".replace(" et al.", "")).lower()
+        called = f"{key}_{said.split()[-1]}".lower() if said else key  # one of several of the same authors and year
+        key = called if called in WORKS else key
         written = " and ".join(name if name == "others" else f"{{{name}}}" for name in authors)
-        yield key, {"author": written, "year": year, "said": said}
+        entry = {"author": written, "year": year, "said": said}
+        if key in WORKS:
+            title, where = WORKS[key]
+            entry |= {"title": f"{{{title}}}", "howpublished": where}
+        yield key, entry
     for layer in LAYER.findall(source):
         yield layer.replace(".", "_").lower(), {"title": f"{{{layer}}}", "said": ""}
 
 
 def _entry(key: str, entry: dict[str, Any]) -> str:
     note = "; ".join([*entry["notes"], f"source of {', '.join(entry['for'])}"])
-    fields = {name: entry[name] for name in ("author", "title", "year") if name in entry} | {"note": note}
+    fields = {name: entry[name] for name in ("author", "title", "howpublished", "year") if name in entry} | {
+        "note": note
+    }
     return _written(key, fields)
 
 

@@ -18,6 +18,10 @@ VERDICT_WORDS = {
     UNDECIDED: ("is undecided", "are undecided"),
     EMPTY: ("has nothing to be seen in", "have nothing to be seen in"),
 }
+COMPARED = (  # event, what a cell does, how the point is told where it does so most
+    ("stable", "keeps the norm between the thresholds", "at its best"),
+    ("explode", "explodes", "at its worst"),
+)
 VERBS = {"vanish": "vanish", "stable": "stay in between", "explode": "explode"}
 
 
@@ -26,13 +30,14 @@ def findings(rows: pl.DataFrame, statistics: pl.DataFrame) -> list[str]:
 
     rows: `rnnmc.report.text.main_rows`; statistics: all rows of the same points. A design point "mostly" does what
     more than half of its replicates do, by the lower bound of the interval; a comparison is one only where
-    intervals do not overlap.
+    intervals do not overlap, and where they do it is told at the end as open.
     """
     if rows.height == 1:
-        opening = [f"{_thresholds(rows)} {_single(rows.row(0, named=True))}"]
+        opening, still_open = [f"{_thresholds(rows)} {_single(rows.row(0, named=True))}"], []
     else:
-        opening = [f"{_thresholds(rows)} {_majorities(rows)}", *_extremes(rows)]
-    return [*opening, _longest(rows, statistics), *_agreement(rows), _drives(rows)]
+        compared, still_open = _comparisons(rows)
+        opening = [f"{_thresholds(rows)} {_majorities(rows)}", *compared]
+    return [*opening, _longest(rows, statistics), *_agreement(rows), _drives(rows), *still_open]
 
 
 def _drives(rows: pl.DataFrame) -> str:
@@ -118,11 +123,16 @@ def _agreement(rows: pl.DataFrame) -> list[str]:
     if exact:
         near = sum(deviation <= NEAR for deviation, _ in exact)
         worst, row = max(exact, key=lambda found: found[0])
+        gap = abs(row["growth_rate"] - row["theory_growth_rate"])
         sentences.append(
             f"An exact law gives the growth rate at {_of(exact, rows)}, after infinitely many steps; the measured one, "
             f"over the last decade, agrees within {NEAR} standard errors at "
-            f"{'all' if near == len(exact) else near} of them; the furthest, {row['cell']} ({_where(row)}), is "
-            f"{worst:.1f} off, {abs(row['growth_rate'] - row['theory_growth_rate']):.2g} nats a step."
+            f"{'all' if near == len(exact) else near} of them"
+            + (
+                f"; the furthest, {row['cell']} ({_where(row)}), is {worst:.1f} off, {gap:.2g} nats a step."
+                if gap
+                else "."
+            )
         )
     if wide:
         worst, row = max(wide, key=lambda found: found[0])
@@ -157,48 +167,51 @@ def _majorities(rows: pl.DataFrame) -> str:
     return f"Of {rows.height} design points, {listed(parts)}."
 
 
-def _extremes(rows: pl.DataFrame) -> list[str]:
-    """Which cell keeps the norm most often and which explodes most, with its best and worst design point."""
-    sentences = [
-        _champion(rows, "stable", "keep the norm between the thresholds", "at its best"),
-        _champion(rows, "explode", "explode", "at its worst"),
-    ]
-    sets = rows.group_by("cell").agg(pl.struct("width", "series").sort().alias("set"))["set"]
-    if sets.n_unique() > 1:
-        sentences.append(
-            "The cells were not all measured at the same widths and settings: their averages compare unlike sets."
-        )
-    return sentences
+def _comparisons(rows: pl.DataFrame) -> tuple[list[str], list[str]]:
+    """(what is found, what is open) of which cell keeps the norm most often and which explodes most.
+
+    Cells are compared over the widths and settings that all of them have; where these are none, nothing is said.
+    """
+    number = rows["cell"].n_unique()
+    shared = rows.filter(pl.col("cell").n_unique().over("width", "series") == number)
+    found, questions = [], []
+    for event, does, extreme in COMPARED:
+        if not (rows[f"{event}_at_count"] > 0).any():
+            found.append(_never(rows, event))
+        elif number > 1 and not shared.is_empty():
+            sentence = _champion(shared, event, does, extreme, "the" if shared.height < rows.height else "its")
+            found += [sentence] if sentence else []
+            questions += [] if sentence else [f"which cell {does} most often"]
+    return found, [f"Too close to tell at this precision: {listed(questions)}."] if questions else []
 
 
-def _champion(rows: pl.DataFrame, event: str, do: str, extreme: str) -> str:
+def _never(rows: pl.DataFrame, event: str) -> str:
+    """That no replicate did so, and how often one may at most."""
+    none = {"stable": "stayed between the thresholds", "explode": "exploded"}[event]
+    bound = max(rows[f"p_{event}_at_high"].to_list())
+    return (
+        f"Not one of {rows['replicates'].sum():,} replicates {none}; the {100 * rows['level'][0]:g} % "
+        f"interval of no design point reaches above {_percent(bound)}."
+    )
+
+
+def _champion(rows: pl.DataFrame, event: str, does: str, extreme: str, whose: str) -> str | None:
     """The cell with the highest mean probability of an event, its own highest point, and the runner-up.
 
-    "Most often" is said only where no other cell's interval reaches that of the first.
+    None where the interval of another cell reaches that of the first. whose: `its` design points, or `the` ones that
+    all cells have.
     """
-    if not (rows[f"{event}_at_count"] > 0).any():
-        none = {"stable": "stayed between the thresholds", "explode": "exploded"}[event]
-        bound = max(rows[f"p_{event}_at_high"].to_list())
-        return (
-            f"Not one of {rows['replicates'].sum():,} replicates {none}; the {100 * rows['level'][0]:g} % "
-            f"interval of no design point reaches above {_percent(bound)}."
-        )
     top, *others = averages(rows, event)
+    if any(other["high"] > top["low"] for other in others):
+        return None
     of_top = rows.filter(pl.col("cell") == top["cell"]).sort(f"p_{event}_at", descending=True)
     point = of_top.row(0, named=True)
-    rivals = [other["cell"] for other in others if other["high"] > top["low"]]
-    does = do.replace("keep", "keeps", 1) if event == "stable" else f"{do}s"
     sentence = f"The {top['cell']} cell {does} most often: {_share(top)} "
-    if rivals:
-        sentence = f"Which cell {does} most often is too close to tell; {top['cell']} is ahead with {_share(top)} "
     if top["points"] > 1:
-        sentence += f"on average over its {top['points']} design points and {event_text(point, event)} {extreme} "
-    sentence += f"({_where(point)})"
-    if others:
-        sentence += f"; next is {others[0]['cell']} with {_share(others[0])}"
-    if len(rivals) > 1:
-        sentence += f"; within reach of their intervals are {listed(rivals)}"
-    return sentence + "."
+        all_have = " that all cells have" if whose == "the" else ""
+        sentence += f"on average over {whose} {top['points']} design points{all_have} and "
+        sentence += f"{event_text(point, event)} {extreme} "
+    return f"{sentence}({_where(point)}); next is {others[0]['cell']} with {_share(others[0])}."
 
 
 def averages(rows: pl.DataFrame, event: str) -> list[dict]:

@@ -11,14 +11,14 @@ import altair as alt
 import polars as pl
 
 from rnnmc.common.errors import UsageError
-from rnnmc.report.charts.parts import colour, inline
+from rnnmc.report.charts.parts import DASHES, SERIES, colour_and_dash, inline
 from rnnmc.report.text import study_points
 
 SHORT = {"init.recurrent.gaussian": "gain", "init.input.gaussian": "input_std"}
 LOGARITHMIC = ("horizon", "width", "gain", "m")  # unless a value is zero
 NO_FACTORS = ("json", "tile", "block", "kernel", "replicates", "half_width", "until", "oracle", "nested", "horizon")
 
-MOST_LINES = 24  # of one chart
+MOST_LINES = len(DASHES) * len(SERIES)  # of one chart
 TOLD = "what dictionary.csv in the folder says of statistics"
 
 
@@ -93,9 +93,10 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
     logarithmic = x in LOGARITHMIC and table[x].to_numpy().min() > 0
     axis = alt.X(f"{_escaped(x)}:Q", title=x, scale=alt.Scale(type="log" if logarithmic else "linear", nice=False))
     height = alt.Y(f"{_escaped(y)}:Q", title=y)
-    base = alt.Chart(inline(rows), width=620, height=380).encode(x=axis, color=colour(_names(rows), rows))
+    colour, dash = colour_and_dash("series", _names(rows))
+    base = alt.Chart(inline(rows), width=620, height=380).encode(x=axis, color=colour)
     faint = min(0.2, 0.8 / rows["series"].n_unique())
-    layers = [base.mark_line(point=rows[x].n_unique() <= 12).encode(y=height)]
+    layers = [base.mark_line(point=rows[x].n_unique() <= 12).encode(y=height, strokeDash=dash)]
     if len(ends) == 2:
         bounds = base.mark_area(opacity=faint) if rows[x].n_unique() > 1 else base.mark_rule(strokeWidth=7)
         layers.insert(0, bounds.encode(y=alt.Y(f"{ends[0]}:Q", title=y), y2=f"{ends[1]}:Q"))

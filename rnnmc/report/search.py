@@ -9,7 +9,7 @@ import polars as pl
 from altair.typing import ChartType
 from rich.table import Table
 
-from rnnmc.report.charts.parts import inline, series_scale, title, tooltip
+from rnnmc.report.charts.parts import colour_and_dash, inline, title, tooltip
 from rnnmc.report.terminal import frame_table
 
 
@@ -32,7 +32,7 @@ def search_tables(starts: pl.DataFrame, gates: pl.DataFrame, paths: pl.DataFrame
 def search_charts(paths: pl.DataFrame, label: str) -> dict[str, ChartType]:
     """`paths`: the log-norm of each path along the network that came furthest, step by step."""
     rows = paths.drop_nulls()
-    names = rows["path"].unique(maintain_order=True).to_list()
+    colour, dash = colour_and_dash("path", rows["path"].unique(maintain_order=True).to_list())
     heading = title(
         f"{label}: the network that a search has found", "Spectral norm of each path from the first step on"
     )
@@ -42,7 +42,8 @@ def search_charts(paths: pl.DataFrame, label: str) -> dict[str, ChartType]:
         .encode(
             x=alt.X("step:Q", title="steps"),
             y=alt.Y("log_norm:Q", title="log-norm (nats)"),
-            color=alt.Color("path:N", sort=names, scale=series_scale(names), legend=alt.Legend(title=None)),
+            color=colour,
+            strokeDash=dash,
             tooltip=tooltip("path", "step", "log_norm"),
         )
     )

@@ -13,7 +13,7 @@ from rich.text import Text
 from rnnmc.claims import verdict_text
 from rnnmc.common.checks import CheckResult
 from rnnmc.common.errors import UsageError
-from rnnmc.report.printing import console, printed
+from rnnmc.report.printing import WordsTable, console, printed
 from rnnmc.report.telling import sentences, telling
 from rnnmc.report.text import (
     MEASURE_NAMES,
@@ -21,18 +21,21 @@ from rnnmc.report.text import (
     event_text,
     horizon_text,
     interval_names,
+    labels,
     log_norm_text,
     main_rows,
     most_text,
     nats_text,
     number_text,
     plain_points,
+    points_of,
     rare_events,
     rate_text,
     share_text,
+    split_events,
     study_points,
     theory_text,
-    with_series,
+    varying_factors,
 )
 from rnnmc.statistics.oracles import passed
 from rnnmc.statistics.rare import plain_rows
@@ -80,7 +83,7 @@ def show(directory: Path, every: bool = False) -> None:
 
 def plain_table(*headers: str) -> Table:
     """A table without lines."""
-    return Table(*headers, box=None, header_style="bold", padding=(0, 2, 0, 0))
+    return WordsTable(*headers, box=None, header_style="bold", padding=(0, 2, 0, 0))
 
 
 def described_table(
@@ -89,7 +92,7 @@ def described_table(
     """What there is of a kind: name -> (first, second)."""
     table = plain_table(title, first, second)
     for name, (formula, source) in rows.items():
-        table.add_row(name, Text(formula), Text(source))
+        table.add_row(name, formula, source)
     return table
 
 
@@ -98,7 +101,7 @@ def checks_table(results: Iterable[CheckResult]) -> Table:
     table = plain_table("check", "result", "error", "allowed", "meaning")
     for one in results:
         verdict = "passed" if one.passed else "FAILED"
-        table.add_row(one.name, verdict, f"{one.worst_error:.1e}", f"{one.tolerance:.0e}", Text(one.meaning))
+        table.add_row(one.name, verdict, f"{one.worst_error:.1e}", f"{one.tolerance:.0e}", one.meaning)
     return table
 
 
@@ -111,15 +114,15 @@ def fitting(tables: Sequence[Table]) -> Table:
 
 def narrow_table(rows: pl.DataFrame) -> Table:
     """`main_table` for a terminal of 80 columns: one reach of all intervals, and series that may take several lines."""
-    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _narrow_caption(rows))
-    table.add_column("cell", overflow="fold", no_wrap=max(rows["cell"].str.len_chars().to_list()) <= LONG_NAME)
+    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _narrow_caption(rows), gap=0)
+    table.add_column("cell", no_wrap=max(rows["cell"].str.len_chars().to_list()) <= LONG_NAME)
     table.add_column("width", justify="right", no_wrap=True)
-    table.add_column("series", overflow="fold")
+    table.add_column("series")
     for header in (*SHARES, "+-", "median"):
         table.add_column(header, justify="right", no_wrap=True)
     for row in rows.iter_rows(named=True):
         names = [row["cell"], str(row["width"]), row["series"]]
-        _add_row(table, [*names, *_shares_and_reach(row), nats_text(row["q50"])])
+        table.add_row(*names, *_shares_and_reach(row), nats_text(row["q50"]))
     return table
 
 
@@ -140,9 +143,9 @@ def main_table(rows: pl.DataFrame) -> Table:
     """
     rare = rare_events(rows)
     table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _caption(rows))
-    table.add_column("cell", overflow="fold")
+    table.add_column("cell")
     table.add_column("width", justify="right", no_wrap=True)
-    table.add_column("series", overflow="fold")
+    table.add_column("series")
     # No least widths: where they do not fit, rich would cut the columns at the right off.
     _add_numbers(table, ["N", "P(vanish)", "P(stable)", "P(explode)", *(f"P({event})" for event in rare)])
     _add_numbers(table, ["median [5 %, 95 %]"])
@@ -154,7 +157,7 @@ def main_table(rows: pl.DataFrame) -> Table:
         names = [row["cell"], str(row["width"]), row["series"], f"{row['replicates']:,}"]
         shares = [_narrow(event_text(row, event)) for event in SHARES]
         shares += [share_text(row[f"p_{event}_at"]) for event in rare]
-        _add_row(table, [*names, *shares, _narrow(log_norm_text(row))])
+        table.add_row(*names, *shares, _narrow(log_norm_text(row)))
     return table
 
 
@@ -178,15 +181,15 @@ def rare_table(statistics: pl.DataFrame, title: str) -> Table:
 def rare_events_table(rare: pl.DataFrame, points: pl.DataFrame) -> Table:
     """The probability of the rare event of every design point that was split for one."""
     table = plain_table("rare event", "P", "95 %", "doubt")
-    points = with_series(points)
-    said = {
-        str(key): f"{cell} n={width} {series}"
-        for key, cell, width, series in points.select("point", "cell", "width", "series").iter_rows()
-    }
+    own = points_of(rare, points)
+    names = zip(
+        own["point"], own["cell"], own["width"], labels(own, varying_factors(own)), split_events(own), strict=True
+    )
+    said = {str(key): f"{event}: {cell} n={width} {label}" for key, cell, width, label, event in names}
     for row in rare.group_by("point", maintain_order=True).last().iter_rows(named=True):
         interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2g}, {row['p_high']:.2g}]"
         where = f"{said.get(str(row['point']), row['point'])}, T = {row['horizon']}, norm {row['threshold']:.3g}"
-        table.add_row(Text(where), f"{row['p']:.3g}" if row["reached"] else "-", interval, Text(row["doubt"]))
+        table.add_row(where, f"{row['p']:.3g}" if row["reached"] else "-", interval, row["doubt"])
     return table
 
 
@@ -214,13 +217,13 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
         for row in rows.iter_rows(named=True):
             shares = [*_shares_and_reach(row), *(share_text(row[f"p_{event}_at"]) for event in rare)]
             norms = [nats_text(row[name]) for name in ("q50", "q05", "q95")]
-            _add_row(table, [f"{row['horizon']:,}", *shares, *norms])
+            table.add_row(f"{row['horizon']:,}", *shares, *norms)
         return table
     _add_numbers(table, ["P(vanish)", "P(stable)", "P(explode)", *rare, "median [5 %, 95 %]"])
     for row in rows.iter_rows(named=True):
         shares = [_narrow(event_text(row, event)) for event in SHARES]
         shares += [share_text(row[f"p_{event}_at"]) for event in rare]
-        _add_row(table, [f"{row['horizon']:,}", *shares, _narrow(log_norm_text(row))])
+        table.add_row(f"{row['horizon']:,}", *shares, _narrow(log_norm_text(row)))
     return table
 
 
@@ -231,13 +234,13 @@ def coverage_table(coverage: pl.DataFrame) -> Table:
     good = passed(coverage)
     verdict = "every exact law is met" if good else "NOT EVERY EXACT LAW IS MET: do not trust these numbers"
     table = _table(f"Self-validation: {verdict}", "held: intervals that hold the truth; range: where 95 % of such lie")
-    table.add_column("law", overflow="fold")
+    table.add_column("law")
     _add_numbers(table, ["cells", "held", "expected", "range", "certain", "p-value", ""])
     for row in coverage.iter_rows(named=True):
         sure = f"{row['certain_held']} of {row['certain']}" if row["certain"] else "-"
         held = [f"{row['cells']}", f"{row['held']}", f"{row['expected']:.1f}", f"{row['low']} to {row['high']}"]
         shown = [*held, sure, f"{row['p_value']:.2g}"] if row["cells"] else ["-", "-", "-", "-", sure, "-"]
-        _add_row(table, [row["law"], *shown, "passed" if row["passed"] else "FAILED"])
+        table.add_row(row["law"], *shown, "passed" if row["passed"] else "FAILED")
     return table
 
 
@@ -245,9 +248,9 @@ def verdicts_table(verdicts: pl.DataFrame) -> Table:
     """What became of the article's claims, for the terminal: `rnnmc.claims.verdicts`."""
     table = _table("The article's claims", "claims.csv has every question with its estimate, interval and rule")
     for word in ("claim", "", "verdict"):
-        table.add_column(word, overflow="fold")
+        table.add_column(word)
     for row in verdicts.iter_rows(named=True):
-        _add_row(table, [row["claim"], row["says"], verdict_text(row)])
+        table.add_row(row["claim"], row["says"], verdict_text(row))
     return table
 
 
@@ -275,30 +278,25 @@ def _framed(shown: pl.DataFrame, title: str, told: list[str], columns: int) -> T
     for name, kind in shown.schema.items():
         table.add_column(name, justify="right" if kind.is_numeric() else "left", no_wrap=True)
     for row in shown.iter_rows():
-        _add_row(table, [number_text(value) for value in row])
+        table.add_row(*(number_text(value) for value in row))
     return table
 
 
-def _table(title: str, caption: str) -> Table:
-    return Table(
+def _table(title: str, caption: str, gap: int = 1) -> Table:
+    return WordsTable(
         title=title,
         caption=caption,
         caption_justify="left",
         title_style="bold",
         header_style="bold",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=(0, gap, 0, 0),
     )
 
 
 def _add_numbers(table: Table, headers: Iterable[str], min_width: int | None = None) -> None:
     for header in headers:
-        table.add_column(header, justify="right", overflow="fold", min_width=min_width)
-
-
-def _add_row(table: Table, cells: Iterable[str]) -> None:
-    # As Text, for in a plain string rich would read "[inf,inf]" as markup and drop it.
-    table.add_row(*(Text(cell) for cell in cells))
+        table.add_column(header, justify="right", min_width=min_width)
 
 
 def _narrow(text: str) -> str:

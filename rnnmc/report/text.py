@@ -79,6 +79,12 @@ def plain_points(points: pl.DataFrame) -> pl.DataFrame:
     return points.filter(~pl.col("json").str.contains('"splitting"')) if "json" in points.columns else points
 
 
+def points_of(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
+    """The points that a table has rows of: labels of what varies among others would say too much."""
+    keys = table["point"].cast(pl.String).unique().to_list()
+    return points.filter(pl.col("point").cast(pl.String).is_in(keys))
+
+
 def complete(statistics: pl.DataFrame) -> pl.DataFrame:
     """The statistics with every column of bands, theory and rates; null where an earlier rnnmc has not written it.
 
@@ -116,9 +122,8 @@ def with_series(points: pl.DataFrame) -> pl.DataFrame:
     two are ever drawn as one.
     """
     factors = varying_factors(points)
-    labels = _labels(points, factors)
     labelled = points.with_columns(
-        pl.Series("series", labels, dtype=pl.String),
+        pl.Series("series", labels(points, factors), dtype=pl.String),
         pl.col("point", "cell", *(name for name in factors if not points.schema[name].is_numeric())).cast(pl.String),
     )
     twin = pl.struct("cell", "width", "series").is_duplicated()
@@ -136,39 +141,21 @@ def _of_entries(points: pl.DataFrame) -> list[pl.Series]:
     looking = [
         [one if isinstance(one, str) else next(iter(one)) for one in each.get("observables", ())] for each in said
     ]
-    split = [(each.get("splitting") or {}).get("event", "").replace("_", " ") for each in said]
     last = [each.get("horizons", [0])[-1] for each in said]
     return [
-        pl.Series([f"; split for {event}" if event else "" for event in split], dtype=pl.String),
+        pl.Series([f"; split for {event}" if event else "" for event in split_events(points)], dtype=pl.String),
         pl.Series([f"; with {', '.join(names)}" if names else "" for names in looking], dtype=pl.String),
         pl.Series([f"; to T = {steps:,}" if steps else "" for steps in last], dtype=pl.String),
     ]
 
 
-def in_hues(points: pl.DataFrame, most: int) -> pl.DataFrame:
-    """The points of `with_series` with `hue`, what a colour says, of at most so many values, and `rest`, what the name
-    of a panel says beside the width ("" where colours can say all).
-
-    Factors of the fewest values go to the panels, until the others fit. Where none of that helps (one factor of many
-    values, or points told apart by their key), the hue is the series, however many there are.
-    """
-    factors = varying_factors(points)
-    whole = points.with_columns(pl.col("series").alias("hue"), pl.lit("").alias("rest"))
-    if points["series"].n_unique() <= most:
-        return whole
-    order = sorted(factors, key=lambda name: points[name].n_unique())
-    for number in range(1, len(order)):
-        beside = order[:number]
-        split = points.with_columns(
-            pl.Series("hue", _labels(points, [name for name in factors if name not in beside]), dtype=pl.String),
-            pl.Series("rest", _labels(points, [name for name in factors if name in beside]), dtype=pl.String),
-        )
-        if split["hue"].n_unique() <= most and not split.select("cell", "width", "hue", "rest").is_duplicated().any():
-            return split
-    return whole
+def split_events(points: pl.DataFrame) -> list[str]:
+    """`explode at`, and so on: what each point was split for; "" for plain points."""
+    said = [json.loads(text).get("splitting") or {} for text in points["json"]]
+    return [one.get("event", "").replace("_", " ") for one in said]
 
 
-def _labels(points: pl.DataFrame, factors: list[str]) -> list[str]:
+def labels(points: pl.DataFrame, factors: list[str]) -> list[str]:
     """What these factors are, point by point; of a file only its name."""
     return [
         re.sub(

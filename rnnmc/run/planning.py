@@ -8,6 +8,7 @@ from rich.table import Table
 
 from rnnmc.common.granted import own_cpus
 from rnnmc.engine.choice import FEW_ROWS
+from rnnmc.report.terminal import plain_table
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import Clock, costs
 from rnnmc.store.manifest import enough_said, made_by
@@ -28,8 +29,8 @@ def cost_tables(study: Study) -> list[Table | str]:
             cpus = cluster.cpus
     points = cut_up(study)
     cost = costs(points, clock := Clock())
-    table = Table(title=f"study {study.study}", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("design point")
+    table = plain_table("design point")
+    table.title = f"study {study.study}"
     for name in ("replicates", "horizon", "blocks", "size", "core time"):
         table.add_column(name, justify="right", no_wrap=True)
     for point, one in list(zip(points, cost, strict=True))[:LISTED]:
@@ -66,8 +67,8 @@ def status_table(directory: Path) -> Table:
 
     Looks at names and marks, reads no shard.
     """
-    table = Table(title=str(directory), box=None, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("design point")
+    table = plain_table("design point")
+    table.title = str(directory)
     for name in ("key", "done", "running", "missing", "of"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")

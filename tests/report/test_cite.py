@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,15 @@ import pytest
 import yaml
 
 from rnnmc.cells import cells
+from rnnmc.drives import drives
+from rnnmc.initialisers import laws as weight_laws
+from rnnmc.initialisers import presets
+from rnnmc.observables import observables
 from rnnmc.report.cite import ARTICLE, bibtex, sources
+from rnnmc.report.text import INTERVAL_NAMES
+from rnnmc.report.works import ESTIMATORS, WORKS
+from rnnmc.statistics.analyses import analyses
+from rnnmc.theory import laws as theory_laws
 
 ENTRY = re.compile(r"@misc\{([a-z0-9_]+),\n((?:  [a-z]+ = \{.*\},?\n)+)\}")
 
@@ -64,3 +73,69 @@ def test_what_is_said_of_rnnmc_and_the_article_is_what_the_citation_file_says():
 def test_a_cell_that_is_not_here_any_more_is_passed_over():
     points = pl.DataFrame({"json": [json.dumps({"cell": "gone:CELL"}), json.dumps({"cell": "gru"})]})
     assert [used for used, _ in sources(points, {"statistics": pl.DataFrame()})] == ["cell gru"]
+
+
+def of_everything() -> str:
+    """BibTeX of a study that used all that there is."""
+    laws = list(theory_laws())
+    statistics = pl.DataFrame({"theory_law": laws}).with_columns(
+        interval=pl.Series((list(ESTIMATORS) * len(laws))[: len(laws)])
+    )
+    named = [*drives(), *weight_laws(), *presets(), *observables()]
+    points = [{"cell": name, "init": named, "drive": named, "observables": named} for name in cells()]
+    tables = {name: pl.DataFrame({"point": ["0"]}) for name in analyses()}
+    return of(*points, {"splitting": {"event": "explode_at"}}, statistics=statistics, **tables)
+
+
+def entries(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """(key, fields) of BibTeX, by its grammar: braces that match, one field a line, commas between."""
+    for entry in text.strip().split("\n\n"):
+        head, *lines, last = entry.split("\n")
+        assert re.fullmatch(r"@misc\{[a-z0-9_]+,", head), head
+        assert last == "}", entry
+        fields = dict(line.strip().removesuffix(",").split(" = ", 1) for line in lines)
+        assert [line.endswith(",") for line in lines] == [True] * (len(lines) - 1) + [False], entry
+        for value in fields.values():
+            depth = [value[:end].count("{") - value[:end].count("}") for end in range(1, len(value) + 1)]
+            assert min(depth[:-1]) >= 1, value
+            assert depth[-1] == 0, value
+        yield head[6:-1], {name: value[1:-1] for name, value in fields.items()}
+
+
+@pytest.mark.slow
+def test_bibtex_of_everything_parses_and_every_title_is_of_a_work_that_a_source_names():
+    found = list(entries(of_everything()))
+    assert len({key for key, _ in found}) == len(found) > len(WORKS)
+    known = dict(found)
+    assert set(WORKS) <= set(known)
+    for key, fields in found:
+        assert set(fields) <= {"author", "title", "howpublished", "year", "url", "note"}
+        assert "title" in fields or "author" in fields, key
+        assert re.fullmatch(r"(1[89]|20)\d\d", fields.get("year", "2000")), key
+        assert not re.search(r"(?<!\\)[%&#$_]", fields["note"] + fields.get("title", "")), key
+        if key in WORKS:
+            assert fields["title"] == f"{{{WORKS[key][0]}}}"
+            assert key.split("_20")[0].split("_1")[0].split("_")[0] in fields["author"].lower()
+
+
+def test_estimators_are_cited_where_they_were_used_and_nowhere_else():
+    def used(*kinds: str, **point: object) -> set[str]:
+        return {one for one, _ in entries(of({"cell": "gru"} | point, statistics=pl.DataFrame({"interval": kinds})))}
+
+    assert set(INTERVAL_NAMES) < set(ESTIMATORS)
+    plain = used()
+    assert used("wilson") - plain == {"wilson_1927"}
+    assert used("clopper-pearson", "jeffreys") - plain == {"clopper_and_pearson_1934", "brown_cai_dasgupta_2001"}
+    assert {"robbins_1970", "lai_1976"} < used("wilson", "confidence-sequence") - plain
+    split = used(splitting={"event": "explode_at"}) - plain
+    assert {"au_and_beck_2001", "walter_2015"} < split
+    assert not split & used("wilson", splitting=None)
+
+
+def test_works_of_the_same_authors_and_year_are_told_apart_and_one_work_has_one_entry():
+    both = dict(entries(of({"cell": "cornn"}, {"cell": "unicornn"})))
+    assert "coRNN" in both["rusch_and_mishra_2021_cornn"]["title"]
+    assert "UnICORNN" in both["rusch_and_mishra_2021_unicornn"]["title"]
+    once = dict(entries(of({"cell": "lstm", "drive": "white", "init": {"bias": {"constant": 1}}})))
+    assert not {"molgedey_1992", "jozefowicz_2015"} & set(once)
+    assert once["jozefowicz_zaremba_sutskever_2015"]["author"] == "{Jozefowicz} and {Zaremba} and {Sutskever}"

@@ -89,7 +89,9 @@ def test_the_band_over_all_horizons_holds_the_pointwise_interval_and_the_subtitl
     assert (curves["lowest"] <= curves["low"] + 1e-3).all()
     assert (curves["highest"] >= curves["high"] - 1e-3).all()
     said = subtitle(drawn["probability-gru"])
-    assert said == "Darker bands: pointwise 95 % Wilson intervals; lighter: bands that hold over all horizons at once"
+    assert said.startswith(
+        "Darker bands: pointwise 95 % Wilson intervals; lighter: bands that hold over all horizons at once"
+    )
     assert "95 % confidence-sequence intervals" in subtitle(drawn["probability-gru_tied"])
     assert "95 % Wilson or confidence-sequence intervals" in subtitle(drawn["overview"])
 

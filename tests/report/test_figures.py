@@ -395,10 +395,26 @@ def test_a_majority_that_its_interval_does_not_bear_out_is_not_claimed():
 
 
 def test_most_often_is_said_only_where_no_interval_reaches_the_first():
-    assert "The relu cell explodes most often: P = " in sentences(("relu", 0.95), ("tanh", 0.3))
-    close = sentences(("relu", 0.6), ("tanh", 0.55), ("gru", 0.5), ("lstm", 0.05))
-    assert "Which cell explodes most often is too close to tell; relu is ahead with P = 0.60" in close
-    assert "within reach of their intervals are tanh and gru." in close
+    found = sentences(("relu", 0.95), ("tanh", 0.3))
+    assert "The relu cell explodes most often: P = " in found
+    assert "Too close to tell" not in found
+    close = sentences(("relu", 0.6), ("tanh", 0.55), ("gru", 0.5), ("lstm", 0.0))
+    assert "explodes most often:" not in close
+    assert close.endswith("Too close to tell at this precision: which cell explodes most often.")
+
+
+def test_cells_are_compared_where_all_have_been_measured_and_nowhere_else():
+    def told(*parts: tuple[str, int, float]) -> str:
+        rows = [(point_row(cell, width, "haar", 1, 40), share) for cell, width, share in parts]
+        paths = [np.where(np.arange(40)[:, None] < 40 * share, 9.0, 0.0) for _, share in rows]
+        statistics, points = study_of(*((row, path, [1]) for (row, _), path in zip(rows, paths, strict=True)))
+        return " ".join(findings(main_rows(statistics, points), statistics))
+
+    both = told(("relu", 4, 0.9), ("tanh", 4, 0.2), ("relu", 8, 0.9), ("tanh", 8, 0.2), ("tanh", 16, 1.0))
+    assert "The relu cell explodes most often: P = 0.90" in both
+    assert "over the 2 design points that all cells have" in both
+    assert "most often" not in told(("relu", 4, 0.9), ("tanh", 8, 0.2))
+    assert "most often" not in told(("relu", 4, 0.9), ("relu", 8, 0.2))
 
 
 def test_where_all_points_do_the_same_none_is_singled_out():

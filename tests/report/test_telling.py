@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
+import pytest
 from rich.console import Console
 
+from rnnmc.cells import cells
+from rnnmc.initialisers import laws, layers
+from rnnmc.report.printing import broken
 from rnnmc.report.telling import MOST_ROWS, class_of, sentences, telling
-from rnnmc.report.terminal import frame_table
+from rnnmc.report.terminal import described_table, frame_table, narrow_table
 
 GAINS = ("gaussian 1", "gaussian 2", "gaussian 4")
 
@@ -77,3 +83,42 @@ def test_a_table_of_many_columns_breaks_no_number_on_a_narrow_terminal_and_says_
     assert joint[1:] == ["-438.5"] * shown
     assert 3 < shown < 20
     assert f"--json has {20 - shown} more columns, from column_{shown} to column_19" in " ".join(lines)
+
+
+def in_80_columns(table) -> str:
+    """What is printed where a terminal is that narrow."""
+    console = Console(width=80)
+    with console.capture() as seen:
+        console.print(table)
+    assert all(len(line.rstrip()) <= 80 for line in seen.get().splitlines())
+    return seen.get()
+
+
+LONGEST = ("gru_output_gated", "gru_reset_after")
+SERIES = ("gaussian 2 spectral_radius 1.0; drive white, m = 1", "flax.linen.GRUCell", "drive file us-constitution.txt")
+
+
+def test_the_main_table_in_80_columns_breaks_no_word_of_a_cell_or_a_series():
+    shares = {f"p_{event}_at{end}": 0.125 for event in ("vanish", "stable", "explode") for end in ("", "_low", "_high")}
+    row = shares | {"width": 1024, "q50": -12345.0, "horizon": 100000, "interval": "confidence-sequence", "level": 0.95}
+    row |= {"threshold_vanish": 1e-3, "threshold_explode": 1e3}
+    rows = pl.DataFrame([row | {"cell": cell, "series": series} for cell in LONGEST for series in SERIES])
+    shown = in_80_columns(narrow_table(rows)).split()
+    assert {word for text in (*LONGEST, *SERIES) for word in text.split()} <= set(shown)
+
+
+@pytest.mark.parametrize("kind", [cells(), laws(), {name: layers()[name] for name in list(layers())[:20]}])
+def test_lists_in_80_columns_lose_nothing_and_break_words_only_where_they_have_parts(kind):
+    rows = {name: (one.formula, str(getattr(one, "source", ""))) for name, one in kind.items()}
+    text = in_80_columns(described_table("name", rows))
+    assert "\u2026" not in text
+    shown = set(text.split())
+    for said in (*rows, *(word for texts in rows.values() for text in texts for word in text.split())):
+        assert said in shown or re.search(r"[_./(,;:=]", said), said
+
+
+def test_a_word_longer_than_its_column_is_broken_between_its_parts_and_only_then_anywhere():
+    assert broken("gaussian 2 spectral_radius 1.0", 12) == "gaussian 2 spectral_\nradius 1.0"
+    assert broken("keras.layers.GRU(reset_after=True)", 20) == "keras.layers.GRU(\nreset_after=True)"
+    assert broken("abcdefghij", 4) == "abcd\nefgh\nij"
+    assert broken("short words", 5) == "short words"

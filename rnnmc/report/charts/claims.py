@@ -60,12 +60,13 @@ def _part(part: pl.DataFrame, present: list[str]) -> ChartType:
         ),
         tooltip=tooltip(*told, "verdict", "value", "low", "high", "replicates"),
     )
-    x = alt.X("from:Q", title=first["quantity"], scale=alt.Scale(zero=False, nice=True))
+    axis = alt.Axis(tickCount=8, labelOverlap=True)
+    x = alt.X("from:Q", title=first["quantity"], axis=axis, scale=alt.Scale(zero=False, nice=True))
     bound = alt.Chart(alt.InlineData(values=[{"bound": first["bound"]}])).mark_rule(style="theory").encode(x="bound:Q")
     return alt.layer(
         bound,
         base.mark_rule(strokeWidth=1.3, opacity=0.8).encode(x=x, x2="to:Q"),
-        base.mark_point(filled=True, size=16, opacity=1).encode(x=alt.X("value:Q", title=first["quantity"])),
+        base.mark_point(filled=True, size=16, opacity=1).encode(x=alt.X("value:Q", title=first["quantity"], axis=axis)),
         data=inline(table),
     ).properties(
         width=ROW_WIDTH - 120,

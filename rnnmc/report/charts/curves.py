@@ -16,12 +16,15 @@ from rnnmc.report.charts.parts import (
     beside_rows,
     colour,
     dots,
+    full_rows,
     horizon_axis,
     inline,
     interval_text,
     nats_ticks,
+    own_axes,
     panel_width,
     panels,
+    shared_hues,
     title,
     tooltip,
     unless_other_picked,
@@ -34,6 +37,9 @@ QUESTIONS = {
     ("explode", "at"): "exploded, at T",
     ("explode", "by"): "exploded first, by T",
 }
+MOST_COLUMNS = 6  # of panels
+WIDEST = 0.4  # band of a probability that still says something; others are not drawn
+FAINT = 0.35  # opacity of theory where panels have many curves
 MARKS = 12  # intervals in one panel, at most
 # Sources of variance; none can be taken for an outcome.
 SOURCE_COLOURS = {"weights": "#2E7D74", "drive": "#E3B341", "state": "#B58BC6"}
@@ -50,6 +56,7 @@ def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType
         curves.select(
             "panel",
             "series",
+            "name",
             "horizon",
             pl.lit(question).alias("question"),
             *(
@@ -67,26 +74,29 @@ def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType
         )
         for (event, mode), question in QUESTIONS.items()
     )
+    shared = shared_hues(curves, "panel")
     banded, exact, bounded = (long[name].is_not_null().any() for name in ("lowest", "theory", "bound"))
     pick = alt.selection_point(fields=["series"], bind="legend")
-    base = alt.Chart().encode(x=horizon_axis(curves), color=colour(series, curves))
+    base = alt.Chart().encode(x=horizon_axis(curves), color=colour(series, curves), detail="name:N")
     bands = band(base, curves)
     y = alt.Y("P:Q", scale=alt.Scale(domain=[0, 1], nice=False), title=None, axis=alt.Axis(values=[0, 0.5, 1]))
-    words = {"horizon": "horizon (steps)", "P": "probability", "low": "from", "high": "to"}
+    words = {"name": "series", "horizon": "horizon (steps)", "P": "probability", "low": "from", "high": "to"}
     words |= {"lowest": "at all horizons from", "highest": "to"} if banded else {}
     words |= {"theory": "predicted"} if exact else {}
     lines = base.mark_line(strokeWidth=1.7, point=dots(curves)).encode(
-        y=y, opacity=unless_other_picked(pick, 1, 0.1), tooltip=tooltip("series", "panel", "question", **words)
+        y=y, opacity=unless_other_picked(pick, 1, 0.1), tooltip=tooltip("panel", "question", **words)
     )
     layers = [
-        bands.encode(y=alt.Y(f"{low}:Q", title=None), y2=f"{high}:Q", opacity=unless_other_picked(pick, *opacity))
+        bands.transform_calculate(**{low: f"datum.{high} - datum.{low} <= {WIDEST} ? datum.{low} : null"}).encode(
+            y=alt.Y(f"{low}:Q", title=None), y2=f"{high}:Q", opacity=unless_other_picked(pick, *opacity)
+        )
         for low, high, opacity in (("lowest", "highest", (0.13, 0.02)), ("low", "high", (0.22, 0.03)))
         if banded or low == "low"
     ]
     layers += [
         lines,
         *(
-            _theory(name, style, pick)
+            _theory(name, style, pick, FAINT if shared else 1)
             for name, style, there in (("theory", "theory", exact), ("bound", "bound", bounded))
             if there
         ),
@@ -94,10 +104,14 @@ def probability(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType
     remarks = [f"Darker bands: pointwise {interval_text(curves)}s"]
     if banded:
         remarks.append("lighter: bands that hold over all horizons at once")
+    ends = (("low", "high"), ("lowest", "highest"))
+    if any((long[high] - long[low] > WIDEST).any() for low, high in ends):
+        remarks.append(f"none that is wider than {WIDEST:g}")
     if exact:
         remarks.append("dashed: exact law")
     if bounded:
         remarks.append("dotted: upper bound by theory")
+    remarks += shared
     return (
         alt.layer(*layers, data=inline(long))
         .properties(width=ROW_WIDTH // len(QUESTIONS), height=130)
@@ -121,16 +135,16 @@ def _bound(event: str, mode: str) -> pl.Expr:
     return pl.when(known < 1).then(known) if (event, mode) == ("explode", "at") else pl.lit(None, pl.Float64)
 
 
-def _theory(field: str, style: str, pick: alt.Parameter, **y: object) -> alt.Chart:
-    """The line of one prediction of each series."""
+def _theory(field: str, style: str, pick: alt.Parameter, strength: float, **y: object) -> alt.Chart:
+    """The line of one prediction of each series, of this opacity."""
     return (
         alt.Chart()
         .mark_line(style=style, clip=True, invalid="break-paths-filter-domains")
         .encode(
             x="horizon:Q",
             y=alt.Y(f"{field}:Q", **(y or {"title": None})),  # pyright: ignore[reportArgumentType]
-            detail="series:N",
-            opacity=unless_other_picked(pick, 1, 0.05),
+            detail="name:N",
+            opacity=unless_other_picked(pick, strength, 0.05),
         )
     )
 
@@ -150,6 +164,7 @@ def log_norm(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
     norms = curves.select(
         "panel",
         "series",
+        "name",
         "horizon",
         *(
             pl.col(quantile).clip(floor, ceiling).round_sig_figs(5).alias(name)
@@ -162,19 +177,19 @@ def log_norm(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
         _law_text().alias("law"),
     )
     pick = alt.selection_point(fields=["series"], bind="legend")
-    x, hue = horizon_axis(curves), colour(series, curves)
     y = {
         "scale": alt.Scale(type="symlog", constant=max(map(abs, thresholds)), domain=[floor, ceiling], nice=False),
         "axis": alt.Axis(values=nats_ticks(floor, ceiling), format=",~r", labelOverlap=True),
         "title": "log-norm (nats)",
     }
-    base = alt.Chart().encode(x=x, color=hue)
-    words = {"horizon": "horizon (steps)", "median": "median (nats)", "low": "5 %", "high": "95 %"}
+    base = alt.Chart().encode(x=horizon_axis(curves), color=colour(series, curves), detail="name:N")
+    words = {"name": "series", "horizon": "horizon (steps)", "median": "median (nats)", "low": "5 %", "high": "95 %"}
+    shared = shared_hues(curves, "panel")
     predicted, exact = norms["theory"].is_not_null().any(), curves["theory_mean"].is_not_null().any()
     sloped = (curves["theory_mean"].is_null() & curves["theory_growth_rate"].is_not_null()).any()
     words |= {"mean": "mean (nats)"} if exact else {}
     words |= {"theory": "theory (nats)", "law": "which is"} if predicted else {}
-    tip = tooltip("series", "panel", **words)
+    tip = tooltip("panel", **words)
     layers = [
         band(base, curves).encode(y=alt.Y("low:Q", **y), y2="high:Q", opacity=unless_other_picked(pick, 0.16, 0.02)),
         alt.Chart(alt.InlineData(values=[{"threshold": value} for value in thresholds]))
@@ -205,12 +220,20 @@ def log_norm(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
     if sloped:
         remarks.append(f"dashed{' without dots' if exact else ''}: the growth rate that theory predicts, times T")
     if predicted:
-        layers.append(_theory("theory", "theory", pick, **y))
+        layers.append(_theory("theory", "theory", pick, FAINT if shared else 1, **y))
+    remarks += shared
+    names = panels(curves)
+    columns = full_rows(len(names), MOST_COLUMNS)
     return (
         alt.layer(*layers, data=inline(norms))
-        .properties(width=panel_width(curves), height=220)
+        .properties(width=max(120, min(420, ROW_WIDTH // columns)), height=220)
         .add_params(pick)
-        .facet(column=widths(curves), spacing=12)
+        .facet(
+            alt.Facet("panel:N", sort=names, title=None, header=alt.Header(labelExpr=LINES)),
+            columns=columns,
+            spacing=12,
+        )
+        .resolve_axis(x=own_axes(len(names), columns))
         .properties(title=title(f"{cell}: the norm itself", "; ".join(remarks)))
     )
 

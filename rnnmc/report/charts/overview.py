@@ -22,16 +22,17 @@ from rnnmc.report.charts.parts import (
     interval_text,
     own_axes,
     panels,
+    shared_hues,
     thresholds_text,
     title,
     tooltip,
     unless_other_picked,
 )
+from rnnmc.report.hues import hues_by_cell, in_hues, in_panel, ordered_hues
 from rnnmc.report.text import (
     complete,
     event_text,
     horizon_text,
-    in_hues,
     log_norm_text,
     main_rows,
     most_text,
@@ -47,7 +48,7 @@ REMARKS = {
     UNKNOWN: "triangles: not known, as replicates overflowed",
 }
 CHECKED = ("law", "cell", "width", "horizon", "measure", "quantity")  # what a measurement of a known truth is of
-MANY = 40  # series, from which on a chart is drawn smaller, and without empty rows
+MANY = 40  # series, from which on a chart is drawn smaller, and cell by cell
 FURTHEST = 3  # half-widths of an interval at which the truth is drawn at the latest
 
 
@@ -60,12 +61,12 @@ def charts(
     `rnnmc.statistics.variance_split.variance_split`. Names: overview; probability-<cell>, log-norm-<cell> and, of
     nested designs, variance-<cell> for each cell; growth-rate (absent where no horizon is ten times another).
     """
-    points = in_hues(with_series(study_points(points)), len(SERIES))
-    series = points["series"].unique(maintain_order=True).to_list()
-    hues = points["hue"].unique(maintain_order=True).to_list()
-    rows = main_rows(statistics, points.drop("series"))
-    along = _along(complete(statistics), points)
-    split = None if variance is None else _along(variance, points)
+    asked = study_points(points)
+    rows = main_rows(statistics, asked)
+    named, hued = with_series(asked), hues_by_cell(asked)
+    series, hues = named["series"].unique(maintain_order=True).to_list(), ordered_hues(hued)
+    along = _along(complete(statistics), hued)
+    split = None if variance is None else _along(variance, named.with_columns(hue="series", rest=pl.lit("")))
     figures: dict[str, ChartType] = {"overview": overview(rows, series)}
     for cell in rows["cell"].unique(maintain_order=True).to_list():
         of_cell = along.filter(pl.col("cell") == cell)
@@ -73,44 +74,45 @@ def charts(
         figures[f"log-norm-{cell}"] = curves.log_norm(of_cell, cell, hues)
         nested = None if split is None else split.filter(pl.col("cell") == cell)
         if nested is not None and nested["share"].is_not_null().any():
-            figures[f"variance-{cell}"] = curves.variance(nested, cell, hues)
+            figures[f"variance-{cell}"] = curves.variance(nested, cell, series)
     if rows["growth_rate"].is_not_null().any():
-        said = points.select("point", "hue", "rest")
-        figures["growth-rate"] = growth_rate(_in_panels(rows, said), hues)
+        alike = in_hues(named)
+        figures["growth-rate"] = growth_rate(
+            _in_panels(rows, alike.select("point", "hue", "rest")), ordered_hues(alike)
+        )
     return figures
 
 
 def _in_panels(rows: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose series is the hue, and whose cell is told with the rest."""
-    joined = rows.join(said, on="point", how="left", maintain_order="left")
-    return joined.with_columns(_told(pl.col("cell")).alias("cell"), pl.col("hue").alias("series"))
-
-
-def _told(name: pl.Expr) -> pl.Expr:
-    """A name and the rest, if there is any."""
-    return pl.concat_str(name, pl.col("rest").replace("", None), separator=", ", ignore_nulls=True)
+    """Rows whose series is the hue, with a name of their own, and whose cell is told with the rest."""
+    together = pl.concat(rows.partition_by("cell", maintain_order=True))
+    joined = together.join(said.select("point", "hue", "rest"), on="point", how="left", maintain_order="left")
+    return joined.with_columns(in_panel(pl.col("cell")).alias("cell"), pl.col("hue").alias("series"), name="series")
 
 
 def _along(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the spectral norm with cell, width, series and the name of the panel of each point."""
+    """The rows of the spectral norm with cell, width, series (the hue), name and panel of each point."""
     return (
         table.filter(pl.col("measure").cast(pl.String) == "log_spectral")
         .with_columns(pl.col("point").cast(pl.String))
-        .join(points.select("point", "cell", "width", pl.col("hue").alias("series"), "rest"), on="point")
-        .sort("width", "rest", "series", "horizon", maintain_order=True)
-        .with_columns(_told(pl.format("width {}", "width")).alias("panel"))
+        .join(points.select("point", "cell", "width", "rest", name="series", series="hue"), on="point")
+        .sort("width", "rest", "series", "name", "horizon", maintain_order=True)
+        .with_columns(in_panel(pl.format("width {}", "width")).alias("panel"))
     )
 
 
 def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     """Shares of vanished, stable and exploded replicates at the last horizon, one bar a point.
 
-    rows: `rnnmc.report.text.main_rows`. Columns of panels are cells, rows of panels widths; the dark marks on a
-    bar are the intervals of P(vanish), counted from the left, and of P(explode), counted from the right.
+    rows: `rnnmc.report.text.main_rows`. Columns of panels are cells, rows of panels widths, the other way round where
+    cells have many series each of their own; the dark marks on a bar are the intervals of P(vanish), counted from the
+    left, and of P(explode), counted from the right.
     """
-    by_width = rows.partition_by("width", maintain_order=True)
-    alike = len(series) < MANY or len({frozenset(own["series"].to_list()) for own in by_width}) == 1
-    charts = [_bars(own, [one for one in series if one in own["series"]]) for own in ([rows] if alike else by_width)]
+    by_cell = rows.partition_by("cell", maintain_order=True)
+    alike = len(series) < MANY or len({frozenset(own["series"].to_list()) for own in by_cell}) == 1
+    charts = [
+        _bars(own, [one for one in series if one in own["series"]], alike) for own in ([rows] if alike else by_cell)
+    ]
     heading = title(
         f"How often the norm has vanished, stayed or exploded after {horizon_text(rows)}",
         f"{thresholds_text(rows)}; dark marks on the bars: {interval_text(rows)}s",
@@ -118,13 +120,15 @@ def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:
     return (charts[0] if alike else alt.vconcat(*charts, spacing=12)).properties(title=heading)
 
 
-def _bars(rows: pl.DataFrame, series: list[str]) -> ChartType:
-    """A panel a cell and width, all with the same series."""
+def _bars(rows: pl.DataFrame, series: list[str], cells_beside: bool) -> ChartType:
+    """A panel a cell and width, all with the same series; cells beside each other, or widths."""
     cells = rows["cell"].unique(maintain_order=True).to_list()
-    records = [record for row in rows.iter_rows(named=True) for record in _stack(row)]
+    names = {"cell": cells, "panel": panels(rows)}
+    (column, columns), (row, lines) = names.items() if cells_beside else reversed(names.items())
+    records = [record for one in rows.iter_rows(named=True) for record in _stack(one)]
     # Without a row for every panel, empty ones included, Vega-Lite draws the others in the wrong places.
-    records += [{"cell": cell, "panel": panel, "series": series[0]} for cell in cells for panel in panels(rows)]
-    step, size = (15, 11) if len(series) < MANY else (11, 9)
+    records += [{"cell": cell, "panel": panel, "series": series[0]} for cell in cells for panel in names["panel"]]
+    step, size = (15, 11) if cells_beside and len(series) < MANY else (11, 9)
     labels = alt.Axis(labelLimit=320, labelFontSize=size, ticks=False, domain=False)
     base = alt.Chart(inline(pl.DataFrame(records, infer_schema_length=None))).encode(
         y=alt.Y("series:N", sort=series, title=None, axis=labels),
@@ -146,11 +150,12 @@ def _bars(rows: pl.DataFrame, series: list[str]) -> ChartType:
     )
     marks = base.transform_filter("isValid(datum.low)").mark_rule(color="#10151b", strokeWidth=1.8)
     bar_panel = alt.layer(bars, marks.encode(x="low:Q", x2="high:Q")).properties(
-        width=max(64, min(420, ROW_WIDTH // len(cells))), height=alt.Step(step)
+        width=max(64, min(420, ROW_WIDTH // len(columns))), height=alt.Step(step)
     )
+    bold = alt.Header(labelFontWeight="bold")
     return bar_panel.facet(
-        column=alt.Column("cell:N", sort=cells, title=None, header=alt.Header(labelFontWeight="bold")),
-        row=alt.Row("panel:N", sort=panels(rows), title=None, header=beside_rows()),
+        column=alt.Column(f"{column}:N", sort=columns, title=None, header=bold),
+        row=alt.Row(f"{row}:N", sort=lines, title=None, header=beside_rows()),
         spacing={"row": 8, "column": 12},
     )
 
@@ -177,6 +182,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         "cell",
         "width",
         "series",
+        "name",
         "kind",
         pl.col("growth_rate").round_sig_figs(5).alias("rate"),
         *(pl.coalesce(f"growth_rate_{end}", "growth_rate").round_sig_figs(5).alias(end) for end in ("low", "high")),
@@ -192,10 +198,10 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
     told = {"text": "growth rate (nats/step)", "most": "most networks"}
     told |= {"predicted": "theory (nats/step)", "law": "law"} if predicted else {}
     place = alt.Chart().encode(
-        x=alt.X("width:O", title="width", axis=alt.Axis(labelAngle=0)),
+        x=alt.X("width:O", title="width", axis=alt.Axis(labelAngle=0, labelOverlap=True)),
         xOffset=alt.XOffset("series:N", sort=series),
         opacity=unless_other_picked(pick, 1, 0.1),
-        tooltip=tooltip("cell", "width", "series", **told),
+        tooltip=tooltip("cell", "width", name="series", **told),
     )
     base = place.encode(color=colour(series, rates))
     name = "growth rate (nats/step)"
@@ -220,6 +226,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
     remarks = [remark for kind, remark in REMARKS.items() if kind in present]
     if predicted:
         remarks += ["diamonds: theory, filled where exact, open for large width"]
+    remarks += shared_hues(rates, "cell", "width")
     columns = full_rows(len(cells), 8)
     return (
         alt.layer(

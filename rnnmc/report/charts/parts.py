@@ -10,13 +10,16 @@ from rnnmc.report.text import interval_names
 
 # From Okabe and Ito (2008): told apart under every common colour blindness, on light and on dark ground.
 OUTCOMES = {"vanish": "#0072B2", "stable": "#B4B9C1", "explode": "#D55E00"}
-# None of these can be taken for the colour of an outcome; more series than this take theirs along viridis.
+# None of these can be taken for the colour of an outcome.
 SERIES = ["#8E63CE", "#159A78", "#C94F8C", "#9A8A1F", "#3FA7D6", "#7A6A5B"]
-VIRIDIS = [0.2, 0.9]  # the part of the scheme that shows on white and on black
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])  # where lines are more than colours
 SUBTITLE_WIDTH = 165  # characters of a line, about as wide as a row of panels
 VL_VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 INK = "#22262b"  # of figures that stand by themselves
-LINES = "split(datum.label, ', ')"  # the name of a panel, a line for each factor
+# The name of a panel, a line for each factor and more for a long one.
+LINES = (
+    "split(replace(replace(datum.label, /[,;] /g, '\\n'), /(?![^\\n]{1,20}(\\n|$))([^\\n]{1,20}) /g, '$2\\n'), '\\n')"
+)
 PANELS_A_ROW = 3
 ROW_WIDTH = 780  # of a row of panels, in pixels; with axes and legend about 1,000
 
@@ -113,28 +116,47 @@ def unless_other_picked(pick: alt.Parameter, normal: float, faded: float):
 
 
 def series_scale(series: list[str]) -> alt.Scale:
-    """A colour for each series: of SERIES as long as they reach, else along viridis."""
-    if len(series) > len(SERIES):
-        return alt.Scale(domain=series, scheme=alt.SchemeParams(name="viridis", extent=VIRIDIS))
+    """A colour for each series, of which there are no more than colours: see `rnnmc.report.hues`."""
     return alt.Scale(domain=series, range=SERIES[: len(series)])
 
 
 def colour(series: list[str], rows: pl.DataFrame) -> alt.Color:
-    """One colour a series, the same in every figure; a legend of those present, where there are several."""
+    """One colour a series, the same in every figure if there are enough; a legend of those present, where several."""
     present = set(rows["series"].to_list())
     shown = [name for name in series if name in present]
-    legend = None
-    if len(series) > 1:
-        room = 880 // (sum(7 * len(name) + 30 for name in shown) // len(shown))
-        legend = alt.Legend(
-            title=None,
-            orient="top",
-            values=shown,
-            columns=max(1, min(len(shown), room)),
-            symbolLimit=0,
-            symbolOpacity=1,
-        )
+    if len(series) > len(SERIES):
+        series = shown
+    legend = legend_of(shown) if len(series) > 1 else None
     return alt.Color("series:N", scale=series_scale(series), sort=series, legend=legend)
+
+
+def hue_colour(hues: list[str]) -> alt.Color:
+    """The colour of `hue`: see `rnnmc.report.hues`."""
+    return alt.Color("hue:N", scale=series_scale(hues), sort=hues, legend=legend_of(hues))
+
+
+def colour_and_dash(field: str, names: list[str]) -> tuple[alt.Color, alt.StrokeDash]:
+    """A colour and a dash for each name: those that are more than colours share these and differ in their dashes."""
+    legend = legend_of(names) if len(names) > 1 else None
+    colours = [SERIES[place % len(SERIES)] for place in range(len(names))]
+    dashes = [DASHES[place // len(SERIES)] for place in range(len(names))]
+    return (
+        alt.Color(f"{field}:N", scale=alt.Scale(domain=names, range=colours), sort=names, legend=legend),
+        alt.StrokeDash(f"{field}:N", scale=alt.Scale(domain=names, range=dashes), sort=names, legend=legend),
+    )
+
+
+def legend_of(names: list[str]) -> alt.Legend:
+    """Colours and names above the panels, in as many columns as there is room for."""
+    room = 880 // (sum(7 * len(name) + 30 for name in names) // len(names))
+    columns = max(1, min(len(names), room))
+    return alt.Legend(title=None, orient="top", values=names, columns=columns, symbolLimit=0, symbolOpacity=1)
+
+
+def shared_hues(rows: pl.DataFrame, *place: str) -> list[str]:
+    """What a subtitle says where several names of one place, such as a panel, have one colour."""
+    several = rows.group_by(*place, "series").agg(pl.col("name").n_unique())["name"].max()
+    return ["what has one colour differs in what the pointer says"] if isinstance(several, int) and several > 1 else []
 
 
 def horizon_axis(curves: pl.DataFrame) -> alt.X:
@@ -149,7 +171,7 @@ def horizon_axis(curves: pl.DataFrame) -> alt.X:
         "horizon:Q",
         scale=scale,
         title="horizon (steps)",
-        axis=alt.Axis(values=values, format=",", labelOverlap=True),
+        axis=alt.Axis(values=values, format="," if last < 10_000 else "~s", labelOverlap=True),
     )
 
 
@@ -166,7 +188,11 @@ def dots(curves: pl.DataFrame) -> alt.OverlayMarkDef | bool:
 
 def band(base: alt.Chart, curves: pl.DataFrame) -> alt.Chart:
     """The mark from a lower to an upper bound: an area, or a bar where there is but one horizon."""
-    return base.mark_area() if curves["horizon"].n_unique() > 1 else base.mark_rule(strokeWidth=7)
+    return (
+        base.mark_area(invalid="break-paths-filter-domains")
+        if curves["horizon"].n_unique() > 1
+        else base.mark_rule(strokeWidth=7)
+    )
 
 
 def panel_width(curves: pl.DataFrame) -> int:

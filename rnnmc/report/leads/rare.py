@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from rnnmc.report.leads.lead import OUTCOME_WORDS, Lead, legend, one_in, percent, units
-from rnnmc.report.text import with_series
+from rnnmc.report.text import points_of, with_series
 
 TABLE = "statistics-rare"
 MOST_LINES = 10  # of an event
@@ -99,7 +99,7 @@ def _often(p: float) -> str:
 
 def _named(own: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     """With `name`: what differs between these settings."""
-    those = with_series(points.filter(pl.col("point").cast(pl.String).is_in(own["point"].to_list())))
+    those = with_series(points_of(own, points))
     name = pl.col("series")
     if those["series"].n_unique() < those.height:
         name = pl.format("{} {}", "cell", "series")

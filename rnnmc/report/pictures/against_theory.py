@@ -6,13 +6,14 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, full_rows, inline, own_axes, series_scale, title, tooltip
+from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, full_rows, hue_colour, inline, own_axes, title, tooltip
+from rnnmc.report.hues import with_width_hues
 
 LINEAR = 0.01  # nats a step: up to here differences are drawn to scale, beyond by their logarithm
 
 
 class AgainstTheoryPicture:
-    """Differences with their intervals, one panel a cell; a colour for each width."""
+    """Differences with their intervals, one panel a cell; a colour for each width, or several."""
 
     name = "against-theory"
 
@@ -20,23 +21,14 @@ class AgainstTheoryPicture:
         """`against-theory`; nothing where theory speaks of no design point."""
         if summary.is_empty():
             return {}
-        table = (
-            summary.rename({"difference_low": "low", "difference_high": "high"}, strict=False)
-            .sort("width")
-            .with_columns(pl.format("width {}", "width").alias("series"))
-        )
-        series = table["series"].unique(maintain_order=True).to_list()
+        table = with_width_hues(summary.rename({"difference_low": "low", "difference_high": "high"}, strict=False))
+        widths = table["hue"].unique(maintain_order=True).to_list()
         cells = summary["cell"].unique(maintain_order=True).to_list()
         scale, name = alt.Scale(type="symlog", constant=LINEAR), "measured less predicted (nats/step)"
         axis = alt.Axis(values=[-1, -0.1, -0.01, 0, 0.01, 0.1, 1], format="~g")
         place = alt.Chart().encode(x=alt.X("theory:Q", title="predicted growth rate (nats/step)"))
         base = place.encode(
-            color=alt.Color(
-                "series:N",
-                sort=series,
-                scale=series_scale(series),
-                legend=alt.Legend(title=None, orient="top", columns=6),
-            ),
+            color=hue_colour(widths),
             tooltip=tooltip(
                 "cell",
                 "width",
@@ -70,7 +62,7 @@ class AgainstTheoryPicture:
             "low",
             "high",
             "score",
-            "series",
+            "hue",
         )
         return {
             "against-theory": alt.layer(*layers, data=inline(shown))

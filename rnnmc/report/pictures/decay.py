@@ -6,7 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import full_rows, inline, own_axes, series_scale, title, tooltip
+from rnnmc.report.charts.parts import full_rows, hue_colour, inline, own_axes, title, tooltip
+from rnnmc.report.hues import with_width_hues
 from rnnmc.report.pictures.paths import MOST_PANELS
 from rnnmc.report.text import with_series
 
@@ -20,11 +21,11 @@ class DecayPicture:
     name = "decay"
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
-        """`decay-at` and `decay-by`; a colour for each width, and the pointer names the rest."""
+        """`decay-at` and `decay-by`; a colour for each width, or several, and the pointer names the rest."""
         labels = with_series(points).select(
             "point",
             "cell",
-            pl.format("width {}", "width").alias("panel"),
+            "width",
             pl.format("width {}, {}", "width", "series").alias("name"),
         )
         rows = summary.join(labels, on="point", maintain_order="left").with_columns(
@@ -39,8 +40,8 @@ class DecayPicture:
 
 def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
     cells = rows["cell"].unique(maintain_order=True).to_list()[:MOST_PANELS]
-    widths = sorted(rows["panel"].unique().to_list(), key=lambda name: int(name.split()[1]))
-    legend = alt.Legend(title=None, orient="top", columns=8)
+    rows = with_width_hues(rows)
+    widths = rows["hue"].unique(maintain_order=True).to_list()
     y = alt.Y("exponent:Q", title="-d log P / d log T")
     base = alt.Chart().encode(
         x=alt.X(
@@ -49,14 +50,14 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
             scale=alt.Scale(type="log"),
             axis=alt.Axis(format="~s", tickCount=5),
         ),
-        color=alt.Color("panel:N", sort=widths, scale=series_scale(widths), legend=legend),
+        color=hue_colour(widths),
         detail="name:N",
         tooltip=tooltip("cell", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"),
     )
     half = alt.Chart(alt.InlineData(values=[{"half": 0.5}])).mark_rule(style="theory").encode(y="half:Q")
     columns = full_rows(len(cells), 7)
     shown = rows.filter(pl.col("cell").is_in(cells)).select(
-        "cell", "panel", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"
+        "cell", "hue", "name", "since", "horizon", "share_since", "share", "exponent", "low", "high"
     )
     return (
         alt.layer(

@@ -20,7 +20,8 @@ from rnnmc.report.charts.parts import (
     unless_other_picked,
     widths,
 )
-from rnnmc.report.text import with_series
+from rnnmc.report.hues import hues_by_cell, in_panel, ordered_hues
+from rnnmc.report.text import points_of
 
 
 class ExtremesPicture:
@@ -29,14 +30,14 @@ class ExtremesPicture:
     name = "extremes"
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
-        """`extremes-<cell>` for each cell: one column of panels a width, a row a part, one colour a series."""
-        points = with_series(points)
-        series = points["series"].unique(maintain_order=True).to_list()
+        """`extremes-<cell>` for each cell: one column of panels a width, a row a part, colours as of curves."""
+        points = hues_by_cell(points_of(summary, points))
+        series = ordered_hues(points)
         curves = (
             summary.with_columns(pl.col("point").cast(pl.String))
-            .join(points.select("point", "cell", "width", "series"), on="point")
-            .sort("width", "series", "horizon", maintain_order=True)
-            .with_columns(("width " + pl.col("width").cast(pl.String)).alias("panel"))
+            .join(points.select("point", "cell", "width", "rest", name="series", series="hue"), on="point")
+            .sort("width", "rest", "series", "name", "horizon", maintain_order=True)
+            .with_columns(in_panel(pl.format("width {}", "width")).alias("panel"))
         )
         cells = points["cell"].unique(maintain_order=True).to_list()
         by_cell = {cell: curves.filter(pl.col("cell") == cell) for cell in cells}
@@ -47,7 +48,9 @@ def _chart(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
     quantiles = ("q05", "q50", "q95")
     finite = [size for name in quantiles for size in curves[name].to_list() if size and math.isfinite(size)]
     floor, ceiling = min([0.5, *finite]), max([2.0, *finite])
-    shown = curves.select("panel", "series", "horizon", "part", "p_above", pl.col(quantiles).clip(floor, ceiling))
+    shown = curves.select(
+        "panel", "series", "name", "horizon", "part", "p_above", pl.col(quantiles).clip(floor, ceiling)
+    )
     parts = curves["part"].unique(maintain_order=True).to_list()
     y = {
         "scale": alt.Scale(type="log", domain=[floor, ceiling], nice=False),
@@ -55,7 +58,7 @@ def _chart(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
         "axis": alt.Axis(format="~g", tickCount=5),
     }
     pick = alt.selection_point(fields=["series"], bind="legend")
-    base = alt.Chart().encode(x=horizon_axis(curves), color=colour(series, curves))
+    base = alt.Chart().encode(x=horizon_axis(curves), color=colour(series, curves), detail="name:N")
     return (
         alt.layer(
             alt.Chart(alt.InlineData(values=[{"one": 1}]))
@@ -65,7 +68,7 @@ def _chart(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
             base.mark_line(strokeWidth=1.7, point=dots(curves)).encode(
                 y=alt.Y("q50:Q", **y),
                 opacity=unless_other_picked(pick, 1, 0.1),
-                tooltip=tooltip("series", "part", "horizon", q50="median", p_above="share above 1"),
+                tooltip=tooltip("name", "part", "horizon", q50="median", p_above="share above 1"),
             ),
             data=inline(shown),
         )

@@ -8,7 +8,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import SERIES, full_rows, inline, own_axes, series_scale, title, tooltip
+from rnnmc.report.charts.parts import LINES, full_rows, hue_colour, inline, own_axes, title, tooltip
+from rnnmc.report.hues import in_hues, in_panel, ordered_hues
 from rnnmc.report.text import with_series
 from rnnmc.statistics.analyses.analysis import completed
 from rnnmc.statistics.analyses.finite_width import SCHEMA
@@ -16,7 +17,7 @@ from rnnmc.statistics.rates import student_half
 
 
 class FiniteWidthPicture:
-    """Growth rates with their intervals, and limit + slope / n + curvature / n^2, one panel a cell."""
+    """Growth rates with their intervals, and limit + slope / n + curvature / n^2, one panel a cell and rest."""
 
     name = "finite-width"
 
@@ -24,10 +25,13 @@ class FiniteWidthPicture:
         """`finite-width`, in rates less the limit, so that all lie on one scale."""
         if summary.is_empty():
             return {}
-        labels = with_series(points).select("point", "series")
+        labels = in_hues(with_series(points)).select("point", "series", "hue", "rest")
         known = pl.col("errors").list.eval(pl.element() * 0 + math.inf)
         rows = completed(summary, SCHEMA).join(labels, on="point", how="left", maintain_order="left")
-        rows = rows.with_columns(pl.col("freedoms").fill_null(known), pl.col("curvature").fill_null(0.0))
+        rows = rows.with_columns(
+            pl.col("freedoms").fill_null(known), pl.col("curvature").fill_null(0.0), panel=in_panel(pl.col("cell"))
+        )
+        rows = pl.concat(rows.partition_by("cell", maintain_order=True))
         rates = rows.explode("widths", "rates", "errors", "freedoms")
         half = pl.Series("half", student_half(rates["errors"], rates["freedoms"]))
         curve = pl.col("slope") / pl.col("widths") + pl.col("curvature") / pl.col("widths") ** 2
@@ -38,18 +42,14 @@ class FiniteWidthPicture:
             pl.when(pl.col("widths") >= pl.col("from_width")).then(curve).alias("line"),
         )
         # One wide interval should not hide where the others lie.
-        reach = (pl.col("rate").max() - pl.col("rate").min()).over("cell")
+        reach = (pl.col("rate").max() - pl.col("rate").min()).over("panel")
         wide = pl.col("high") - pl.col("low") > reach
         rates = rates.with_columns(pl.when(~wide).then(end).alias(end) for end in ("low", "high"))
-        few = [name for name in ("series", "drive", "weights") if rates[name].n_unique() <= len(SERIES)]
-        hue = few[0] if few else "weights"
-        series = rates[hue].unique(maintain_order=True).to_list()
-        cells = summary["cell"].unique(maintain_order=True).to_list()
-        legend = alt.Legend(title=None, orient="top", columns=4)
+        hues, panels = ordered_hues(rates), rates["panel"].unique(maintain_order=True).to_list()
         name = "growth rate less its limit (nats/step)"
         base = alt.Chart().encode(
             x=alt.X("widths:Q", title="width", scale=alt.Scale(type="log", base=2, nice=False)),
-            color=alt.Color(f"{hue}:N", sort=series, scale=series_scale(series), legend=legend),
+            color=hue_colour(hues),
             detail="series:N",
             tooltip=tooltip(
                 "cell",
@@ -71,11 +71,13 @@ class FiniteWidthPicture:
             .mark_line(strokeWidth=1.2)
             .encode(y=alt.Y("line:Q", title=name)),
         ]
-        columns = full_rows(len(cells), 3)
+        columns = full_rows(len(panels), 4)
         shown = rates.select(
             "cell",
             "widths",
-            *dict.fromkeys(("series", hue)),
+            "panel",
+            "series",
+            "hue",
             "rates",
             "errors",
             "limit",
@@ -90,8 +92,8 @@ class FiniteWidthPicture:
         return {
             "finite-width": alt.layer(*layers, data=inline(shown))
             .properties(width=max(160, 760 // columns), height=190)
-            .facet(alt.Facet("cell:N", sort=cells, title=None), columns=columns)
-            .resolve_axis(x=own_axes(len(cells), columns))
+            .facet(alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelExpr=LINES)), columns=columns)
+            .resolve_axis(x=own_axes(len(panels), columns))
             .resolve_scale(y="independent")
             .properties(
                 title=title(

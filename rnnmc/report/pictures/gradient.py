@@ -6,8 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, SERIES, inline, own_axes, title, tooltip
-from rnnmc.report.text import with_series
+from rnnmc.report.charts.parts import LINES, PANELS_A_ROW, ROW_WIDTH, SERIES, inline, own_axes, title, tooltip
+from rnnmc.report.text import points_of, with_series
 
 FLOOR = 1e-6  # of a share that is shown
 LOSS_NAMES = {"last": "loss on the last state", "every": "loss on every state"}
@@ -20,7 +20,7 @@ class GradientPicture:
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`gradient-<cell>` for each cell: one panel a design point, one curve a loss."""
-        points = with_series(points)
+        points = with_series(points_of(summary, points))
         curves = (
             summary.filter((pl.col("quantity") == "share_further") & (pl.col("lag") > 0))
             .filter((pl.col("lag") < pl.col("horizon")) & pl.col("q50").is_not_null())
@@ -71,7 +71,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
             data=inline(curves.select(shown)),
         )
         .properties(width=ROW_WIDTH // columns, height=170)
-        .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
+        .facet(alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelExpr=LINES)), columns=columns)
         .resolve_axis(x=own_axes(len(panels), columns))
         .properties(
             title=title(

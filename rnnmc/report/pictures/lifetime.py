@@ -68,7 +68,7 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
         color=alt.Color(
             "way:N",
             scale=alt.Scale(domain=present, range=[names[name] for name in present]),
-            legend=alt.Legend(title=None, orient="top"),
+            legend=alt.Legend(title=None, orient="top", symbolOpacity=1),
         ),
         tooltip=tooltip(
             "width",

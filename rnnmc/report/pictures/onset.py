@@ -6,7 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import full_rows, inline, own_axes, series_scale, title, tooltip
+from rnnmc.report.charts.parts import full_rows, hue_colour, inline, own_axes, title, tooltip
+from rnnmc.report.hues import few
 from rnnmc.statistics.analyses.analysis import completed
 from rnnmc.statistics.analyses.onset import SCHEMA, bounds_text, situation
 
@@ -32,19 +33,21 @@ class OnsetPicture:
         )
         if table.is_empty():
             return {}
-        series = table.sort("weights", "width")["series"].unique(maintain_order=True).to_list()
+        by_width = table.sort("weights", "width")["series"].unique(maintain_order=True).to_list()
+        hues = dict(zip(by_width, few(by_width), strict=True))
+        table = table.with_columns(hue=pl.col("series").replace(hues))
+        series = list(dict.fromkeys(hues.values()))
         driven = table.sort("field", "state_std")["driven"].unique(maintain_order=True).to_list()
         cells = table["cell"].unique(maintain_order=True).to_list()
         name = "onset gain"
         place = alt.Chart().encode(
             x=alt.X("driven:N", sort=driven, title="drive", axis=alt.Axis(labelAngle=0 if len(driven) < 3 else -40)),
-            xOffset=alt.XOffset("series:N", sort=series),
+            xOffset=alt.XOffset("series:N", sort=by_width),
             tooltip=tooltip(
                 "cell", "width", "driven", "series", "onset", "interval", "turns", "median_onset", "theory"
             ),
         )
-        legend = alt.Legend(title=None, orient="top", columns=5)
-        base = place.encode(color=alt.Color("series:N", sort=series, scale=series_scale(series), legend=legend))
+        base = place.encode(color=hue_colour(series))
         layers = [
             base.mark_rule(strokeWidth=1.6).encode(
                 y=alt.Y("from:Q", title=name, scale=alt.Scale(zero=False)), y2="to:Q"
@@ -62,7 +65,7 @@ class OnsetPicture:
             known = place.transform_filter("isValid(datum.theory)")
             layers.append(known.mark_point(style="theory-point").encode(y=alt.Y("theory:Q", title=name)))
         columns = full_rows(len(cells), 3)
-        shown = table.select("cell", "width", "driven", "series", "onset", "interval", "from", "to", "turns")
+        shown = table.select("cell", "width", "driven", "series", "hue", "onset", "interval", "from", "to", "turns")
         shown = shown.with_columns(table["median_onset"], table["theory"])
         return {
             "onset": alt.layer(*layers, data=inline(shown))

@@ -6,8 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import OUTCOMES, PANELS_A_ROW, ROW_WIDTH, inline, own_axes, title, tooltip
-from rnnmc.report.text import with_series
+from rnnmc.report.charts.parts import LINES, OUTCOMES, PANELS_A_ROW, ROW_WIDTH, inline, own_axes, title, tooltip
+from rnnmc.report.text import points_of, with_series
 
 SHARES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 PALEST = 0.65  # share of white in the colour of the farthest threshold
@@ -20,7 +20,7 @@ class PassagePicture:
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
         """`passage-<cell>` for each cell: one panel a design point, one colour a threshold."""
-        points = with_series(points)
+        points = with_series(points_of(summary, points))
         curves = (
             summary.filter(pl.col("measure") == "log_spectral")
             .with_columns(pl.col("point").cast(pl.String))
@@ -65,7 +65,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
     columns = min(PANELS_A_ROW, len(panels))
     return (
         chart.properties(width=ROW_WIDTH // columns, height=150)
-        .facet(alt.Facet("panel:N", sort=panels, title=None), columns=columns)
+        .facet(alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelExpr=LINES)), columns=columns)
         .resolve_axis(x=own_axes(len(panels), columns))
         .properties(
             title=title(

@@ -7,8 +7,8 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.observables.paths import C_PATH, H_ONLY, JOINT, MAIN_TERM
-from rnnmc.report.charts.parts import ROW_WIDTH, SERIES, dots, horizon_axis, inline, own_axes, title, tooltip
-from rnnmc.report.text import with_series
+from rnnmc.report.charts.parts import LINES, ROW_WIDTH, SERIES, dots, horizon_axis, inline, own_axes, title, tooltip
+from rnnmc.report.text import points_of, with_series
 
 MISTAKE = "h-block alone (published mistake)"
 NAMES = {JOINT: "joint chain", C_PATH: "c-path (the article's)", MAIN_TERM: "main terms alone", H_ONLY: MISTAKE}
@@ -40,7 +40,7 @@ def by_cell(rows: pl.DataFrame, points: pl.DataFrame) -> dict[str, pl.DataFrame]
     """
     several = pl.lit(points["width"].n_unique() > 1)
     panel = pl.when(several).then(pl.format("width {}, {}", "width", "series")).otherwise(pl.col("series"))
-    named = with_series(points).select("point", "cell", panel.alias("panel")).with_row_index("order")
+    named = with_series(points_of(rows, points)).select("point", "cell", panel.alias("panel")).with_row_index("order")
     joined = rows.with_columns(pl.col("point").cast(pl.String)).join(named, on="point")
     ordered = joined.sort("order", maintain_order=True)
     return {str(cell): of_cell for (cell,), of_cell in ordered.group_by("cell", maintain_order=True)}
@@ -59,7 +59,11 @@ def in_panels(
     return (
         alt.layer(*layers, data=inline(rows.filter(pl.col("panel").is_in(shown))))
         .properties(width=min(420, ROW_WIDTH // columns), height=height)
-        .facet(alt.Facet("panel:N", sort=shown, title=None), columns=columns, spacing=12)
+        .facet(
+            alt.Facet("panel:N", sort=shown, title=None, header=alt.Header(labelExpr=LINES)),
+            columns=columns,
+            spacing=12,
+        )
         .resolve_axis(x=own_axes(len(shown), columns))
         .properties(title=title(text, subtitle))
     )

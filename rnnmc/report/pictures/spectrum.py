@@ -7,7 +7,8 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import colour, inline, panel_width, title, tooltip, unless_other_picked, widths
-from rnnmc.report.text import with_series
+from rnnmc.report.hues import hues_by_cell, in_panel, ordered_hues
+from rnnmc.report.text import points_of
 
 FEW = 40  # exponents that dots can still show one by one
 LINEAR = 0.3  # nats a step: the axis is logarithmic beyond, for the smallest exponents lie far below the positive ones
@@ -19,19 +20,19 @@ class SpectrumPicture:
     name = "spectrum"
 
     def charts(self, summary: pl.DataFrame, points: pl.DataFrame) -> dict[str, ChartType]:
-        """`spectrum-<cell>` for each cell, one panel a width, one colour a series.
+        """`spectrum-<cell>` for each cell, one panel a width, colours as of curves.
 
         summary: of all design points, with the columns of `SpectrumSummary.beside`. Exponents that are not known, or
         -inf in some replicate, are left out.
         """
-        points = with_series(points)
-        series = points["series"].unique(maintain_order=True).to_list()
+        points = hues_by_cell(points_of(summary, points))
+        series = ordered_hues(points)
         curves = (
             summary.filter((pl.col("quantity") == "exponent") & (pl.col("finite") == pl.col("replicates")))
             .with_columns(pl.col("point").cast(pl.String), x=(pl.col("index") - 0.5) / pl.col("state_size"))
-            .join(points.select("point", "cell", "width", "series"), on="point")
-            .sort("width", "series", "index")
-            .with_columns(("width " + pl.col("width").cast(pl.String)).alias("panel"))
+            .join(points.select("point", "cell", "width", "rest", name="series", series="hue"), on="point")
+            .sort("width", "rest", "series", "name", "index")
+            .with_columns(in_panel(pl.format("width {}", "width")).alias("panel"))
         )
         cells = points["cell"].unique(maintain_order=True).to_list()
         by_cell = {cell: curves.filter(pl.col("cell") == cell) for cell in cells}
@@ -39,16 +40,16 @@ class SpectrumPicture:
 
 
 def _chart(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
-    shown = ("panel", "series", "index", "state_size", "x", "mean", "q05", "q95", "error_in_time", "theory")
+    shown = ("panel", "series", "name", "index", "state_size", "x", "mean", "q05", "q95", "error_in_time", "theory")
     pick = alt.selection_point(fields=["series"], bind="legend")
-    tip = tooltip("series", "index", mean="exponent (nats/step)", error_in_time="its error in time", theory="theory")
+    tip = tooltip("name", "index", mean="exponent (nats/step)", error_in_time="its error in time", theory="theory")
     y = {
         "scale": alt.Scale(type="symlog", constant=LINEAR),
         "axis": alt.Axis(values=[-100, -30, -10, -3, -1, -0.3, 0, 0.3, 1, 3], format="~g"),
         "title": "Lyapunov exponent (nats/step)",
     }
     x = alt.X("x:Q", title="index / length of the state", scale=alt.Scale(domain=[0, 1], nice=False))
-    base = alt.Chart().encode(x=x, color=colour(series, curves))
+    base = alt.Chart().encode(x=x, color=colour(series, curves), detail="name:N")
     dots = alt.OverlayMarkDef(size=22) if curves["index"].n_unique() <= FEW else False
     theory = curves["theory"].is_not_null().any()
     return (
@@ -61,7 +62,7 @@ def _chart(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
             alt.Chart()
             .mark_line(style="theory")
             .transform_filter("isValid(datum.theory)")
-            .encode(x=x, y=alt.Y("theory:Q", **y), detail="series:N"),
+            .encode(x=x, y=alt.Y("theory:Q", **y), detail="name:N"),
             data=inline(curves.select(shown)),
         )
         .properties(width=panel_width(curves), height=260)

@@ -6,7 +6,8 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, inline, own_axes, series_scale, title, tooltip
+from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, hue_colour, inline, own_axes, title, tooltip
+from rnnmc.report.hues import few, ordered_hues
 
 QUARTERS = 4  # of the range of P(stable by T), over each of which the curve is a mean
 SAID = {"yes": "clipped", "no": "not clipped"}
@@ -37,7 +38,8 @@ def _chart(rows: pl.DataFrame, clipped: str) -> ChartType:
             pl.col("p_stable", "p_learnt").mean().over("panel", "bin").name.prefix("mean_"),
         )
     )
-    cells = rows["cell"].unique(maintain_order=True).to_list()
+    shown = shown.with_columns(pl.Series("hue", few(shown["cell"].to_list())))
+    hues = ordered_hues(shown)
     panels = shown["panel"].unique(maintain_order=True).to_list()
     columns = min(rows["horizon"].n_unique(), PANELS_A_ROW)  # a task a row
     unit = alt.Scale(domain=[0, 1])
@@ -46,9 +48,7 @@ def _chart(rows: pl.DataFrame, clipped: str) -> ChartType:
         lambda name: alt.Y(f"{name}:Q", title="share that has learnt", scale=unit),
     )
     base = alt.Chart().encode(
-        color=alt.Color(
-            "cell:N", sort=cells, scale=series_scale(cells), legend=alt.Legend(title=None, orient="top", columns=6)
-        ),
+        color=hue_colour(hues),
         tooltip=tooltip("cell", "width", "init", "p_stable", "p_learnt", "trained", "rank_correlation"),
     )
     return (
