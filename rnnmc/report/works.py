@@ -82,6 +82,7 @@ turkoglu_d_aronco_wegner_schindler_2019|Gating revisited: Deep multi-layer RNNs 
 uhlenbeck_and_ornstein_1930|On the theory of the Brownian motion|Physical Review 36, 823
 van_der_westhuizen_and_lasenby_2018|The unreasonable effectiveness of the forget gate|arXiv:1804.04849
 vecoven_ernst_drion_2021|A bio-inspired bistable recurrent cell allows for long-lasting memory|PLOS ONE 16
+walter_2015|Rare event simulation and splitting for discontinuous random variables|ESAIM: Probability and Statistics 19, 794
 wang_and_ramdas_2023|Anytime-valid t-tests and confidence sequences for Gaussian means with unknown variance|arXiv:2310.03722
 wilson_1927|Probable inference, the law of succession, and statistical inference|Journal of the American Statistical Association 22, 209
 zhang_xiong_su_lin_zhang_2018|Simplifying neural machine translation with addition-subtraction twin-gated recurrent networks|EMNLP
