@@ -56,8 +56,8 @@ def write_report(
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
     `versions`, library -> version, defaults to what is installed now, and to nothing `made`, what manifests say,
-    `sampled`, of `rnnmc.store.sampled`, and `ran`, of `rnnmc.store.timeline`); points: the rows of points.parquet;
-    tables: name
+    `sampled`, of `rnnmc.store.sampled`, `ran`, of `rnnmc.store.timeline`, and `forecast`, of `rnnmc.run.forecast`);
+    points: the rows of points.parquet; tables: name
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
     statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts.
 

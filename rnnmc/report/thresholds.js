@@ -30,10 +30,11 @@
     const counts = {vanish: [v, w], stable: [Math.max(0, all - w - f), all - v - e], explode: [e, f]};
     return Object.fromEntries(Object.entries(counts).map(([event, pair]) => [event, pair.map(count => count / all)]));
   };
-  // Rounded outwards, where a digit more or less of a share is no digit of the data.
+  // What is known stands in full, a bound rounded outwards.
   const text = ([low, high]) => {
+    if (low === high) return String(Number(low.toPrecision(6)));
     const [a, b] = [Math.floor(low * 1e4 + 1e-6) / 1e4, Math.ceil(high * 1e4 - 1e-6) / 1e4];
-    return a === b ? String(a) : `${a} to ${b}`;
+    return `${a} to ${b}`;
   };
   const bar = ({vanish: [v, w], explode: [e, f]}) => {
     const sure = w + f < 1;
