@@ -79,7 +79,7 @@ def forecast_and_fact(forecast: Mapping[str, Any], done: Sequence[Ran]) -> str:
     took = _time(sum(one.seconds for one in done)), _time(sum(one.seconds for one in spells(done)))
     return (
         f"forecast {most}{_time(forecast['core_seconds'])} of one core, {_time(forecast['seconds'])} on {cpus}{how}; "
-        f"took {took[0]} of one core, {took[1]} by the clock"
+        f"took {took[0]} of its workers, {took[1]} by the clock"
     )
 
 

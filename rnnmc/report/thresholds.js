@@ -64,6 +64,7 @@
     const right = vanish < explode;
     for (const name of ["vanish", "explode"]) form[name].setAttribute("aria-invalid", String(!right));
     restore();
+    for (const header of table.tHead.rows[0].cells) header.removeAttribute("aria-sort");
     delete table.dataset.asked;
     const asked = right ? [vanish !== own.vanish && "vanish", explode !== own.explode && "explode"].filter(Boolean) : [];
     told.hidden = right && !asked.length;
@@ -74,7 +75,6 @@
       for (const event of [...asked, "stable"]) put(row.cells[columns[event]], text(found[event]), ...found[event]);
       put(row.querySelector("[data-known] .bar"), bar(found));
     }
-    for (const header of table.tHead.rows[0].cells) header.removeAttribute("aria-sort");
     table.dataset.asked = JSON.stringify([["vanished below", said.vanish], ["exploded above", said.explode]]);
     const options = asked.map(name => ` --${name} ${said[name]}`).join("");
     told.textContent = `Vanished: norm below ${said.vanish} (${nats(vanish)}); exploded: above ${said.explode} (${nats(explode)}). `
