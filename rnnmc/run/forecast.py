@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc.common.errors import RunError
-from rnnmc.common.files import write_whole
 from rnnmc.common.granted import own_cpus
 from rnnmc.common.sources import digest_of_rnnmc
 from rnnmc.engine.block import BYTES_A_ROW, Partition, block_seconds, chains_of, run_trial
@@ -31,7 +30,7 @@ from rnnmc.numerics import trusted
 from rnnmc.numerics.compiler import compiler
 from rnnmc.observables.observable import Observable
 from rnnmc.store.plan import POINTS_PARQUET
-from rnnmc.store.proofs import sha256
+from rnnmc.store.proofs import SEAL, Damaged, read_sealed, sha256, write_sealed
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.timeline import TIMELINE
 
@@ -161,8 +160,7 @@ def leave_forecast(directory: Path, points: Sequence[StoredPoint]) -> None:
 
     What cannot be written is left out: it decides nothing.
     """
-    path, planned = directory / FORECAST, sha256((directory / POINTS_PARQUET).read_bytes())
-    known = forecast_of(directory)
+    planned, known = sha256((directory / POINTS_PARQUET).read_bytes()), forecast_of(directory)
     if known.get("of") == planned or (not known and (directory / TIMELINE).exists()):
         return  # where blocks are there already it would be no forecast
     cost, cpus = costs(points, tries=False), own_cpus()
@@ -170,16 +168,16 @@ def leave_forecast(directory: Path, points: Sequence[StoredPoint]) -> None:
     said |= {"seconds": by_the_clock(cost, cpus), "tried": any(one.tried for one in cost)}
     said |= {"at_most": any(one.until is not None for one in points)}
     with suppress(RunError):
-        write_whole(path, json.dumps(said).encode())
+        write_sealed(directory / FORECAST, said)
 
 
 def forecast_of(directory: Path) -> dict[str, Any]:
     """What `leave_forecast` has left: core_seconds, seconds on so many cpus, whether any kind of point was tried, and
-    whether these are most that it can take; nothing where nothing is left.
+    whether these are most that it can take; nothing where nothing is left, or it is not as it was written.
     """
-    with suppress(OSError, ValueError):
-        said = json.loads((directory / FORECAST).read_bytes())
-        return said if isinstance(said, dict) else {}
+    with suppress(Damaged):
+        said = read_sealed(directory / FORECAST)
+        return said if SEAL in said else {}
     return {}
 
 

@@ -144,3 +144,13 @@ def test_what_was_sampled_without_a_forecast_has_none_afterwards(tmp_path: Path)
     Timeline(tmp_path)
     plan(STUDY, tmp_path)
     assert forecast.forecast_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"cpus": 2}'])
+def test_a_forecast_that_is_not_as_it_was_written_is_none(tmp_path: Path, damage: bytes) -> None:
+    plan(STUDY, tmp_path)
+    path = tmp_path / forecast.FORECAST
+    whole = path.read_bytes()
+    path.write_bytes(damage or whole.replace(b'"at_most": false', b'"at_most": true'))
+    assert path.read_bytes() != whole
+    assert forecast.forecast_of(tmp_path) == {}
