@@ -15,7 +15,7 @@ BOUNDED = Part(
 )
 ELSEWHERE = Part(
     "elsewhere",
-    "nor is one from any other initial state",
+    "from any other initial state no state of a GRU is ever above 1 either",
     "P(largest |h| up to T, the initial one included, is above 1)",
     "below",
     0.01,

@@ -12,7 +12,13 @@ RARELY = Part(
     "below",
     0.05,
 )
-VANISHED = Part("vanished", "and that though the chain has vanished", "P(vanish at T)", "above", 0.5)
+VANISHED = Part(
+    "vanished",
+    "the chain has vanished in most networks whose whole gradient was looked at",
+    "P(vanish at T)",
+    "above",
+    0.5,
+)
 
 
 class TotalGradient(Claim):

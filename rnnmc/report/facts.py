@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from rnnmc.report.how_it_ran import how_it_ran
+from rnnmc.report.how_it_ran import forecast_and_fact, how_it_ran
 from rnnmc.report.making import making
 from rnnmc.report.text import interval_names
 
@@ -48,6 +48,8 @@ def facts_of(
     facts += making(study.get("made", {}))
     if ran := how_it_ran(*study.get("ran", ((), 0))):
         facts.append(("How it ran", ran))
+    if told := forecast_and_fact(study.get("forecast", {}), study.get("ran", ((), 0))[0]):
+        facts.append(("Forecast and fact", told))
     facts.append(("Command", "rnnmc run study.yaml, with the file beside this page"))
     versions = study.get("versions") or _installed()
     return [*facts, ("Versions", ", ".join(seen.get("versions") or (f"{a} {b}" for a, b in versions.items())))]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -68,6 +69,20 @@ def how_it_ran(done: Sequence[Ran], failed: int) -> str:
     )
 
 
+def forecast_and_fact(forecast: Mapping[str, Any], done: Sequence[Ran]) -> str:
+    """What `rnnmc.run.forecast.forecast_of` has said beside what it took; "" where either is not known."""
+    if not done or not forecast:
+        return ""
+    how = "" if forecast["tried"] else ", by a model of the work"
+    most = "at most " if forecast["at_most"] else ""
+    cpus = f"{forecast['cpus']} CPU{'' if forecast['cpus'] == 1 else 's'}"
+    took = _time(sum(one.seconds for one in done)), _time(sum(one.seconds for one in spells(done)))
+    return (
+        f"forecast {most}{_time(forecast['core_seconds'])} of one core, {_time(forecast['seconds'])} on {cpus}{how}; "
+        f"took {took[0]} of its workers, {took[1]} by the clock"
+    )
+
+
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}" if number else f"no {what}"
 
@@ -76,7 +91,7 @@ def _time(seconds: float) -> str:
     for unit, size in (("h", 3600.0), ("min", 60.0)):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+    return f"{seconds:.1f} s" if seconds >= 0.1 else "under 0.1 s"
 
 
 def charts(done: Sequence[Ran]) -> dict[str, ChartType]:

@@ -62,6 +62,7 @@ for (const box of wide) {
   box.addEventListener("scroll", () => edges(box), {passive: true});
 }
 
+const number = text => text === "inf" ? Infinity : text === "-inf" ? -Infinity : Number(text);
 document.addEventListener("click", async event => {
   const button = event.target.closest("button.copy");
   if (button) {
@@ -80,7 +81,6 @@ document.addEventListener("click", async event => {
   if (!header) return;
   const table = header.closest("table"), column = header.cellIndex, down = header.getAttribute("aria-sort") === "ascending";
   const value = row => row.cells[column].dataset.value ?? row.cells[column].textContent;
-  const number = text => text === "inf" ? Infinity : text === "-inf" ? -Infinity : Number(text);
   const compare = (a, b) => {
     const [x, y] = [number(value(a)), number(value(b))];
     if (Number.isNaN(x) !== Number.isNaN(y)) return (Number.isNaN(x) ? 1 : -1) * (down ? -1 : 1); // what is not known: last
@@ -133,11 +133,14 @@ document.addEventListener("click", async event => {
     const quoted = text => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     const columns = headers.flatMap((header, i) => header && header !== "again" ? [[header, i]] : []);
     const numeric = new Set(columns.filter(([, i]) => rows.some(row => row.cells[i].dataset.value)).map(([, i]) => i));
-    const head = columns.flatMap(([header, i]) => numeric.has(i) ? [header, `${header} as shown`] : [header]);
-    const lines = [...table.tBodies[0].rows].filter(row => !row.hidden).map(row => columns.flatMap(([, i]) => {
+    const bounded = new Set(columns.filter(([, i]) => rows.some(row => row.cells[i].dataset.most)).map(([, i]) => i));
+    const asked = JSON.parse(table.dataset.asked ?? "[]");
+    const head = [...asked.map(([name]) => name), ...columns.flatMap(([header, i]) => bounded.has(i)
+      ? [`${header} at least`, `${header} at most`] : numeric.has(i) ? [header, `${header} as shown`] : [header])];
+    const lines = [...table.tBodies[0].rows].filter(row => !row.hidden).map(row => [...asked.map(([, value]) => value), ...columns.flatMap(([, i]) => {
       const cell = row.cells[i];
-      return numeric.has(i) ? [cell.dataset.value ?? "", cell.textContent] : [cell.textContent];
-    }));
+      return numeric.has(i) ? [cell.dataset.value ?? "", bounded.has(i) ? cell.dataset.most : cell.textContent] : [cell.textContent];
+    })]);
     const text = [head, ...lines].map(line => line.map(quoted).join(",")).join("\n") + "\n";
     const link = Object.assign(document.createElement("a"), {download: "rows.csv"});
     link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));

@@ -31,6 +31,7 @@ from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import drawing
 from rnnmc.report.text import interval_names, main_rows, plain_points, study_points
 from rnnmc.statistics.analyses import analyses
+from rnnmc.statistics.point import PERCENTS
 from rnnmc.statistics.rates import GROWTH_ROUNDING
 from rnnmc.store.outdated import PAGE_FILE, SO_FAR
 
@@ -55,8 +56,8 @@ def write_report(
 
     study: the study as it ran (study, seed, replicates, horizons, thresholds; what is missing is left out, and
     `versions`, library -> version, defaults to what is installed now, and to nothing `made`, what manifests say,
-    `sampled`, of `rnnmc.store.sampled`, and `ran`, of `rnnmc.store.timeline`); points: the rows of points.parquet;
-    tables: name
+    `sampled`, of `rnnmc.store.sampled`, `ran`, of `rnnmc.store.timeline`, and `forecast`, of `rnnmc.run.forecast`);
+    points: the rows of points.parquet; tables: name
     -> table, as `rnnmc.run.aggregate` writes them: "statistics" and, where they are there, first-passage, variance,
     statistics-<observable>, those of analyses, oracles and coverage, claims and verdicts.
 
@@ -219,6 +220,8 @@ def _page(
         cells=rows["cell"].unique(maintain_order=True).to_list(),
         titles=titles,
         settings=rows.row(0, named=True),
+        thresholds=[repr(rows[f"threshold_{event}"][0]).removesuffix(".0") for event in page_tables.OUTER],
+        percents=list(PERCENTS),
         interval=interval_names(rows),
         sequences=(rows["interval"] == "confidence-sequence").any(),
         fixed=(rows["interval"] != "confidence-sequence").any(),

@@ -19,6 +19,7 @@ from rnnmc.report.text import (
     varying_factors,
     with_series,
 )
+from rnnmc.statistics.point import PERCENTS
 from rnnmc.theory import laws
 
 HEADERS = {"layers": "layers", "residual": "residual", "init": "initialiser", "drive": "drive"}
@@ -32,7 +33,7 @@ FIRST = 20  # rows of a table that has no figure
 class Entry(NamedTuple):
     """A cell. number: to sort by, if not by the text. title: what the pointer over it says. bar: event -> percent.
 
-    command: what a click on it copies.
+    command: what a click on it copies. known: of a bar, what the page works other thresholds out from.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Entry(NamedTuple):
     title: str = ""
     bar: dict[str, float] | None = None
     command: str = ""
+    known: str = ""
 
 
 class PageTable(NamedTuple):
@@ -74,7 +76,7 @@ def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = 
     for row, named in zip(rows.iter_rows(named=True), names, strict=True):
         said, limits = written.get(row["point"], "{}"), [row[f"threshold_{event}"] for event in OUTER]
         shares = {event: _share(row, event, said, limits) for event in (*OUTCOMES, *rare)}
-        line = [*named, Entry("", bar={event: 100 * row[f"p_{event}_at"] for event in OUTCOMES})]
+        line = [*named, Entry("", bar={event: 100 * row[f"p_{event}_at"] for event in OUTCOMES}, known=_known(row))]
         line += [Entry("", command=command(said, row["replicates"], *limits))] if written else []
         line += [_replicates(row), *(Entry(f"{row[end]:,}", row[end]) for end in ends)]
         line += [shares[event] for event in OUTCOMES]
@@ -84,6 +86,12 @@ def _main(rows: pl.DataFrame, points: pl.DataFrame, like: pl.DataFrame | None = 
         lines.append([*line, *(shares[event] for event in rare)])
     numbers = [*(["again"] if written else []), *numbers]
     return PageTable("main", [*headers, ("", True), *((text, False) for text in numbers)], lines)
+
+
+def _known(row: dict) -> str:
+    """`replicates dead vanished exploded overflown q05 q25 q50 q75 q95`: counts, and log-norms in nats, in full."""
+    counts = [row[f"{event}_at_count"] for event in ("dead", "vanish", "explode", "overflow")]
+    return " ".join(map(str, [row["replicates"], *counts, *(row[f"q{percent:02d}"] for percent in PERCENTS)]))
 
 
 def _share(row: dict, event: str, written: str, limits: list[float]) -> Entry:

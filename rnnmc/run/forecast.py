@@ -18,14 +18,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
+from rnnmc.common.errors import RunError
+from rnnmc.common.granted import own_cpus
 from rnnmc.common.sources import digest_of_rnnmc
 from rnnmc.engine.block import BYTES_A_ROW, Partition, block_seconds, chains_of, run_trial
 from rnnmc.engine.choice import FEW_ROWS, plain_kernel, step_seconds
 from rnnmc.numerics import trusted
 from rnnmc.numerics.compiler import compiler
 from rnnmc.observables.observable import Observable
+from rnnmc.store.plan import POINTS_PARQUET
+from rnnmc.store.proofs import SEAL, Damaged, read_sealed, sha256, write_sealed
 from rnnmc.store.stored_point import StoredPoint
+from rnnmc.store.timeline import TIMELINE
 
 FEWEST_TRIALS, MOST_TRIALS = 3, 24  # kinds of point that are run
 ALL_TRIALS, LOOKING_TRIALS = 0.3, 1.0  # timed seconds after which none is begun, and none that looks on
@@ -35,6 +42,7 @@ LOOKED_AT, LOOKED_AT_BRIEFLY = (8, 32), (2, 6)  # steps of two trial runs of an 
 MOST_LOOK_SECONDS = 0.1  # of the first, from which it is dear
 LOOK_SECONDS = 0.05  # of the processor, to find whether it is to be had
 BUSY = 0.7  # of a core, below which it is not
+FORECAST = "logs/forecast.json"  # below the folder of a study
 TRIALS = "trials"  # of what is kept for this user
 MOST_TRIAL_SECONDS, MOST_TRIAL_BYTES = 1.0, 1e9  # nominal, of a trial: what would take more goes by the model alone
 
@@ -94,11 +102,15 @@ class Clock:
         return min(1.0, self.processor / self.wall) if self.wall else 1.0
 
 
-def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cost]:
-    """The cost of each planned point; points that differ only in their laws are one kind. clock: of the trial runs."""
+def costs(points: Sequence[StoredPoint], clock: Clock | None = None, tries: bool = True) -> list[Cost]:
+    """The cost of each planned point; points that differ only in their laws are one kind. clock: of the trial runs.
+
+    tries: whether there are any; else times are those that are kept, and of the rest the model's.
+    """
     clock = clock or Clock()
-    clock.timed(_wait_for_the_processor)
-    clock.busy = clock.share < BUSY
+    if tries:
+        clock.timed(_wait_for_the_processor)
+        clock.busy = clock.share < BUSY
     nominal = [block_seconds(stored.design, stored.replicates, stored.cut) for stored in points]
     kinds = [_kind(stored) for stored in points]
     weight: dict[Kind, float] = {}
@@ -117,7 +129,7 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cos
             name = _name(one_of[kind])
             if (known := _known(name)) is not None:
                 trials[kind] = known
-            elif (tried < FEWEST_TRIALS or not late) and not clock.busy and _can_be_tried(one_of[kind]):
+            elif tries and (tried < FEWEST_TRIALS or not late) and not clock.busy and _can_be_tried(one_of[kind]):
                 trials[kind] = _trial(one_of[kind], clock)
                 tried += 1
                 with suppress(OSError):
@@ -136,6 +148,37 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None) -> list[Cos
         _cost(stored, *(one or by_model(stored, seconds)), one is not None)
         for stored, one, seconds in zip(points, found, nominal, strict=True)
     ]
+
+
+def by_the_clock(cost: Sequence[Cost], cpus: int) -> float:
+    """Seconds on so many cores: no block is shared among them."""
+    return max(sum(one.seconds for one in cost) / cpus, max(one.seconds / one.blocks for one in cost))
+
+
+def leave_forecast(directory: Path, points: Sequence[StoredPoint]) -> None:
+    """Leave what a study is forecast to take before it is sampled, with no trial run; once for what is planned there.
+
+    What cannot be written is left out: it decides nothing.
+    """
+    planned, known = sha256((directory / POINTS_PARQUET).read_bytes()), forecast_of(directory)
+    if known.get("of") == planned or (not known and (directory / TIMELINE).exists()):
+        return  # where blocks are there already it would be no forecast
+    cost, cpus = costs(points, tries=False), own_cpus()
+    said = {"of": planned, "core_seconds": sum(one.seconds for one in cost), "cpus": cpus}
+    said |= {"seconds": by_the_clock(cost, cpus), "tried": any(one.tried for one in cost)}
+    said |= {"at_most": any(one.until is not None for one in points)}
+    with suppress(RunError):
+        write_sealed(directory / FORECAST, said)
+
+
+def forecast_of(directory: Path) -> dict[str, Any]:
+    """What `leave_forecast` has left: core_seconds, seconds on so many cpus, whether any kind of point was tried, and
+    whether these are most that it can take; nothing where nothing is left, or it is not as it was written.
+    """
+    with suppress(Damaged):
+        said = read_sealed(directory / FORECAST)
+        return said if SEAL in said else {}
+    return {}
 
 
 def _each_look_first(kinds: list[Kind], one_of: dict[Kind, StoredPoint]) -> list[Kind]:

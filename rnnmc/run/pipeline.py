@@ -9,6 +9,7 @@ from rnnmc.common.errors import RunError
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.elsewhere import Elsewhere, put_results
+from rnnmc.run.forecast import forecast_of, leave_forecast
 from rnnmc.run.readme import EXPLAINED, explain
 from rnnmc.run.so_far import forget_so_far
 from rnnmc.store.outdated import mark_outdated
@@ -40,11 +41,13 @@ def plan(study: Study, directory: Path) -> list[StoredPoint]:
 
 
 def leave_plan(directory: Path, study: Study, stored: Sequence[StoredPoint]) -> None:
-    """Leave study.yaml and points.parquet, and mark what is older than they are; where the study has another place for
-    its results, bring what lies there and not here. Raises RunError, and UsageError where that cannot be used.
+    """Leave study.yaml, points.parquet and a forecast, and mark what is older than they are; where the study has
+    another place for its results, bring what lies there and not here. Raises RunError, and UsageError where that cannot
+    be used.
     """
     there = Elsewhere.of(study)  # before anything is written
     write_study(directory, study, stored)
+    leave_forecast(directory, stored)
     if there is not None:
         there.meet(directory, stored)
     mark_outdated(directory)
@@ -67,7 +70,7 @@ def report(directory: Path) -> Path:
     explain(directory)  # before the page, which links to what is there
     try:
         said |= {"made": read_list(directory / TABLES).get("made", {}), "sampled": sampled(directory)}
-        said["ran"] = ran(directory)
+        said |= {"ran": ran(directory), "forecast": forecast_of(directory)}
         page = write_report(directory, said, points, tables)
     except pl.exceptions.ColumnNotFoundError as error:
         raise RunError(

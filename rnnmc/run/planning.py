@@ -10,7 +10,7 @@ from rnnmc.common.granted import own_cpus
 from rnnmc.engine.choice import FEW_ROWS
 from rnnmc.report.terminal import plain_table
 from rnnmc.run.cluster import connected, ray_address
-from rnnmc.run.forecast import Clock, costs
+from rnnmc.run.forecast import Clock, by_the_clock, costs
 from rnnmc.store.manifest import enough_said, made_by
 from rnnmc.store.marks import running
 from rnnmc.store.plan import cut_up, stored_points
@@ -39,11 +39,11 @@ def cost_tables(study: Study) -> list[Table | str]:
         table.add_row(point.label, *numbers, _size(one.size), _time(one.seconds))
         for name, seconds in one.observables.items():
             table.add_row(f"  of which {name}", *[""] * 4, _time(seconds))
-    seconds, longest = sum(one.seconds for one in cost), max(one.seconds / one.blocks for one in cost)
+    seconds = sum(one.seconds for one in cost)
     total = (
         f"{len(cost):,} design points, {sum(c.blocks for c in cost):,} blocks, {sum(c.rows for c in cost):,} rows, "
         f"about {_size(sum(c.size for c in cost))}; about {_time(seconds)} of one core, "
-        f"{_time(max(seconds / cpus, longest))} on the {cpus} CPUs at hand"
+        f"{_time(by_the_clock(cost, cpus))} on the {cpus} CPUs at hand"
     )
     if len(points) > LISTED:
         total = f"the first {LISTED} of {len(points):,} design points stand above\n{total}"

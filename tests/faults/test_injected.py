@@ -55,8 +55,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """All that a number rests on; not the timeline, which says how a study ran."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "timeline.json")
+    """All that a number rests on; not the logs, which say how a study was to run, and how it ran."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "logs")
 
 
 def flipped(path: Path, rng: random.Random) -> None:

@@ -15,6 +15,7 @@ from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.curves import QUESTIONS, SOURCE_COLOURS
 from rnnmc.report.charts.parts import config
 from rnnmc.report.findings import findings, verdict
+from rnnmc.report.pictures.lifetime import PICTURE
 from rnnmc.report.rendering import rendered
 from rnnmc.report.text import lifetime_text, main_rows, passage_text, rate_deviation, study_points, theory_text
 from rnnmc.statistics.oracles import coverage
@@ -263,6 +264,21 @@ def test_a_deviation_of_few_replicates_counts_as_far_out_as_its_tail():
 def test_a_lifetime_is_written_with_the_horizons_that_sampling_leaves_open(numbers, text):
     row = dict(zip(("after", "by", "earliest", "latest"), numbers, strict=True))
     assert lifetime_text(row, 10_000) == text
+
+
+def test_a_bar_of_a_lifetime_ends_at_the_estimate_with_an_arrow_where_nothing_bounds_it_above():
+    """Five networks gave a bar across the whole panel, up to the last horizon, as if that were a bound."""
+    point = point_row("tanh", 4, "keras", 1000, 5)
+    half = {"percent": 50.0, "after": 9, "by": 10, "earliest": 1, "latest": None, "vanished": 1.0}
+    most = half | {"percent": 99.0, "after": None, "by": None, "earliest": 10}
+    known = half | {"earliest": 9, "latest": 12}
+    for one, end, arrow in ((half, 10, 10), (known, 12, None)):
+        rows = [{"point": point["point"]} | row for row in (one, most)]
+        chart = PICTURE.charts(pl.DataFrame(rows), pl.DataFrame([point]))["lifetime-tanh"]
+        shown = data_of(chart).row(0, named=True)
+        assert (shown["half_from"], shown["half_to"]) == (one["earliest"], end)
+        assert (shown["half_open"] or None, shown["most_to"], shown["most_open"] or None) == (arrow, 1000, None)
+        assert ("triangle-right" in chart.to_json()) == (arrow is not None)
 
 
 def test_a_first_passage_is_written_as_the_interval_it_is_known_to():

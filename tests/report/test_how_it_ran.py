@@ -7,7 +7,7 @@ import random
 import polars as pl
 import pytest
 
-from rnnmc.report.how_it_ran import charts, how_it_ran, spells
+from rnnmc.report.how_it_ran import charts, forecast_and_fact, how_it_ran, spells
 from rnnmc.store.timeline import Ran
 
 
@@ -62,3 +62,13 @@ def test_what_is_drawn_is_how_many_blocks_were_at_work_and_its_area_all_that_was
 def test_a_study_of_before_there_were_timelines_has_a_page_without_a_word_of_it():
     assert how_it_ran([], 0) == ""
     assert charts([]) == {}
+
+
+def test_the_forecast_stands_beside_what_it_took_and_old_folders_say_nothing():
+    said = {"core_seconds": 7200.0, "seconds": 3600.0, "cpus": 2, "tried": True, "at_most": False}
+    took = "took 30.0 s of its workers, 20.0 s by the clock"
+    assert forecast_and_fact(said, FIRST + SECOND) == f"forecast 2.0 h of one core, 60.0 min on 2 CPUs; {took}"
+    guessed = said | {"core_seconds": 5.0, "seconds": 5.0, "cpus": 1, "tried": False, "at_most": True}
+    model = "forecast at most 5.0 s of one core, 5.0 s on 1 CPU, by a model of the work"
+    assert forecast_and_fact(guessed, FIRST + SECOND) == f"{model}; {took}"
+    assert forecast_and_fact({}, FIRST) == forecast_and_fact(said, []) == ""

@@ -174,6 +174,22 @@ def test_statements_are_counted_by_the_verdicts_that_every_table_shows():
         "Of the 5 statements that the article and its readers make, 1 holds, 1 holds under some conditions only, "
         "1 fails, 1 is still open and 1 finds nothing to be seen."
     )
+    assert re.findall(r"<p><b class=\"\w+\">([\w ]+)</b> (\d)</p>", found.figure) == [
+        (kind, "1") for kind in ("holds", "depends", "fails", "open", "nothing to see")
+    ]
+    assert "says</span>" in found.figure
+
+
+@pytest.mark.parametrize(("number", "left"), [(3, 0), (4, 1), (30, 27)])
+def test_a_phone_shows_some_statements_of_each_verdict_and_says_how_many_more_there_are(number, left):
+    """All are in the figure; the style sheet leaves those out on a phone that are marked as more."""
+    row = {"claim": "A1", "verdict": HOLDS, "when": "", "otherwise": 0, "holds": 9, "fails": 0, "undecided": 0}
+    table = pl.DataFrame([row | {"says": f"statement {i}"} for i in range(number)])
+    found = lead_of_verdicts(table, table, {"verdicts": table})
+    assert found is not None
+    assert re.findall(r"<span>(statement \d+)</span>", found.figure) == table["says"].to_list()
+    assert found.figure.count('<li class="more"') == left
+    assert re.findall(r"and (\d+) more", found.figure) == ([str(left)] if left else [])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from studies import small, study_of
@@ -11,7 +12,9 @@ from rnnmc.engine import block
 from rnnmc.engine.choice import FEW_ROWS
 from rnnmc.run import forecast, planning
 from rnnmc.run.forecast import Clock, costs
+from rnnmc.run.pipeline import plan
 from rnnmc.store.plan import cut_up
+from rnnmc.store.timeline import Timeline
 
 STUDY = study_of(small())
 
@@ -119,3 +122,35 @@ def test_what_an_observable_adds_to_a_point_that_was_not_tried_goes_by_those_tha
     assert len(tried) == 1
     known = [one.observables for one in found]
     assert sorted(map(len, known)) == [0, 0, 1, 1]  # of the look that no trial had, nothing is known
+
+
+def test_a_forecast_stays_with_the_study_that_was_planned_and_no_trial_is_run_for_it(
+    tmp_path: Path, tried: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(STUDY, tmp_path)
+    left = forecast.forecast_of(tmp_path)
+    cost = costs(cut_up(STUDY), tries=False)
+    assert not tried
+    assert left["core_seconds"] == sum(one.seconds for one in cost) > 0
+    assert left["seconds"] == forecast.by_the_clock(cost, left["cpus"])
+    assert (left["tried"], left["at_most"]) == (False, False)
+    monkeypatch.setattr(forecast, "costs", lambda *_, **__: pytest.fail("what was forecast is not forecast again"))
+    Timeline(tmp_path)
+    plan(STUDY, tmp_path)
+    assert forecast.forecast_of(tmp_path) == left
+
+
+def test_what_was_sampled_without_a_forecast_has_none_afterwards(tmp_path: Path) -> None:
+    Timeline(tmp_path)
+    plan(STUDY, tmp_path)
+    assert forecast.forecast_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"cpus": 2}'])
+def test_a_forecast_that_is_not_as_it_was_written_is_none(tmp_path: Path, damage: bytes) -> None:
+    plan(STUDY, tmp_path)
+    path = tmp_path / forecast.FORECAST
+    whole = path.read_bytes()
+    path.write_bytes(damage or whole.replace(b'"at_most": false', b'"at_most": true'))
+    assert path.read_bytes() != whole
+    assert forecast.forecast_of(tmp_path) == {}

@@ -150,7 +150,6 @@ def test_a_log_gets_whole_lines_now_and_then_and_a_terminal_one_that_is_written_
 
 def test_a_study_is_settled_until_it_or_a_file_of_it_changes(tmp_path: Path) -> None:
     plan(STUDY, tmp_path)
-    (tmp_path / "logs").mkdir()
     assert not is_settled(tmp_path, STUDY)
     settle(tmp_path, STUDY)
     assert is_settled(tmp_path, STUDY)

@@ -21,11 +21,12 @@ IN_WORDS = {
     OPEN: ("is still open", "are still open"),
     NOTHING: ("finds nothing to be seen", "find nothing to be seen"),
 }
+ON_A_PHONE = 3  # statements of each verdict, on a phone
 SHORT = {HOLDS: HELD, FAILS: FAILED, ONLY_WHEN: DEPENDS, UNDECIDED: OPEN, EMPTY: NOTHING}
 
 
 def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Lead | None:
-    """A line a statement; where there are any."""
+    """A line a statement, those of one verdict together; where there are any."""
     table = tables.get("verdicts")
     if table is None or table.is_empty():
         return None
@@ -35,24 +36,34 @@ def lead(rows: pl.DataFrame, points: pl.DataFrame, tables: Mapping[str, pl.DataF
     plural = "statements" if len(found) > 1 else "statement"
     answer = f"Of the {len(found)} {plural} that the article and its readers make, {listed(parts)}."
     names = {"held": "answered as claimed", "missed": "answered the other way", "open": "not decided"}
-    lines = "".join(_line(row, one) for row, one in found)
+    groups = "".join(_group(kind, [row for row, one in found if one == kind]) for kind in MARKS if counts[kind])
     caption = (
-        "Each statement is asked of many settings; its bar shows how the answers are spread. It holds, or fails, where "
+        "Each statement is asked of many settings; a bar shows how the answers are spread. It holds, or fails, where "
         "all of them say so, depends where some say this and some that, and is open where not all are decided and "
         "those that are agree. Of a statement that something can be, one such setting is enough."
     )
-    figure = f'{legend(names)}<ul class="verdicts">{lines}</ul>'
+    figure = f'{legend(names)}<div class="verdicts">{groups}</div>'
     question = "Which of the article\u2019s claims about vanishing and exploding gradients are true?"
     return Lead("verdicts", question, answer, figure, caption, "verdicts")
 
 
-def _line(row: Mapping[str, Any], verdict: str) -> str:
+def _group(kind: str, rows: list[Mapping[str, Any]]) -> str:
+    """The statements of one verdict below its name."""
+    lines = "".join(_line(row, i >= ON_A_PHONE) for i, row in enumerate(rows))
+    left = len(rows) - ON_A_PHONE
+    rest = f'<li class="gap"><a href="#verdicts">and {left} more</a></li>' if left > 0 else ""
+    head = f'<p><b class="{MARKS[kind]}">{kind}</b> {len(rows)}</p>'
+    return f"<section>{head}<ul>{lines}{rest}</ul></section>"
+
+
+def _line(row: Mapping[str, Any], more: bool) -> str:
+    """more: whether a phone leaves it out."""
     counts = {"held": int(row["holds"]), "missed": int(row["fails"]), "open": int(row["undecided"])}
     total = sum(counts.values()) or 1
     pieces = "".join(f'<i class="{name}" style="width:{100 * n / total:.1f}%"></i>' for name, n in counts.items() if n)
     told = f"{row['says']}: {percent(counts['held'] / total)} of {total:,} answered as claimed; {verdict_text(row)}"
+    kept = ' class="more"' if more else ""
     return (
-        f'<li title="{escape(told)}"><span class="name">{escape(str(row["claim"]))}</span>'
-        f'<span class="says">{escape(str(row["says"]))}</span><span class="share">{pieces}</span>'
-        f'<b class="{MARKS[verdict]}">{verdict}</b></li>'
+        f'<li{kept} title="{escape(told)}"><span class="name">{escape(str(row["claim"]))}</span>'
+        f'<span>{escape(str(row["says"]))}</span><span class="share">{pieces}</span></li>'
     )

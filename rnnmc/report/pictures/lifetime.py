@@ -31,7 +31,8 @@ class LifetimePicture:
 def _ends(rows: pl.DataFrame, percent: int, name: str) -> pl.DataFrame:
     """When so many have left: `<name>`, its bounds `<name>_from` and `<name>_to`, and all as `<name>_text`.
 
-    Bounds beyond the last horizon are put there.
+    What is beyond the last horizon is put there. A bound that is, of what is not, is none: `<name>_to` is then at
+    `<name>`, and so is `<name>_open`, which is null elsewhere.
     """
     own = rows.filter(pl.col("percent") == percent)
     words = [lifetime_text(row, row["horizon"]) for row in own.iter_rows(named=True)]
@@ -39,7 +40,8 @@ def _ends(rows: pl.DataFrame, percent: int, name: str) -> pl.DataFrame:
         "point",
         pl.col("by").alias(name),
         pl.col("earliest").fill_null(pl.col("horizon")).alias(f"{name}_from"),
-        pl.col("latest").fill_null(pl.col("horizon")).alias(f"{name}_to"),
+        pl.coalesce("latest", "by", "horizon").alias(f"{name}_to"),
+        pl.when(pl.col("latest").is_null()).then("by").alias(f"{name}_open"),
         pl.Series(f"{name}_text", words, dtype=pl.String),
     )
 
@@ -84,7 +86,7 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
     x = alt.X("from:Q", title="steps", scale=scale, axis=axis)
     widths = sorted(set(table["width"].to_list()))
     columns = full_rows(len(widths), 4)
-    bounds = [f"{name}_{end}" for name in ("half", "most") for end in ("from", "to", "text")]
+    bounds = [f"{name}_{end}" for name in ("half", "most") for end in ("from", "to", "open", "text")]
     shown = table.select("width", "series", "from", "to", "way", *bounds, "vanished").with_columns(
         pl.format("width {}", "width").alias("panel")
     )
@@ -92,9 +94,17 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
         base.mark_rule(strokeWidth=6, opacity=0.35).encode(x=alt.X(f"{name}_from:Q", scale=scale), x2=f"{name}_to:Q")
         for name in ("half", "most")
     ]
+    unbounded = [
+        base.mark_point(shape="triangle-right", filled=True, size=40, opacity=0.6, xOffset=9).encode(
+            x=alt.X(f"{name}_open:Q", scale=scale)
+        )
+        for name in ("half", "most")
+        if shown[f"{name}_open"].is_not_null().any()
+    ]
     return (
         alt.layer(
             *sampling,
+            *unbounded,
             base.mark_rule(strokeWidth=2.2).encode(x=x, x2="to:Q"),
             base.mark_point(filled=True, size=46).encode(x=alt.X("from:Q", title="steps", scale=scale, axis=axis)),
             base.mark_tick(thickness=2, height={"band": 0.6}).encode(
@@ -109,7 +119,8 @@ def _chart(rows: pl.DataFrame, cell: str) -> ChartType:
             title=title(
                 f"{cell}: when the gradient is lost or blown up",
                 "Dot: half of the networks have left the thresholds; tick: 99 of 100; at the last horizon if not yet; "
-                "broad and pale: where these would be with infinitely many networks, at 95 %",
+                "broad and pale: where these would be with infinitely many networks, at 95 %, "
+                "with an arrow at any later step",
             )
         )
     )
