@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -50,12 +51,12 @@ def private_folder() -> Iterator[Path]:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         remove_left()
 
 
 def remove_left() -> None:
-    """Remove what processes that were killed have left of their folders."""
+    """Remove what processes that were killed have left of their folders, and end what still runs in these."""
     for top in _tops():
         _remove_left(top)
 
@@ -77,7 +78,19 @@ def _remove_left(top: Path) -> None:
         for folder in top.glob(f"{PREFIX}*"):
             with suppress(OSError):
                 if folder.stat().st_uid == os.getuid() and (_was_rays(folder) or not _is_held(folder)):
-                    shutil.rmtree(folder, ignore_errors=True)
+                    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of ours with what was started with it for Ray's: a worker that was starting when its raylet was
+    killed waits for it, and writes on.
+    """
+    given = f"RAY_TMPDIR={folder}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if given in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_held(folder: Path) -> bool:

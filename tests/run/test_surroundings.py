@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import socket
 import stat
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -62,6 +64,26 @@ def test_what_a_killed_process_has_left_goes_and_what_a_living_one_holds_stays(t
             assert not dead.exists()
             assert alive.exists()
             assert other.exists(), "nothing says that it is one of ours"
+
+
+@pytest.mark.process
+def test_what_was_started_for_the_ray_of_a_killed_process_ends_and_nothing_else_does(tmp_path):
+    def started(name: str) -> subprocess.Popen[bytes]:
+        folder = tmp_path / "top" / f"rnnmc-{name}"
+        folder.mkdir()
+        (folder / LOCK).touch()
+        return subprocess.Popen(["sleep", "60"], env={"RAY_TMPDIR": str(folder), "PATH": os.environ["PATH"]})
+
+    dead, alive = started("dead"), started("alive")
+    reads = subprocess.Popen(["sleep", "60"], cwd=tmp_path / "top" / "rnnmc-dead")
+    with (tmp_path / "top" / "rnnmc-alive" / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        surroundings.remove_left()
+    assert dead.wait(10) == -signal.SIGKILL
+    for one in (alive, reads):
+        assert one.poll() is None
+        one.kill()
+        one.wait()
 
 
 def test_what_rays_last_processes_write_into_a_folder_that_has_gone_goes_with_the_next_run(tmp_path):
