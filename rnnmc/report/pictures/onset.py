@@ -78,6 +78,7 @@ class OnsetPicture:
                     "Zero of the curve through the gains about it, with its 95 % interval; open: the mean turns more "
                     "than once; tick: onset of the median; diamonds: theory of large width; a field is given with its "
                     "deviation",
+                    width=135,
                 )
             )
         }
