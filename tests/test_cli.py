@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from rich.table import Table
 from scipy.stats import binom, norm
 from studies import command, sample_here, small, study_of
 from typer.main import get_command
@@ -262,20 +264,48 @@ def test_plan_tells_what_a_study_costs_and_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
-def test_status_tells_done_running_and_missing_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from rnnmc.run.planning import status_table
+def test_status_tells_done_running_and_missing_apart_the_sum_first(tmp_path: Path) -> None:
+    from rnnmc.run.planning import status, status_told
 
     study = study_of(small())
     plan(study, tmp_path)
     sample(tmp_path, jobs_missing(tmp_path, cut_up(study)[:1]), None, "cpu")
     with claimed(tmp_path, study.points[1].point, 0):
-        table = status_table(tmp_path)
-    columns = {str(column.header): list(column.cells) for column in table.columns}
-    assert [columns[name] for name in ("done", "running", "missing")] == [
-        ["1", "0", "0", "0", "1"],
-        ["0", "1", "0", "0", "1"],
-        ["0", "0", "1", "1", "2"],
-    ]
+        said = status(tmp_path)
+    counts = [[row[name] for name in ("done", "running", "missing", "blocks")] for row in (*said["points"], said)]
+    assert counts == [[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 2, 4]]
+    first, shared, table = status_told(said)
+    assert str(first).endswith("1 of 4 design points are done; of 4 blocks 1 are done, 1 running, 2 missing")
+    assert str(shared) == "all with drive white, m = 1"
+    assert str(cells_of(table, "design point")[0]) == "tanh n=2 pytorch"
+
+
+def test_of_many_design_points_20_are_named_and_keys_by_an_option_alone(tmp_path: Path) -> None:
+    from rnnmc.run.planning import cost, cost_told, status, status_told
+
+    study = study_of(small(replicates=2, points=[{"cell": "tanh", "width": list(range(1, 31))}]))
+    plan(study, tmp_path)
+    sample(tmp_path, jobs_missing(tmp_path, cut_up(study)[:5]), None, "cpu")
+    keys = {stored.key for stored in cut_up(study)}
+    costs, now = cost(study), status(tmp_path)
+    for said, told in ((costs, cost_told), (now, status_told)):
+        (table,) = (one for one in told(said) if isinstance(one, Table))
+        assert len(cells_of(table, "design point")) == 20
+        assert "--all lists each" in " ".join(map(str, told(said)))
+        (whole,) = (one for one in told(said, every=True) if isinstance(one, Table))
+        assert {str(key) for key in cells_of(whole, "key")} == keys == {row["key"] for row in said["points"]}
+        assert "--all" not in " ".join(map(str, told(said, every=True)))
+    dearest = [str(name) for name in cells_of(cost_told(costs)[2], "design point")]
+    assert dearest[0].startswith("tanh n=30 ")
+    left = [str(name) for name in cells_of(status_told(now)[2], "design point")]
+    assert left[0].startswith("tanh n=6 "), "what is done is not named"
+    assert "and 5 more that are not done" in str(status_told(now)[3])
+
+
+def cells_of(table: Any, header: str) -> list[Any]:
+    """A column of a table for the terminal."""
+    (column,) = (one for one in table.columns if one.header == header)
+    return list(column.cells)
 
 
 def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,6 +101,21 @@ ExplodeAbove = Annotated[float, typer.Option(help="a norm above this has explode
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]
 Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda")]
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
+
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, and nothing else")]
+EveryPoint = Annotated[bool, typer.Option("--all", help="every design point, with its key")]
+
+
+def answer(as_json: bool, document: Any, told: Callable[[Any], Iterable[Any]]) -> None:
+    """Print what a command has found: the document as JSON, or what `told` makes of it for people."""
+    if as_json:
+        import json
+
+        print(json.dumps(document, allow_nan=False, indent=2))
+        return
+    from rnnmc.report.printing import printed
+
+    printed(*told(document))
 
 
 def told(title: str, rows: dict[str, tuple[str, str]], first: str = "formula", second: str = "source") -> None:

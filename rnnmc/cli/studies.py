@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, Device, Folder, StudyFile, app, examples
+from rnnmc.cli.shared import Address, AsJson, Device, EveryPoint, Folder, StudyFile, answer, app, examples
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.study.options import known_device
 
@@ -71,17 +71,13 @@ def run(
     show(directory)
 
 
-@app.command(epilog=examples("rnnmc plan config/default.yaml"))
-def plan(study_file: StudyFile) -> None:
+@app.command(epilog=examples("rnnmc plan config/default.yaml", "rnnmc plan config/default.yaml --all"))
+def plan(study_file: StudyFile, every: EveryPoint = False, as_json: AsJson = False) -> None:
     """Say what a study will cost, before anything runs. What it is, and what its keys do not see."""
-    from rnnmc.report.printing import printed
-    from rnnmc.run.checks.sound import sound_study, unseen
-    from rnnmc.run.planning import cost_tables
+    from rnnmc.run.checks.sound import sound_study
+    from rnnmc.run.planning import cost, cost_told
 
-    study = sound_study(study_file)
-    printed(*cost_tables(study))
-    for sentence in unseen(study.points):
-        print(sentence)
+    answer(as_json, cost(sound_study(study_file)), lambda said: cost_told(said, every))
 
 
 @app.command(hidden=True)
@@ -108,16 +104,20 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
         sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
 
 
-@app.command(epilog=examples("rnnmc status results/default --watch"))
+@app.command(epilog=examples("rnnmc status results/default --watch", "rnnmc status results/default --all"))
 def status(
     directory: Folder,
     watched: Annotated[bool, typer.Option("--watch", help="one line that follows it until it is finished")] = False,
+    every: EveryPoint = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is done, running and missing."""
-    from rnnmc.report.printing import printed
     from rnnmc.run.live import watch
-    from rnnmc.run.planning import status_table
+    from rnnmc.run.planning import status as how_far
+    from rnnmc.run.planning import status_told
 
+    if watched and as_json:
+        raise UsageError("--json: is given beside --watch, which prints no document; give one of the two")
     if watched:
         try:
             watch(directory)
@@ -125,7 +125,7 @@ def status(
             return
         print(f"{directory} is finished: rnnmc show {directory}")
         return
-    printed(status_table(directory))
+    answer(as_json, how_far(directory), lambda said: status_told(said, every))
 
 
 @app.command(epilog=examples("rnnmc verify results/default", "rnnmc verify results/default --repair"))
