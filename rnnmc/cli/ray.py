@@ -12,15 +12,15 @@ from rnnmc.cli.shared import Address, app, examples
 from rnnmc.common.errors import RunError, UsageError
 
 
-@app.command(epilog=examples("rnnmc dashboard --open"))
+@app.command(epilog=examples("rnnmc dashboard --print"))
 def dashboard(
-    open_it: Annotated[bool, typer.Option("--open", help="in a browser too")] = False,
+    only_said: Annotated[bool, typer.Option("--print", help="do not open it in a browser")] = False,
     targets: Annotated[
         bool, typer.Option("--targets", help="print the folder in which Prometheus finds each run, and no more")
     ] = False,
 ) -> None:
-    """Say where Ray's dashboard is, and how it is unlocked."""
-    from rnnmc.run.running import running, scraped, token_place
+    """Say where Ray's dashboard is, and how it is unlocked. Opens it in a browser, from a terminal that has one."""
+    from rnnmc.run.running import has_browser, running, scraped, token_place
 
     if targets:
         print(scraped())
@@ -32,7 +32,7 @@ def dashboard(
         print(f"http://{one.dashboard}  ({one.purpose})")
     print(f"It asks for a token, which is {token_place(os.environ)}; copy what stands there into its form.")
     print("From another machine: ssh -L 8265:" + shown[0].dashboard + " THIS_MACHINE, then http://127.0.0.1:8265")
-    if open_it:
+    if not only_said and sys.stdout.isatty() and has_browser(os.environ):
         typer.launch(f"http://{shown[0].dashboard}")
 
 

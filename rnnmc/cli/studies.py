@@ -50,7 +50,7 @@ def run(
     jobs = jobs_missing(directory, points, study.thresholds)
     if jobs:
         with (
-            connected(address, dashboard=True) as cluster,
+            connected(address, dashboard=True, name=study.study) as cluster,
             progress(study.study, replicates_of(jobs, points)) as told,
             with_pages(directory, told) as tell,
         ):
@@ -98,7 +98,7 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
         sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
         return
     with (
-        connected(address_of_head(), cpus) as cluster,
+        connected(address_of_head(), cpus, name=f"{directory.resolve().name}: {title}") as cluster,
         progress(title, replicates_of(jobs, points)) as tell,
     ):
         sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
