@@ -17,9 +17,12 @@ from typer.testing import CliRunner
 
 import rnnmc
 from rnnmc.cli import app, main
+from rnnmc.common.quiet import QUIET, on_the_way
 from rnnmc.run.aggregate import aggregate
+from rnnmc.run.fanout import Done
 from rnnmc.run.pipeline import plan
-from rnnmc.run.sampling import jobs_missing, sample
+from rnnmc.run.progress import progress
+from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.store.manifest import write_manifest
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import cut_up
@@ -365,3 +368,76 @@ def test_a_table_that_is_none_is_told_of_in_a_sentence(capsys, monkeypatch, tmp_
     assert ended.value.code in (1, 2)
     (said,) = capsys.readouterr().err.splitlines()
     assert "points.parquet" in said
+
+
+NO_DOCUMENT = {  # and why
+    "kernel": "prints C",
+    "cite": "prints BibTeX",
+    "ray": "is Ray's own",
+    "sample": "is a job of the workflow",
+}
+WITH_PROGRESS = {"run", "study", "measure", "advise", "fetch"}
+
+
+def test_every_command_that_prints_a_result_prints_it_as_json_and_those_with_progress_can_be_quiet() -> None:
+    commands: dict[str, Any] = vars(get_command(app))["commands"]
+    options = {name: {word for one in command.params for word in one.opts} for name, command in commands.items()}
+    assert {name for name, words in options.items() if "--json" not in words} == set(NO_DOCUMENT)
+    assert {name for name, words in options.items() if "--quiet" in words} == WITH_PROGRESS
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that has been sampled and counted."""
+    folder = tmp_path_factory.mktemp("finished") / "small"
+    study = study_of(small(replicates=2, horizons=[1, 10], points=[{"cell": "tanh", "width": [1, 2]}]))
+    plan(study, folder)
+    sample_all(folder, cut_up(study), study.thresholds, None, "cpu")
+    aggregate(folder, Thresholds(), "wilson")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ("cells", "cell"),
+        ("initialisers", "layer of keras"),
+        ("observables", "observable"),
+        ("drives", "drive"),
+        ("claims", None),
+        ("check drive white", None),
+        pytest.param("check-cell tanh", None, marks=pytest.mark.slow),
+        ("init new.yaml", "design_points"),
+        ("plan new.yaml", "core_seconds"),
+        ("status {}", "missing"),
+        ("show {}", "statistics"),
+        ("verify {}", "sha256"),
+        ("statistics {}", "path"),
+        ("dataset {} --out new", "bytes"),
+        ("merge {} {} --into new", "taken"),
+        ("clean {}", "files"),
+        pytest.param("report {}", "path", marks=[pytest.mark.slow, pytest.mark.process]),
+        pytest.param("plot {} --by width --out new.svg", "path", marks=[pytest.mark.slow, pytest.mark.process]),
+        pytest.param("export {}", "sizes", marks=[pytest.mark.slow, pytest.mark.process]),
+        pytest.param("measure tanh --width 2 --replicates 9 --quiet", "statistics", marks=pytest.mark.slow),
+    ],
+)
+def test_json_is_one_document_and_nothing_else(words: str, key: str | None, finished: Path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    if words.startswith("plan"):
+        (tmp_path / "new.yaml").write_text("study: new\nreplicates: 2\nhorizons: [1]\npoints: [{cell: tanh, width: 1}]")
+    said = CliRunner().invoke(app, [*words.format(finished, finished).split(), "--json"])
+    assert said.exception is None, said.exception
+    document = json.loads(said.stdout)
+    assert key is None or key in document
+
+
+def test_quiet_leaves_out_progress_and_keeps_what_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet, said in ((False, ["here: 9 of 9", "no room"]), (True, ["no room"])):
+        QUIET.set(quiet)
+        on_the_way("here: 9 of 9 design points")
+        with progress("here", 9) as tell:
+            tell(Done("a", 0, 9, 1.0, "no room"))
+        err = capsys.readouterr().err
+        assert [word for word in ("here: 9 of 9", "no room") if word in err] == said
+    QUIET.set(False)
