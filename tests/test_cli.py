@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import rnnmc
 from rnnmc.cli import app, main
-from rnnmc.common.quiet import QUIET, on_the_way
+from rnnmc.common.quiet import HUSHED, on_the_way
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.fanout import Done
 from rnnmc.run.pipeline import plan
@@ -434,10 +434,10 @@ def test_json_is_one_document_and_nothing_else(words: str, key: str | None, fini
 
 def test_quiet_leaves_out_progress_and_keeps_what_fails(capsys: pytest.CaptureFixture[str]) -> None:
     for quiet, said in ((False, ["here: 9 of 9", "no room"]), (True, ["no room"])):
-        QUIET.set(quiet)
+        HUSHED.set(quiet)
         on_the_way("here: 9 of 9 design points")
         with progress("here", 9) as tell:
             tell(Done("a", 0, 9, 1.0, "no room"))
         err = capsys.readouterr().err
         assert [word for word in ("here: 9 of 9", "no room") if word in err] == said
-    QUIET.set(False)
+    HUSHED.set(False)

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.common.quiet import QUIET
+from rnnmc.common.quiet import HUSHED
 
 
 class ByFile(TyperGroup):
@@ -105,7 +105,7 @@ Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_AD
 
 
 def _be_quiet(asked: bool) -> None:
-    QUIET.set(asked)
+    HUSHED.set(asked)
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="no progress; what fails is still told")]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 
-QUIET = ContextVar("quiet", default=False)  # --quiet: progress is not told; what fails, and warnings, still are
+HUSHED = ContextVar("quiet", default=False)  # --quiet: progress is not told; what fails, and warnings, still are
 
 
 def on_the_way(words: str) -> None:
     """Say what a run does now."""
-    if not QUIET.get():
+    if not HUSHED.get():
         print(words, file=sys.stderr)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rnnmc.common.quiet import QUIET
+from rnnmc.common.quiet import HUSHED
 from rnnmc.run.how_far import FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -27,7 +27,7 @@ class LiveLine:
     def __init__(self, name: str, nominal: float):
         self.name, self.pace, self.moved = name, Pace(nominal), time.monotonic()
         self.share, self.last, self.told = -1.0, -SECONDS_BETWEEN_LINES, ""
-        self.terminal, self.quiet = sys.stderr.isatty(), QUIET.get()
+        self.terminal, self.quiet = sys.stderr.isatty(), HUSHED.get()
 
     def tell(self, now: HowFar, waiting: str = "waiting for the first block") -> None:
         """Say it. waiting: what is said while no block is computed."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rnnmc.common.quiet import QUIET
+from rnnmc.common.quiet import HUSHED
 from rnnmc.run.fanout import Done
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def progress(title: str, replicates: int | None) -> Iterator[Tell]:
     from rich.console import Console
 
     console = Console(stderr=True)
-    if QUIET.get():
+    if HUSHED.get():
         yield _failed
         return
     with _bar(console, title, replicates) if console.is_terminal else _lines(title, replicates) as tell:
