@@ -314,6 +314,7 @@ def cells_of(table: Any, header: str) -> list[Any]:
 def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     import duckdb
     import pandas as pd
+    import pyarrow.dataset
 
     study = study_of(small(points=[{"cell": ["relu", "lstm"], "width": 2, "dtype": ["float32", "float64"]}]))
     plan(study, tmp_path)
@@ -325,6 +326,8 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     assert polars.shape == (4 * 300 * 3, 11)
     count, dead = duckdb.sql(f"select count(*), count(*) filter (status = 'dead') from '{pattern}'").fetchall()[0]
     assert (count, dead) == (polars.height, int((polars["status"].cast(pl.String) == "dead").sum()))
+    whole = pl.scan_parquet(tmp_path / "samples", hidden_file_prefix="_").collect()
+    assert whole.height == pyarrow.dataset.dataset(tmp_path / "samples").count_rows() == polars.height
     pandas = pd.read_parquet(tmp_path / "samples")
     assert len(pandas) == polars.height
     assert set(pandas["cell"]) == {"relu", "lstm"} == set(polars["cell"])
