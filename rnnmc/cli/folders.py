@@ -44,9 +44,9 @@ def clean(
     if not as_json:
         print(*found, told if found else f"{directory}: every file is counted; nothing to remove", sep="\n")
     asked = bool(found) and not yes and not as_json and sys.stdin.isatty()
-    removed = remove(directory, found) if found and (yes or (asked and typer.confirm("Remove them?"))) else 0
-    last = f"{removed / 1e6:.1f} MB removed" if removed else "nothing was removed; give --yes to do so"
-    document = {"files": [str(path) for path in found], "bytes": size, "bytes_removed": removed}
+    removed = remove(directory, found) if found and (yes or (asked and typer.confirm("Remove them?"))) else None
+    last = "nothing was removed; give --yes to do so" if removed is None else f"{removed / 1e6:.1f} MB removed"
+    document = {"files": [str(path) for path in found], "bytes": size, "bytes_removed": removed or 0}
     answer(as_json, document, lambda _: [last] * bool(found))
 
 

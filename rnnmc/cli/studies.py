@@ -152,19 +152,21 @@ def verify(
 
     proof = prove(directory)
     words = proof.told(directory)
+    if not as_json:  # at once, for a repair takes its time
+        print(*words, sep="\n", end="\n" * bool(words))
     if repair and (proof.damaged or proof.missing or proof.fewer):
         from rnnmc.run.repair import repair as make_again
 
         proof = make_again(directory, proof)
         left = f"{len(proof.damaged)} damaged files and {len(proof.missing)} missing shards are left"
-        words += [f"repaired; {left}", *map(str, proof.damaged)]
-    answer(as_json, proof.document(directory), lambda _: words)
+        if not as_json:
+            print(f"repaired; {left}", *proof.damaged, sep="\n")
+    sound = not proof.damaged and bool(proof.read or not proof.missing)
+    answer(as_json, proof.document(directory), lambda _: [proof.whole] * sound)
     if proof.damaged:
         raise RunError(f"{directory}: {len(proof.damaged)} files are damaged; {proof.read} shards were read")
     if proof.missing and not proof.read:
         raise RunError(f"{directory}: no shard is there")
-    if not as_json:
-        print(proof.whole)
 
 
 @app.command(
