@@ -432,6 +432,7 @@ def test_json_is_one_document_and_nothing_else(words: str, key: str | None, fini
     said = CliRunner().invoke(app, [*words.format(finished, finished).split(), "--json"])
     assert said.exception is None, said.exception
     document = json.loads(said.stdout)
+    assert not HUSHED.get(), "--quiet outlives its command"
     assert key is None or key in document
 
 

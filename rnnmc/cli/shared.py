@@ -104,8 +104,9 @@ Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu 
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
 
 
-def _be_quiet(asked: bool) -> None:
-    HUSHED.set(asked)
+def _be_quiet(command: typer.Context, asked: bool) -> None:
+    before = HUSHED.set(asked)
+    command.call_on_close(lambda: HUSHED.reset(before))
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="no progress; what fails is still told")]
