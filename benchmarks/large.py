@@ -19,7 +19,7 @@ from rich.console import Console
 
 from rnnmc.engine.block import partition
 from rnnmc.run.pipeline import plan
-from rnnmc.run.planning import status_table
+from rnnmc.run.planning import status, status_told
 from rnnmc.run.sampling import jobs_missing
 from rnnmc.store.folder import point_folder, shard_path
 from rnnmc.store.manifest import write_manifest
@@ -62,7 +62,7 @@ def _status(directory: Path) -> dict[str, Any]:
         for block, _ in stored.blocks():
             shard_path(directory, stored, block).touch()
     with Path("/dev/null").open("w") as nowhere:
-        _, seconds = _timed(lambda: Console(file=nowhere).print(status_table(directory)))
+        _, seconds = _timed(lambda: Console(file=nowhere).print(*status_told(status(directory))))
     return {"status_seconds_100k_shards": seconds}
 
 

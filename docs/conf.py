@@ -45,9 +45,10 @@ NAVIGATION = {
     "Run": ["/docs/cluster", "/docs/monitoring", "/docs/trust", "/docs/scale", "/docs/performance", "/docs/elsewhere"],
     "What came out": ["/docs/findings", "/docs/validation", "/findings/README"],
     "How it works": ["/docs/physics", "/docs/theory", "/docs/design", "/docs/dependencies"],
-    "Take part": ["/docs/extending", "/docs/api", "/CONTRIBUTING", "/CHANGELOG"],
+    "Take part": ["/docs/extending", "/docs/api", "/CONTRIBUTING", "/CODE_OF_CONDUCT", "/CHANGELOG"],
 }
-include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "gallery/*.ipynb"]
+include_patterns = [f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "docs/*")]
+include_patterns += ["gallery/*.ipynb"]
 include_patterns += [f"{folder}/README.md" for folder in ("config", "findings", "gallery")]
 exclude_patterns = [".*", "**/.*", "build", "results", "rnnmc", "tests"]  # not even looked into
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+from rich.table import Table
 from scipy.stats import binom, norm
 from studies import command, sample_here, small, study_of
 from typer.main import get_command
@@ -15,9 +17,12 @@ from typer.testing import CliRunner
 
 import rnnmc
 from rnnmc.cli import app, main
+from rnnmc.common.quiet import HUSHED, on_the_way
 from rnnmc.run.aggregate import aggregate
+from rnnmc.run.fanout import Done
 from rnnmc.run.pipeline import plan
-from rnnmc.run.sampling import jobs_missing, sample
+from rnnmc.run.progress import progress
+from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.store.manifest import write_manifest
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import cut_up
@@ -262,25 +267,54 @@ def test_plan_tells_what_a_study_costs_and_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
-def test_status_tells_done_running_and_missing_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from rnnmc.run.planning import status_table
+def test_status_tells_done_running_and_missing_apart_the_sum_first(tmp_path: Path) -> None:
+    from rnnmc.run.planning import status, status_told
 
     study = study_of(small())
     plan(study, tmp_path)
     sample(tmp_path, jobs_missing(tmp_path, cut_up(study)[:1]), None, "cpu")
     with claimed(tmp_path, study.points[1].point, 0):
-        table = status_table(tmp_path)
-    columns = {str(column.header): list(column.cells) for column in table.columns}
-    assert [columns[name] for name in ("done", "running", "missing")] == [
-        ["1", "0", "0", "0", "1"],
-        ["0", "1", "0", "0", "1"],
-        ["0", "0", "1", "1", "2"],
-    ]
+        said = status(tmp_path)
+    counts = [[row[name] for name in ("done", "running", "missing", "blocks")] for row in (*said["points"], said)]
+    assert counts == [[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 2, 4]]
+    first, shared, table = status_told(said)
+    assert str(first).endswith("1 of 4 design points are done; of 4 blocks 1 are done, 1 running, 2 missing")
+    assert str(shared) == "all with drive white, m = 1"
+    assert str(cells_of(table, "design point")[0]) == "tanh n=2 pytorch"
+
+
+def test_of_many_design_points_20_are_named_and_keys_by_an_option_alone(tmp_path: Path) -> None:
+    from rnnmc.run.planning import cost, cost_told, status, status_told
+
+    study = study_of(small(replicates=2, points=[{"cell": "tanh", "width": list(range(1, 31))}]))
+    plan(study, tmp_path)
+    sample(tmp_path, jobs_missing(tmp_path, cut_up(study)[:5]), None, "cpu")
+    keys = {stored.key for stored in cut_up(study)}
+    costs, now = cost(study), status(tmp_path)
+    for said, told in ((costs, cost_told), (now, status_told)):
+        (table,) = (one for one in told(said) if isinstance(one, Table))
+        assert len(cells_of(table, "design point")) == 20
+        assert "--all lists each" in " ".join(map(str, told(said)))
+        (whole,) = (one for one in told(said, every=True) if isinstance(one, Table))
+        assert {str(key) for key in cells_of(whole, "key")} == keys == {row["key"] for row in said["points"]}
+        assert "--all" not in " ".join(map(str, told(said, every=True)))
+    dearest = [str(name) for name in cells_of(cost_told(costs)[2], "design point")]
+    assert dearest[0].startswith("tanh n=30 ")
+    left = [str(name) for name in cells_of(status_told(now)[2], "design point")]
+    assert left[0].startswith("tanh n=6 "), "what is done is not named"
+    assert "and 5 more that are not done" in str(status_told(now)[3])
+
+
+def cells_of(table: Any, header: str) -> list[Any]:
+    """A column of a table for the terminal."""
+    (column,) = (one for one in table.columns if one.header == header)
+    return list(column.cells)
 
 
 def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     import duckdb
     import pandas as pd
+    import pyarrow.dataset
 
     study = study_of(small(points=[{"cell": ["relu", "lstm"], "width": 2, "dtype": ["float32", "float64"]}]))
     plan(study, tmp_path)
@@ -292,6 +326,8 @@ def test_polars_duckdb_and_pandas_read_the_same_samples(tmp_path: Path) -> None:
     assert polars.shape == (4 * 300 * 3, 11)
     count, dead = duckdb.sql(f"select count(*), count(*) filter (status = 'dead') from '{pattern}'").fetchall()[0]
     assert (count, dead) == (polars.height, int((polars["status"].cast(pl.String) == "dead").sum()))
+    whole = pl.scan_parquet(tmp_path / "samples", hidden_file_prefix="_").collect()
+    assert whole.height == pyarrow.dataset.dataset(tmp_path / "samples").count_rows() == polars.height
     pandas = pd.read_parquet(tmp_path / "samples")
     assert len(pandas) == polars.height
     assert set(pandas["cell"]) == {"relu", "lstm"} == set(polars["cell"])
@@ -335,3 +371,77 @@ def test_a_table_that_is_none_is_told_of_in_a_sentence(capsys, monkeypatch, tmp_
     assert ended.value.code in (1, 2)
     (said,) = capsys.readouterr().err.splitlines()
     assert "points.parquet" in said
+
+
+NO_DOCUMENT = {  # and why
+    "kernel": "prints C",
+    "cite": "prints BibTeX",
+    "ray": "is Ray's own",
+    "sample": "is a job of the workflow",
+}
+WITH_PROGRESS = {"run", "study", "measure", "advise", "fetch"}
+
+
+def test_every_command_that_prints_a_result_prints_it_as_json_and_those_with_progress_can_be_quiet() -> None:
+    commands: dict[str, Any] = vars(get_command(app))["commands"]
+    options = {name: {word for one in command.params for word in one.opts} for name, command in commands.items()}
+    assert {name for name, words in options.items() if "--json" not in words} == set(NO_DOCUMENT)
+    assert {name for name, words in options.items() if "--quiet" in words} == WITH_PROGRESS
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that has been sampled and counted."""
+    folder = tmp_path_factory.mktemp("finished") / "small"
+    study = study_of(small(replicates=2, horizons=[1, 10], points=[{"cell": "tanh", "width": [1, 2]}]))
+    plan(study, folder)
+    sample_all(folder, cut_up(study), study.thresholds, None, "cpu")
+    aggregate(folder, Thresholds(), "wilson")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ("cells", "cell"),
+        ("initialisers", "layer of keras"),
+        ("observables", "observable"),
+        ("drives", "drive"),
+        ("claims", None),
+        ("check drive white", None),
+        pytest.param("check-cell tanh", None, marks=pytest.mark.slow),
+        ("init new.yaml", "design_points"),
+        ("plan new.yaml", "core_seconds"),
+        ("status {}", "missing"),
+        ("show {}", "statistics"),
+        ("verify {}", "sha256"),
+        ("statistics {}", "path"),
+        ("dataset {} --out new", "bytes"),
+        ("merge {} {} --into new", "taken"),
+        ("clean {}", "files"),
+        pytest.param("report {}", "path", marks=[pytest.mark.slow, pytest.mark.process]),
+        pytest.param("plot {} --by width --out new.svg", "path", marks=[pytest.mark.slow, pytest.mark.process]),
+        pytest.param("export {}", "sizes", marks=[pytest.mark.slow, pytest.mark.process]),
+        pytest.param("measure tanh --width 2 --replicates 9 --quiet", "statistics", marks=pytest.mark.slow),
+    ],
+)
+def test_json_is_one_document_and_nothing_else(words: str, key: str | None, finished: Path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    if words.startswith("plan"):
+        (tmp_path / "new.yaml").write_text("study: new\nreplicates: 2\nhorizons: [1]\npoints: [{cell: tanh, width: 1}]")
+    said = CliRunner().invoke(app, [*words.format(finished, finished).split(), "--json"])
+    assert said.exception is None, said.exception
+    document = json.loads(said.stdout)
+    assert not HUSHED.get(), "--quiet outlives its command"
+    assert key is None or key in document
+
+
+def test_quiet_leaves_out_progress_and_keeps_what_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet, said in ((False, ["here: 9 of 9", "no room"]), (True, ["no room"])):
+        HUSHED.set(quiet)
+        on_the_way("here: 9 of 9 design points")
+        with progress("here", 9) as tell:
+            tell(Done("a", 0, 9, 1.0, "no room"))
+        err = capsys.readouterr().err
+        assert [word for word in ("here: 9 of 9", "no room") if word in err] == said
+    HUSHED.set(False)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellOrLayer, Dtype, ExplodeAbove, VanishBelow, Width, app, examples
+from rnnmc.cli.shared import AsJson, CellOrLayer, Dtype, ExplodeAbove, Quiet, VanishBelow, Width, app, examples
 from rnnmc.study.options import parsed
 
 
@@ -31,7 +31,8 @@ def advise(
     dtype: Dtype = "float32",
     seed: Annotated[int, typer.Option(help="of every draw; what is measured afresh has the next")] = 7888,
     everything: Annotated[bool, typer.Option("--all", help="every candidate in the table")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print the ranking and what is best as JSON")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Rank initialisations by P(stable by T). Finds the best forget bias or gain too, and prints code for it."""
     from rnnmc.report.printing import printed

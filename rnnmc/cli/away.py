@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Folder, app, examples
+from rnnmc.cli.shared import AsJson, Folder, app, examples, wrote
 from rnnmc.common.errors import UsageError
 
 
@@ -22,6 +22,7 @@ def dataset(
     out: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/dataset"),
     samples: Annotated[list[Path] | None, typer.Option(help="of these studies the samples too; repeatable")] = None,
     size: Annotated[str, typer.Option("--for", help="release: at most 200 MB; archive: all there is")] = "release",
+    as_json: AsJson = False,
 ) -> None:
     """Write studies as a folder to publish. Their statistics, and the samples of some; readable without rnnmc."""
     from rnnmc.run.publish import ARCHIVE, RELEASE, write_dataset
@@ -31,7 +32,7 @@ def dataset(
     if samples and size == ARCHIVE:
         raise UsageError(f"--samples: an {ARCHIVE} has those of every study; leave it out, or give --for {RELEASE}")
     written = write_dataset(out, directories, samples or [], size)
-    print(f"{out}: {written / 1e6:.1f} MB")
+    wrote(as_json, out, f"{out}: {written / 1e6:.1f} MB", bytes=written)
 
 
 @app.command(
@@ -44,6 +45,7 @@ def export(
     form: Annotated[str, typer.Option("--to", help="netcdf or zarr")] = "netcdf",
     what: Annotated[str, typer.Option(help="statistics, samples or both")] = "statistics",
     out: Annotated[Path | None, typer.Option(help="a new file, or folder of Zarr; else named after the study")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a study as netCDF or Zarr, for xarray. By point, horizon and norm; samples by replicate too."""
     from rnnmc.engine.block import SAMPLES
@@ -55,5 +57,6 @@ def export(
     if what not in (STATISTICS, SAMPLES, BOTH):
         raise UsageError(f"--what {what}: cannot be exported; give {STATISTICS}, {SAMPLES} or {BOTH}")
     out = out or Path(f"{directory.resolve().name}{ENDINGS[form]}")
-    sizes = write(directory, form, what, out).sizes
-    print(f"{out}: {', '.join(f'{count} {name}s' for name, count in sizes.items())}")
+    sizes = {str(name): count for name, count in write(directory, form, what, out).sizes.items()}
+    words = f"{out}: {', '.join(f'{count} {name}s' for name, count in sizes.items())}"
+    wrote(as_json, out, words, sizes=sizes)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rnnmc.cli.shared import ExplodeAbove, VanishBelow, app, examples
+from rnnmc.cli.shared import AsJson, ExplodeAbove, VanishBelow, app, examples
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import parsed, steps_of
 
@@ -46,7 +46,7 @@ def inspect(
     vanish: VanishBelow = 1e-3,
     explode: ExplodeAbove = 1e3,
     seed: Annotated[int, typer.Option(help="of sequences and fresh networks", min=0)] = 7888,
-    as_json: Annotated[bool, typer.Option("--json", help="print every table as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """How long the gradient of a given network lasts. Along its own inputs, beside fresh networks of its shape."""
     from rnnmc.report.inspection import inspection_tables

@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
-from rnnmc.cli.shared import app, examples, told
+from collections.abc import Mapping
+from typing import Any
+
+from rnnmc.cli.shared import AsJson, app, examples, listed
 
 
 @app.command(epilog=examples("rnnmc cells | grep -i lstm"))
-def cells() -> None:
+def cells(as_json: AsJson = False) -> None:
     """List the cells, with formula and source."""
     from rnnmc.cells import cells as all_cells
 
-    told("cell", {name: (cell.formula, cell.source) for name, cell in all_cells().items()})
+    listed(as_json, {"cell": _sourced(all_cells())})
 
 
 @app.command(epilog=examples("rnnmc initialisers | grep keras"))
-def initialisers() -> None:
+def initialisers(as_json: AsJson = False) -> None:
     """List presets, layers of frameworks, and laws of weights. Of each layer the cell that it is."""
-    from itertools import groupby
-
     from rnnmc.initialisers import laws, layers, presets
 
-    whole = {name: preset for name, preset in presets().items() if name not in layers()}
-    told("preset", {name: (preset.formula, preset.source) for name, preset in whole.items()})
-    for framework, named in groupby(layers(), lambda name: name.partition(".")[0]):
-        rows = {name: (" or ".join(layers()[name].cells), layers()[name].formula) for name in named}
-        told(f"layer of {framework}", rows, "cell", "what it draws")
-    told("law", {name: (law.formula, law.source) for name, law in laws().items()})
+    kinds = {"preset": _sourced({name: one for name, one in presets().items() if name not in layers()})}
+    for name, layer in layers().items():
+        of_framework = kinds.setdefault(f"layer of {name.partition('.')[0]}", {})
+        of_framework[name] = {"cell": " or ".join(layer.cells), "what it draws": layer.formula}
+    listed(as_json, kinds | {"law": _sourced(laws())})
 
 
-@app.command(epilog=examples("rnnmc observables"))
-def observables() -> None:
+@app.command(epilog=examples("rnnmc observables", "rnnmc observables --json"))
+def observables(as_json: AsJson = False) -> None:
     """List what can be looked at beside the norm. With formula and source."""
     from rnnmc.observables import observables as all_observables
 
-    told("observable", {name: (one.formula, one.source) for name, one in all_observables().items()})
+    listed(as_json, {"observable": _sourced(all_observables())})
 
 
 @app.command(epilog=examples("rnnmc drives"))
-def drives() -> None:
+def drives(as_json: AsJson = False) -> None:
     """List the kinds of input sequence, with formula and source."""
     from rnnmc.drives import drives as all_drives
 
-    told("drive", {name: (drive.formula, drive.source) for name, drive in all_drives().items()})
+    listed(as_json, {"drive": _sourced(all_drives())})
+
+
+def _sourced(things: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    return {name: {"formula": one.formula, "source": one.source} for name, one in things.items()}
 
 
 @app.command(epilog=examples("rnnmc claims"))
-def claims() -> None:
+def claims(as_json: AsJson = False) -> None:
     """List the article's claims as questions. What is estimated, and the rule that decides."""
     from rnnmc.claims import claims as every
 
-    for claim in every().values():
-        parts = {part.name: (f"{part.says}; {part.quantity}", part.rule) for part in claim.parts}
-        told(f"{claim.name}: {claim.states}", parts, "what is decided, and the estimate", "rule")
+    decided = "what is decided, and the estimate"
+    said = {
+        f"{claim.name}: {claim.states}": {
+            part.name: {decided: f"{part.says}; {part.quantity}", "rule": part.rule} for part in claim.parts
+        }
+        for claim in every().values()
+    }
+    listed(as_json, said)

@@ -10,11 +10,13 @@ import typer
 
 from rnnmc.cli.shared import (
     Address,
+    AsJson,
     CellOrLayer,
     Device,
     Dtype,
     ExplodeAbove,
     Layers,
+    Quiet,
     Residual,
     VanishBelow,
     Width,
@@ -74,7 +76,8 @@ def measure(
         str, typer.Option(help="what else to look at (see `rnnmc observables`): names with commas, or a list in YAML")
     ] = "norms",
     out: Annotated[Path | None, typer.Option(help="also write the samples to this Parquet file")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the statistics as JSON")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
     address: Address = None,
 ) -> None:
     """Measure one design point, now. Prints a table by horizon, or the probability of a rare event."""

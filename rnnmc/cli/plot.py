@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Folder, app, examples
+from rnnmc.cli.shared import AsJson, Folder, app, examples, wrote
 from rnnmc.common.errors import RunError, UsageError
 
 PICTURES = (".svg", ".png")
@@ -23,6 +23,7 @@ def plot(
     ] = "",
     where: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE, rows to keep; repeatable")] = None,
     out: Annotated[Path | None, typer.Option(help="a .svg or .png; by default named after the columns")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Draw one column of the statistics against another."""
     import polars as pl
@@ -53,4 +54,4 @@ def plot(
     table = chosen(with_factors(statistics, points), kept, x)
     chart = plotted(table, x, y, [one.strip() for one in by.split(",") if one.strip()])
     write_whole(out, rendered({"chart": chart})[f"chart{out.suffix}"])
-    print(out)
+    wrote(as_json, out)

@@ -8,31 +8,37 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, app, examples
+from rnnmc.cli.shared import Address, AsJson, answer, app, examples, wrote
 from rnnmc.common.errors import RunError, UsageError
 
 
-@app.command(epilog=examples("rnnmc dashboard --open"))
+@app.command(epilog=examples("rnnmc dashboard --print"))
 def dashboard(
-    open_it: Annotated[bool, typer.Option("--open", help="in a browser too")] = False,
+    only_said: Annotated[bool, typer.Option("--print", help="do not open it in a browser")] = False,
     targets: Annotated[
         bool, typer.Option("--targets", help="print the folder in which Prometheus finds each run, and no more")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say where Ray's dashboard is, and how it is unlocked."""
-    from rnnmc.run.running import running, scraped, token_place
+    """Say where Ray's dashboard is, and how it is unlocked. Opens it in a browser, from a terminal that has one."""
+    from dataclasses import asdict
+
+    from rnnmc.run.running import has_browser, running, scraped, token_place
 
     if targets:
-        print(scraped())
+        wrote(as_json, scraped())
         return
     shown = [one for one in running() if one.dashboard]
     if not shown:
         raise UsageError("no Ray of rnnmc with a dashboard is running for this user; start a study, then ask again")
-    for one in shown:
-        print(f"http://{one.dashboard}  ({one.purpose})")
-    print(f"It asks for a token, which is {token_place(os.environ)}; copy what stands there into its form.")
-    print("From another machine: ssh -L 8265:" + shown[0].dashboard + " THIS_MACHINE, then http://127.0.0.1:8265")
-    if open_it:
+    token = token_place(os.environ)
+    words = [
+        *(f"http://{one.dashboard}  ({one.purpose})" for one in shown),
+        f"It asks for a token, which is {token}; copy what stands there into its form.",
+        f"From another machine: ssh -L 8265:{shown[0].dashboard} THIS_MACHINE, then http://127.0.0.1:8265",
+    ]
+    answer(as_json, {"token": token, "running": [asdict(one) for one in shown]}, lambda _: words)
+    if not (only_said or as_json) and sys.stdout.isatty() and has_browser(os.environ):
         typer.launch(f"http://{shown[0].dashboard}")
 
 

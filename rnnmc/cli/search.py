@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import CellOrLayer, Width, app, examples
+from rnnmc.cli.shared import AsJson, CellOrLayer, Width, app, examples
 from rnnmc.common.errors import UsageError
 from rnnmc.study.options import initialisation, parsed
 
@@ -37,7 +37,7 @@ def search(
     rounds: Annotated[int, typer.Option(help="steps of each ascent")] = 300,
     seed: Annotated[int, typer.Option(help="of every draw", min=0)] = 7888,
     out: Annotated[Path | None, typer.Option(help="folder for network, drive, tables and figure")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print everything as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search for a network that explodes, or vanishes. Among those that bounded laws can draw at all."""
     from rnnmc.common.files import write_whole

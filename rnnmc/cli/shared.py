@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.quiet import HUSHED
 
 
 class ByFile(TyperGroup):
@@ -102,20 +104,58 @@ Device = Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu 
 Address = Annotated[str | None, typer.Option(help="of a Ray cluster; else RAY_ADDRESS, else a local Ray")]
 
 
-def told(title: str, rows: dict[str, tuple[str, str]], first: str = "formula", second: str = "source") -> None:
-    """Print what there is of a kind, with a formula and a source of each."""
+def _be_quiet(command: typer.Context, asked: bool) -> None:
+    before = HUSHED.set(asked)
+    command.call_on_close(lambda: HUSHED.reset(before))
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="no progress; what fails is still told")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, and nothing else")]
+EveryPoint = Annotated[bool, typer.Option("--all", help="every design point, with its key")]
+
+
+def answer(as_json: bool, document: Any, told: Callable[[Any], Iterable[Any]]) -> None:
+    """Print what a command has found: the document as JSON, or what `told` makes of it for people, lines and tables."""
+    if as_json:
+        import json
+
+        print(json.dumps(document, allow_nan=False, indent=2))
+        return
     from rnnmc.report.printing import printed
+
+    for one in told(document):
+        print(one) if isinstance(one, str) else printed(one)
+
+
+def wrote(as_json: bool, path: Path, words: str = "", **facts: Any) -> None:
+    """Print where a command has left what it made. words: for people, in place of the path; facts: for programs."""
+    answer(as_json, {"path": str(path), **facts}, lambda _: [words or str(path)])
+
+
+def finished(as_json: bool, directory: Path, every: bool = False) -> None:
+    """Print what came of a study: the last words of a run. every: each design point."""
+    from rnnmc.report.terminal import show, study_document
+
+    if as_json:
+        answer(as_json, study_document(directory), list)
+    else:
+        show(directory, every)
+
+
+def listed(as_json: bool, kinds: dict[str, dict[str, dict[str, str]]]) -> None:
+    """Print what there is: kind -> name -> header -> text."""
     from rnnmc.report.terminal import described_table
 
-    printed(described_table(title, rows, first, second))
+    answer(as_json, kinds, lambda said: [described_table(kind, rows) for kind, rows in said.items()])
 
 
-def judged(name: str, results: list[Any]) -> None:
+def judged(as_json: bool, name: str, results: list[Any]) -> None:
     """Print the results of checks. Raises RunError where one failed."""
-    from rnnmc.report.printing import printed
+    from dataclasses import asdict
+
     from rnnmc.report.terminal import checks_table
 
-    printed(checks_table(results))
+    answer(as_json, [asdict(one) for one in results], lambda _: [checks_table(results)])
     wrong = [one.name for one in results if not one.passed]
     if wrong:
         raise RunError(f"{name}: {len(wrong)} of {len(results)} checks failed: {', '.join(wrong)}")

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import Address, Device, Folder, StudyFile, app, examples
+from rnnmc.cli.shared import (
+    Address,
+    AsJson,
+    Device,
+    EveryPoint,
+    Folder,
+    Quiet,
+    StudyFile,
+    answer,
+    app,
+    examples,
+    finished,
+    wrote,
+)
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.quiet import on_the_way
 from rnnmc.study.options import known_device
 
 RESULTS = "results"  # the folder
@@ -23,9 +36,10 @@ def run(
     results: Annotated[
         str, typer.Option(help="folder, or an address to keep them at too: s3://bucket/prefix")
     ] = RESULTS,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a whole study without Snakemake. The same results in the same files."""
-    from rnnmc.report.terminal import show
     from rnnmc.run.aggregate import aggregate
     from rnnmc.run.checks.sound import sound_study
     from rnnmc.run.cluster import connected
@@ -50,38 +64,31 @@ def run(
     jobs = jobs_missing(directory, points, study.thresholds)
     if jobs:
         with (
-            connected(address, dashboard=True) as cluster,
+            connected(address, dashboard=True, name=study.study) as cluster,
             progress(study.study, replicates_of(jobs, points)) as told,
             with_pages(directory, told) as tell,
         ):
-            print(
-                f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}",
-                file=sys.stderr,
-            )
+            on_the_way(f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}")
             dispatcher = start_dispatcher(cluster, shared=True)  # one to the end, whose counts Prometheus can follow
             sample_all(directory, points, study.thresholds, cluster, device, tell, jobs)
             del dispatcher
     else:
-        print("nothing to sample: every block is there", file=sys.stderr)
+        on_the_way("nothing to sample: every block is there")
         sample_all(directory, points, study.thresholds, None, device, jobs=jobs)
     hold_form(directory, form)
     aggregate(directory, study.thresholds, study.interval, study.oracles, study.claims)
     write_report(directory)
     hold_form(directory, form)
-    show(directory)
+    finished(as_json, directory)
 
 
-@app.command(epilog=examples("rnnmc plan config/default.yaml"))
-def plan(study_file: StudyFile) -> None:
+@app.command(epilog=examples("rnnmc plan config/default.yaml", "rnnmc plan config/default.yaml --all"))
+def plan(study_file: StudyFile, every: EveryPoint = False, as_json: AsJson = False) -> None:
     """Say what a study will cost, before anything runs. What it is, and what its keys do not see."""
-    from rnnmc.report.printing import printed
-    from rnnmc.run.checks.sound import sound_study, unseen
-    from rnnmc.run.planning import cost_tables
+    from rnnmc.run.checks.sound import sound_study
+    from rnnmc.run.planning import cost, cost_told
 
-    study = sound_study(study_file)
-    printed(*cost_tables(study))
-    for sentence in unseen(study.points):
-        print(sentence)
+    answer(as_json, cost(sound_study(study_file)), lambda said: cost_told(said, every))
 
 
 @app.command(hidden=True)
@@ -102,22 +109,26 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
         sample_all(directory, points, thresholds, None, known_device(device), jobs=jobs)
         return
     with (
-        connected(address_of_head(), cpus) as cluster,
+        connected(address_of_head(), cpus, name=f"{directory.resolve().name}: {title}") as cluster,
         progress(title, replicates_of(jobs, points)) as tell,
     ):
         sample_all(directory, points, thresholds, cluster, known_device(device), tell, jobs)
 
 
-@app.command(epilog=examples("rnnmc status results/default --watch"))
+@app.command(epilog=examples("rnnmc status results/default --watch", "rnnmc status results/default --all"))
 def status(
     directory: Folder,
     watched: Annotated[bool, typer.Option("--watch", help="one line that follows it until it is finished")] = False,
+    every: EveryPoint = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what is done, running and missing."""
-    from rnnmc.report.printing import printed
     from rnnmc.run.live import watch
-    from rnnmc.run.planning import status_table
+    from rnnmc.run.planning import status as how_far
+    from rnnmc.run.planning import status_told
 
+    if watched and as_json:
+        raise UsageError("--json: is given beside --watch, which prints no document; give one of the two")
     if watched:
         try:
             watch(directory)
@@ -125,43 +136,37 @@ def status(
             return
         print(f"{directory} is finished: rnnmc show {directory}")
         return
-    printed(status_table(directory))
+    answer(as_json, how_far(directory), lambda said: status_told(said, every))
 
 
 @app.command(epilog=examples("rnnmc verify results/default", "rnnmc verify results/default --repair"))
 def verify(
-    directory: Folder, repair: Annotated[bool, typer.Option(help="make what is damaged or missing again")] = False
+    directory: Folder,
+    repair: Annotated[bool, typer.Option(help="make what is damaged or missing again")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check every file that is trusted later. Each shard against its checksum and schema; exit 1 and a list if any
     is bad.
     """
-    from rnnmc.store.folder import shard_path
     from rnnmc.store.verify import verify as prove
 
     proof = prove(directory)
-    for error in proof.damaged:
-        print(error)
-    for stored, block in proof.missing:
-        print(
-            f"{shard_path(directory, stored, block)}: is missing; rnnmc verify --repair or another run will compute it"
-        )
-    for path in proof.unplanned:
-        print(f"{path}: is no part of this study as it stands; no statistic counts it")
-    for label, ways in proof.mixed.items():
-        print(f"{label}: made in several ways: {'; '.join(f'{count} shards by {way}' for way, count in ways.items())}")
+    words = proof.told(directory)
+    if not as_json:  # at once, for a repair takes its time
+        print(*words, sep="\n", end="\n" * bool(words))
     if repair and (proof.damaged or proof.missing or proof.fewer):
         from rnnmc.run.repair import repair as make_again
 
         proof = make_again(directory, proof)
-        print(f"repaired; {len(proof.damaged)} damaged files and {len(proof.missing)} missing shards are left")
-        for error in proof.damaged:
-            print(error)
+        left = f"{len(proof.damaged)} damaged files and {len(proof.missing)} missing shards are left"
+        if not as_json:
+            print(f"repaired; {left}", *proof.damaged, sep="\n")
+    sound = not proof.damaged and bool(proof.read or not proof.missing)
+    answer(as_json, proof.document(directory), lambda _: [proof.whole] * sound)
     if proof.damaged:
         raise RunError(f"{directory}: {len(proof.damaged)} files are damaged; {proof.read} shards were read")
     if proof.missing and not proof.read:
         raise RunError(f"{directory}: no shard is there")
-    also = f", {len(proof.missing)} missing" if proof.missing else ""
-    print(f"{proof.read} shards whole{also}; samples SHA-256 {proof.digest}")
 
 
 @app.command(
@@ -176,11 +181,12 @@ def statistics(
     interval: Annotated[
         str | None, typer.Option(help="wilson, jeffreys, clopper-pearson or confidence-sequence")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Aggregate the samples again. Other thresholds or intervals go to a folder of their own. Samples nothing."""
     from rnnmc.run.look import count_again
 
-    print(count_again(directory, vanish, explode, interval))
+    wrote(as_json, count_again(directory, vanish, explode, interval))
 
 
 @app.command(epilog=examples("rnnmc report results/default", "rnnmc report results/default --so-far"))
@@ -189,24 +195,24 @@ def report(
     so_far: Annotated[
         bool, typer.Option("--so-far", help="a page of what is there, of a study that still runs or was stopped")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write figures and page from the statistics. Samples nothing."""
     if so_far:
         from rnnmc.run.so_far import report_so_far
 
-        print(report_so_far(directory))
+        wrote(as_json, report_so_far(directory))
         return
     from rnnmc.run.pipeline import report as write_report
 
-    print(write_report(directory))
+    wrote(as_json, write_report(directory))
 
 
 @app.command(epilog=examples("rnnmc show results/default --all"))
 def show(
     directory: Folder,
     every: Annotated[bool, typer.Option("--all", help="every design point, however many there are")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the main table and where the page is. The last words of a run."""
-    from rnnmc.report.terminal import show as show_study
-
-    show_study(directory, every)
+    finished(as_json, directory, every)

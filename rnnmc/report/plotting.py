@@ -69,16 +69,19 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
     """
     for name, option in ((x, "--x"), (y, "--y"), *((one, "--by") for one in by)):
         has_column(table, name, option)
-    by = by or _varying(table, x)
     for name, option in ((x, "--x"), (y, "--y")):
         if not table[name].dtype.is_numeric():
-            raise UsageError(f"{option} {name}: is not a column of numbers; give it to --by, or another one")
+            inside = _inside(table, name)
+            remedy = f"inside of it are {', '.join(inside)}" if inside else "give it to --by, or another one"
+            raise UsageError(f"{option} {name}: is not a column of numbers; {remedy}")
     table = table.filter(pl.col(x).is_not_null(), pl.col(y).is_finite())
     if table.is_empty():
         raise UsageError(f"--x {x}, --y {y}: no row has a finite number in both")
+    by = by or _varying(table, x)
     together = list(dict.fromkeys([x, *by]))
     if table.select(together).is_duplicated().any():
-        left = [name for name in _factors(table) if name not in together and table[name].n_unique() > 1]
+        others = [*_factors(table), "replicates"]  # by which alone the points of nested designs may differ
+        left = [name for name in others if name not in together and table[name].n_unique() > 1]
         raise UsageError(f"--by: a line would join points that differ in {', '.join(left)}; give it to --by or --where")
     named = [name for name in together[1:] if table[name].n_unique() > 1]
     if (lines := table.select(named).n_unique() if named else 1) > MOST_LINES:
@@ -104,9 +107,12 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
 
 
 def _varying(table: pl.DataFrame, x: str) -> list[str]:
-    """The factors that it takes, in their order, until each row has a line and a place of its own."""
+    """The factors that it takes, in their order, until each row has a line and a place of its own.
+
+    What holds x, as `init` holds `gain`, comes last: alone it would give each point a line.
+    """
     needed: list[str] = []
-    for name in _factors(table):
+    for name in sorted(_factors(table), key=lambda name: x in _inside(table, name)):
         if not table.select(x, *needed).is_duplicated().any():
             break
         if name not in (x, "seed") and table[name].n_unique() > 1:
@@ -114,12 +120,18 @@ def _varying(table: pl.DataFrame, x: str) -> list[str]:
     return needed
 
 
+def _inside(table: pl.DataFrame, factor: str) -> list[str]:
+    """The columns with the numbers inside of `init` or `drive`."""
+    long = {short: name for name, short in SHORT.items()}
+    return [name for name in table.columns if long.get(name, name).startswith(f"{factor}.")]
+
+
 def has_column(table: pl.DataFrame, name: str, option: str) -> None:
     """Raises UsageError, naming the option, where the table has no such column."""
     if name not in table.columns:
         near = difflib.get_close_matches(name, table.columns, 3)
         remedy = f"did you mean {' or '.join(near)}? " if near else ""
-        known = ", ".join(_factors(table))
+        known = ", ".join([*_factors(table), *(one for one in table.columns if "." in one)])
         raise UsageError(f"{option} {name}: is not a column; {remedy}there are {known}, and {TOLD}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich import box
@@ -42,7 +43,9 @@ from rnnmc.statistics.rare import plain_rows
 from rnnmc.store.outdated import checked_tables
 from rnnmc.store.reading import planned_points
 from rnnmc.store.tables import read_table
+from rnnmc.study.options import in_rows
 
+SHOWN = ("statistics-rare", "coverage", "verdicts")  # tables beside the main one
 SHARES = ("vanish", "stable", "explode")
 LONG_NAME = 20  # of a cell, which is broken where there is no room
 MOST_WIDTH = 1000  # columns, of a table that is not cut
@@ -56,14 +59,7 @@ def show(directory: Path, every: bool = False) -> None:
     """
     there = checked_tables(directory)
     points = study_points(planned_points(directory))
-    try:
-        statistics = plain_rows(read_table(directory / "statistics.parquet"))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UsageError(
-            f"{directory}: has no statistics that can be read ({str(error).splitlines()[0]}); while it is sampled, "
-            f"rnnmc report {directory} --so-far has what is there; once it is, rnnmc statistics {directory} counts it"
-        ) from None
-    rows = main_rows(statistics, plain_points(points))
+    rows = main_rows(_statistics(directory), plain_points(points))
     few = rows if every else telling(rows, plain_points(points))
     if few.height < rows.height:
         printed(*(Text(sentence) for sentence in sentences(rows)))
@@ -81,18 +77,36 @@ def show(directory: Path, every: bool = False) -> None:
     print(directory / "report.html")
 
 
+def study_document(directory: Path) -> dict[str, Any]:
+    """What `show` tells, of every design point, for programs: the rows of each table. Raises as it does."""
+    there = checked_tables(directory)
+    rows = main_rows(_statistics(directory), plain_points(study_points(planned_points(directory))))
+    more = {name: read_table(directory / f"{name}.parquet") for name in SHOWN if name in there}
+    tables = {"statistics": rows} | more
+    return {"page": str(directory / "report.html")} | {name: in_rows(table) for name, table in tables.items()}
+
+
+def _statistics(directory: Path) -> pl.DataFrame:
+    """Of replicates. Raises UsageError where there are none that can be read."""
+    try:
+        return plain_rows(read_table(directory / "statistics.parquet"))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UsageError(
+            f"{directory}: has no statistics that can be read ({str(error).splitlines()[0]}); while it is sampled, "
+            f"rnnmc report {directory} --so-far has what is there; once it is, rnnmc statistics {directory} counts it"
+        ) from None
+
+
 def plain_table(*headers: str) -> Table:
     """A table without lines."""
     return WordsTable(*headers, box=None, header_style="bold", padding=(0, 2, 0, 0))
 
 
-def described_table(
-    title: str, rows: Mapping[str, tuple[str, str]], first: str = "formula", second: str = "source"
-) -> Table:
-    """What there is of a kind: name -> (first, second)."""
-    table = plain_table(title, first, second)
-    for name, (formula, source) in rows.items():
-        table.add_row(name, formula, source)
+def described_table(title: str, rows: Mapping[str, Mapping[str, str]]) -> Table:
+    """What there is of a kind: name -> header -> text."""
+    table = plain_table(title, *next(iter(rows.values())))
+    for name, said in rows.items():
+        table.add_row(name, *said.values())
     return table
 
 

@@ -25,6 +25,7 @@ SECONDS_TO_ANSWER = 10.0  # within which a cluster must say that it lives, howev
 ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # the question whether it does, as Ray names it
 REMEDY = "give HOST:PORT as `ray start --head` says it, or unset it"
 OPTIONS: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": logging.CRITICAL}
+JOB_NAME = "job_name"  # of what Ray knows of a job: the key of what its dashboard shows as its name
 OBJECT_STORE_BYTES = 100 * 2**20  # workers write shards themselves; only small summaries travel
 
 
@@ -84,36 +85,39 @@ def ray_address(given: str | None = None) -> str | None:
 
 
 @contextmanager
-def connected(address: str | None = None, cpus: int | None = None, dashboard: bool = False) -> Iterator[Cluster]:
+def connected(
+    address: str | None = None, cpus: int | None = None, dashboard: bool = False, name: str = ""
+) -> Iterator[Cluster]:
     """Be connected to the Ray at `address` (or RAY_ADDRESS), or to a local one started for the duration.
 
     cpus: slots of a local Ray, by default the processors that this process may use. A dashboard that does not come in
-    time is done without. Raises UsageError when nothing answers at the address, RunError when no Ray can be started.
+    time is done without. name: of this process among the jobs that Ray shows, beside its command. Raises UsageError
+    when nothing answers at the address, RunError when no Ray can be started.
     """
     address = ray_address(address)
     if address is None:
         os.environ.pop("RAY_ADDRESS", None)  # an empty one, which Ray would take for an address
-        with surroundings(), _started(cpus or own_cpus(), dashboard) as cluster:
+        with surroundings(), _started(cpus or own_cpus(), dashboard, name) as cluster:
             yield cluster
     else:
-        with _joined(address) as cluster:
+        with _joined(address, name) as cluster:
             yield cluster
 
 
 @contextmanager
-def _started(cpus: int, dashboard: bool) -> Iterator[Cluster]:
+def _started(cpus: int, dashboard: bool, name: str) -> Iterator[Cluster]:
     """A Ray of this process."""
     ray = _prepare(None)
-    options: dict[str, Any] = {"address": "local", "num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES}
+    options = {"address": "local", "num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES} | _options(name)
     try:
         try:
-            context = ray.init(**options, **OPTIONS, include_dashboard=dashboard, dashboard_host="127.0.0.1")
+            context = ray.init(**options, include_dashboard=dashboard, dashboard_host="127.0.0.1")
         except Exception:  # of many kinds, of which none says what it was; if all of Ray fails, it does so again
             if not dashboard:
                 raise
             log.warning("Ray's dashboard did not start in time; the run goes on without it")
             ray.shutdown()
-            context = ray.init(**options, **OPTIONS, include_dashboard=False)
+            context = ray.init(**options, include_dashboard=False)
     except Exception as error:
         raise RunError(
             f"a local Ray could not be started: {_said(error)}; run again when the machine is less busy, or give "
@@ -121,25 +125,32 @@ def _started(cpus: int, dashboard: bool) -> Iterator[Cluster]:
         ) from error
     try:
         cluster = _cluster(ray, context, "")
-        with announced(cluster.address, cluster.dashboard, context.address_info["session_dir"] if dashboard else ""):
+        session = context.address_info["session_dir"] if dashboard else ""
+        with announced(cluster.address, cluster.dashboard, session, name):
             yield cluster
     finally:
         ray.shutdown()
 
 
 @contextmanager
-def _joined(address: str) -> Iterator[Cluster]:
+def _joined(address: str, name: str) -> Iterator[Cluster]:
     """The Ray at this address, which is left running."""
     ray = _prepare(address)
     _refuse_where_no_ray_answers(address)
     try:
-        context = ray.init(address=address, **OPTIONS)
+        context = ray.init(address=address, **_options(name))
     except Exception as error:  # of many kinds
         raise UsageError(f"RAY_ADDRESS {address}: the Ray there cannot be joined: {_said(error)}; {REMEDY}") from None
     try:
         yield _cluster(ray, context, address)
     finally:
         ray.shutdown()
+
+
+def _options(name: str) -> dict[str, Any]:
+    from ray.job_config import JobConfig
+
+    return OPTIONS | {"job_config": JobConfig(metadata={JOB_NAME: name} if name else None)}
 
 
 def _cluster(ray: Any, context: Any, address: str) -> Cluster:

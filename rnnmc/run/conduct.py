@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS, own_cpus
+from rnnmc.common.quiet import on_the_way
 from rnnmc.common.shipped import shipped
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.dispatcher import OF_RUN
@@ -63,10 +64,9 @@ def conduct(
     leave_plan(directory, study, points)
     form = settled(directory)
     lacking = [stored for stored in points if not is_complete(directory, stored, study.thresholds)]
-    print(
+    on_the_way(
         f"{study.study}: {len(points):,} design points, {len(lacking):,} to sample, on {_cores(cores)}\n"
-        f"log: {directory / LOG}",
-        file=sys.stderr,
+        f"log: {directory / LOG}"
     )
     environment = os.environ | {CPUS: str(cores), "POLARS_MAX_THREADS": str(cores)}
     words = ["-s", str(shipped_with / "Snakefile"), "-j", str(jobs or cores)]
@@ -115,12 +115,12 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
                     if found is not None:
                         dashboard = found[1] or "none"
                         line.clear()
-                        print(f"Ray at {found[0]}; dashboard: {dashboard}", file=sys.stderr)
+                        on_the_way(f"Ray at {found[0]}; dashboard: {dashboard}")
                     line.tell(now, "starting Ray" if head is not None and not dashboard else "starting a job")
                     pages.look(line.pace.seconds_left) if now.stage == SAMPLING else pages.stop()
         except BaseException:
             line.clear()
-            print("stopping, as soon as jobs have left what they have", file=sys.stderr)
+            on_the_way("stopping, as soon as jobs have left what they have")
             pages.stop()
             _stop(process)
             raise

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import stat
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import appearing, hold_new, write_whole
+from rnnmc.common.quiet import on_the_way
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import MANIFEST, manifest_path, point_folder, shard_name
 from rnnmc.store.manifest import write_manifest
@@ -85,7 +85,7 @@ class Elsewhere:
         brought = [name for name in sought if became[name] == BROUGHT]
         damaged = sorted(name for name in sought if became[name] == DAMAGED)
         if brought:
-            print(f"{self.place.told}: {len(brought)} shards brought from there", file=sys.stderr)
+            on_the_way(f"{self.place.told}: {len(brought)} shards brought from there")
         if damaged:
             more = f", as are {len(damaged) - 1} more" if len(damaged) > 1 else ""
             log.warning("%s/%s: is damaged%s; it is not counted, and put anew", self.place.told, damaged[0], more)

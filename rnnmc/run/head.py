@@ -39,7 +39,7 @@ def serve(answer: Path, parent: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the jobs end first, then the head
     try:
-        with connected(dashboard=True) as cluster:
+        with connected(dashboard=True, name=f"{answer.parent.parent.name}: the head of its run") as cluster:
             dispatcher = start_dispatcher(cluster, shared=True)
             answer.with_suffix(".part").write_text(f"{cluster.address}\n{cluster.dashboard}\n")
             answer.with_suffix(".part").replace(answer)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from rnnmc.common.quiet import HUSHED
 from rnnmc.run.how_far import FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -26,7 +27,7 @@ class LiveLine:
     def __init__(self, name: str, nominal: float):
         self.name, self.pace, self.moved = name, Pace(nominal), time.monotonic()
         self.share, self.last, self.told = -1.0, -SECONDS_BETWEEN_LINES, ""
-        self.terminal = sys.stderr.isatty()
+        self.terminal, self.quiet = sys.stderr.isatty(), HUSHED.get()
 
     def tell(self, now: HowFar, waiting: str = "waiting for the first block") -> None:
         """Say it. waiting: what is said while no block is computed."""
@@ -34,6 +35,8 @@ class LiveLine:
         if now.running or now.share != self.share:
             self.moved, self.share = clock, now.share
         self.pace.note(clock, now.share, now.replicates_done)
+        if self.quiet:
+            return
         still = clock - self.moved > STILL
         if still:
             waiting = f"nothing has run for {duration(clock - self.moved)}; if it was stopped, start it again to go on"

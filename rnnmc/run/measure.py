@@ -87,7 +87,7 @@ def _tables(
     if address is None and (work < RAY_FROM_SECONDS or len(jobs) == 1 or own_cpus() == 1):
         every = sample(None, jobs, None, device, tell)
     else:
-        with connected(address) as cluster:
+        with connected(address, name=stored.label) as cluster:
             every = sample(None, jobs, cluster, device, tell)
     return {done.block: done.tables for done in every if done.tables is not None}
 

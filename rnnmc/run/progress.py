@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rnnmc.common.quiet import HUSHED
 from rnnmc.run.fanout import Done
 
 if TYPE_CHECKING:
@@ -24,8 +25,16 @@ def progress(title: str, replicates: int | None) -> Iterator[Tell]:
     from rich.console import Console
 
     console = Console(stderr=True)
+    if HUSHED.get():
+        yield _failed
+        return
     with _bar(console, title, replicates) if console.is_terminal else _lines(title, replicates) as tell:
         yield tell
+
+
+def _failed(done: Done) -> None:
+    if done.error:
+        print(done.error, file=sys.stderr)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+import webbrowser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -32,12 +33,13 @@ class Running:
 
 
 @contextmanager
-def announced(address: str, dashboard: str, session: str = "") -> Iterator[None]:
+def announced(address: str, dashboard: str, session: str = "", purpose: str = "") -> Iterator[None]:
     """Let `running` find the Ray of this process for the duration, where there is a place to say so.
 
     session: the folder where it keeps a list of its machines for Prometheus, which is to find that too; "" without.
+    purpose: what it is started for; else the command of this process.
     """
-    purpose = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    purpose = purpose or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     said: list[Path] = []
     with suppress(OSError):
         if folder := next(iter(folders(KIND)), None):
@@ -98,6 +100,15 @@ def environment(address: str | None) -> dict[str, str]:
     if address.startswith("127."):
         said[LOOPBACK] = os.environ.get(LOOPBACK, "0")  # else Ray takes 127.0.0.1 for the address of the network
     return said
+
+
+def has_browser(said: Mapping[str, str]) -> bool:
+    """Whether a browser with windows can be opened, in the environment `said`."""
+    if not (said.get("DISPLAY") or said.get("WAYLAND_DISPLAY")):
+        return False
+    with suppress(webbrowser.Error):
+        return bool(webbrowser.get())
+    return False
 
 
 def token_place(said: Mapping[str, str]) -> str:

@@ -40,6 +40,35 @@ class Proof:
     mixed: dict[str, dict[str, int]] = field(default_factory=dict)
     fewer: list[Path] = field(default_factory=list)
 
+    @property
+    def whole(self) -> str:
+        """How many shards were read, for people, and the digest."""
+        also = f", {len(self.missing)} missing" if self.missing else ""
+        return f"{self.read} shards whole{also}; samples SHA-256 {self.digest}"
+
+    def told(self, directory: Path) -> list[str]:
+        """What is not as it is to be, a sentence each."""
+        said = list(map(str, self.damaged))
+        for stored, block in self.missing:
+            path = shard_path(directory, stored, block)
+            said.append(f"{path}: is missing; rnnmc verify --repair or another run will compute it")
+        said += [f"{path}: is no part of this study as it stands; no statistic counts it" for path in self.unplanned]
+        for label, ways in self.mixed.items():
+            shards = "; ".join(f"{count} shards by {way}" for way, count in ways.items())
+            said.append(f"{label}: made in several ways: {shards}")
+        return said
+
+    def document(self, directory: Path) -> dict[str, Any]:
+        """All of it for programs."""
+        return {
+            "shards": self.read,
+            "sha256": self.digest,
+            "damaged": [str(error) for error in self.damaged],
+            "missing": [str(shard_path(directory, stored, block)) for stored, block in self.missing],
+            "unplanned": [str(path) for path in self.unplanned],
+            "made_in_several_ways": self.mixed,
+        }
+
 
 def verify(directory: Path) -> Proof:
     """Prove every file of a study folder, and compare what is there with what is planned.

@@ -58,12 +58,28 @@ def test_without_a_word_there_is_a_line_for_all_that_varies_in_the_order_of_numb
         plotted(many.unique(["width", "init", "horizon"]), "horizon", "p_vanish_at")
 
 
+def test_against_a_number_inside_of_init_a_line_joins_points_of_several_inits() -> None:
+    rows = chosen(TABLE, {"cell": "lstm", "width": "4"}, "gain")
+    both = rows.with_columns(gain=pl.Series([1.0, 2.0]), init=pl.Series(["gaussian 1", "gaussian 2"]))
+    found = drawn(both, "gain", "p_vanish_at", by=[])
+    assert found["gain"].to_list() == [1.0, 2.0]
+    assert found["series"].n_unique() == 1
+
+
 @pytest.mark.parametrize(
     ("where", "x", "y", "by", "said"),
     [
         ({}, "horizon", "p_vanish_at", ["cell"], "differ in width, init"),
         ({}, "horizon", "p_vanishat", ["cell"], "did you mean p_vanish_at"),
-        ({}, "init", "p_vanish_at", ["cell"], "--x init: is not a column of numbers"),
+        (
+            {},
+            "init",
+            "p_vanish_at",
+            ["cell"],
+            "--x init: is not a column of numbers; inside of it are init.bias.forget, gain",
+        ),
+        ({}, "cell", "p_vanish_at", ["cell"], "--x cell: is not a column of numbers; give it to --by, or another one"),
+        ({}, "forget", "p_vanish_at", ["cell"], "--x forget: is not a column; .*init.bias.forget"),
         ({}, "horizon", "p_vanish_at", ["cells"], "--by cells: is not a column"),
         ({"width": "5"}, "horizon", "p_vanish_at", ["cell"], "--where width=5: no row has it; there are 4, 16"),
         ({"width": "x"}, "horizon", "p_vanish_at", ["cell"], "--where width=x: is not a number"),

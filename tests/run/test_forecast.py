@@ -57,11 +57,11 @@ def test_no_trial_is_begun_late_and_the_model_stands_in(tried: list[object], mon
 def test_a_plan_says_that_the_machine_is_busy_and_times_nothing_there(
     tried: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "This machine is busy" not in str(planning.cost_tables(STUDY)[-1])
+    assert "This machine is busy" not in str(planning.cost(STUDY)["notes"])
     assert tried
     tried.clear()
     monkeypatch.setattr(forecast, "BUSY", 1.1)
-    told = str(planning.cost_tables(STUDY)[-1])
+    told = str(planning.cost(STUDY)["notes"])
     assert "This machine is busy" in told
     assert "by a model of the work" in told
     assert not tried

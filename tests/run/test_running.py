@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnmc.cli import main
 from rnnmc.common.errors import UsageError
 from rnnmc.numerics.trusted import folders
 from rnnmc.run.running import LOOPBACK, MACHINES, announced, environment, running, scraped, token_place
@@ -51,6 +52,28 @@ def test_what_another_machine_that_shares_the_home_has_said_stays(tmp_path: Path
     scraped()
     assert path.exists()
     assert link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("words", "terminal", "display", "opened"),
+    [([], True, ":0", True), (["--print"], True, ":0", False), ([], False, ":0", False), ([], True, "", False)],
+)
+def test_the_dashboard_is_opened_where_somebody_sees_it_and_its_token_is_told_everywhere(
+    words, terminal, display, opened, monkeypatch, capsys
+):
+    went: list[str] = []
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("webbrowser.get", object)
+    monkeypatch.setattr("typer.launch", went.append)
+    monkeypatch.setattr("sys.argv", ["rnnmc", "dashboard", *words])
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    with announced("127.0.0.1:6379", "127.0.0.1:8265", purpose="mine"), pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr().out
+    assert end.value.code == 0
+    assert said.startswith("http://127.0.0.1:8265  (mine)\nIt asks for a token, which is in ")
+    assert went == ["http://127.0.0.1:8265"] * opened
 
 
 def test_the_token_is_where_ray_looks_for_it() -> None:

@@ -22,6 +22,7 @@ from rnnmc.common.granted import own_cpus
 from rnnmc.run import cluster, surroundings
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.head import start_head
+from rnnmc.run.running import running
 from rnnmc.run.surroundings import LOCK, LONGEST, private_folder, settle_token
 
 NAMES = ("RAY_TMPDIR", "TMPDIR", "XDG_RUNTIME_DIR", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS")
@@ -215,17 +216,18 @@ def test_a_ray_of_which_only_the_dashboard_was_late_is_started_without_it_and_no
 ):
     asked, broken = [], False
 
-    def init(include_dashboard, **_):
-        asked.append(include_dashboard)
+    def init(include_dashboard, job_config, **_):
+        asked.append((include_dashboard, job_config.metadata))
         if include_dashboard or broken:
             raise RuntimeError("\nthe last lines of a log")
         return SimpleNamespace(address_info={"address": "127.0.0.1:1", "session_dir": "/nowhere"}, dashboard_url="")
 
     fake = SimpleNamespace(init=init, shutdown=lambda: None, cluster_resources=lambda: {"CPU": 3.0})
     monkeypatch.setattr(cluster, "_prepare", lambda _: fake)
-    with connected(dashboard=True) as found:
+    with connected(dashboard=True, name="mine: lstm n=64") as found:
         assert (found.cpus, found.dashboard) == (3, "")
-    assert asked == [True, False]
+        assert [one.purpose for one in running()] == ["mine: lstm n=64"]
+    assert asked == [(True, {"job_name": "mine: lstm n=64"}), (False, {"job_name": "mine: lstm n=64"})]
     assert "the run goes on without it" in caplog.text
     broken = True
     with pytest.raises(RunError, match="could not be started: the last lines of a log"), connected(dashboard=True):

@@ -14,7 +14,7 @@ import rnnmc
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.measure import measure_until
 from rnnmc.run.pipeline import plan
-from rnnmc.run.planning import status_table
+from rnnmc.run.planning import status, status_told
 from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.statistics.growth import BY_NORM, TANGENT_VECTOR, Estimator
 from rnnmc.statistics.intervals import binomial_interval
@@ -319,12 +319,13 @@ def test_a_narrower_target_goes_on_from_what_is_there(tmp_path):
     sample_all(tmp_path, cut_up(wide), wide.thresholds, None, "cpu")
     first = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("samples/**/*.parquet")}
     (few,) = stored_points(tmp_path)
-    assert list(status_table(tmp_path).columns[-1].cells) == ["", ""]
+    assert status(tmp_path)["points"][0]["until"] is None
     plan(narrow, tmp_path)
     (undecided,) = stored_points(tmp_path)
     assert undecided.replicates == 400_000
-    goal = "at most, to know P(vanish) and P(explode) to +- 0.004"
-    assert list(status_table(tmp_path).columns[-1].cells) == [goal, ""]
+    said = [str(one) for one in status_told(status(tmp_path))]
+    assert "of up to" in said[0]
+    assert "up to: as many as it takes to know P(vanish) and P(explode) to +- 0.004" in said
     sample_all(tmp_path, cut_up(narrow), narrow.thresholds, None, "cpu")
     (many,) = stored_points(tmp_path)
     assert few.replicates < many.replicates < 400_000

@@ -15,7 +15,7 @@ from studies import sample_here, shard_files, small, study_of
 from rnnmc.engine.block import run_block
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.pipeline import plan
-from rnnmc.run.planning import status_table
+from rnnmc.run.planning import status
 from rnnmc.run.sampling import jobs_missing, sample_all
 from rnnmc.store.folder import manifest_path, shard_path
 from rnnmc.store.manifest import CHECKSUMS, MADE, is_complete, manifest
@@ -77,10 +77,9 @@ def test_status_asks_for_no_shard_by_its_name_that_is_listed(tmp_path: Path, mon
     lost.unlink()
     stat, asked = Path.stat, set[Path]()
     monkeypatch.setattr(Path, "stat", lambda path, **how: asked.add(path) or stat(path, **how))
-    table = status_table(tmp_path)
+    rows = status(tmp_path)["points"]
     assert {path for path in asked if path.suffix == ".parquet"} == {lost}
-    columns = {str(column.header): list(column.cells) for column in table.columns}
-    assert (columns["done"], columns["missing"]) == (["0", "1", "1"], ["1", "0", "1"])
+    assert [(row["done"], row["missing"]) for row in rows] == [(0, 1), (1, 0)]
 
 
 def test_a_point_is_complete_while_its_manifest_says_what_is_promised_and_its_shards_are_there(tmp_path: Path) -> None:
