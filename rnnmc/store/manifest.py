@@ -54,7 +54,20 @@ def _is_manifest(said: dict[str, Any], stored: StoredPoint) -> bool:
         and (not wanted or bool(_goal(said)) or enough == wanted.get("replicates"))
         and all(isinstance(said[name], dict) for name in said.keys() & (known - ALWAYS_SAID | {SAMPLES}))
         and (SEAL in said or said.keys() <= known)
+        and (MADE not in said or _is_summed_up(said[MADE]))
+        and _are_mappings(said.get(CHECKSUMS, {}))
     )
+
+
+def _is_summed_up(made: Any) -> bool:
+    """Whether this has the form of what `summed_up` gives."""
+    if not _are_mappings(made) or made.keys() != summed_up([]).keys():
+        return False
+    return all(type(count) is int for counts in made.values() for count in counts.values())
+
+
+def _are_mappings(said: Any) -> bool:
+    return isinstance(said, dict) and all(isinstance(one, dict) for one in said.values())
 
 
 def enough_said(directory: Path, stored: StoredPoint) -> int | None:

@@ -20,7 +20,7 @@ from rnnmc.run.sampling import jobs_missing, sample_all
 from rnnmc.store.folder import manifest_path, shard_path
 from rnnmc.store.manifest import CHECKSUMS, MADE, is_complete, manifest
 from rnnmc.store.plan import cut_up
-from rnnmc.store.proofs import SEAL, Damaged
+from rnnmc.store.proofs import SEAL, Damaged, write_sealed
 from rnnmc.store.reading import scan
 from rnnmc.store.shards import (
     BEFORE_ERRORS,
@@ -113,6 +113,10 @@ def test_a_point_is_complete_while_its_manifest_says_what_is_promised_and_its_sh
         {"samples": []},
     ):
         path.write_text(json.dumps(before_seals | wrong))
+        with pytest.raises(Damaged, match="is not what it was"):
+            is_complete(tmp_path, stored, thresholds)
+    for name, other in ((MADE, [whole[MADE]]), (MADE, {"routes": {"a": "b"}}), (CHECKSUMS, {"samples": 3})):
+        write_sealed(path, {key: value for key, value in whole.items() if key != SEAL} | {name: other})
         with pytest.raises(Damaged, match="is not what it was"):
             is_complete(tmp_path, stored, thresholds)
     path.write_text(said)
