@@ -24,7 +24,7 @@ SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
 .DEFAULT_GOAL := help
-.PHONY: help install study test quick fuzz soak bench validate findings dataset frameworks elsewhere sbom lint format docs schema modules lock clean
+.PHONY: help install study test quick fuzz soak bench validate findings dataset frameworks elsewhere readme sbom lint format docs schema modules lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -93,6 +93,9 @@ build/elsewhere/venv/.installed: elsewhere/requirements.txt
 	@$(PYTHON) -m venv --clear build/elsewhere/venv
 	@build/elsewhere/venv/bin/python -m pip --disable-pip-version-check --quiet install --requirement elsewhere/requirements.txt
 	@touch $@
+
+readme: ## type every command of README.md in a fresh clone, studies at a hundredth of their size (half an hour)
+	@$(PYTHON) elsewhere/readme.py build/readme
 
 sbom: install build/sbom/venv/.installed ## write build/sbom/rnnmc.cdx.json: all that is installed, with versions and licences (CycloneDX)
 	@build/sbom/venv/bin/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --of JSON --output-file build/sbom/rnnmc.cdx.json
