@@ -5,8 +5,6 @@ Kolmogorov-Smirnov tests at level 1e-9, with fixed seeds: about 300 of them, so 
 a probability below 1e-6.
 """
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from drawn import Drawn
@@ -249,11 +247,11 @@ def test_the_list_of_layers_stands_by_framework(monkeypatch):
     from rnnmc.cli import lists
 
     told = {}
-    monkeypatch.setattr(lists, "told", lambda title, rows, *columns: told.update({title: SimpleNamespace(rows=rows)}))
+    monkeypatch.setattr(lists, "listed", lambda as_json, kinds: told.update(kinds))
     lists.initialisers()
-    assert set(told["preset"].rows) == set(presets()) - set(layers())
-    assert told["layer of haiku"].rows["haiku.VanillaRNN"][0] == "relu"
-    listed = [name for title, one in told.items() if title.startswith("layer of") for name in one.rows]
+    assert told["preset"].keys() == presets().keys() - layers().keys()
+    assert told["layer of haiku"]["haiku.VanillaRNN"]["cell"] == "relu"
+    listed = [name for title, one in told.items() if title.startswith("layer of") for name in one]
     assert sorted(listed) == sorted(layers())
 
 
