@@ -27,6 +27,7 @@ from rnnmc.run.live import LiveLine, looks, shown
 from rnnmc.run.pipeline import folder_of, leave_plan
 from rnnmc.run.settled import hold_form, is_settled, settle
 from rnnmc.run.so_far import PagesSoFar
+from rnnmc.run.surroundings import own_temporary
 from rnnmc.store.manifest import is_complete
 from rnnmc.store.plan import cut_up, settled
 from rnnmc.study.study import Study, load_study
@@ -72,8 +73,9 @@ def conduct(
     words = ["-s", str(shipped_with / "Snakefile"), "-j", str(jobs or cores)]
     words += ["--config", f"study_file={json.dumps(str(path))}"]
     words += [f"{name}={json.dumps(value)}" for name, value in instead.items()]
-    with _head(directory, environment) if lacking else nullcontext() as head:
+    with _head(directory, environment) if lacking else nullcontext() as head, own_temporary() as temporary:
         of_jobs = {HEAD_FILE: str(head.answer), OF_RUN: head.dispatcher} if head else {HEAD_FILE: ""}
+        of_jobs |= temporary
         _follow(study, directory, words, environment | of_jobs, head)
     hold_form(directory, form)
     settle(directory, study)
@@ -125,6 +127,9 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
             _stop(process)
             raise
         pages.stop()
+    if process.returncode < 0:
+        _end_jobs(process.pid)
+        raise RunError(f"Snakemake was ended by {signal.Signals(-process.returncode).name}; start it again to go on")
     if process.returncode:
         raise RunError(_what_failed(log, told))
     line.end(folder.how_far())
@@ -139,6 +144,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
             if time.monotonic() - begin > PATIENCE:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_jobs(group: int) -> None:
+    """Have the jobs that a killed Snakemake has left end, as Ctrl-C does; kill them where they do not."""
+    begin = time.monotonic()
+    with suppress(ProcessLookupError):  # as soon as none is left
+        os.killpg(group, signal.SIGINT)
+        while time.monotonic() - begin < PATIENCE:
+            os.killpg(group, 0)
+            time.sleep(0.05)
+        os.killpg(group, signal.SIGKILL)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
@@ -53,6 +53,18 @@ def private_folder() -> Iterator[Path]:
     finally:
         _remove(folder)
         remove_left()
+
+
+@contextmanager
+def own_temporary() -> Iterator[dict[str, str]]:
+    """What to add to the environment of a process, so that its temporary files go with this one though it is killed."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(private_folder())
+        except RunError:  # it has its own then
+            yield {}
+        else:
+            yield {"TMPDIR": str(folder)}
 
 
 def remove_left() -> None:

@@ -139,6 +139,26 @@ def test_a_study_killed_in_the_middle_leaves_no_process_and_goes_on_with_what_is
 
 @pytest.mark.slow
 @pytest.mark.process
+def test_a_snakemake_that_is_killed_leaves_no_job_and_no_file_and_its_run_says_so(tmp_path: Path) -> None:
+    study_file, temporary = write(tmp_path, long()), tmp_path / "temporary"
+    temporary.mkdir()
+    words = ["rnnmc", "study", str(study_file), "--jobs", "2"]
+    own = environment() | {"TMPDIR": str(temporary)}
+    with subprocess.Popen(words, cwd=tmp_path, env=own, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: shard_files(tmp_path / "results" / "long"))
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert any("rnnmc sample" in " ".join(member.cmdline()) for member in family)
+        (of_run,) = (member for member in family if "-m snakemake" in " ".join(member.cmdline()))
+        of_run.kill()
+        _, said = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == "rnnmc: Snakemake was ended by SIGKILL; start it again to go on"
+    wait_for(lambda: not any(member.is_running() and member.status() != "zombie" for member in family))
+    assert not list(temporary.glob("snakemake*"))
+
+
+@pytest.mark.slow
+@pytest.mark.process
 def test_interrupting_a_run_keeps_finished_blocks_and_ends_with_130(tmp_path: Path, undisturbed: str) -> None:
     study_file = write(tmp_path, long())
     folder = tmp_path / "results" / "long"
