@@ -166,11 +166,20 @@ class Soak:
         after = self.shards()
         outcome.touched += sum(after.get(path) != written for path, written in before.items())
         if not any(codes):
+            equal = self._is_equal()
             outcome.finished += 1
-            with contextlib.suppress(UsageError):
-                outcome.equal += verify(self.folder).digest == self.digest
+            outcome.equal += equal
             outcome.files |= self.files() - self.left
+            if not equal:
+                kept = Path(tempfile.mkdtemp(prefix="soak-differs-"))
+                shutil.copytree(self.folder, kept, dirs_exist_ok=True)
+                print(f"other samples than undisturbed: {kept}", file=sys.stderr)
             shutil.rmtree(self.folder)
+
+    def _is_equal(self) -> bool:
+        with contextlib.suppress(UsageError):
+            return verify(self.folder).digest == self.digest
+        return False
 
     def _target(self, run: psutil.Process, kind: Kind) -> psutil.Process | None:
         if kind.of is None:
