@@ -65,6 +65,20 @@ def ordered_hues(points: pl.DataFrame) -> list[str]:
     return sorted(hues, key=lambda hue: (hue == OTHERS, begins.index(NUMBER.split(hue)[0]), _numbers_in(hue)))
 
 
+def in_curves(table: pl.DataFrame, points: pl.DataFrame, along: str) -> pl.DataFrame:
+    """Rows with cell, width, series (the hue), name and panel of each point, those of one curve together.
+
+    points: with hue and rest. along: the column that orders the rows of a curve.
+    """
+    own = points.select("point", "cell", "width", "rest", name="series", series="hue")
+    return (
+        table.with_columns(pl.col("point").cast(pl.String))
+        .join(own, on="point")
+        .sort("width", "rest", "series", "name", along, maintain_order=True)
+        .with_columns(in_panel(pl.format("width {}", "width")).alias("panel"))
+    )
+
+
 def in_panel(name: pl.Expr) -> pl.Expr:
     """A name and the rest, if there is any."""
     return pl.concat_str(name, pl.col("rest").replace("", None), separator="; ", ignore_nulls=True)

@@ -75,8 +75,7 @@ def conduct(
     words += [f"{name}={json.dumps(value)}" for name, value in instead.items()]
     with _head(directory, environment) if lacking else nullcontext() as head, own_temporary() as temporary:
         of_jobs = {HEAD_FILE: str(head.answer), OF_RUN: head.dispatcher} if head else {HEAD_FILE: ""}
-        of_jobs |= temporary
-        _follow(study, directory, words, environment | of_jobs, head)
+        _follow(study, directory, words, environment | of_jobs | temporary, head)
     hold_form(directory, form)
     settle(directory, study)
     return directory
@@ -128,7 +127,7 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
             raise
         pages.stop()
     if process.returncode < 0:
-        _end_jobs(process.pid)
+        _stop(process)
         raise RunError(f"Snakemake was ended by {signal.Signals(-process.returncode).name}; start it again to go on")
     if process.returncode:
         raise RunError(_what_failed(log, told))
@@ -136,25 +135,16 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Have Snakemake and its jobs end, as Ctrl-C does; kill them where they do not."""
-    begin = time.monotonic()
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-        while process.poll() is None:
-            time.sleep(0.05)
-            if time.monotonic() - begin > PATIENCE:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def _end_jobs(group: int) -> None:
-    """Have the jobs that a killed Snakemake has left end, as Ctrl-C does; kill them where they do not."""
+    """Have Snakemake, where it still lives, and its jobs end, as Ctrl-C does; kill them where they do not."""
     begin = time.monotonic()
     with suppress(ProcessLookupError):  # as soon as none is left
-        os.killpg(group, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         while time.monotonic() - begin < PATIENCE:
-            os.killpg(group, 0)
+            process.poll()  # one that has ended counts until somebody has asked
+            os.killpg(process.pid, 0)
             time.sleep(0.05)
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from rnnmc.report.charts.parts import (
     beside_rows,
     colour,
     dots,
+    facet,
     full_rows,
     horizon_axis,
     inline,
@@ -229,7 +230,7 @@ def log_norm(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
         .properties(width=max(120, min(420, ROW_WIDTH // columns)), height=220)
         .add_params(pick)
         .facet(
-            alt.Facet("panel:N", sort=names, title=None, header=alt.Header(labelExpr=LINES)),
+            facet(names),
             columns=columns,
             spacing=12,
         )

@@ -28,7 +28,7 @@ from rnnmc.report.charts.parts import (
     tooltip,
     unless_other_picked,
 )
-from rnnmc.report.hues import hues_by_cell, in_hues, in_panel, ordered_hues
+from rnnmc.report.hues import hues_by_cell, in_curves, in_hues, in_panel, ordered_hues
 from rnnmc.report.text import (
     complete,
     event_text,
@@ -65,8 +65,9 @@ def charts(
     rows = main_rows(statistics, asked)
     named, hued = with_series(asked), hues_by_cell(asked)
     series, hues = named["series"].unique(maintain_order=True).to_list(), ordered_hues(hued)
-    along = _along(complete(statistics), hued)
-    split = None if variance is None else _along(variance, named.with_columns(hue="series", rest=pl.lit("")))
+    along = in_curves(_spectral(complete(statistics)), hued, "horizon")
+    own = named.with_columns(hue="series", rest=pl.lit(""))
+    split = None if variance is None else in_curves(_spectral(variance), own, "horizon")
     figures: dict[str, ChartType] = {"overview": overview(rows, series)}
     for cell in rows["cell"].unique(maintain_order=True).to_list():
         of_cell = along.filter(pl.col("cell") == cell)
@@ -77,9 +78,7 @@ def charts(
             figures[f"variance-{cell}"] = curves.variance(nested, cell, series)
     if rows["growth_rate"].is_not_null().any():
         alike = in_hues(named)
-        figures["growth-rate"] = growth_rate(
-            _in_panels(rows, alike.select("point", "hue", "rest")), ordered_hues(alike)
-        )
+        figures["growth-rate"] = growth_rate(_in_panels(rows, alike), ordered_hues(alike))
     return figures
 
 
@@ -90,15 +89,8 @@ def _in_panels(rows: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(in_panel(pl.col("cell")).alias("cell"), pl.col("hue").alias("series"), name="series")
 
 
-def _along(table: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the spectral norm with cell, width, series (the hue), name and panel of each point."""
-    return (
-        table.filter(pl.col("measure").cast(pl.String) == "log_spectral")
-        .with_columns(pl.col("point").cast(pl.String))
-        .join(points.select("point", "cell", "width", "rest", name="series", series="hue"), on="point")
-        .sort("width", "rest", "series", "name", "horizon", maintain_order=True)
-        .with_columns(in_panel(pl.format("width {}", "width")).alias("panel"))
-    )
+def _spectral(table: pl.DataFrame) -> pl.DataFrame:
+    return table.filter(pl.col("measure").cast(pl.String) == "log_spectral")
 
 
 def overview(rows: pl.DataFrame, series: list[str]) -> ChartType:

@@ -205,6 +205,11 @@ def widths(curves: pl.DataFrame) -> alt.Column:
     return alt.Column("panel:N", sort=panels(curves), title=None, header=alt.Header(labelExpr=LINES))
 
 
+def facet(names: list[str]) -> alt.Facet:
+    """One panel a name, in rows; a long name takes several lines."""
+    return alt.Facet("panel:N", sort=names, title=None, header=alt.Header(labelExpr=LINES))
+
+
 def beside_rows() -> alt.Header:
     """What stands to the left of a row of panels; with room, for letters may be wider where a figure is read."""
     return alt.Header(labelAngle=0, labelAlign="left", labelPadding=34)

@@ -20,7 +20,7 @@ from rnnmc.report.charts.parts import (
     unless_other_picked,
     widths,
 )
-from rnnmc.report.hues import hues_by_cell, in_panel, ordered_hues
+from rnnmc.report.hues import hues_by_cell, in_curves, ordered_hues
 from rnnmc.report.text import points_of
 
 
@@ -33,12 +33,7 @@ class ExtremesPicture:
         """`extremes-<cell>` for each cell: one column of panels a width, a row a part, colours as of curves."""
         points = hues_by_cell(points_of(summary, points))
         series = ordered_hues(points)
-        curves = (
-            summary.with_columns(pl.col("point").cast(pl.String))
-            .join(points.select("point", "cell", "width", "rest", name="series", series="hue"), on="point")
-            .sort("width", "rest", "series", "name", "horizon", maintain_order=True)
-            .with_columns(in_panel(pl.format("width {}", "width")).alias("panel"))
-        )
+        curves = in_curves(summary, points, "horizon")
         cells = points["cell"].unique(maintain_order=True).to_list()
         by_cell = {cell: curves.filter(pl.col("cell") == cell) for cell in cells}
         return {f"extremes-{cell}": _chart(rows, cell, series) for cell, rows in by_cell.items() if len(rows)}

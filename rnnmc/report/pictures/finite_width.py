@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import LINES, full_rows, hue_colour, inline, own_axes, title, tooltip
+from rnnmc.report.charts.parts import facet, full_rows, hue_colour, inline, own_axes, title, tooltip
 from rnnmc.report.hues import in_hues, in_panel, ordered_hues
 from rnnmc.report.text import with_series
 from rnnmc.statistics.analyses.analysis import completed
@@ -92,7 +92,7 @@ class FiniteWidthPicture:
         return {
             "finite-width": alt.layer(*layers, data=inline(shown))
             .properties(width=max(160, 760 // columns), height=190)
-            .facet(alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelExpr=LINES)), columns=columns)
+            .facet(facet(panels), columns=columns)
             .resolve_axis(x=own_axes(len(panels), columns))
             .resolve_scale(y="independent")
             .properties(

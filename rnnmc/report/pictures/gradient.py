@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import LINES, PANELS_A_ROW, ROW_WIDTH, SERIES, inline, own_axes, title, tooltip
+from rnnmc.report.charts.parts import PANELS_A_ROW, ROW_WIDTH, SERIES, facet, inline, own_axes, title, tooltip
 from rnnmc.report.text import points_of, with_series
 
 FLOOR = 1e-6  # of a share that is shown
@@ -71,7 +71,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
             data=inline(curves.select(shown)),
         )
         .properties(width=ROW_WIDTH // columns, height=170)
-        .facet(alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelExpr=LINES)), columns=columns)
+        .facet(facet(panels), columns=columns)
         .resolve_axis(x=own_axes(len(panels), columns))
         .properties(
             title=title(

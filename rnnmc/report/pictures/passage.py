@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import LINES, OUTCOMES, PANELS_A_ROW, ROW_WIDTH, inline, own_axes, title, tooltip
+from rnnmc.report.charts.parts import OUTCOMES, PANELS_A_ROW, ROW_WIDTH, facet, inline, own_axes, title, tooltip
 from rnnmc.report.text import points_of, with_series
 
 SHARES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
@@ -65,7 +65,7 @@ def _chart(curves: pl.DataFrame, cell: str) -> ChartType:
     columns = min(PANELS_A_ROW, len(panels))
     return (
         chart.properties(width=ROW_WIDTH // columns, height=150)
-        .facet(alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelExpr=LINES)), columns=columns)
+        .facet(facet(panels), columns=columns)
         .resolve_axis(x=own_axes(len(panels), columns))
         .properties(
             title=title(

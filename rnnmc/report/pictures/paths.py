@@ -7,7 +7,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.observables.paths import C_PATH, H_ONLY, JOINT, MAIN_TERM
-from rnnmc.report.charts.parts import LINES, ROW_WIDTH, SERIES, dots, horizon_axis, inline, own_axes, title, tooltip
+from rnnmc.report.charts.parts import ROW_WIDTH, SERIES, dots, facet, horizon_axis, inline, own_axes, title, tooltip
 from rnnmc.report.text import points_of, with_series
 
 MISTAKE = "h-block alone (published mistake)"
@@ -60,7 +60,7 @@ def in_panels(
         alt.layer(*layers, data=inline(rows.filter(pl.col("panel").is_in(shown))))
         .properties(width=min(420, ROW_WIDTH // columns), height=height)
         .facet(
-            alt.Facet("panel:N", sort=shown, title=None, header=alt.Header(labelExpr=LINES)),
+            facet(shown),
             columns=columns,
             spacing=12,
         )

@@ -7,7 +7,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.engine.block import run_block
-from rnnmc.report.charts.parts import LINES, ROW_WIDTH, full_rows, hue_colour, inline, title, tooltip
+from rnnmc.report.charts.parts import ROW_WIDTH, facet, full_rows, hue_colour, inline, title, tooltip
 from rnnmc.report.hues import in_hues, in_panel, ordered_hues
 from rnnmc.report.text import labels, points_of, split_events, varying_factors
 from rnnmc.statistics.made_up import Tables, rows_of_points
@@ -82,7 +82,7 @@ def _chart(curves: pl.DataFrame, cell: str, points: pl.DataFrame) -> ChartType:
         alt.layer(band, line, data=inline(shown))
         .properties(width=min(420, ROW_WIDTH // columns), height=150)
         .facet(
-            alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelExpr=LINES)),
+            facet(panels),
             columns=columns,
         )
         .resolve_scale(x="independent")

@@ -7,7 +7,7 @@ import polars as pl
 from altair.typing import ChartType
 
 from rnnmc.report.charts.parts import colour, inline, panel_width, title, tooltip, unless_other_picked, widths
-from rnnmc.report.hues import hues_by_cell, in_panel, ordered_hues
+from rnnmc.report.hues import hues_by_cell, in_curves, ordered_hues
 from rnnmc.report.text import points_of
 
 FEW = 40  # exponents that dots can still show one by one
@@ -27,13 +27,9 @@ class SpectrumPicture:
         """
         points = hues_by_cell(points_of(summary, points))
         series = ordered_hues(points)
-        curves = (
-            summary.filter((pl.col("quantity") == "exponent") & (pl.col("finite") == pl.col("replicates")))
-            .with_columns(pl.col("point").cast(pl.String), x=(pl.col("index") - 0.5) / pl.col("state_size"))
-            .join(points.select("point", "cell", "width", "rest", name="series", series="hue"), on="point")
-            .sort("width", "rest", "series", "name", "index")
-            .with_columns(in_panel(pl.format("width {}", "width")).alias("panel"))
-        )
+        known = summary.filter((pl.col("quantity") == "exponent") & (pl.col("finite") == pl.col("replicates")))
+        placed = known.with_columns(x=(pl.col("index") - 0.5) / pl.col("state_size"))
+        curves = in_curves(placed, points, "index")
         cells = points["cell"].unique(maintain_order=True).to_list()
         by_cell = {cell: curves.filter(pl.col("cell") == cell) for cell in cells}
         return {f"spectrum-{cell}": _chart(rows, cell, series) for cell, rows in by_cell.items() if len(rows)}
