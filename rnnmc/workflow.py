@@ -14,7 +14,6 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.cluster import ray_address
-from rnnmc.run.dispatcher import OF_RUN
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.run.head import HEAD_FILE, Head, start_head
 from rnnmc.run.pipeline import folder_of, leave_plan
@@ -189,7 +188,7 @@ class Run:
             self.stop()
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(1 if isinstance(error, RunError) else 2)
-        os.environ |= {"RAY_ADDRESS": address, OF_RUN: self.head.dispatcher}
+        os.environ |= {"RAY_ADDRESS": address, **self.head.of_jobs}
         os.environ["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
         print(f"Ray at {address}; dashboard: {dashboard or 'none'}", file=sys.stderr)
 

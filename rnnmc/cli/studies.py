@@ -95,12 +95,13 @@ def plan(study_file: StudyFile, every: EveryPoint = False, as_json: AsJson = Fal
 def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
     """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
     from rnnmc.run.cluster import connected
-    from rnnmc.run.head import address_of_head
+    from rnnmc.run.head import address_of_head, end_with_run
     from rnnmc.run.progress import progress
     from rnnmc.run.sampling import jobs_missing, replicates_of, sample_all
     from rnnmc.store.plan import planned, study_said
     from rnnmc.study.study import Thresholds
 
+    end_with_run()
     points = planned(directory, set(keys.split(",")))
     thresholds = Thresholds.checked(**study_said(directory)["thresholds"])
     jobs = jobs_missing(directory, points, thresholds)

@@ -20,7 +20,6 @@ from rnnmc.common.granted import CPUS, own_cpus
 from rnnmc.common.quiet import on_the_way
 from rnnmc.common.shipped import shipped
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
-from rnnmc.run.dispatcher import OF_RUN
 from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
 from rnnmc.run.how_far import SAMPLING, WatchedFolder
 from rnnmc.run.live import LiveLine, looks, shown
@@ -74,7 +73,7 @@ def conduct(
     words += ["--config", f"study_file={json.dumps(str(path))}"]
     words += [f"{name}={json.dumps(value)}" for name, value in instead.items()]
     with _head(directory, environment) if lacking else nullcontext() as head, own_temporary() as temporary:
-        of_jobs = {HEAD_FILE: str(head.answer), OF_RUN: head.dispatcher} if head else {HEAD_FILE: ""}
+        of_jobs = {HEAD_FILE: str(head.answer), **head.of_jobs} if head else {HEAD_FILE: ""}
         _follow(study, directory, words, environment | of_jobs | temporary, head)
     hold_form(directory, form)
     settle(directory, study)

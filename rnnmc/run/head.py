@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.run.cluster import Cluster, connected
@@ -18,6 +20,7 @@ from rnnmc.run.dispatcher import OF_RUN, new_name, start_dispatcher
 from rnnmc.run.surroundings import remove_left
 
 HEAD_FILE = "RNNMC_HEAD"  # in the environment of a job: the file in which the head of its run says where it is
+STARTER = "RNNMC_STARTER"  # there too: the host and the number of the process that has started that head
 PATIENCE = 240.0  # seconds that a head may take to start: Ray itself waits a minute for its dashboard, twice
 ASKED_WRONGLY = 2  # how a head ends whose Ray was asked for wrongly
 _PR_SET_PDEATHSIG = 1
@@ -28,6 +31,27 @@ def die_with_parent(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, by)
     if os.getppid() != parent:
         sys.exit("the process that started this one has ended")
+
+
+def end_with_run() -> None:
+    """Have this job interrupted, as by Ctrl-C, when the process that has started its run ends, however it ends.
+
+    Its parent is a shell, which outlives who has started it. Without a run, on another host, or without Linux: nothing.
+    Raises RunError where the run has ended already.
+    """
+    host, _, starter = os.environ.get(STARTER, "").partition(" ")
+    if host != os.uname().nodename or not hasattr(os, "pidfd_open"):
+        return
+    try:
+        end = os.pidfd_open(int(starter))
+    except ProcessLookupError:
+        raise RunError("the run that this job belongs to has ended; start it again to go on") from None
+
+    def watch() -> None:
+        select.select([end], [], [])
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def serve(answer: Path, parent: int) -> None:
@@ -73,6 +97,11 @@ class Head:
     answer: Path
     log: Path
     dispatcher: str
+
+    @property
+    def of_jobs(self) -> dict[str, str]:
+        """What stands in the environment of the jobs of the run."""
+        return {OF_RUN: self.dispatcher, STARTER: f"{os.uname().nodename} {os.getpid()}"}
 
     def addresses(self) -> tuple[str, str] | None:
         """(of Ray, of its dashboard or ""), or None while it starts.
@@ -131,10 +160,7 @@ def address_of_head() -> str | None:
     if not os.environ.get(HEAD_FILE):
         return None
     answer, start = Path(os.environ[HEAD_FILE]), time.monotonic()
-    starter = answer.stem.rpartition("-")[2]  # see `start_head`
     while not answer.exists():
-        if not Path("/proc", starter).exists():
-            raise RunError("the run that this job belongs to has ended; start it again to go on")
         if time.monotonic() - start > PATIENCE:
             raise RunError(f"the Ray head did not start within {PATIENCE:.0f} s; see {answer.parent}")
         time.sleep(0.05)

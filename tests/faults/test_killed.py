@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from rnnmc.common.errors import RunError
 from rnnmc.run import fanout
 from rnnmc.run.cluster import connected
 from rnnmc.run.fanout import Done
+from rnnmc.run.head import STARTER
 from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, sample
 from rnnmc.store.plan import cut_up
@@ -197,3 +199,25 @@ def test_a_head_whose_parent_ends_at_once_does_not_live_on(tmp_path: Path) -> No
     head = int(parent.stdout)
     wait_for(lambda: _has_ended(head), 60)
     assert not (tmp_path / "answer").exists()
+
+
+@pytest.mark.process
+def test_a_job_ends_with_who_started_its_run_and_begins_for_none_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = os.uname().nodename
+    waits = "import time; from rnnmc.run.head import end_with_run; end_with_run(); print(1, flush=True); time.sleep(99)"
+    with subprocess.Popen(["sleep", "600"]) as starter:
+        monkeypatch.setenv(STARTER, f"{host} {starter.pid}")
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen([sys.executable, "-c", waits], env=environment(), **pipes) as job:
+            assert job.stdout.readline() == "1\n"
+            assert job.poll() is None
+            starter.kill()
+            assert "KeyboardInterrupt" in job.communicate(timeout=60)[1]
+    late = command("rnnmc", "sample", tmp_path, "0", cwd=tmp_path)
+    assert late.returncode == 1
+    assert late.stderr == "rnnmc: the run that this job belongs to has ended; start it again to go on\n"
+    monkeypatch.setenv(STARTER, f"not-{host} {starter.pid}")
+    elsewhere = command("rnnmc", "sample", tmp_path, "0", cwd=tmp_path)
+    assert elsewhere.returncode == 2, "of a starter on another host nothing is known: this one looks for its plan"

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import UsageError
 from rnnmc.run import doctor
-from rnnmc.run.head import HEAD_FILE, address_of_head
 from rnnmc.run.starting import write_first_study
 from rnnmc.study.study import load_study
 
@@ -53,9 +52,3 @@ def test_the_doctor_says_what_to_do_about_all_that_is_not_good(tmp_path: Path, m
     assert (found["results"].state, found["C compiler"].state) == (doctor.POOR, doctor.POOR)
     monkeypatch.setattr("os.access", lambda *_: False)
     assert {one.name: one.state for one in doctor.examined(tmp_path)}["results"] == doctor.FATAL
-
-
-def test_a_job_waits_for_no_head_whose_run_has_ended(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv(HEAD_FILE, str(tmp_path / "ray-head-4194305.address"))  # no process has a number above 2^22
-    with pytest.raises(RunError, match="the run that this job belongs to has ended; start it again to go on"):
-        address_of_head()
