@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -25,7 +26,8 @@ from rnnmc.study.study import Study, load_study, read_study
 
 CHUNK_SECONDS = 60.0  # nominal, on one core, of a sampling job, where there are points enough: it takes one to start
 STUDY_FILE = "study_file"  # a word of --config
-MOST_OF_A_CHUNK = 500  # design points of a job, which are named on its command line
+LONGEST_NAME = 60  # characters of a design point in the name of a chunk, which is that of a job, its log and its marker
+MOST_OF_A_CHUNK = 500  # design points of a job, which are named on one command line
 
 
 def chunks(points: Iterable[StoredPoint]) -> Iterator[list[StoredPoint]]:
@@ -118,10 +120,14 @@ class Run:
         return read_study(dict(config), " and ".join(path.name for path in files) or "config", hold)
 
     def _add(self, chunk: list[StoredPoint], main: bool) -> None:
-        """Name a chunk after all that decides what it is to leave; take back its marker where that is there no more."""
+        """Name a chunk after its first point and all that decides what it is to leave; take back its marker where that
+        is there no more.
+        """
         thresholds = self.study.thresholds
         said = json.dumps([[stored.key, promised(stored, thresholds)] for stored in chunk], sort_keys=True)
-        name = f"{chunk[0].key}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+        first = re.sub(r"[^A-Za-z0-9.]+", "-", chunk[0].label)[:LONGEST_NAME].strip("-.")
+        more = f"-and-{len(chunk) - 1}-more" if len(chunk) > 1 else ""
+        name = f"{first}{more}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
         self.keys[name] = ",".join(stored.key for stored in chunk)
         marker = Path(self.marker(name))
         folder = Path(self.directory)

@@ -183,6 +183,7 @@ def words(draw: st.DrawFn) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.process  # a library that is imported asks the system what machine this is
 @fuzzed("words")
 @given(words())
 def test_any_words_are_a_command_or_a_sentence_and_what_is_refused_leaves_no_file(

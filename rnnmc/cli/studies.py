@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -93,7 +94,11 @@ def plan(study_file: StudyFile, every: EveryPoint = False, as_json: AsJson = Fal
 
 @app.command(hidden=True)
 def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | None = None) -> None:
-    """Sample design points of a planned study, keys with commas between, over Ray: a job of the workflow."""
+    """Sample design points of a planned study over Ray: a job of the workflow.
+
+    keys: of the points, with commas between; "-" for those that standard input has, which no list of processes or of
+    Ray's jobs then shows.
+    """
     from rnnmc.run.cluster import connected
     from rnnmc.run.head import address_of_head, end_with_run
     from rnnmc.run.progress import progress
@@ -102,7 +107,7 @@ def sample(directory: Folder, keys: str, device: Device = "auto", cpus: int | No
     from rnnmc.study.study import Thresholds
 
     end_with_run()
-    points = planned(directory, set(keys.split(",")))
+    points = planned(directory, set((sys.stdin.read().strip() if keys == "-" else keys).split(",")))
     thresholds = Thresholds.checked(**study_said(directory)["thresholds"])
     jobs = jobs_missing(directory, points, thresholds)
     title = points[0].label + (f" and {len(points) - 1} more" if len(points) > 1 else "")

@@ -52,22 +52,19 @@ def _is_manifest(said: dict[str, Any], stored: StoredPoint) -> bool:
         and said.keys() >= ALWAYS_SAID
         and (wanted is None or isinstance(wanted, dict))
         and (not wanted or bool(_goal(said)) or enough == wanted.get("replicates"))
-        and all(isinstance(said[name], dict) for name in said.keys() & (known - ALWAYS_SAID | {SAMPLES}))
+        and all(_names(said[name], str) for name in said.keys() & (known - ALWAYS_SAID | {SAMPLES}))
         and (SEAL in said or said.keys() <= known)
-        and (MADE not in said or _is_summed_up(said[MADE]))
-        and _are_mappings(said.get(CHECKSUMS, {}))
+        and _are_names(said.get(CHECKSUMS, {}), str)
+        and (MADE not in said or (_are_names(said[MADE], int) and said[MADE].keys() == summed_up([]).keys()))
     )
 
 
-def _is_summed_up(made: Any) -> bool:
-    """Whether this has the form of what `summed_up` gives."""
-    if not _are_mappings(made) or made.keys() != summed_up([]).keys():
-        return False
-    return all(type(count) is int for counts in made.values() for count in counts.values())
+def _names(said: Any, of: type) -> bool:
+    return isinstance(said, dict) and all(type(one) is of for one in said.values())
 
 
-def _are_mappings(said: Any) -> bool:
-    return isinstance(said, dict) and all(isinstance(one, dict) for one in said.values())
+def _are_names(said: Any, of: type) -> bool:
+    return isinstance(said, dict) and all(_names(one, of) for one in said.values())
 
 
 def enough_said(directory: Path, stored: StoredPoint) -> int | None:

@@ -115,7 +115,14 @@ def test_a_point_is_complete_while_its_manifest_says_what_is_promised_and_its_sh
         path.write_text(json.dumps(before_seals | wrong))
         with pytest.raises(Damaged, match="is not what it was"):
             is_complete(tmp_path, stored, thresholds)
-    for name, other in ((MADE, [whole[MADE]]), (MADE, {"routes": {"a": "b"}}), (CHECKSUMS, {"samples": 3})):
+    for name, other in (
+        (MADE, [whole[MADE]]),
+        (MADE, {"routes": {"a": "b"}}),
+        (MADE, {"routes": {}}),
+        (CHECKSUMS, {"samples": 3}),
+        (CHECKSUMS, {"samples": {"0": [929]}}),
+        ("samples", {"0": -23067}),
+    ):
         write_sealed(path, {key: value for key, value in whole.items() if key != SEAL} | {name: other})
         with pytest.raises(Damaged, match="is not what it was"):
             is_complete(tmp_path, stored, thresholds)

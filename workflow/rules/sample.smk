@@ -32,4 +32,4 @@ rule sample:
         points=lambda wildcards: study_run.keys[wildcards.chunk],
         device=study_run.device,
     shell:
-        "rnnmc sample {params.directory} {params.points} --device {params.device} --cpus {threads} 2> {log}"
+        "echo {params.points} | rnnmc sample {params.directory} - --device {params.device} --cpus {threads} 2> {log}"

@@ -11,10 +11,12 @@ from altair.typing import ChartType
 
 from rnnmc.report.charts import curves
 from rnnmc.report.charts.parts import (
+    LINEAR_RATE,
     LINES,
     OUTCOMES,
     ROW_WIDTH,
     SERIES,
+    axis_of_rates,
     beside_rows,
     colour,
     full_rows,
@@ -196,13 +198,13 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         tooltip=tooltip("cell", "width", name="series", **told),
     )
     base = place.encode(color=colour(series, rates))
-    name = "growth rate (nats/step)"
-    y = alt.Y("low:Q", title=name, axis=alt.Axis(format="~g"), scale=alt.Scale(zero=True))
-    dot = base.encode(y=alt.Y("rate:Q", title=name))
+    y = axis_of_rates("growth rate (nats/step)")
+    bar = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6)
+    dot = base.encode(y=alt.Y("rate:Q", **y))
     diamonds = [
         place.transform_filter(f"isValid(datum.theory) && datum.validity == '{validity}'")
         .mark_point(style="theory-point", filled=filled)
-        .encode(y=alt.Y("theory:Q", title=name))
+        .encode(y=alt.Y("theory:Q", **y))
         for validity, filled in (("exact", True), ("large width", False))
         if validity in set(table.drop_nulls("theory")["validity"].to_list())
     ]
@@ -216,6 +218,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         .encode(y=alt.value(5)),
     }
     remarks = [remark for kind, remark in REMARKS.items() if kind in present]
+    remarks += [f"the axis is logarithmic beyond {LINEAR_RATE:g} on both sides of 0"]
     if predicted:
         remarks += ["diamonds: theory, filled where exact, open for large width"]
     remarks += shared_hues(rates, "cell", "width")
@@ -224,7 +227,7 @@ def growth_rate(rows: pl.DataFrame, series: list[str]) -> ChartType:
         alt.layer(
             alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(opacity=0.5).encode(y="zero:Q"),
             *diamonds,
-            base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6).encode(y=y, y2="high:Q"),
+            bar.encode(y=alt.Y("low:Q", **y), y2="high:Q"),
             *(layer for kind, layer in kinds.items() if kind in present),
             data=inline(table),
         )

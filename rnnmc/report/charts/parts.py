@@ -1,7 +1,7 @@
 """What the figures of a study have in common: colours, axes, legends, panels and how their data travel."""
 
 import textwrap
-from typing import Literal
+from typing import Any, Literal
 
 import altair as alt
 import polars as pl
@@ -20,6 +20,7 @@ INK = "#22262b"  # of figures that stand by themselves
 LINES = (
     "split(replace(replace(datum.label, /[,;] /g, '\\n'), /(?![^\\n]{1,20}(\\n|$))([^\\n]{1,20}) /g, '$2\\n'), '\\n')"
 )
+LINEAR_RATE = 0.3  # nats a step: an axis of rates is logarithmic beyond
 PANELS_A_ROW = 3
 ROW_WIDTH = 780  # of a row of panels, in pixels; with axes and legend about 1,000
 
@@ -58,6 +59,12 @@ def config(ink: str, background: str | None = "white") -> dict:
             "theory-point": {"color": ink, "shape": "diamond", "size": 80, "strokeWidth": 1.3},
         },
     }
+
+
+def axis_of_rates(name: str) -> dict[str, Any]:
+    """Of rates in nats a step, to scale near 0 and by their logarithm beyond: some lie far below those that matter."""
+    axis = alt.Axis(values=[-100, -30, -10, -3, -1, -0.3, 0, 0.3, 1, 3], format="~g")
+    return {"title": name, "scale": alt.Scale(type="symlog", constant=LINEAR_RATE), "axis": axis}
 
 
 def inline(table: pl.DataFrame) -> alt.InlineData:

@@ -6,12 +6,21 @@ import altair as alt
 import polars as pl
 from altair.typing import ChartType
 
-from rnnmc.report.charts.parts import colour, inline, panel_width, title, tooltip, unless_other_picked, widths
+from rnnmc.report.charts.parts import (
+    LINEAR_RATE,
+    axis_of_rates,
+    colour,
+    inline,
+    panel_width,
+    title,
+    tooltip,
+    unless_other_picked,
+    widths,
+)
 from rnnmc.report.hues import hues_by_cell, in_curves, ordered_hues
 from rnnmc.report.text import points_of
 
 FEW = 40  # exponents that dots can still show one by one
-LINEAR = 0.3  # nats a step: the axis is logarithmic beyond, for the smallest exponents lie far below the positive ones
 
 
 class SpectrumPicture:
@@ -39,11 +48,7 @@ def _chart(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
     shown = ("panel", "series", "name", "index", "state_size", "x", "mean", "q05", "q95", "error_in_time", "theory")
     pick = alt.selection_point(fields=["series"], bind="legend")
     tip = tooltip("name", "index", mean="exponent (nats/step)", error_in_time="its error in time", theory="theory")
-    y = {
-        "scale": alt.Scale(type="symlog", constant=LINEAR),
-        "axis": alt.Axis(values=[-100, -30, -10, -3, -1, -0.3, 0, 0.3, 1, 3], format="~g"),
-        "title": "Lyapunov exponent (nats/step)",
-    }
+    y = axis_of_rates("Lyapunov exponent (nats/step)")
     x = alt.X("x:Q", title="index / length of the state", scale=alt.Scale(domain=[0, 1], nice=False))
     base = alt.Chart().encode(x=x, color=colour(series, curves), detail="name:N")
     dots = alt.OverlayMarkDef(size=22) if curves["index"].n_unique() <= FEW else False
@@ -67,7 +72,7 @@ def _chart(curves: pl.DataFrame, cell: str, series: list[str]) -> ChartType:
         .properties(
             title=title(
                 f"{cell}: Lyapunov spectrum",
-                f"Mean and 5-95 % of replicates; the axis is logarithmic beyond {LINEAR:g} on both sides of 0"
+                f"Mean and 5-95 % of replicates; the axis is logarithmic beyond {LINEAR_RATE:g} on both sides of 0"
                 + ("; dashed: theory" if theory else ""),
             )
         )
