@@ -52,7 +52,7 @@ junk = st.one_of(
     st.sampled_from(NAMES),
     st.sampled_from(TEXTS),
     st.sampled_from(NUMBERS),
-    st.sampled_from(OTHERS),
+    st.sampled_from(OTHERS).map(copy.deepcopy),  # what is put into one stays there
     st.integers(),
     st.floats(),
     st.text(max_size=8),
