@@ -129,14 +129,19 @@ class Results:
         last = self.row(study, "points", point=row["point"])["horizon"]
         return steps_text(row, last) + self.note(study, "lifetime", "by", row)
 
-    def rare(self, study: str, event: str, horizon: int, **where: Any) -> str:
-        """`3.4e-6 [3.0e-6, 3.8e-6]`: the probability of a rare event at a horizon, by populations."""
+    def rare(self, study: str, event: str, horizon: int, above: float | None = None, **where: Any) -> str:
+        """`3.4e-6 [3.0e-6, 3.8e-6]`: the probability of a rare event at a horizon, by populations.
+
+        above: a norm on the way to that of the event, a power of ten, to be above instead.
+        """
         points = self.rows(study, "points", horizon=horizon, **where)
         said = {row["point"]: (json.loads(row["json"]).get("splitting") or {}).get("event") for row in points}
         found = [point for point, name in said.items() if name == event]
         if not found:
             return "-"
-        row = max(self.rows(study, "statistics-rare", point=str(found[0])), key=lambda row: row["score"])
+        rows = self.rows(study, "statistics-rare", point=str(found[0]))
+        on_the_way = [row for row in rows if above and math.isclose(row["threshold"], above, rel_tol=1e-9)]
+        row = on_the_way[0] if on_the_way else max(rows, key=lambda row: row["score"])
         return rare_text(row) + self.note(study, "statistics-rare", "p", row)
 
     def against_theory(self, *studies: str) -> list[dict[str, Any]]:

@@ -30,10 +30,10 @@ from rnnmc.study.replicates import MOST, Nested
 from rnnmc.study.yaml_file import check_nesting
 
 OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under replicates
-ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key. The next is 8
+ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key. The next is 9
 CHANGED_ABOVE = 1024  # units in all layers; with more it is one more, for they have the few directions of torch again
 CHANGED_APART = 2  # by so many where units are apart: narrow ones had one exponent for all of them
-CHANGED_SPLITTING = 3  # by so many of populations, whose estimates had a bias of order 1 / particles
+CHANGED_SPLITTING = 4  # by so many of populations: they had a bias of order 1 / particles, and other thresholds
 
 MOST_LAYERS = 64
 LOGGED_TO = 1000

@@ -17,6 +17,7 @@ EventName = Literal["vanish_at", "vanish_by", "stable_at", "stable_by", "explode
 EVENTS: tuple[EventName, ...] = get_args(EventName)
 LEAST_PARTICLES, MOST_PARTICLES = 100, 1_000_000
 SMALLEST = 1e-12
+POWERS = range(-15, 16)
 
 
 class Splitting(Limits):
@@ -83,8 +84,16 @@ class RareEvent:
         """The event is a score of at least so much, nats."""
         if self.kind == "stable":
             return 0.0
-        edge = math.log(self.splitting.explode) if self.kind == "explode" else -math.log(self.splitting.vanish)
-        return math.nextafter(edge, math.inf)  # the threshold itself is stable
+        return self._beyond(self.splitting.explode if self.kind == "explode" else self.splitting.vanish)
+
+    @property
+    def asked(self) -> list[float]:
+        """Scores of the powers of ten, so that P against the threshold has numbers that others can be held against."""
+        return [] if self.kind == "stable" else sorted(self._beyond(10.0**power) for power in POWERS)
+
+    def _beyond(self, norm: float) -> float:
+        """The least score of a norm that passes this one, which itself is stable."""
+        return math.nextafter(math.log(norm) if self.kind == "explode" else -math.log(norm), math.inf)
 
     def threshold(self, score: Floats) -> Floats:
         """The threshold on the norm of which these scores would be the level; of `stable`, e^score."""

@@ -93,3 +93,11 @@ def test_a_study_reads_splitting_and_writes_it_so_that_it_reads_to_the_same_keys
 def test_splitting_that_cannot_be_is_one_sentence(replicates, sentence):
     with pytest.raises(UsageError, match=sentence):
         study(replicates)
+
+
+def test_the_powers_of_ten_are_thresholds_on_the_way():
+    for name, sign in (("explode_at", 1), ("vanish_by", -1)):
+        event = RareEvent.of(Splitting(event=name), HORIZONS)
+        assert event.threshold(np.array(event.asked)) == pytest.approx(10.0 ** (sign * np.arange(-15.0, 16)), rel=1e-12)
+        assert np.diff(event.asked).min() > 2
+    assert RareEvent.of(Splitting(event="stable_by"), HORIZONS).asked == []

@@ -18,7 +18,7 @@ units of an LRU, the relative variance at equal cost is then 14 times larger). S
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,10 +133,17 @@ def scored(run: Generator[ByRole, Floats, Any], score: Score) -> Any:
 
 
 def plan_of(
-    score: Score, sizes: Mapping[str, int], particles: int, wanted: float, smallest: float, rng: np.random.Generator
+    score: Score,
+    sizes: Mapping[str, int],
+    particles: int,
+    wanted: float,
+    smallest: float,
+    rng: np.random.Generator,
+    asked: Sequence[float] = (),
 ) -> Plan:
     """Levels up to the score `wanted`, or as far as a probability of about `smallest` or the scores go, by one adaptive
-    run. Raises CertainEvent where every replicate scores as much as is wanted.
+    run. asked: scores on the way that are to be thresholds. Raises CertainEvent where every replicate scores as much as
+    is wanted.
     """
     x = fresh(sizes, particles, rng)
     now = _Particles(x, score(x), np.arange(particles))
@@ -153,7 +160,8 @@ def plan_of(
             break
         reached = level >= wanted
         level = min(level, wanted)
-        thresholds += _between(now.scores, level)
+        last = levels[-1] if levels else now.scores.min()
+        thresholds += [*_between(now.scores, level), *(one for one in asked if last < one < level)]
         levels.append(level)
         log_left += math.log(np.mean(now.scores >= level))
         if reached or log_left < math.log(smallest) or len(levels) == MOST_LEVELS:

@@ -62,7 +62,7 @@ def _planned(named: ByKey) -> tuple[Scorer, Plan]:
     splitting, event = _splitting(point), point.rare_event
     rng = generator(point, -1)
     try:
-        found = plan_of(score, score.sizes, splitting.particles, event.level, splitting.smallest, rng)
+        found = plan_of(score, score.sizes, splitting.particles, event.level, splitting.smallest, rng, event.asked)
     except CertainEvent as error:
         raise UsageError(f"{event.told}: {error}") from None
     return score, found

@@ -89,6 +89,20 @@ def test_steps_are_small_only_where_the_score_is_felt():
     assert plan.steps["weights"][-1] < 0.7 < plan.steps["drive"][-1]
 
 
+def test_a_threshold_that_is_asked_for_on_the_way_has_its_own_probability():
+    score, sizes, at = CASES["one number, either sign"]
+    asked = [-1.0, at(1e-2), at(3e-4), at(1e-9)]
+    plan = plan_of(score, sizes, 300, at(1e-5), 1e-20, np.random.default_rng(1), asked)
+    assert set(asked) & set(plan.thresholds) == {at(1e-2), at(3e-4)}, "all have the first, and none gets to the last"
+    assert len(plan.levels) == len(plan_of(score, sizes, 300, at(1e-5), 1e-20, np.random.default_rng(1)).levels)
+    every = [run_population(score, sizes, 300, plan, np.random.default_rng([2, i])) for i in range(POPULATIONS)]
+    for p in (1e-2, 3e-4):
+        of = np.searchsorted(plan.thresholds, at(p))
+        ratio = np.exp([one.log_probability[of] for one in every]) / p
+        assert abs(ratio.mean() - 1) < 5.2 * ratio.std() / math.sqrt(POPULATIONS)
+        assert ratio.std() / math.sqrt(POPULATIONS) < 0.1
+
+
 def test_a_population_gives_up_at_the_smallest_probability():
     score, sizes, _ = CASES["a length"]
     plan = plan_of(score, sizes, 300, 1e9, 1e-8, np.random.default_rng(1))
