@@ -124,7 +124,7 @@ def _by_manifest(directory: Path, stored: StoredPoint, named_by: dict[Observable
     """The digests of the samples in every shard of a point, where each is the very file that its manifest names, and
     all were made by one route; None where one is not, or is not there, and all are to be looked at one by one.
     """
-    if not named_by[None].checksums or len(manifest(directory, stored)[MADE]["routes"]) != 1:
+    if not named_by[None].checksums or len(manifest(directory, stored).get(MADE, {}).get("routes", {})) != 1:
         return None
     digests: list[str] = []
     for kind in stored.kinds:

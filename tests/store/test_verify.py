@@ -13,8 +13,9 @@ from rnnmc.run.pipeline import plan
 from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.store import verify as verifying
 from rnnmc.store.folder import shard_path
-from rnnmc.store.manifest import write_manifest
+from rnnmc.store.manifest import MADE, write_manifest
 from rnnmc.store.plan import cut_up
+from rnnmc.store.proofs import SEAL, read_sealed, write_sealed
 from rnnmc.store.verify import verify
 
 STUDY = study_of(small(points=[{"cell": "tanh", "width": [2, 64]}], replicates=1100))
@@ -64,6 +65,14 @@ def test_a_shard_of_another_place_is_found_although_its_manifest_names_it(folder
     shutil.copy(shard_path(folder, points[1].design, 0), ours)
     write_manifest(folder, points[0], STUDY.thresholds)
     assert ours in [error.path for error in verify(folder).damaged]
+
+
+def test_a_manifest_without_the_tally_of_how_its_shards_were_made_is_no_shortcut_and_no_traceback(folder: Path) -> None:
+    before = verify(folder).digest
+    for path in folder.rglob("_manifest.json"):
+        said = read_sealed(path)
+        write_sealed(path, {key: value for key, value in said.items() if key not in (SEAL, MADE)})
+    assert verify(folder).digest == before
 
 
 def test_of_a_shard_that_holds_more_the_first_replicates_are_digested(folder: Path, tmp_path: Path) -> None:
