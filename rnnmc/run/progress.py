@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -71,19 +72,23 @@ def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Tell]
 
 @contextmanager
 def _lines(title: str, replicates: int | None) -> Iterator[Tell]:
-    begin = last = time.monotonic()
-    completed = 0
+    """How fast counts from the first block on: before it Ray starts and kernels are compiled."""
+    last = time.monotonic()
+    completed, first, since = 0, 0, math.inf
 
     def tell(done: Done) -> None:
-        nonlocal last, completed
+        nonlocal last, completed, first, since
         completed += done.replicates
         now = time.monotonic()
+        if since == math.inf:
+            first, since = completed, now
         if done.error or completed == replicates or now - last > SECONDS_BETWEEN_LINES:
             last = now
-            rate = completed / max(now - begin, 1e-9)
-            left = f", {(replicates - completed) / rate:,.0f} s left" if replicates and rate else ""
             of = f" of {replicates:,}" if replicates else ""
-            said = done.error or f"{completed:,}{of} replicates, {rate:,.0f} a second{left}"
+            rate = (completed - first) / (now - since) if now - since > SECONDS_BETWEEN_LINES else 0.0
+            pace = f", {rate:,.0f} a second" if rate else ""
+            left = f", {(replicates - completed) / rate:,.0f} s left" if replicates and rate else ""
+            said = done.error or f"{completed:,}{of} replicates{pace}{left}"
             print(f"{title}: {said}", file=sys.stderr, flush=True)
 
     yield tell

@@ -6,6 +6,7 @@ import errno
 import os
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from studies import sample_here, small, study_of, write
@@ -14,9 +15,11 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS, own_cpus
 from rnnmc.run import how_far
 from rnnmc.run.aggregate import aggregate
+from rnnmc.run.fanout import Done
 from rnnmc.run.how_far import COUNTING, DRAWING, FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
 from rnnmc.run.live import LiveLine, duration, ends, line, looks, short, watch
 from rnnmc.run.pipeline import plan, report
+from rnnmc.run.progress import progress
 from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.run.settled import hold_form, is_settled, settle
 from rnnmc.store.marks import claimed
@@ -215,3 +218,20 @@ def test_nothing_to_do_prints_the_table_and_starts_nothing(tmp_path: Path, monke
     assert (ended.value.code, err) == (0, "")
     assert "P(vanish)" in out
     assert out.splitlines()[-1] == "results/small/report.html"
+
+
+def test_in_a_log_the_pace_of_blocks_does_not_count_what_came_before_the_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("rnnmc.run.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
+    with progress("here", 1000) as tell:
+        for at in (60.0, 61.0, 70.0, 80.0):  # a minute until Ray has started
+            now[0] = at
+            tell(Done("a", 0, 100, 1.0))
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "here: 100 of 1,000 replicates",
+        "here: 300 of 1,000 replicates, 20 a second, 35 s left",
+        "here: 400 of 1,000 replicates, 15 a second, 40 s left",
+    ]

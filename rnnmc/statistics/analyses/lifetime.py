@@ -43,7 +43,7 @@ class Lifetime(Analysis):
         gone = half.drop_nulls("by")
         if gone.is_empty():
             return ["At no design point have half of the networks left the thresholds by the last horizon."]
-        middle = int(gone["by"].median())  # pyright: ignore[reportArgumentType]
+        middle = int(gone["by"].quantile(0.5, "lower"))  # pyright: ignore[reportArgumentType]
         said = (
             f"At {gone.height} of {half.height} design points half of the networks have left the thresholds by the "
             f"last horizon, at half of these within {middle:,} steps."

@@ -269,6 +269,13 @@ def test_the_lifetime_is_the_quantile_of_the_first_excursion_whichever_way():
     assert table["vanished"][0] == pytest.approx(down[outside.any(axis=1)].mean())
 
 
+def test_by_when_half_are_gone_is_said_by_a_step_that_was_looked_at():
+    table = pl.DataFrame({"percent": [50.0, 50.0, 99.0], "by": [20, 200, 7]})
+    (said,) = analyses()["lifetime"].found(table)
+    assert said.startswith("At 2 of 2 design points")
+    assert said.endswith("at half of these within 20 steps.")
+
+
 def test_a_network_that_lasts_is_drawn_at_its_own_last_horizon():
     points = pl.DataFrame([point_row("tanh", 16, "x", 1000, 50), point_row("tanh", 64, "x", 10000, 50)])
     rows = [
