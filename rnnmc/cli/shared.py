@@ -132,14 +132,14 @@ def wrote(as_json: bool, path: Path, words: str = "", **facts: Any) -> None:
     answer(as_json, {"path": str(path), **facts}, lambda _: [words or str(path)])
 
 
-def finished(as_json: bool, directory: Path, every: bool = False) -> None:
-    """Print what came of a study: the last words of a run. every: each design point."""
+def finished(as_json: bool, directory: Path, every: bool = False, horizon: int | None = None) -> None:
+    """Print what came of a study: the last words of a run. every: each design point. horizon: in place of the last."""
     from rnnmc.report.terminal import show, study_document
 
     if as_json:
-        answer(as_json, study_document(directory), list)
+        answer(as_json, study_document(directory, horizon), list)
     else:
-        show(directory, every)
+        show(directory, every, horizon)
 
 
 def listed(as_json: bool, kinds: dict[str, dict[str, dict[str, str]]]) -> None:

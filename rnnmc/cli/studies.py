@@ -214,11 +214,12 @@ def report(
     wrote(as_json, write_report(directory))
 
 
-@app.command(epilog=examples("rnnmc show results/default --all"))
+@app.command(epilog=examples("rnnmc show results/default --all", "rnnmc show results/default --horizon 100"))
 def show(
     directory: Folder,
     every: Annotated[bool, typer.Option("--all", help="every design point, however many there are")] = False,
+    horizon: Annotated[int | None, typer.Option(help="steps at which to look, in place of the last")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the main table and where the page is. The last words of a run."""
-    finished(as_json, directory, every)
+    finished(as_json, directory, every, horizon)

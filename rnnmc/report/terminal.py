@@ -14,6 +14,7 @@ from rich.text import Text
 from rnnmc.claims import verdict_text
 from rnnmc.common.checks import CheckResult
 from rnnmc.common.errors import UsageError
+from rnnmc.common.words import listed
 from rnnmc.report.printing import WordsTable, console, printed
 from rnnmc.report.telling import sentences, telling
 from rnnmc.report.text import (
@@ -48,53 +49,63 @@ from rnnmc.study.options import in_rows
 SHOWN = ("statistics-rare", "coverage", "verdicts")  # tables beside the main one
 SHARES = ("vanish", "stable", "explode")
 LONG_NAME = 20  # of a cell, which is broken where there is no room
+NEAREST = 5  # horizons, named where one is asked for that is none
 MOST_WIDTH = 1000  # columns, of a table that is not cut
 
 
-def show(directory: Path, every: bool = False) -> None:
+def show(directory: Path, every: bool = False, horizon: int | None = None) -> None:
     """Print the main table of a study folder and where its page is: the last words of a run.
 
-    Of many design points what each cell does, and those between which it changes; every: all of them. Raises UsageError
-    where there are no statistics.
+    Of many design points what each cell does, and those between which it changes; every: all of them. horizon: at which
+    to look, in steps, in place of the last. Raises UsageError where there are no statistics.
     """
     there = checked_tables(directory)
     points = study_points(planned_points(directory))
-    rows = main_rows(_statistics(directory), plain_points(points))
+    rows = main_rows(_statistics(directory, horizon), plain_points(points))
     few = rows if every else telling(rows, plain_points(points))
     if few.height < rows.height:
         printed(*(Text(sentence) for sentence in sentences(rows)))
     if not few.is_empty():
-        printed(fitting([main_table(few), narrow_table(few)]))
-    if "statistics-rare" in there:
+        printed(fitting([table(few, horizon is None) for table in (main_table, narrow_table)]))
+    if "statistics-rare" in there and horizon is None:
         printed(rare_events_table(read_table(directory / "statistics-rare.parquet"), points))
     for name, table in (("coverage", coverage_table), ("verdicts", verdicts_table)):
-        if name in there:
+        if name in there and horizon is None:
             printed(table(read_table(directory / f"{name}.parquet")))
     if few.height < rows.height:
         alike = "one of each cell" if few["cell"].is_unique().all() else "neighbours that do not do the same"
         shown = f"{few.height} of {rows.height} design points are shown, {alike}"
-        printed(Text(f"{shown}; all of them: rnnmc show {directory} --all"))
+        at = "" if horizon is None else f" --horizon {horizon}"
+        printed(Text(f"{shown}; all of them: rnnmc show {directory} --all{at}"))
     print(directory / "report.html")
 
 
-def study_document(directory: Path) -> dict[str, Any]:
+def study_document(directory: Path, horizon: int | None = None) -> dict[str, Any]:
     """What `show` tells, of every design point, for programs: the rows of each table. Raises as it does."""
     there = checked_tables(directory)
-    rows = main_rows(_statistics(directory), plain_points(study_points(planned_points(directory))))
+    rows = main_rows(_statistics(directory, horizon), plain_points(study_points(planned_points(directory))))
     more = {name: read_table(directory / f"{name}.parquet") for name in SHOWN if name in there}
     tables = {"statistics": rows} | more
     return {"page": str(directory / "report.html")} | {name: in_rows(table) for name, table in tables.items()}
 
 
-def _statistics(directory: Path) -> pl.DataFrame:
-    """Of replicates. Raises UsageError where there are none that can be read."""
+def _statistics(directory: Path, horizon: int | None = None) -> pl.DataFrame:
+    """Of replicates, at all horizons or at one. Raises UsageError where there are none that can be read."""
     try:
-        return plain_rows(read_table(directory / "statistics.parquet"))
+        rows = plain_rows(read_table(directory / "statistics.parquet"))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UsageError(
             f"{directory}: has no statistics that can be read ({str(error).splitlines()[0]}); while it is sampled, "
             f"rnnmc report {directory} --so-far has what is there; once it is, rnnmc statistics {directory} counts it"
         ) from None
+    found = rows if horizon is None else rows.filter(pl.col("horizon") == horizon)
+    if found.is_empty() and not rows.is_empty():
+        known = rows["horizon"].unique().sort()
+        near = known.gather((known - horizon).abs().arg_sort().head(NEAREST).sort()).to_list()
+        raise UsageError(
+            f"--horizon: {horizon} is no horizon of {directory}; the nearest are {listed([str(one) for one in near])}"
+        )
+    return found
 
 
 def plain_table(*headers: str) -> Table:
@@ -126,9 +137,9 @@ def fitting(tables: Sequence[Table]) -> Table:
     return next((one for one in tables if shown.measure(one, options=whole).maximum <= shown.width), tables[-1])
 
 
-def narrow_table(rows: pl.DataFrame) -> Table:
+def narrow_table(rows: pl.DataFrame, last: bool = True) -> Table:
     """`main_table` for a terminal of 80 columns: one reach of all intervals, and series that may take several lines."""
-    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _narrow_caption(rows), gap=0)
+    table = _table(_main_title(rows, last), _narrow_caption(rows), gap=0)
     table.add_column("cell", no_wrap=max(rows["cell"].str.len_chars().to_list()) <= LONG_NAME)
     table.add_column("width", justify="right", no_wrap=True)
     table.add_column("series")
@@ -150,13 +161,18 @@ def _narrow_caption(rows: pl.DataFrame) -> str:
     return _caption(rows).replace("brackets:", "+-: to the far end of the widest")
 
 
-def main_table(rows: pl.DataFrame) -> Table:
-    """The main table of a study for the terminal, one row a point at its last horizon (spectral norm).
+def _main_title(rows: pl.DataFrame, last: bool) -> str:
+    at = f"the last horizon ({horizon_text(rows)})" if last else horizon_text(rows)
+    return f"At {at}: spectral norm"
 
-    rows: `rnnmc.report.text.main_rows`.
+
+def main_table(rows: pl.DataFrame, last: bool = True) -> Table:
+    """The main table of a study for the terminal, one row a point at one horizon (spectral norm).
+
+    rows: `rnnmc.report.text.main_rows`. last: whether that is the last of each.
     """
     rare = rare_events(rows)
-    table = _table(f"At the last horizon ({horizon_text(rows)}): spectral norm", _caption(rows))
+    table = _table(_main_title(rows, last), _caption(rows))
     table.add_column("cell")
     table.add_column("width", justify="right", no_wrap=True)
     table.add_column("series")

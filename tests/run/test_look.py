@@ -16,7 +16,7 @@ from studies import sample_here, small, study_of
 
 import rnnmc
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.report.terminal import show
+from rnnmc.report.terminal import show, study_document
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.look import count_again
 from rnnmc.run.pipeline import plan, report
@@ -252,3 +252,17 @@ def test_a_page_of_tables_of_another_release_is_refused_with_what_mends_it(study
         report(study)
     count_again(study)
     assert report(study).exists()
+
+
+def test_the_table_can_be_had_at_any_horizon_and_another_is_told_what_there_is(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    horizons = pl.read_parquet(study / "statistics.parquet")["horizon"].unique().sort().to_list()
+    show(study)
+    assert f"At the last horizon ({horizons[-1]:,} step" in capsys.readouterr().out
+    show(study, horizon=horizons[0])
+    assert f"At {horizons[0]} step" in capsys.readouterr().out
+    rows = study_document(study, horizons[0])["statistics"]
+    assert {row["horizon"] for row in rows} == {horizons[0]}
+    with pytest.raises(UsageError, match=rf"--horizon: 10001 is no horizon of .*; the nearest are .*{horizons[-1]}$"):
+        show(study, horizon=10001)
