@@ -14,7 +14,7 @@ from typing import Any
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
-from rnnmc.run.cluster import ray_address
+from rnnmc.run.cluster import dashboard_told, ray_address
 from rnnmc.run.fanout import expected_seconds
 from rnnmc.run.head import HEAD_FILE, Head, start_head
 from rnnmc.run.pipeline import folder_of, leave_plan
@@ -180,7 +180,8 @@ class Run:
         except (RunError, UsageError) as error:
             print(f"rnnmc: {error}", file=sys.stderr)
             sys.exit(1 if isinstance(error, RunError) else 2)
-        if not self.workflow.local_exec and not ray_address():
+        joined = bool(ray_address())
+        if not self.workflow.local_exec and not joined:
             return  # without either, each job starts a Ray of its own inside its allocation
         folder, thresholds = Path(self.directory), self.study.thresholds
         if all(is_complete(folder, stored, thresholds) for stored in self.points):
@@ -196,7 +197,7 @@ class Run:
             sys.exit(1 if isinstance(error, RunError) else 2)
         os.environ |= {"RAY_ADDRESS": address, **self.head.of_jobs}
         os.environ["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
-        print(f"Ray at {address}; dashboard: {dashboard or 'none'}", file=sys.stderr)
+        print(f"Ray at {address}; dashboard: {dashboard_told(dashboard, joined)}", file=sys.stderr)
 
     def succeed(self) -> None:
         """Stop the head and print the main table and where the page is; `rnnmc study` does that itself."""

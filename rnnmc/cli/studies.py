@@ -43,7 +43,7 @@ def run(
     """Run a whole study without Snakemake. The same results in the same files."""
     from rnnmc.run.aggregate import aggregate
     from rnnmc.run.checks.sound import sound_study
-    from rnnmc.run.cluster import connected
+    from rnnmc.run.cluster import connected, dashboard_told, ray_address
     from rnnmc.run.dispatcher import start_dispatcher
     from rnnmc.run.pipeline import folder_of
     from rnnmc.run.pipeline import plan as write_plan
@@ -69,7 +69,8 @@ def run(
             progress(study.study, replicates_of(jobs, points)) as told,
             with_pages(directory, told) as tell,
         ):
-            on_the_way(f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {cluster.dashboard or 'none'}")
+            where = dashboard_told(cluster.dashboard, bool(address or ray_address()))
+            on_the_way(f"Ray on {cluster.cpus} CPUs and {cluster.gpus} GPUs; dashboard: {where}")
             dispatcher = start_dispatcher(cluster, shared=True)  # one to the end, whose counts Prometheus can follow
             sample_all(directory, points, study.thresholds, cluster, device, tell, jobs)
             del dispatcher

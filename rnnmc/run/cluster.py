@@ -84,6 +84,11 @@ def ray_address(given: str | None = None) -> str | None:
     return None if address in (None, "", "local") else address
 
 
+def dashboard_told(address: str, joined: bool) -> str:
+    """Where Ray's dashboard is, or `none`; of a Ray of our own also how it is opened, for it asks for a token."""
+    return "none" if not address else address if joined else f"{address} (open it: rnnmc dashboard)"
+
+
 @contextmanager
 def connected(
     address: str | None = None, cpus: int | None = None, dashboard: bool = False, name: str = ""

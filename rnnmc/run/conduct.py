@@ -20,6 +20,7 @@ from rnnmc.common.granted import CPUS, own_cpus
 from rnnmc.common.quiet import on_the_way
 from rnnmc.common.shipped import shipped
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
+from rnnmc.run.cluster import dashboard_told, ray_address
 from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
 from rnnmc.run.how_far import SAMPLING, WatchedFolder
 from rnnmc.run.live import LiveLine, looks, shown
@@ -113,7 +114,7 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
                 for now in looks(folder, process):
                     found = None if head is None or dashboard else head.addresses()
                     if found is not None:
-                        dashboard = found[1] or "none"
+                        dashboard = dashboard_told(found[1], bool(ray_address()))
                         line.clear()
                         on_the_way(f"Ray at {found[0]}; dashboard: {dashboard}")
                     line.tell(now, "starting Ray" if head is not None and not dashboard else "starting a job")

@@ -19,6 +19,7 @@ from rnnmc.store.stored_point import StoredPoint
 
 SAMPLING, COUNTING, DRAWING, FINISHED = "sampling", "counting statistics", "drawing the page", "finished"
 WINDOW = 120.0  # seconds over which a rate is taken: long beside a block
+GRANTED, WELL_SEEN = 60.0, 300.0  # seconds for which the nominal rate counts at first, and after which no more
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,23 @@ def _seconds(stored: StoredPoint) -> float:
 class Pace:
     """How fast a study goes, from where it was when.
 
-    nominal: seconds that all of it may take, before anything is known.
+    nominal: seconds that all of it may take, before anything is known. It counts the less the longer the study has
+    been seen, whose first blocks are few, and may be of any size. What comes before the first of them does not count:
+    Ray starts, and kernels are compiled.
     """
 
     def __init__(self, nominal: float):
         self.nominal = nominal
+        self.begun: float | None = None
         self.seen: deque[tuple[float, float, int]] = deque()
 
     def note(self, now: float, share: float, replicates: int) -> None:
         """At `now` seconds this share of the work was done, and so many replicates."""
+        if self.begun is None and self.seen:
+            if share > self.seen[-1][1]:
+                self.begun = self.seen[-1][0]
+            else:
+                self.seen.clear()
         self.seen.append((now, share, replicates))
         while len(self.seen) > 2 and now - self.seen[1][0] > WINDOW and self.seen[1][1] < share:
             self.seen.popleft()
@@ -154,5 +163,7 @@ class Pace:
     def seconds_left(self) -> float:
         """Of what was noted at last. Raises IndexError before anything was."""
         (begin, before, _), (end, share, _) = self.seen[0], self.seen[-1]
-        a_share = (end - begin) / (share - before) if share > before else self.nominal
-        return max(0.0, 1 - share) * a_share
+        if self.begun is None or not share > before:
+            return max(0.0, 1 - share) * self.nominal
+        taken = GRANTED * max(0.0, 1 - (end - self.begun) / WELL_SEEN)  # seconds, as if so long it had gone as expected
+        return max(0.0, 1 - share) * (end - begin + taken) / (share - before + taken / self.nominal)

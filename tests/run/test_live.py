@@ -31,7 +31,7 @@ NOON = datetime(2026, 1, 31, 12, 0, 0)
 
 def pace(seconds: float = 600.0, share: float = 0.25, replicates: int = 12_000) -> Pace:
     """Of a study of which so much was done in so many seconds."""
-    found = Pace(1e6)
+    found = Pace(seconds / share)
     found.note(0.0, 0.0, 0)
     found.note(seconds, share, replicates)
     return found
@@ -82,12 +82,25 @@ def test_numbers_and_times_are_told_in_few_characters() -> None:
 
 
 def test_a_rate_is_that_of_the_last_minutes() -> None:
-    found = Pace(1000.0)
+    found = Pace(1000.0)  # which is right
     for second in range(0, 1001, 10):  # ten times as fast in the second half
         done = second if second < 500 else 500 + 10 * (second - 500)
         found.note(second, done / 10_000, done)
     assert found.replicates == pytest.approx(10.0)
     assert found.seconds_left == pytest.approx((10_000 - 5500) / 10)
+
+
+def test_the_first_blocks_do_not_make_hours_of_a_study_that_takes_minutes() -> None:
+    """It was told to take 5.7 h, 45 min, 10 min and 62 min: the first blocks were of small design points."""
+    found, told = Pace(480.0), []
+    for second in range(60):  # while Ray starts
+        found.note(second, 0.0, 0)
+    assert not found.replicates
+    for second in range(60, 600):  # little work at first, and twice as slow as expected then
+        found.note(second, max(1e-4, (second - 90) / 960), second)
+        told.append(found.seconds_left)
+    assert max(told) < 3 * 480
+    assert told[-1] == pytest.approx(960 - 509, rel=0.01)
 
 
 @pytest.mark.process
