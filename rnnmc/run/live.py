@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from rnnmc.common.granted import own_cpus
 from rnnmc.common.quiet import HUSHED
 from rnnmc.run.how_far import FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
 
@@ -29,7 +30,7 @@ class LiveLine:
         self.share, self.last, self.told = -1.0, -SECONDS_BETWEEN_LINES, ""
         self.terminal, self.quiet = sys.stderr.isatty(), HUSHED.get()
 
-    def tell(self, now: HowFar, waiting: str = "waiting for the first block") -> None:
+    def tell(self, now: HowFar, waiting: str = "waiting for a block") -> None:
         """Say it. waiting: what is said while no block is computed."""
         clock = time.monotonic()
         if now.running or now.share != self.share:
@@ -139,7 +140,7 @@ def looks(folder: WatchedFolder, process: subprocess.Popen[bytes] | None = None)
 def watch(directory: Path) -> None:
     """Show the line of a study folder until it is finished. Raises UsageError where nothing is planned there."""
     folder = WatchedFolder(directory)
-    with shown(LiveLine(directory.name, sum(folder.work.values()))) as shown_line:
+    with shown(LiveLine(directory.name, sum(folder.work.values()) / own_cpus())) as shown_line:
         for now in looks(folder):
             if now.stage == FINISHED:
                 return
