@@ -149,13 +149,15 @@ clean: ## remove .venv, caches and built documents; never results/
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@echo "rnnmc is in $(BIN); a first answer: $(BIN)/rnnmc measure torch.nn.LSTM --width 64"
+	@echo "rnnmc is in $(BIN); a first answer:"
+	@echo "  $(BIN)/rnnmc measure torch.nn.LSTM --width 64"
 	@touch $@
 
 $(VENV)/.locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "rnnmc needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there); give another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@echo "Creating .venv from requirements.lock (once; PyTorch is large, so this can take minutes in silence: 1.5 GB, or 6 with CUDA)"
+	@echo "Creating .venv from requirements.lock, once: 1.5 GB, or 6 with CUDA; for minutes"
+	@echo "nothing is said."
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot create an environment; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(PIP) install --requirement requirements.lock
+	@$(PIP) install --use-pep517 --requirement requirements.lock
 	@touch $@

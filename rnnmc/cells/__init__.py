@@ -34,6 +34,8 @@ def _found(name: str) -> Cell:
     module, colon, attribute = name.partition(":")
     if not colon:
         raise ValueError(f"is not a cell; {choose(name, cells())}, or module:attribute for your own")
+    if module.endswith(".py"):
+        raise ValueError(f"names a file; give the module without .py: {module.removesuffix('.py')}:{attribute}")
     if not all(part.isidentifier() for part in (*module.split("."), attribute)):  # its name is that of a folder
         raise ValueError("is not module:attribute; give the two as Python writes them, such as mine:CELL")
     if str(Path.cwd()) not in sys.path:  # as `python -m` does: a user's cell lies where they work
@@ -41,7 +43,10 @@ def _found(name: str) -> Cell:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # whatever the user's module does
-        raise ValueError(f"cannot be imported ({raised(error)}); give module:attribute of an rnnmc.Cell") from error
+        lost = isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] == module.partition(".")[0]
+        where = f", the file {module.replace('.', '/')}.py in the folder that you type from" if lost else ""
+        give = f"give module:attribute of an rnnmc.Cell{where}"
+        raise ValueError(f"cannot be imported ({raised(error)}); {give}") from error
     if not isinstance(found, Cell):
         raise ValueError(f"is a {type(found).__name__}; give module:attribute of an rnnmc.Cell instance")
     for needed in ("name", "gates", "recurrent"):

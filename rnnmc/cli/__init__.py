@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from rnnmc.cli.shared import app
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.words import say
 
 NO_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP, errno.EINVAL}
 FIRST = (
@@ -71,5 +72,5 @@ def main() -> None:
 
 
 def _fail(sentence: str, code: int) -> None:
-    print(f"rnnmc: {sentence}", file=sys.stderr)
+    say(f"rnnmc: {sentence}", sys.stderr)
     sys.exit(code)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnmc.cli.shared import AsJson, CellOrLayer, Dtype, ExplodeAbove, Quiet, VanishBelow, Width, app, examples
+from rnnmc.common.words import say
 from rnnmc.study.options import parsed
 
 
@@ -52,6 +53,6 @@ def advise(
         return
     printed(table(advice, everything))
     for sentence in sentences(advice):
-        print(sentence)
+        say(sentence)
     if framework is not None:
         print(f"\n{code_lines(advice, framework)}")

@@ -57,7 +57,7 @@ def fetch(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring the results of a study from an address to a new folder. Every file that is trusted later is proved."""
+    """Bring results from an address to a new folder. Every file that is trusted later is proved."""
     from rnnmc.run.elsewhere import fetch as bring
 
     into = into or Path("results") / address.partition("?")[0].rstrip("/").rpartition("/")[2]

@@ -10,6 +10,7 @@ import typer
 
 from rnnmc.cli.shared import AsJson, ExplodeAbove, VanishBelow, app, examples
 from rnnmc.common.errors import UsageError
+from rnnmc.common.words import say
 from rnnmc.study.options import parsed, steps_of
 
 STEPS = 1000  # unless said
@@ -77,7 +78,7 @@ def inspect(
     if as_json:
         print(found.as_json())
         return
-    print(f"along {found.inputs}, {asked.steps} steps")
+    say(f"along {found.inputs}, {asked.steps} steps")
     printed(*inspection_tables(found.layers, found.lags, found.paths, asked.steps))
     for note in found.notes:
-        print(f"rnnmc: {note}", file=sys.stderr)
+        say(f"rnnmc: {note}", sys.stderr)

@@ -24,6 +24,7 @@ from rnnmc.cli.shared import (
     examples,
 )
 from rnnmc.common.errors import UsageError
+from rnnmc.common.words import say
 from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted, steps_of
 
 
@@ -114,7 +115,7 @@ def measure(
     else:
         answer = answered(wanted, thresholds, known_device(device), address)
         if answer.short_of is not None:
-            print(f"rnnmc: {wanted.replicates:,} replicates only allowed to {answer.short_of}", file=sys.stderr)
+            say(f"rnnmc: {wanted.replicates:,} replicates only allowed to {answer.short_of}", sys.stderr)
     if out is not None:
         answer.write(out)
     if as_json:

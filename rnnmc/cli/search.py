@@ -10,6 +10,7 @@ import typer
 
 from rnnmc.cli.shared import AsJson, CellOrLayer, Width, app, examples
 from rnnmc.common.errors import UsageError
+from rnnmc.common.words import say
 from rnnmc.study.options import initialisation, parsed
 
 
@@ -66,12 +67,9 @@ def search(
     if as_json:
         print(found.as_json())
         return
-    print(f"{point.label}: {found.verdict()}")
+    say(f"{point.label}: {found.verdict()}")
     printed(*search_tables(found.starts, found.gates, found.paths))
     if again is not None:
         print(again)
     elif out is not None:
-        print(
-            f"rnnmc: {out} has tables alone; rnnmc inspect reads layers of PyTorch, from a state of zero",
-            file=sys.stderr,
-        )
+        say(f"rnnmc: {out} has tables alone; rnnmc inspect reads layers of PyTorch, from a state of zero", sys.stderr)

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.quiet import HUSHED
+from rnnmc.common.words import say
 
 
 class ByFile(TyperGroup):
@@ -124,7 +125,7 @@ def answer(as_json: bool, document: Any, told: Callable[[Any], Iterable[Any]]) -
     from rnnmc.report.printing import printed
 
     for one in told(document):
-        print(one) if isinstance(one, str) else printed(one)
+        say(one) if isinstance(one, str) else printed(one)
 
 
 def wrote(as_json: bool, path: Path, words: str = "", **facts: Any) -> None:

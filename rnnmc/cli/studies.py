@@ -24,6 +24,7 @@ from rnnmc.cli.shared import (
 )
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.quiet import on_the_way
+from rnnmc.common.words import say
 from rnnmc.study.options import known_device
 
 RESULTS = "results"  # the folder
@@ -45,7 +46,7 @@ def run(
     from rnnmc.run.checks.sound import sound_study
     from rnnmc.run.cluster import connected, dashboard_told, ray_address
     from rnnmc.run.dispatcher import start_dispatcher
-    from rnnmc.run.pipeline import folder_of
+    from rnnmc.run.pipeline import folder_of, tell_of_another
     from rnnmc.run.pipeline import plan as write_plan
     from rnnmc.run.pipeline import report as write_report
     from rnnmc.run.progress import progress
@@ -64,6 +65,7 @@ def run(
     form = settled(directory)
     jobs = jobs_missing(directory, points, study.thresholds)
     if jobs:
+        tell_of_another(directory, points)
         with (
             connected(address, dashboard=True, name=study.study) as cluster,
             progress(study.study, replicates_of(jobs, points)) as told,
@@ -141,7 +143,7 @@ def status(
             watch(directory)
         except KeyboardInterrupt:  # of who watches, not of the study
             return
-        print(f"{directory} is finished: rnnmc show {directory}")
+        say(f"{directory} is finished: rnnmc show {directory}")
         return
     answer(as_json, how_far(directory), lambda said: status_told(said, every))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 
+from rnnmc.common.words import say
+
 HUSHED = ContextVar("quiet", default=False)  # --quiet: progress is not told; what fails, and warnings, still are
 
 
 def on_the_way(words: str) -> None:
     """Say what a run does now."""
     if not HUSHED.get():
-        print(words, file=sys.stderr)
+        say(words, sys.stderr)

@@ -295,8 +295,18 @@ def frame_table(frame: pl.DataFrame, title: str, rows: int = 60) -> Table:
     told = [f"{name} {number_text(shown[name][0])}" for name in constant if shown[name][0] is not None]
     told = [", ".join(told)] if told else []
     told += [f"the first {rows} of {frame.height} rows"] if frame.height > rows else []
-    shown = shown.drop(constant).head(rows)
+    shown = _median_first(shown.drop(constant).head(rows))
     return fitting([_framed(shown, title, told, columns) for columns in range(shown.width, 0, -1)])
+
+
+def _median_first(shown: pl.DataFrame) -> pl.DataFrame:
+    """Median and reach before other numbers, which are left out first where there is no room."""
+    numbers = [name for name in ("mean", "q05", "q50") if name in shown.columns]
+    if "q50" not in numbers:
+        return shown
+    at = min(map(shown.columns.index, numbers))
+    first = [*shown.columns[:at], *(name for name in ("q50", "q05", "q95") if name in shown.columns)]
+    return shown.select(*first, pl.exclude(first))
 
 
 def _framed(shown: pl.DataFrame, title: str, told: list[str], columns: int) -> Table:

@@ -24,7 +24,7 @@ from rnnmc.run.cluster import dashboard_told, ray_address
 from rnnmc.run.head import HEAD_FILE, Head, die_with_parent, start_head
 from rnnmc.run.how_far import SAMPLING, WatchedFolder
 from rnnmc.run.live import LiveLine, looks, shown
-from rnnmc.run.pipeline import folder_of, leave_plan
+from rnnmc.run.pipeline import folder_of, leave_plan, tell_of_another
 from rnnmc.run.settled import hold_form, is_settled, settle
 from rnnmc.run.so_far import PagesSoFar
 from rnnmc.run.surroundings import own_temporary
@@ -69,6 +69,7 @@ def conduct(
         f"{study.study}: {len(points):,} design points, {len(lacking):,} to sample, on {_cores(cores)}\n"
         f"log: {directory / LOG}"
     )
+    tell_of_another(directory, lacking)
     environment = os.environ | {CPUS: str(cores), "POLARS_MAX_THREADS": str(cores)}
     words = ["-s", str(shipped_with / "Snakefile"), "-j", str(jobs or cores)]
     words += ["--config", f"study_file={json.dumps(str(path))}"]

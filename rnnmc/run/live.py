@@ -40,7 +40,7 @@ class LiveLine:
             return
         still = clock - self.moved > STILL
         if still:
-            waiting = f"nothing has run for {duration(clock - self.moved)}; if it was stopped, start it again to go on"
+            waiting = f"nothing runs for {duration(clock - self.moved)}; if it stopped, start it again"
         if self.terminal:
             width = shutil.get_terminal_size().columns - 1
             said = line(self.name, now, self.pace, datetime.now(), waiting, width, still)
@@ -77,11 +77,11 @@ def line(name: str, now: HowFar, pace: Pace, clock: datetime, waiting: str, widt
         return f"{name}: {now.points:,} points, {now.replicates_done:,} replicates; {now.stage}"[:width]
     points = f"{name} {100 * now.share:.0f} %, {now.points_done}/{now.points} points"
     more = f" and {len(now.running) - 1} more" if len(now.running) > 1 else ""
-    at_work = now.running[0].partition(" | ")[0] + more if now.running else waiting
+    at_work = now.running[0].partition(" | ")[0] if now.running else waiting
     for said in [points] if still else _ever_shorter(points, now, pace, clock):
-        room = width - len(said) - 2
+        room = width - len(said) - 2 - len(more)
         if room >= min(len(at_work), ENOUGH):
-            return f"{said}: {at_work if len(at_work) <= room else at_work[: room - 1] + '…'}"
+            return f"{said}: {at_work if len(at_work) <= room else at_work[: room - 1] + '…'}{more}"
     return said[:width]
 
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
+from rnnmc.common.quiet import on_the_way
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.elsewhere import Elsewhere, put_results
 from rnnmc.run.forecast import forecast_of, leave_forecast
 from rnnmc.run.readme import EXPLAINED, explain
 from rnnmc.run.so_far import forget_so_far
+from rnnmc.store.marks import running
 from rnnmc.store.outdated import mark_outdated
 from rnnmc.store.plan import cut_up, study_said, write_study
 from rnnmc.store.proofs import PAGE, TABLES, read_list, sha256, write_list
@@ -85,3 +87,9 @@ def report(directory: Path) -> Path:
     mark_outdated(directory)
     put_results(directory)
     return page
+
+
+def tell_of_another(directory: Path, points: Sequence[StoredPoint]) -> None:
+    """Say so where another run computes blocks of these points at this moment."""
+    if any(running(directory, stored) for stored in points):
+        on_the_way("another run of this study is at work in this folder; both go on, with the same results")

@@ -201,7 +201,8 @@ def test_a_cell_with_neither_is_refused_when_it_is_written():
 def test_names_that_are_no_cell_are_refused_with_the_nearest_one():
     for name, said in (
         ("lstmm", "did you mean lstm"),
-        ("no_such_module:CELL", "cannot be imported"),
+        ("no_such_module:CELL", r"cannot be imported .* file no_such_module\.py in the folder that you type from"),
+        ("no_such_module.py:CELL", "names a file; give the module without .py: no_such_module:CELL"),
         ("test_cells:NOTHING", "cannot be imported"),
         ("math:pi", "is a float; give module:attribute"),
     ):

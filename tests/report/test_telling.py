@@ -85,6 +85,15 @@ def test_a_table_of_many_columns_breaks_no_number_on_a_narrow_terminal_and_says_
     assert f"--json has {20 - shown} more columns, from column_{shown} to column_19" in " ".join(lines)
 
 
+def test_where_columns_are_left_out_the_median_is_not():
+    frame = pl.DataFrame({"path": ["c"], "mean": 1.0, "q05": 2.0, "q25": 3.0, "q50": 4.0, "q95": 5.0, "error": 6.0})
+    assert [column.header.plain for column in frame_table(frame, "paths").columns] == [
+        "path", "q50", "q05", "q95", "mean", "q25", "error",
+    ]  # fmt: skip
+    other = pl.DataFrame({"start": [1], "mean": 1.0})
+    assert [column.header.plain for column in frame_table(other, "starts").columns] == ["start", "mean"]
+
+
 def in_80_columns(table) -> str:
     """What is printed where a terminal is that narrow."""
     console = Console(width=80)

@@ -18,7 +18,7 @@ from rnnmc.run.aggregate import aggregate
 from rnnmc.run.fanout import Done
 from rnnmc.run.how_far import COUNTING, DRAWING, FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
 from rnnmc.run.live import LiveLine, duration, ends, line, looks, short, watch
-from rnnmc.run.pipeline import plan, report
+from rnnmc.run.pipeline import plan, report, tell_of_another
 from rnnmc.run.progress import progress
 from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.run.settled import hold_form, is_settled, settle
@@ -43,7 +43,7 @@ def at(share: float = 0.25, running: tuple[str, ...] = (), **changes: object) ->
 
 
 def test_a_study_that_stands_still_has_no_rate_and_no_end_but_what_to_do() -> None:
-    waiting = "nothing has run for 8 min; if it was stopped, start it again to go on"
+    waiting = "nothing runs for 8 min; if it stopped, start it again"
     said = line("phase", at(), pace(), NOON, waiting, 160, still=True)
     assert said == f"phase 25 %, 310/1240 points: {waiting}"
 
@@ -62,6 +62,8 @@ def test_a_line_in_80_columns_still_says_what_runs() -> None:
     running = ("lstm n=64 keras, drive none | block 1/2",)
     said = line("default", at(points=175, points_done=52, running=running), pace(), NOON, "", 79)
     assert said == "default 25 %, 52/175 points, 20 replicates/s, 30 min left, 12:30: lstm n=64 ke…"
+    said = line("default", at(points=175, points_done=52, running=running * 3), pace(), NOON, "", 79)
+    assert said == "default 25 %, 52/175 points, 30 min left, 12:30: lstm n=64 keras, d… and 2 more"
     rare = at(running=running, counted="populations", replicates=624, replicates_done=45)
     assert "45/624 populations, 20/s" in line("rare", rare, pace(), NOON, "", 119)
 
@@ -104,7 +106,9 @@ def test_the_first_blocks_do_not_make_hours_of_a_study_that_takes_minutes() -> N
 
 
 @pytest.mark.process
-def test_a_folder_tells_how_far_its_study_is_from_the_first_block_to_the_page(tmp_path: Path) -> None:
+def test_a_folder_tells_how_far_its_study_is_from_the_first_block_to_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(UsageError, match="give the folder of a study"):
         WatchedFolder(tmp_path)
     plan(STUDY, tmp_path)
@@ -112,8 +116,12 @@ def test_a_folder_tells_how_far_its_study_is_from_the_first_block_to_the_page(tm
     assert folder.how_far() == HowFar(4, 0, 1200, 0, 0.0, (), SAMPLING)
     points = cut_up(STUDY)
     sample(tmp_path, jobs_missing(tmp_path, points[:1]), None, "cpu")
+    tell_of_another(tmp_path, points)
+    assert "another run" not in capsys.readouterr().err
     with claimed(tmp_path, points[1], 0):
         now = folder.how_far()
+        tell_of_another(tmp_path, points)
+    assert "another run of this study is at work in this folder" in capsys.readouterr().err
     assert (now.points_done, now.replicates_done) == (1, 300)
     assert now.running == (f"{points[1].label} | block 1/1",)
     assert 0 < now.share < 1
