@@ -74,6 +74,8 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
             inside = _inside(table, name)
             remedy = f"inside of it are {', '.join(inside)}" if inside else "give it to --by, or another one"
             raise UsageError(f"{option} {name}: is not a column of numbers; {remedy}")
+    if x == y:
+        raise UsageError(f"--y {y}: is drawn along the other axis; give another column")
     table = table.filter(pl.col(x).is_not_null(), pl.col(y).is_finite())
     if table.is_empty():
         raise UsageError(f"--x {x}, --y {y}: no row has a finite number in both")
@@ -92,7 +94,7 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
     words = [pl.col(name).cast(pl.String).fill_null("-") for name in named]
     table = table.with_columns((pl.concat_str(words, separator=", ") if named else pl.lit(y)).alias("series"))
     ends = [f"{y}_{end}" for end in ("low", "high") if f"{y}_{end}" in table.columns]
-    rows = table.sort(*named, x).select(x, y, *ends, "series")
+    rows = table.sort(*named, x).select(*dict.fromkeys([x, y, *ends, "series"]))
     logarithmic = x in LOGARITHMIC and table[x].to_numpy().min() > 0
     axis = alt.X(f"{_escaped(x)}:Q", title=x, scale=alt.Scale(type="log" if logarithmic else "linear", nice=False))
     height = alt.Y(f"{_escaped(y)}:Q", title=y)

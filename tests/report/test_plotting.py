@@ -66,6 +66,10 @@ def test_against_a_number_inside_of_init_a_line_joins_points_of_several_inits() 
     assert found["series"].n_unique() == 1
 
 
+def test_an_end_of_an_interval_can_be_what_it_is_drawn_against() -> None:
+    assert drawn(chosen(TABLE, {}, "p_vanish_at_low"), "p_vanish_at_low", "p_vanish_at", by=[]).width == 4
+
+
 @pytest.mark.parametrize(
     ("where", "x", "y", "by", "said"),
     [
@@ -81,6 +85,7 @@ def test_against_a_number_inside_of_init_a_line_joins_points_of_several_inits() 
         ({}, "cell", "p_vanish_at", ["cell"], "--x cell: is not a column of numbers; give it to --by, or another one"),
         ({}, "forget", "p_vanish_at", ["cell"], "--x forget: is not a column; .*init.bias.forget"),
         ({}, "horizon", "p_vanish_at", ["cells"], "--by cells: is not a column"),
+        ({}, "p_vanish_at", "p_vanish_at", [], "--y p_vanish_at: is drawn along the other axis"),
         ({"width": "5"}, "horizon", "p_vanish_at", ["cell"], "--where width=5: no row has it; there are 4, 16"),
         ({"width": "x"}, "horizon", "p_vanish_at", ["cell"], "--where width=x: is not a number"),
         ({"measure": "log"}, "horizon", "p_vanish_at", ["cell"], "--where measure=log: no row has it"),
