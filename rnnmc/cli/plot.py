@@ -29,7 +29,7 @@ def plot(
     import polars as pl
 
     from rnnmc.common.files import write_whole
-    from rnnmc.report.plotting import chosen, plotted, with_factors
+    from rnnmc.report.plotting import chosen, heading, plotted, with_factors
     from rnnmc.report.rendering import rendered
     from rnnmc.store.outdated import checked_tables
     from rnnmc.store.reading import planned_points
@@ -53,5 +53,6 @@ def plot(
         raise RunError(f"{directory}: has no statistics ({str(error).splitlines()[0]}); run the study first") from None
     table = chosen(with_factors(statistics, points), kept, x)
     chart = plotted(table, x, y, [one.strip() for one in by.split(",") if one.strip()])
+    chart = chart.properties(title=heading(directory.resolve().name, kept, x, y))
     write_whole(out, rendered({"chart": chart})[f"chart{out.suffix}"])
     wrote(as_json, out)

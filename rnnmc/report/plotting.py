@@ -11,10 +11,11 @@ import altair as alt
 import polars as pl
 
 from rnnmc.common.errors import UsageError
-from rnnmc.report.charts.parts import DASHES, SERIES, colour_and_dash, inline
+from rnnmc.report.charts.parts import DASHES, SERIES, colour_and_dash, inline, title
 from rnnmc.report.text import study_points
 
 SHORT = {"init.recurrent.gaussian": "gain", "init.input.gaussian": "input_std"}
+OF_NORM = {"measure": "log_spectral"}  # unless another is said
 LOGARITHMIC = ("horizon", "width", "gain", "m")  # unless a value is zero
 NO_FACTORS = ("json", "tile", "block", "kernel", "replicates", "half_width", "until", "oracle", "nested", "horizon")
 
@@ -46,7 +47,7 @@ def chosen(table: pl.DataFrame, where: Mapping[str, str], x: str) -> pl.DataFram
 
     Raises UsageError for a column or a value that is not there.
     """
-    wanted = {"measure": "log_spectral"} | dict(where)
+    wanted = OF_NORM | dict(where)
     for name, value in wanted.items():
         has_column(table, name, "--where")
         kept = table.filter(pl.col(name).cast(pl.String) == value)
@@ -59,6 +60,13 @@ def chosen(table: pl.DataFrame, where: Mapping[str, str], x: str) -> pl.DataFram
     if x != "horizon" and "horizon" not in where:
         table = table.filter(pl.col("horizon") == pl.col("horizon").max().over("point"))
     return table
+
+
+def heading(study: str, where: Mapping[str, str], x: str, y: str) -> alt.TitleParams:
+    """What is drawn, and of which rows, as `chosen` keeps them."""
+    held = ", ".join(f"{name} {value}" for name, value in (OF_NORM | dict(where)).items())
+    last = "" if x == "horizon" or "horizon" in where else "; at the last horizon of each design point"
+    return title(f"{study}: {y} against {x}", f"{held}{last}")
 
 
 def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.LayerChart | alt.FacetChart:

@@ -9,7 +9,7 @@ import pytest
 from synthetic import study
 
 from rnnmc.common.errors import UsageError
-from rnnmc.report.plotting import chosen, plotted, with_factors
+from rnnmc.report.plotting import chosen, heading, plotted, with_factors
 
 _, POINTS, TABLES = study(cells=("tanh", "lstm"), widths=(4, 16), inits=("pytorch", "keras"), last=100)
 POINTS = POINTS.with_columns(
@@ -64,6 +64,13 @@ def test_against_a_number_inside_of_init_a_line_joins_points_of_several_inits() 
     found = drawn(both, "gain", "p_vanish_at", by=[])
     assert found["gain"].to_list() == [1.0, 2.0]
     assert found["series"].n_unique() == 1
+
+
+def test_a_chart_says_of_what_it_is_and_of_which_rows() -> None:
+    said = heading("mine", {"width": "24", "measure": "log_rms"}, "gain", "p_vanish_at").to_dict()
+    assert said["text"] == "mine: p_vanish_at against gain"
+    assert said["subtitle"] == "measure log_rms, width 24; at the last horizon of each design point"
+    assert heading("mine", {}, "horizon", "q50").to_dict()["subtitle"] == "measure log_spectral"
 
 
 def test_an_end_of_an_interval_can_be_what_it_is_drawn_against() -> None:
