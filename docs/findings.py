@@ -140,8 +140,9 @@ class Results:
         if not found:
             return "-"
         rows = self.rows(study, "statistics-rare", point=str(found[0]))
-        on_the_way = [row for row in rows if above and math.isclose(row["threshold"], above, rel_tol=1e-9)]
-        row = on_the_way[0] if on_the_way else max(rows, key=lambda row: row["score"])
+        row = max(rows, key=lambda row: row["score"])
+        if above and row["threshold"] > above:  # else populations gave up before it
+            (row,) = (one for one in rows if math.isclose(one["threshold"], above, rel_tol=1e-9))
         return rare_text(row) + self.note(study, "statistics-rare", "p", row)
 
     def against_theory(self, *studies: str) -> list[dict[str, Any]]:

@@ -196,9 +196,10 @@ class Replicates(BaseModel):
         too many.
         """
         fewest = 1 if self.splitting is None else FEWEST_POPULATIONS
-        whole = max(fewest, round(self.most / self.nested.group * factor)) * self.nested.group
+        whole = max(fewest, round(min(self.most / self.nested.group * factor, MOST + 1.0))) * self.nested.group
         if whole > MOST:
-            raise refuse("", whole, f"replicates are too many; give a smaller scale, for at most {MOST}")
+            wanted = f"{self.most * factor:.4g}"
+            raise refuse("", wanted, f"replicates are too many; give a smaller scale, for at most {MOST}")
         until = self.until
         if until is not None and until.goal == "events":
             until = until.model_copy(update={"value": min(until.value, float(whole))})

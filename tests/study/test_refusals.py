@@ -236,6 +236,8 @@ def test_a_bad_point_is_refused_with_its_path_its_value_and_a_remedy(refused, te
             "replicates.drives: 5000 is not possible; give a whole number of at",
         ),
         ("replicates: {weights: 5, drives: 100, states: 100}", "are too many; give at most 4096 a weight draw"),
+        ("scale: 1.0e+7", "points[0].replicates: 1e+10 replicates are too many; give a smaller scale"),
+        ("scale: 1.0e+308", "points[0].replicates: inf replicates are too many; give a smaller scale, for at most"),
         pytest.param(
             f"horizons: {list(range(1, 100002))}",
             "horizons: 100001 horizons are too many; give at most 100000",
