@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from rnnmc.cli.shared import app
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.common.words import say
+from rnnmc.common.quiet import say
 
 NO_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP, errno.EINVAL}
 FIRST = (

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rnnmc.cli.shared import AsJson, CellOrLayer, Dtype, ExplodeAbove, Quiet, VanishBelow, Width, app, examples
-from rnnmc.common.words import say
+from rnnmc.common.quiet import say
 from rnnmc.study.options import parsed
 
 

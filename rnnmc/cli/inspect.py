@@ -10,7 +10,7 @@ import typer
 
 from rnnmc.cli.shared import AsJson, ExplodeAbove, VanishBelow, app, examples
 from rnnmc.common.errors import UsageError
-from rnnmc.common.words import say
+from rnnmc.common.quiet import say
 from rnnmc.study.options import parsed, steps_of
 
 STEPS = 1000  # unless said

@@ -24,7 +24,7 @@ from rnnmc.cli.shared import (
     examples,
 )
 from rnnmc.common.errors import UsageError
-from rnnmc.common.words import say
+from rnnmc.common.quiet import say
 from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted, steps_of
 
 

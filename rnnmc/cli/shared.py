@@ -12,8 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.common.quiet import HUSHED
-from rnnmc.common.words import say
+from rnnmc.common.quiet import HUSHED, say
 
 
 class ByFile(TyperGroup):

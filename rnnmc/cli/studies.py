@@ -23,8 +23,7 @@ from rnnmc.cli.shared import (
     wrote,
 )
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.common.quiet import on_the_way
-from rnnmc.common.words import say
+from rnnmc.common.quiet import on_the_way, say
 from rnnmc.study.options import known_device
 
 RESULTS = "results"  # the folder

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import stat
 import sys
-from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -60,11 +56,5 @@ def printed(*things: Any) -> None:
 
 def console() -> Console:
     """What prints them. Through a pipe to what somebody sees, such as `less`, they are as wide as the terminal."""
-    return Console(width=shutil.get_terminal_size().columns if sys.stdout.isatty() or _is_piped() else UNSEEN)
-
-
-def _is_piped() -> bool:
-    """Whether the output goes through a pipe, and what fails to a terminal."""
-    with suppress(OSError, ValueError):  # no file at all
-        return sys.stderr.isatty() and stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
-    return False
+    seen = sys.stdout.isatty() or (sys.stderr.isatty() and not sys.stdout.seekable())  # a file is
+    return Console(width=None if seen else UNSEEN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import polars as pl
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from rnnmc.cells import cells
 from rnnmc.initialisers import laws, layers
-from rnnmc.report.printing import broken
+from rnnmc.report.printing import broken, console
 from rnnmc.report.telling import MOST_ROWS, class_of, sentences, telling
 from rnnmc.report.terminal import described_table, frame_table, narrow_table
 
@@ -131,3 +132,24 @@ def test_a_word_longer_than_its_column_is_broken_between_its_parts_and_only_then
     assert broken("keras.layers.GRU(reset_after=True)", 20) == "keras.layers.GRU(\nreset_after=True)"
     assert broken("abcdefghij", 4) == "abcd\nefgh\nij"
     assert broken("short words", 5) == "short words"
+
+
+class Stream(io.StringIO):
+    """One that is a terminal, or a pipe, or neither."""
+
+    def __init__(self, seen=False, piped=False):
+        super().__init__()
+        self.isatty, self.seekable = (lambda: seen), (lambda: not piped)
+
+
+def test_tables_are_as_wide_as_the_terminal_also_at_the_end_of_a_pipe_and_wider_in_a_file(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    for out, err, width in (
+        (Stream(seen=True), Stream(seen=True), 70),
+        (Stream(piped=True), Stream(seen=True), 70),
+        (Stream(piped=True), Stream(), 160),
+        (Stream(), Stream(seen=True), 160),
+    ):
+        monkeypatch.setattr("sys.stdout", out)
+        monkeypatch.setattr("sys.stderr", err)
+        assert console().width == width

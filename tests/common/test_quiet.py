@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from rnnmc.common.words import say
+from rnnmc.common.quiet import say
 
 
 class Terminal(io.StringIO):
