@@ -46,6 +46,8 @@ def end_with_run() -> None:
         end = os.pidfd_open(int(starter))
     except ProcessLookupError:
         raise RunError("the run that this job belongs to has ended; start it again to go on") from None
+    except OSError:  # a kernel, or a container, that has no such thing
+        return
 
     def watch() -> None:
         select.select([end], [], [])
