@@ -64,7 +64,7 @@ def run(
     form = settled(directory)
     jobs = jobs_missing(directory, points, study.thresholds)
     if jobs:
-        tell_of_another(directory, points)
+        tell_of_another(directory, list({job.stored.key: job.stored for job in jobs}.values()))
         with (
             connected(address, dashboard=True, name=study.study) as cluster,
             progress(study.study, replicates_of(jobs, points)) as told,
