@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +14,7 @@ from pathlib import Path
 from rnnmc.common.errors import RunError, UsageError
 
 UNFINISHED = ".part"  # at the end of the name of what is being written
+PREFIX, LOCK = "rnnmc-", "in-use"  # of a folder for temporary files, and of the file in it that its process has locked
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -54,3 +57,30 @@ def appearing(into: Path) -> Iterator[Path]:
         filled.replace(place)
     finally:
         shutil.rmtree(filled, ignore_errors=True)
+
+
+@contextmanager
+def held_folder(top: Path | None = None) -> Iterator[Path]:
+    """A new folder of this user alone, there or where temporary files go, which ends with the body.
+
+    Where its process is killed it stays, and `is_held` tells the next one that it is nobody's. Raises OSError where
+    none can be made.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=top))
+    try:
+        with (folder / LOCK).open("w") as lock:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process holds the lock of a `held_folder`. Raises OSError where there is no lock."""
+    with (folder / LOCK).open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

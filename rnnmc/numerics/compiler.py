@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -17,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rnnmc.common.files import held_folder
 from rnnmc.numerics import trusted
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
@@ -128,8 +128,8 @@ def _stem(source: str) -> str:
 
 def _built(path: str, source: str) -> bytes:
     """The library that this compiler makes of the source. Raises SubprocessError where it makes none."""
-    with tempfile.TemporaryDirectory(prefix="rnnmc-build-") as folder:
-        written, built = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
+    with held_folder() as folder:
+        written, built = folder / "kernel.c", folder / "kernel.so"
         written.write_text(source, encoding="utf-8")
         command = [path, *FLAGS, *QUIET, "-o", str(built), str(written), "-lm"]
         try:

@@ -7,13 +7,14 @@ import errno
 import hashlib
 import logging
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
+
+from rnnmc.common.files import held_folder
 
 DIGEST = hashlib.sha256().digest_size  # bytes; behind the content, where a loader of libraries does not look
 
@@ -55,8 +56,9 @@ def keep(kind: str, name: str, content: bytes) -> Path:
         with suppress(OSError):  # read-only, or full
             return _written(folder / name, content)
     if not _of_this_process:
-        _of_this_process.append(Path(tempfile.mkdtemp(prefix="rnnmc-")))
-        atexit.register(shutil.rmtree, _of_this_process[0], ignore_errors=True)
+        own = ExitStack()
+        _of_this_process.append(own.enter_context(held_folder()))
+        atexit.register(own.close)
     return _written(_made(_of_this_process[0] / kind) / name, content)
 
 

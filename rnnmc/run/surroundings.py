@@ -7,7 +7,6 @@ the machine has them, and may be long, read-only or not there at all.
 from __future__ import annotations
 
 import atexit
-import fcntl
 import os
 import secrets
 import shutil
@@ -19,13 +18,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
+from rnnmc.common.files import PREFIX, held_folder, is_held
 from rnnmc.numerics.trusted import folders
 
 LONGEST = 20  # characters of a folder in which ours is made
 PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # after the user's own
 TOKEN = "token"  # the kind of what is kept
 TOKEN_FILE = Path("~/.ray/auth_token")  # where Ray keeps it, unless RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH says
-PREFIX, LOCK = "rnnmc-", "in-use"
 OF_RAY = ("ray", "pymp-")  # how names begin of what Ray's last processes write, after our folder and its lock have gone
 SETTLED = 10.0  # seconds after which they have ended
 
@@ -38,21 +37,16 @@ def private_folder() -> Iterator[Path]:
     """
     tops = list(_tops())
     remove_left()
-    folder = next((made for top in tops if (made := _made(top))), None)
-    if folder is None:
-        raise RunError(
-            f"no folder for Ray's sockets can be made in {', '.join(map(str, tops))}; set RAY_TMPDIR to a folder that "
-            f"you can write to, with a path of at most {LONGEST} characters"
-        )
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after what Ray does then: its last processes write on
-    try:
-        with (folder / LOCK).open("w") as lock:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
-    finally:
-        _remove(folder)
-        remove_left()
+    with ExitStack() as stack:
+        if (folder := next((made for top in tops if (made := _made(top, stack))), None)) is None:
+            raise RunError(
+                f"no folder for Ray's sockets can be made in {', '.join(map(str, tops))}; set RAY_TMPDIR to a folder "
+                f"that you can write to, with a path of at most {LONGEST} characters"
+            )
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after what Ray does then: its last write on
+        stack.callback(remove_left)
+        stack.callback(_remove, folder)
+        yield folder
 
 
 @contextmanager
@@ -78,9 +72,9 @@ def _tops() -> Iterator[Path]:
     yield from dict.fromkeys(Path(place) for place in said if place and len(place) <= LONGEST)
 
 
-def _made(top: Path) -> Path | None:
+def _made(top: Path, stack: ExitStack) -> Path | None:
     with suppress(OSError):
-        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=top))
+        return stack.enter_context(held_folder(top))
     return None
 
 
@@ -89,7 +83,7 @@ def _remove_left(top: Path) -> None:
     with suppress(OSError):
         for folder in top.glob(f"{PREFIX}*"):
             with suppress(OSError):
-                if folder.stat().st_uid == os.getuid() and (_was_rays(folder) or not _is_held(folder)):
+                if folder.stat().st_uid == os.getuid() and (_was_rays(folder) or not is_held(folder)):
                     _remove(folder)
 
 
@@ -103,16 +97,6 @@ def _remove(folder: Path) -> None:
             if given in environment.read_bytes().split(b"\0"):
                 os.kill(int(environment.parent.name), signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_held(folder: Path) -> bool:
-    """Whether a living process holds the lock. Raises OSError where there is no lock."""
-    with (folder / LOCK).open("r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _was_rays(folder: Path) -> bool:

@@ -8,22 +8,26 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from rnnmc.common import granted
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.files import LOCK
 from rnnmc.common.granted import own_cpus
 from rnnmc.run import cluster, surroundings
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.head import start_head
 from rnnmc.run.running import running
-from rnnmc.run.surroundings import LOCK, LONGEST, private_folder, settle_token
+from rnnmc.run.surroundings import LONGEST, private_folder, settle_token
 
 NAMES = ("RAY_TMPDIR", "TMPDIR", "XDG_RUNTIME_DIR", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS")
 
@@ -102,6 +106,30 @@ def test_what_rays_last_processes_write_into_a_folder_that_has_gone_goes_with_th
         os.utime(fresh, (0, 0))
     assert not fresh.exists()
     assert kept.exists(), "a cache of this user"
+
+
+@pytest.mark.process
+def test_what_a_process_was_compiling_when_it_was_killed_goes_with_the_next_run(tmp_path):
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\ncase $1 in --version) echo some compiler 1;; *) exec sleep 60;; esac\n")
+    compiler.chmod(0o700)
+    top = tmp_path / "top"
+    environment = os.environ | {"CC": str(compiler), "TMPDIR": str(top)}
+    lines = "from rnnmc.numerics.compiler import compiled; compiled('int a;', 'a')"
+    process = subprocess.Popen([sys.executable, "-c", lines], env=environment)
+    until = time.monotonic() + 60
+    while not (left := list(top.glob("*/kernel.c"))) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert left
+    surroundings.remove_left()
+    assert left[0].exists(), "it is at it"
+    compiles = psutil.Process(process.pid).children()
+    process.kill()
+    process.wait()
+    for one in compiles:
+        one.kill()
+    surroundings.remove_left()
+    assert not left[0].parent.exists()
 
 
 def test_where_no_folder_can_be_made_one_sentence_says_what_to_do(tmp_path, monkeypatch):
