@@ -13,6 +13,7 @@ from typing import Any
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.granted import CPUS
+from rnnmc.common.quiet import say
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.cluster import dashboard_told, ray_address
 from rnnmc.run.fanout import expected_seconds
@@ -66,7 +67,7 @@ class Run:
             self.study = self._study(config, workflow)
             self.points = cut_up(self.study)
         except UsageError as error:
-            print(f"rnnmc: {error}", file=sys.stderr)
+            say(f"rnnmc: {error}", sys.stderr)
             sys.exit(2)
         if workflow.is_main_process:
             warn_unseen(self.study.points)
@@ -79,7 +80,7 @@ class Run:
             for chunk in chunks(self.points):
                 self._add(chunk, workflow.is_main_process)
         except Damaged as error:
-            print(f"rnnmc: {error}", file=sys.stderr)
+            say(f"rnnmc: {error}", sys.stderr)
             sys.exit(1)
         if workflow.is_main_process:
             self._take_back_what_is_damaged()
@@ -156,7 +157,7 @@ class Run:
                     wrong.append((stage, Damaged(folder / listed, "is not there")))
         for stage, error in wrong:
             Path(stages[stage]).unlink(missing_ok=True)
-            print(f"rnnmc: {str(error).partition(';')[0]}; it is made again", file=sys.stderr)
+            say(f"rnnmc: {str(error).partition(';')[0]}; it is made again", sys.stderr)
 
     @property
     def stages(self) -> dict[str, str]:
@@ -178,7 +179,7 @@ class Run:
         try:
             leave_plan(Path(self.directory), self.study, self.points)
         except (RunError, UsageError) as error:
-            print(f"rnnmc: {error}", file=sys.stderr)
+            say(f"rnnmc: {error}", sys.stderr)
             sys.exit(1 if isinstance(error, RunError) else 2)
         joined = bool(ray_address())
         if not self.workflow.local_exec and not joined:
@@ -193,11 +194,11 @@ class Run:
             address, dashboard = self.head.wait()
         except (RunError, UsageError) as error:
             self.stop()
-            print(f"rnnmc: {error}", file=sys.stderr)
+            say(f"rnnmc: {error}", sys.stderr)
             sys.exit(1 if isinstance(error, RunError) else 2)
         os.environ |= {"RAY_ADDRESS": address, **self.head.of_jobs}
         os.environ["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
-        print(f"Ray at {address}; dashboard: {dashboard_told(dashboard, joined)}", file=sys.stderr)
+        say(f"Ray at {address}; dashboard: {dashboard_told(dashboard, joined)}", sys.stderr)
 
     def succeed(self) -> None:
         """Stop the head and print the main table and where the page is; `rnnmc study` does that itself."""

@@ -73,3 +73,15 @@ def _changes(rows: pl.DataFrame, factors: list[str]) -> Iterator[tuple[int, int]
     ]
     for one, other in sorted(found, key=lambda pair: -pair[0]["width"]):
         yield one["place"], other["place"]
+
+
+def telling_events(rows: pl.DataFrame, most: int = MOST_ROWS) -> pl.DataFrame:
+    """At most so many rare events, in their order: all where they are few, else of those that differ in the horizon
+    alone the one at the longest whose probability nothing speaks against.
+
+    rows: `rnnmc.report.terminal.rare_rows`.
+    """
+    if rows.height <= most:
+        return rows
+    known = rows.filter(pl.col("reached") & (pl.col("doubt") == "")).sort("horizon", maintain_order=True)
+    return known.unique(["event", "cell", "width", "setting"], keep="last", maintain_order=True).head(most)

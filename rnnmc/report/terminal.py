@@ -16,7 +16,7 @@ from rnnmc.common.checks import CheckResult
 from rnnmc.common.errors import UsageError
 from rnnmc.common.words import listed
 from rnnmc.report.printing import WordsTable, console, printed
-from rnnmc.report.telling import sentences, telling
+from rnnmc.report.telling import sentences, telling, telling_events
 from rnnmc.report.text import (
     MEASURE_NAMES,
     complete,
@@ -50,6 +50,7 @@ SHOWN = ("statistics-rare", "coverage", "verdicts")  # tables beside the main on
 SHARES = ("vanish", "stable", "explode")
 LONG_NAME = 20  # of a cell, which is broken where there is no room
 NEAREST = 5  # horizons, named where one is asked for that is none
+ROOM_FOR_DOUBTS = 120  # columns, from which on sentences have room beside numbers
 MOST_WIDTH = 1000  # columns, of a table that is not cut
 
 
@@ -68,7 +69,7 @@ def show(directory: Path, every: bool = False, horizon: int | None = None) -> No
     if not few.is_empty():
         printed(fitting([table(few, horizon is None) for table in (main_table, narrow_table)]))
     if "statistics-rare" in there and horizon is None:
-        printed(rare_events_table(read_table(directory / "statistics-rare.parquet"), points))
+        _show_rare(read_table(directory / "statistics-rare.parquet"), points, directory, every)
     for name, table in (("coverage", coverage_table), ("verdicts", verdicts_table)):
         if name in there and horizon is None:
             printed(table(read_table(directory / f"{name}.parquet")))
@@ -142,7 +143,7 @@ def narrow_table(rows: pl.DataFrame, last: bool = True) -> Table:
     table = _table(_main_title(rows, last), _narrow_caption(rows), gap=0)
     table.add_column("cell", no_wrap=max(rows["cell"].str.len_chars().to_list()) <= LONG_NAME)
     table.add_column("width", justify="right", no_wrap=True)
-    table.add_column("series")
+    table.add_column("setting")
     for header in (*SHARES, "+-", "median"):
         table.add_column(header, justify="right", no_wrap=True)
     for row in rows.iter_rows(named=True):
@@ -175,7 +176,7 @@ def main_table(rows: pl.DataFrame, last: bool = True) -> Table:
     table = _table(_main_title(rows, last), _caption(rows))
     table.add_column("cell")
     table.add_column("width", justify="right", no_wrap=True)
-    table.add_column("series")
+    table.add_column("setting")
     # No least widths: where they do not fit, rich would cut the columns at the right off.
     _add_numbers(table, ["N", "P(vanish)", "P(stable)", "P(explode)", *(f"P({event})" for event in rare)])
     _add_numbers(table, ["median [5 %, 95 %]"])
@@ -208,18 +209,54 @@ def rare_table(statistics: pl.DataFrame, title: str) -> Table:
     return table
 
 
-def rare_events_table(rare: pl.DataFrame, points: pl.DataFrame) -> Table:
-    """The probability of the rare event of every design point that was split for one."""
-    table = plain_table("rare event", "P", "95 %", "doubt")
+def _show_rare(rare: pl.DataFrame, points: pl.DataFrame, directory: Path, every: bool) -> None:
+    rows = rare_rows(rare, points)
+    few = rows if every else telling_events(rows)
+    wide = console().width >= ROOM_FOR_DOUBTS
+    printed(*(rare_events_table(own, wide) for own in few.partition_by("event", maintain_order=True)))
+    if few.height < rows.height:
+        shown = f"{few.height} of {rows.height} rare events are shown, at the longest horizon where nothing speaks"
+        printed(Text(f"{shown} against the estimate; all of them: rnnmc show {directory} --all"))
+
+
+def rare_rows(rare: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
+    """The last row of each design point that was split for a rare event, with event, cell, width and setting."""
     own = points_of(rare, points)
-    names = zip(
-        own["point"], own["cell"], own["width"], labels(own, varying_factors(own)), split_events(own), strict=True
+    factors = [name for name in varying_factors(own) if name != "horizon"]
+    named = own.select(
+        pl.col("point").cast(pl.String),
+        "cell",
+        "width",
+        event=pl.Series(split_events(own), dtype=pl.String),
+        setting=pl.Series(labels(own, factors), dtype=pl.String),
     )
-    said = {str(key): f"{event}: {cell} n={width} {label}" for key, cell, width, label, event in names}
-    for row in rare.group_by("point", maintain_order=True).last().iter_rows(named=True):
-        interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2g}, {row['p_high']:.2g}]"
-        where = f"{said.get(str(row['point']), row['point'])}, T = {row['horizon']}, norm {row['threshold']:.3g}"
-        table.add_row(where, f"{row['p']:.3g}" if row["reached"] else "-", interval, row["doubt"])
+    last = rare.with_columns(pl.col("point").cast(pl.String)).group_by("point", maintain_order=True).last()
+    return last.join(named, on="point", maintain_order="left")
+
+
+def rare_events_table(rows: pl.DataFrame, wide: bool) -> Table:
+    """The probabilities of one rare event, a row each; P is "-" where populations gave up before it.
+
+    rows: of `rare_rows`. wide: with room for why not to trust an estimate, in place of a mark on it.
+    """
+    event, doubted = rows["event"][0], bool((rows["doubt"] != "").any())
+    norms = [] if event.startswith("stable") else rows["threshold"].unique().to_list()  # between two, of stable
+    at = f", norm {norms[0]:g}" if len(norms) == 1 else ""
+    mark = "" if wide or not doubted else "; ?: in doubt, -: not found, and why: --json or statistics-rare.csv"
+    table = _table(f"P({event} T){at}", f"brackets: 95 % lognormal interval over populations{mark}", gap=0)
+    table.add_column("cell")
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("setting")
+    for header in ("T", *["norm"] * (len(norms) > 1), "P", "95 %"):
+        table.add_column(header, justify="right", no_wrap=True)
+    if doubted and wide:
+        table.add_column("doubt")
+    for row in rows.iter_rows(named=True):
+        interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2g},{row['p_high']:.2g}]"
+        names = [row["cell"], str(row["width"]), row["setting"], f"{row['horizon']:,}"]
+        norm = [f"{row['threshold']:.3g}"] * (len(norms) > 1)
+        probability = (f"{row['p']:.3g}" + "?" * bool(row["doubt"] and not wide)) if row["reached"] else "-"
+        table.add_row(*names, *norm, probability, interval, *[row["doubt"]] * (doubted and wide))
     return table
 
 

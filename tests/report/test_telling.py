@@ -12,8 +12,8 @@ from rich.console import Console
 from rnnmc.cells import cells
 from rnnmc.initialisers import laws, layers
 from rnnmc.report.printing import broken, console
-from rnnmc.report.telling import MOST_ROWS, class_of, sentences, telling
-from rnnmc.report.terminal import described_table, frame_table, narrow_table
+from rnnmc.report.telling import MOST_ROWS, class_of, sentences, telling, telling_events
+from rnnmc.report.terminal import described_table, frame_table, narrow_table, rare_events_table
 
 GAINS = ("gaussian 1", "gaussian 2", "gaussian 4")
 
@@ -49,6 +49,44 @@ def test_of_many_those_are_told_between_which_a_cell_turns_at_its_widest():
         assert [class_of(row) for row in pair.iter_rows(named=True)] == ["vanish", "explode"], cell
     turning = {f"cell{i}" for i in range(9) if i % 3}
     assert set(found.filter(pl.col("width") == 64)["cell"]) == turning
+
+
+def rare_events(cells: tuple[str, ...] = ("lstm", "gru_reset_after")) -> pl.DataFrame:
+    """Of each event, cell and setting three horizons, of which nothing speaks against the first two."""
+    rows = [
+        {"event": event, "cell": cell, "width": width, "setting": "flax.linen.OptimizedLSTMCell", "horizon": horizon}
+        | {"threshold": threshold if horizon < 300 else 0.5, "p": 1.23e-14, "p_low": 1.25e-15, "p_high": 1.36e-13}
+        | {"reached": horizon < 300, "doubt": "" if horizon < 300 else "populations gave up at P = 1e-15"}
+        for event, threshold in {"explode at": 1e3, "stable by": 1.0}.items()
+        for cell in cells
+        for width in (4, 16)
+        for horizon in (30, 100, 300)
+    ]
+    return pl.DataFrame(rows)
+
+
+def test_of_many_rare_events_the_longest_that_nothing_speaks_against_are_told_and_of_few_all():
+    rows = rare_events()
+    told = telling_events(rows)
+    assert told.height == 8 < rows.height
+    assert set(told["horizon"]) == {100}
+    few = rows.head(MOST_ROWS)
+    assert telling_events(few).equals(few)
+
+
+def test_rare_events_fit_80_columns_without_a_number_broken_and_doubts_are_told():
+    for event, norm in (("explode at", ", norm 1000"), ("stable by", "")):
+        own = telling_events(rare_events()).filter(pl.col("event") == event)
+        text = in_80_columns(rare_events_table(own, wide=False))
+        assert f"P({event} T){norm} " in text
+        assert text.count("1.23e-14 [1.2e-15,1.4e-13]") == own.height
+        assert "doubt" not in text
+    rows = rare_events().filter(pl.col("event") == "explode at").with_columns(doubt=pl.lit("few ancestors"))
+    text = in_80_columns(rare_events_table(rows, wide=False))
+    assert text.count(" 1.23e-14? [1.2e-15,1.4e-13]") == 8
+    assert text.count(" 0.5         - [1.2e-15,1.4e-13]") == 4, "the estimate of the event is not what was reached"
+    assert "?: in doubt" in text
+    assert str(rare_events_table(rows, wide=True).columns[-1].header) == "doubt"
 
 
 def test_neighbours_that_differ_in_more_than_one_factor_are_no_change():

@@ -102,7 +102,7 @@ def own_axes(number: int, columns: int) -> Literal["independent", "shared"]:
 
 def tooltip(*fields: str, **named: str) -> list[alt.Tooltip]:
     """What a chart says under the pointer: fields under their own names, then fields under others."""
-    plain = [alt.Tooltip(f"{field}:N") for field in fields]
+    plain = [alt.Tooltip(f"{field}:N", title="setting" if field == "series" else field) for field in fields]
     return plain + [alt.Tooltip(f"{field}:N", title=title) for field, title in named.items()]
 
 
