@@ -63,9 +63,10 @@ def _folders(source: str, query: str) -> list[str]:
     else:
         found = [str(path.parent) for path in sorted(Path(source).glob(f"*/{POINTS_PARQUET}"))]
     if not found:
+        lacks = f"has no {POINTS_PARQUET}" if is_address(source) or Path(source).exists() else "there is no such folder"
         raise UsageError(
-            f"{source}: has no {POINTS_PARQUET}; give a folder of results such as results/default, a data set of "
-            "rnnmc dataset, or its address, hf://datasets/NAME/SET"
+            f"{source}: {lacks}; give a folder of results such as results/default, a data set of rnnmc dataset, or its "
+            "address, hf://datasets/NAME/SET"
         )
     return found
 

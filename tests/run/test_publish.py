@@ -259,7 +259,7 @@ def test_the_snakefile_of_a_data_set_plans_to_run_each_study_of_it(published: di
 @pytest.mark.parametrize(
     ("source", "what", "told"),
     [
-        ("nowhere", "samples", "nowhere: has no points.parquet; give a folder of results"),
+        ("nowhere", "samples", "nowhere: there is no such folder; give a folder of results"),
         ("file:///nowhere", "samples", "file:///nowhere: has no points.parquet"),
     ],
 )
