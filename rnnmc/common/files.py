@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 from rnnmc.common.errors import RunError, UsageError
 
 UNFINISHED = ".part"  # at the end of the name of what is being written
+WRITTEN = 5.0  # seconds; nothing that is written whole goes as long without a byte
 PREFIX, LOCK = "rnnmc-", "in-use"  # of a folder for temporary files, and of the file in it that its process has locked
 
 
@@ -33,6 +35,15 @@ def write_whole(path: Path, content: bytes) -> None:
         raise RunError(
             f"{path}: cannot be written: {error.strerror or error}; make room or give another folder, then run again"
         ) from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove files that processes which were killed were writing there, but not one that is being written."""
+    with suppress(OSError):
+        for path in folder.glob(f".*{UNFINISHED}"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > WRITTEN:
+                    path.unlink()
 
 
 def is_taken(place: Path) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnmc.common.errors import RunError
+from rnnmc.common.files import remove_unfinished
 from rnnmc.common.quiet import on_the_way
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
@@ -62,6 +63,8 @@ def report(directory: Path) -> Path:
     from rnnmc.report.page import write_report
 
     said, points = study_said(directory), planned_points(directory)
+    for folder in (directory, directory / "figures"):
+        remove_unfinished(folder)
     try:
         tables = read_tables(directory)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -79,7 +82,7 @@ def report(directory: Path) -> Path:
             f"{directory}: its tables are of another release of rnnmc ({str(error).splitlines()[0]}); "
             f"run rnnmc statistics {directory} first"
         ) from error
-    drawn = [path for path in (directory / "figures").iterdir() if path.is_file()]
+    drawn = [path for path in (directory / "figures").iterdir() if path.is_file() and not path.name.startswith(".")]
     drawn += [path for path in map(directory.joinpath, EXPLAINED) if path.is_file()]
     tables_of = sha256((directory / TABLES).read_bytes()) if (directory / TABLES).exists() else ""
     write_list(directory / PAGE, [page, *drawn], {"tables": tables_of})

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnmc.common.files import UNFINISHED
+from rnnmc.common.files import UNFINISHED, WRITTEN
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import Keyed, names, point_folder, shard_path
 
 MARK = ".running"  # beside the shard that is being computed
-WRITTEN = 5.0  # seconds; no shard takes as long
 
 
 @contextmanager

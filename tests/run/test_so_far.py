@@ -18,6 +18,7 @@ from rnnmc.run.how_far import FINISHED, SAMPLING, WatchedFolder
 from rnnmc.run.pipeline import plan, report
 from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.run.so_far import PagesSoFar, report_so_far
+from rnnmc.store.proofs import PAGE
 from rnnmc.store.shards import DamagedShard
 from rnnmc.study.study import Study, Thresholds
 
@@ -117,7 +118,17 @@ def test_a_page_so_far_says_its_share_first_and_gives_way_to_that_of_the_whole_s
 def test_a_page_so_far_leaves_one_of_before_as_it_is(tmp_path: Path) -> None:
     sample_all(tmp_path, plan(STUDY, tmp_path), STUDY.thresholds, None, "cpu")
     aggregate(tmp_path, STUDY.thresholds, STUDY.interval)
+    left = [tmp_path / place for place in ("figures/.lifetime-tanh.svg.0a1b.part", ".statistics.csv.0a1b.part")]
+    fresh = tmp_path / "figures" / ".overview.svg.2c3d.part"
+    (tmp_path / "figures").mkdir()
+    for path in (*left, fresh):
+        path.write_text("half of it")
+    for path in left:
+        os.utime(path, (0, 0))
     before = report(tmp_path).read_bytes()
+    assert not any(path.exists() for path in left), "of a process that was killed"
+    assert fresh.exists(), "another run may be at it"
+    assert fresh.name not in (tmp_path / PAGE).read_text()
     more = study_of(small(replicates=600))
     plan(more, tmp_path)
     page = report_so_far(tmp_path)
