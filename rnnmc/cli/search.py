@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,9 @@ from rnnmc.study.options import initialisation, parsed
 
 @app.command(
     epilog=examples(
-        "rnnmc search torch.nn.LSTM --width 4 --out found", "rnnmc search gru --event vanish --steps 50 --starts 16"
+        "rnnmc search torch.nn.LSTM --width 4 --out found",
+        "rnnmc search gru --event vanish --steps 50 --starts 16",
+        "rnnmc search torch.nn.LSTM --threshold 1 --probable",
     )
 )
 def search(
@@ -37,6 +40,13 @@ def search(
     starts: Annotated[int, typer.Option(help="draws from which an ascent begins")] = 64,
     rounds: Annotated[int, typer.Option(help="steps of each ascent")] = 300,
     seed: Annotated[int, typer.Option(help="of every draw", min=0)] = 7888,
+    probable: Annotated[
+        bool,
+        typer.Option("--probable", help="also how probable it is, and whether that misses where these networks lie"),
+    ] = False,
+    particles: Annotated[int, typer.Option(help="of a population, for --probable")] = 1000,
+    populations: Annotated[int, typer.Option(help="independent estimates, for --probable")] = 8,
+    smallest: Annotated[float, typer.Option(help="probability at which populations give up")] = 1e-15,
     out: Annotated[Path | None, typer.Option(help="folder for network, drive, tables and figure")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -45,6 +55,7 @@ def search(
     from rnnmc.report.printing import printed
     from rnnmc.report.rendering import rendered
     from rnnmc.report.search import search_charts, search_tables
+    from rnnmc.run.probable import probable as how_probable
     from rnnmc.run.search import Wanted, searched
     from rnnmc.study.point import DesignPoint
 
@@ -58,16 +69,19 @@ def search(
     )  # fmt: skip
     grow = event == "explode"
     above = (1e3 if grow else 1e-3) if threshold is None else threshold
-    found = searched(Wanted(point, grow, above, starts, rounds, hold_drive))
+    wanted = Wanted(point, grow, above, starts, rounds, hold_drive)
+    found = searched(wanted)
+    chance = how_probable(wanted, found, particles, populations, smallest) if probable else None
     again = None if out is None else found.write(out)
     if out is not None:
         for name, content in rendered(search_charts(found.paths, point.label)).items():
             (out / "figures").mkdir(exist_ok=True)
             write_whole(out / "figures" / name, content)
     if as_json:
-        print(found.as_json())
+        print(json.dumps(found.document() | ({"probable": chance.document()} if chance else {}), allow_nan=False))
         return
-    say(f"{point.label}: {found.verdict()}")
+    for sentence in [f"{point.label}: {found.verdict()}", *(chance.told if chance else [])]:
+        say(sentence)
     printed(*search_tables(found.starts, found.gates, found.paths))
     if again is not None:
         print(again)

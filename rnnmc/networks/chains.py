@@ -62,9 +62,11 @@ class GivenDraws(Draws):
         layer = self.layer
         recurrent = self._beside([layer.recurrent[name].swapaxes(1, 2) for name in self.cell.recurrent])
         inputs = self._beside([layer.inputs[gate].swapaxes(1, 2) for gate in self.cell.gates])
-        bias, inner = (
-            self._beside([layer.bias[name][:, None] for name in names]) for names in (self.cell.gates, self.cell.inner)
-        )
+        bias = self._beside([layer.bias[gate][:, None] for gate in self.cell.gates])
+        of_cell = [layer.bias[name] for name in self.cell.inner_biases] + [
+            layer.vectors[one] for one in self.cell.vectors
+        ]
+        inner = self._beside([vector[:, None] for vector in of_cell])
         assert bias is not None
         return Given(recurrent, inputs, bias, bias[:, :, :0].contiguous() if inner is None else inner, None)
 
@@ -171,13 +173,14 @@ def compiled_chain(cell: Cell, width: int, dtype: torch.dtype):
         return None
 
 
-def picked(layer: Layer, some: slice) -> Layer:
+def picked(layer: Layer, some: slice | np.ndarray) -> Layer:
     """The layer of some of its networks."""
 
     def those(weights: Mapping[str, Floats]) -> dict[str, Floats]:
         return {name: weight[some] for name, weight in weights.items()}
 
-    return replace(layer, recurrent=those(layer.recurrent), inputs=those(layer.inputs), bias=those(layer.bias))
+    weights = {role: those(getattr(layer, role)) for role in ("recurrent", "inputs", "bias", "vectors")}
+    return replace(layer, **weights)
 
 
 def _networks(layer: Layer) -> int:
@@ -188,7 +191,7 @@ def _logs(moment: Moment, cell: Cell, width: int) -> dict[str, Floats]:
     joint = log_norms(moment, norms_of)
     of_h = [part for part, name in enumerate(cell.parts) if name.partition(" ")[0] == "h"]
     h_to_h = joint
-    if len(of_h) < len(cell.parts):
+    if 0 < len(of_h) < len(cell.parts):  # of a cell without one it is what the whole state does
         units = torch.cat([torch.arange(part * width, (part + 1) * width) for part in of_h])
         h_to_h = log_norms(replace(moment, product=moment.product[:, units][:, :, units]), norms_of)
     return joint | {"h_to_h": h_to_h["log_spectral"]}

@@ -52,8 +52,8 @@ def _drawn(layer: Layer, laws: Assigned, rng: np.random.Generator, size: int, sh
         return {name: found[name].swapaxes(1, 2) for name in names_of(layer.cell, role)}
 
     recurrent, inputs = drawn("recurrent", layer.width), drawn("input", layer.dimension)
-    bias = {name: vector[:, :, 0] for name, vector in (drawn("bias", 1) | drawn("vector", 1)).items()}
+    bias, vectors = ({name: one[:, :, 0] for name, one in drawn(role, 1).items()} for role in ("bias", "vector"))
     if shown is not None:  # units beyond a projection are zero
         for name, matrix in recurrent.items():
             (matrix[:, shown:] if name == "projection" else matrix[:, :, shown:])[:] = 0
-    return replace(layer, recurrent=recurrent, inputs=inputs, bias=bias)
+    return replace(layer, recurrent=recurrent, inputs=inputs, bias=bias, vectors=vectors)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -30,8 +30,9 @@ class Layer:
     """One direction of one recurrent layer, float64; of r networks of the same shape side by side, mostly one.
 
     name: for people, such as `l0` or `l1 reverse`. recurrent: name of `cell.recurrent` -> (r, n, n) U, output by input,
-    so that a gate meets U h. inputs: gate -> (r, n, m) W. bias: gate, inner bias or vector weight -> (r, n).
-    reverse: it reads its input from the last step to the first.
+    so that a gate meets U h. inputs: gate -> (r, n, m) W. bias: gate or inner bias -> (r, n).
+    reverse: it reads its input from the last step to the first. vectors: vector weight, which may have the name of a
+    gate -> (r, n).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Layer:
     inputs: Mapping[str, Floats]
     bias: Mapping[str, Floats]
     reverse: bool = False
+    vectors: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -104,14 +106,16 @@ def joint(network: Network) -> Layer | None:
     if len(layers) == 1 or len(layers) > len(network.levels) or not alike or any(one.reverse for one in layers):
         return None
     first, cell = layers[0], stacked(layers[0].cell, len(layers))
-    recurrent, bias = dict(first.recurrent), dict(first.bias)
+    recurrent, bias, vectors = dict(first.recurrent), dict(first.bias), dict(first.vectors)
     for number, layer in enumerate(layers[1:], start=2):
         recurrent |= {of_layer(name, number): matrix for name, matrix in layer.recurrent.items()}
         missing = [(0, 0), (0, 0), (0, layer.width - layer.dimension)]  # units that a projection leaves at zero
         recurrent |= {into_layer(gate, number): np.pad(matrix, missing) for gate, matrix in layer.inputs.items()}
         bias |= {bias_of_layer(gate, number): layer.bias[gate] for gate in layer.cell.gates}
-        bias |= {of_layer(name, number): layer.bias[name] for name in layer.cell.inner}
-    return Layer("all layers", cell, {name: recurrent[name] for name in cell.recurrent}, first.inputs, bias)
+        bias |= {of_layer(name, number): layer.bias[name] for name in layer.cell.inner_biases}
+        vectors |= {of_layer(name, number): vector for name, vector in layer.vectors.items()}
+    ordered = {name: recurrent[name] for name in cell.recurrent}
+    return Layer("all layers", cell, ordered, first.inputs, bias, vectors=vectors)
 
 
 def blocks_of(matrix: Floats, gates: Sequence[str], negated: Iterable[str] = NEGATED) -> dict[str, Floats]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +31,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.drives.white import White
 from rnnmc.engine.draws import Draws, Given
 from rnnmc.initialisers.law import WeightLaw
-from rnnmc.networks.chains import chain_norms
+from rnnmc.networks.chains import chain_norms, picked
 from rnnmc.networks.network import Layer
 from rnnmc.networks.support import WITH_BOUND, Support, support_of
 from rnnmc.numerics.layout import Rows
@@ -60,11 +60,16 @@ class Ends:
     log_norm: Floats
     drawn: Floats
 
+    def of(self, some: slice | np.ndarray) -> Ends:
+        """Some of them."""
+        state = tuple(part[some] for part in self.state)
+        return Ends(picked(self.layer, some), self.x[:, some], state, self.log_norm[some], self.drawn[some])
+
 
 def searched_over(point: DesignPoint, hold_drive: bool) -> dict[str, str]:
     """name -> what is searched of it, for people. Raises UsageError for a point that cannot be searched."""
-    said = {f"{role} {'+'.join(gates)}": one.said for role, gates, *_, one in _supports(point)}
-    if _held(point, hold_drive) and not point.state_std and not any(one.size for *_, one in _supports(point)):
+    said = {f"{role} {'+'.join(gates)}": one.said for role, gates, *_, one in supports(point)}
+    if _held(point, hold_drive) and not point.state_std and not any(one.size for *_, one in supports(point)):
         raise UsageError(f"{point.label}: all of it is held, and nothing is left to search; give laws that draw")
     said["drive"] = "drawn once and held" if _held(point, hold_drive) else "sequences of typical length"
     return said | ({"initial state": "states of typical length"} if point.state_std else {})
@@ -89,7 +94,8 @@ def ascended(point: DesignPoint, grow: bool, starts: int, rounds: int, hold_driv
             name: np.concatenate([getattr(one.layer, role)[name] for one in found]) for name in getattr(first, role)
         }
 
-    layer = Layer(first.name, first.cell, beside("recurrent"), beside("inputs"), beside("bias"))
+    weights = {role: beside(role) for role in ("recurrent", "inputs", "bias", "vectors")}
+    layer = replace(first, **weights)
     x = np.concatenate([one.x for one in found], axis=1)
     state = tuple(np.concatenate(part) for part in zip(*(one.state for one in found), strict=True))
     log_norm, drawn = (np.concatenate([getattr(one, name) for one in found]) for name in ("log_norm", "drawn"))
@@ -100,7 +106,7 @@ def _held(point: DesignPoint, hold_drive: bool) -> bool:
     return hold_drive or not isinstance(point.drive, White)
 
 
-def _supports(point: DesignPoint) -> Iterator[tuple[str, tuple[str, ...], WeightLaw, int, Support]]:
+def supports(point: DesignPoint) -> Iterator[tuple[str, tuple[str, ...], WeightLaw, int, Support]]:
     """(role, gates drawn together, their law, rows, support) of every matrix."""
     cell = point.cell_object
     if isinstance(cell, Stacked) or point.weights == "untied" or point.drive.is_field:
@@ -127,7 +133,7 @@ class _Ascent(Draws):
         rng = np.random.default_rng(seed)
         self.searched: list[tuple[Tensor, Support]] = []
         self.matrices: dict[tuple[str, tuple[str, ...]], Tensor] = {}
-        for role, gates, law, rows, support in _supports(point):
+        for role, gates, law, rows, support in supports(point):
             signs = tuple(self.cell.memory.get(gate, 1) for gate in gates)
             drawn = law.draw(rng, (starts, rows, len(gates) * self.width), signs)
             self.matrices[role, gates] = self._free(np.asarray(drawn, np.float64), support)
@@ -148,7 +154,7 @@ class _Ascent(Draws):
         at, masks = self.cell.at_zero, {}
         if at is None or point.state_std:
             return {}
-        for role, gates, *_, support in _supports(point):
+        for role, gates, *_, support in supports(point):
             sources = [role in ("input", "bias") and gate in at.sources for gate in gates]
             blank = torch.zeros_like(self.matrices[role, gates])
             if any(sources) and support.back(blank).any():
@@ -196,7 +202,7 @@ class _Ascent(Draws):
                 size = size_of(self.layout, directions).detach()
                 directions, exponent = rescaled(directions, size, exponent)
         logs = torch.linalg.matrix_norm(torch.cat(directions, dim=2), 2).log()
-        return logs + math.log(2) * exponent.flatten()
+        return logs + math.log(2) * exponent.flatten().to(logs.dtype)
 
     def _weights(self, given: Given) -> Weights:
         named = {} if given.recurrent is None else self._by_name(self.cell.recurrent, given.recurrent)
@@ -246,7 +252,8 @@ class _Ascent(Draws):
             given = self.given
             named = {} if given.recurrent is None else self._by_name(self.cell.recurrent, given.recurrent)
             inputs = {} if given.inputs is None else self.by_gate(given.inputs)
-            bias = self.by_gate(given.bias) | self._by_name(self.cell.inner, given.inner)
+            inner = self._by_name(self.cell.inner, given.inner)
+            bias = self.by_gate(given.bias) | {name: inner[name] for name in self.cell.inner_biases}
         blank = np.zeros((self.replicates, self.width, 1))
         layer = Layer(
             "l0",
@@ -254,6 +261,7 @@ class _Ascent(Draws):
             {name: matrix.numpy().swapaxes(1, 2).copy() for name, matrix in named.items()},
             {gate: inputs[gate].numpy().swapaxes(1, 2).copy() if inputs else blank for gate in self.cell.gates},
             {name: vector[:, 0].numpy().copy() for name, vector in bias.items()},
+            vectors={name: inner[name][:, 0].numpy().copy() for name in self.cell.vectors},
         )
         x = self.x.detach().numpy().copy()
         x = x if x.shape[2] else np.zeros((*x.shape[:2], 1))  # an input that is not felt

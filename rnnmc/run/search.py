@@ -18,7 +18,7 @@ from rnnmc.chain.norms import SPECTRAL
 from rnnmc.common.arrays import Floats
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import write_whole
-from rnnmc.networks.chains import GivenDraws, chain, chain_norms, picked, trajectory
+from rnnmc.networks.chains import GivenDraws, chain, chain_norms, trajectory
 from rnnmc.networks.network import Layer
 from rnnmc.networks.opening import opened
 from rnnmc.networks.search import Ends, ascended, searched_over
@@ -30,7 +30,8 @@ from rnnmc.study.options import in_rows
 from rnnmc.study.point import DesignPoint, horizons_up_to
 
 NETWORK, DRIVE = "network.pt", "drive.npy"
-OPENINGS = ("forget", "input", "output", "update", "reset")  # gates that are logistic functions, in every cell
+OPENINGS = ("forget", "input", "output", "update", "reset")  # gates that are sg(W x + U h + b)
+OPEN_IN = {"lstm", "lstm_coupled", "gru", "gru_reset_after", "gru_tied", "gru_output_gated", "janet", "ligru"}
 READ_AGAIN = 1e-8  # nats by which the log-norm of the file may differ from that of the search
 
 
@@ -60,17 +61,23 @@ class Wanted:
 class Search:
     """What came of it.
 
-    best: the network that came furthest, with what it read. starts: where each ascent began and ended. gates: the
-    log-norm of the best network without the recurrent, and without the input weights of each gate, and how far a gate
-    is open in the mean. paths: of cells with a main term, log-norm by step and path. reached: how many starts have.
+    ends: the networks found, the one that came furthest first, with what each read. starts: where each ascent began
+    and ended. gates: the log-norm of the best network without the recurrent, and without the input weights of each
+    gate, and how far a gate is open in the mean. paths: of cells with a main term, log-norm by step and path. reached:
+    how many starts have.
     """
 
     wanted: Wanted
-    best: Ends
+    ends: Ends
     starts: pl.DataFrame
     gates: pl.DataFrame
     paths: pl.DataFrame
     reached: int
+
+    @property
+    def best(self) -> Ends:
+        """The network that came furthest, alone."""
+        return self.ends.of(slice(0, 1))
 
     def verdict(self) -> str:
         """`reached, at this network: ...`, or that it was not."""
@@ -89,13 +96,13 @@ class Search:
             f"not {side} log {asked.threshold:g} = {math.log(asked.threshold):.4g}. That says nothing of a probability"
         )
 
-    def as_json(self) -> str:
-        """The verdict and every table."""
+    def document(self) -> dict[str, Any]:
+        """The verdict and every table, for programs."""
         tables = {"starts": self.starts, "gates": self.gates, "paths": self.paths}
         said = {"verdict": self.verdict(), "reached": self.reached, "point": self.wanted.point.written()}
         said |= {"threshold": self.wanted.threshold, "log_norm": float(self.best.log_norm[0])}
         said |= {"searched": searched_over(self.wanted.point, self.wanted.hold_drive)}
-        return json.dumps(said | {name: in_rows(frame) for name, frame in tables.items()}, allow_nan=False)
+        return said | {name: in_rows(frame) for name, frame in tables.items()}
 
     def write(self, folder: Path) -> str | None:
         """Leave everything in `folder`; the command that inspects the network afresh, where it is a layer of PyTorch.
@@ -105,7 +112,7 @@ class Search:
         import torch
 
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "search.json", self.as_json().encode())
+        write_whole(folder / "search.json", json.dumps(self.document(), allow_nan=False).encode())
         for name in ("starts", "gates", "paths"):
             content = io.BytesIO()
             getattr(self, name).write_parquet(content)
@@ -136,17 +143,12 @@ def searched(wanted: Wanted) -> Search:
     point = wanted.point
     found = ascended(point, wanted.grow, wanted.starts, wanted.rounds, wanted.hold_drive, point.seed)
     order = np.argsort(-found.log_norm if wanted.grow else found.log_norm)
-    best = _one(found, int(order[0]))
+    ends = found.of(order)
     beyond = found.log_norm > math.log(wanted.threshold) if wanted.grow else found.log_norm < math.log(wanted.threshold)
     starts = pl.DataFrame({"start": order, "drawn": found.drawn[order], "found": found.log_norm[order]})
+    best = ends.of(slice(0, 1))
     paths = pl.DataFrame(list(_path_rows(best)), infer_schema_length=None)
-    return Search(wanted, best, starts, pl.DataFrame(list(_gate_rows(best))), paths, int(beyond.sum()))
-
-
-def _one(ends: Ends, at: int) -> Ends:
-    one = slice(at, at + 1)
-    state = tuple(part[one] for part in ends.state)
-    return Ends(picked(ends.layer, one), ends.x[:, one], state, ends.log_norm[one], ends.drawn[one])
+    return Search(wanted, ends, starts, pl.DataFrame(list(_gate_rows(best))), paths, int(beyond.sum()))
 
 
 def _gate_rows(best: Ends) -> Iterator[dict[str, Any]]:
@@ -176,7 +178,7 @@ def _log_norm(layer: Layer, best: Ends) -> float | None:
 def _openings(best: Ends) -> dict[str, float]:
     """gate -> how far it is open, in the mean over steps and units; from a start at zero alone."""
     layer = best.layer
-    if any(part.any() for part in best.state) or layer.cell.diagonal:
+    if any(part.any() for part in best.state) or layer.cell.name not in OPEN_IN:
         return {}
     h = trajectory(layer, best.x)[0][:-1, 0]  # (T, n)
     found = {}

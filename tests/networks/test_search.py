@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 
+from rnnmc.cells import cells
 from rnnmc.cells.lstm import LSTM
 from rnnmc.common.errors import UsageError
 from rnnmc.initialisers import laws
@@ -121,6 +122,20 @@ def test_a_layer_in_the_names_of_pytorch_reads_back_to_itself(layer):
     torch.nn.Module.load_state_dict(
         getattr(torch.nn, layer)(2, 3).double(), {name: torch.from_numpy(one) for name, one in arrays.items()}
     )
+
+
+@pytest.mark.parametrize("name", sorted(cells()))
+def test_the_network_that_is_left_of_every_cell_has_the_norm_that_the_ascent_saw(name):
+    """Each weight, peephole and inner bias where the chain of given networks looks for it."""
+    cell = cells()[name]
+    roles = {"recurrent": cell.recurrent, "input": cell.gates, "bias": cell.gates, "vector": cell.vectors}
+    said = {role: {"uniform": {"limit": 0.4}} for role, names in roles.items() if names}
+    try:
+        ascent = _Ascent(point(name, init=said, state_std=0.3, horizons=(7,)), 2, False, False, [3])
+    except UsageError as error:
+        pytest.skip(str(error))  # its weights are no numbers that a uniform law draws
+    seen = ascent.log_norm().detach()
+    assert ascent._ends(seen).log_norm == pytest.approx(seen.numpy(), abs=1e-9)
 
 
 @pytest.mark.slow

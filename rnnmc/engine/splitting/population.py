@@ -93,20 +93,26 @@ def moved(x: ByRole, steps: Mapping[str, float], rng: np.random.Generator) -> By
 
 
 @dataclass
-class _Particles:
+class Particles:
     """Replicates with their scores and the number of the initial particle that each goes back to."""
 
     x: ByRole
     scores: Floats
     ancestor: NDArray[np.int64]
 
-    def of(self, some: Any) -> _Particles:
+    @classmethod
+    def first(cls, x: ByRole, score: Score) -> Particles:
+        """Replicates with these coordinates, of which none goes back to another."""
+        scores = score(x)
+        return cls(x, scores, np.arange(len(scores)))
+
+    def of(self, some: Any) -> Particles:
         """A copy of some of them."""
         x = {role: z[some].copy() for role, z in self.x.items()}
-        return _Particles(x, self.scores[some].copy(), self.ancestor[some].copy())
+        return Particles(x, self.scores[some].copy(), self.ancestor[some].copy())
 
     @classmethod
-    def joined(cls, parts: list[_Particles]) -> _Particles:
+    def joined(cls, parts: list[Particles]) -> Particles:
         """One after the other."""
         x = {role: np.concatenate([one.x[role] for one in parts]) for role in parts[0].x}
         return cls(x, np.concatenate([one.scores for one in parts]), np.concatenate([one.ancestor for one in parts]))
@@ -145,8 +151,7 @@ def plan_of(
     run. asked: scores on the way that are to be thresholds. Raises CertainEvent where every replicate scores as much as
     is wanted.
     """
-    x = fresh(sizes, particles, rng)
-    now = _Particles(x, score(x), np.arange(particles))
+    now = Particles.first(fresh(sizes, particles, rng), score)
     if now.scores.min() >= wanted:
         raise CertainEvent(f"all of {particles} replicates have it; ask for an event that is rarer")
     levels: list[float] = []
@@ -193,13 +198,13 @@ def _between(scores: Floats, level: float) -> list[float]:
 
 
 def _adapted(
-    chains: _Particles,
+    chains: Particles,
     level: float,
     score: Score,
     steps: Mapping[str, float],
     particles: int,
     rng: np.random.Generator,
-) -> tuple[_Particles, dict[str, float]]:
+) -> tuple[Particles, dict[str, float]]:
     """(particles, steps) after chains have gone on with steps that adapt, by a rule that was fixed before.
 
     First each role moves alone, until as many of its moves are taken as lets all together be ACCEPTED; then all move,
@@ -219,7 +224,7 @@ def _adapted(
             now[role] = min(1.0, now[role] * math.exp(gain * (taken - (ACCEPTED if together else alone))))
         if number % MOVES_A_STATE == MOVES_A_STATE - 1:
             parts.append(chains.of(slice(None)))
-    whole = _Particles.joined(parts)
+    whole = Particles.joined(parts)
     return whole.of(rng.permutation(len(whole.scores))[:particles]), now
 
 
@@ -233,7 +238,7 @@ def run_population(
 def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.random.Generator) -> PopulationRun:
     """The same for whom it pays to score several populations together: yields coordinates, is sent their scores."""
     x, firsts = fresh(sizes, particles, rng), max(1, round(KEEP * particles))
-    now, evaluations = _Particles(x, (yield x), np.arange(particles)), particles
+    now, evaluations = Particles(x, (yield x), np.arange(particles)), particles
     log_probability = np.full(len(plan.thresholds), -np.inf)
     acceptance, alike, ancestors, family = seen = np.full((4, len(plan.levels)), np.nan)
     log_above, last = 0.0, -math.inf
@@ -262,7 +267,7 @@ def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.ran
         evaluations += MOVES_A_STATE * (particles - firsts)
         acceptance[k] = taken / max(1, MOVES_A_STATE * (particles - firsts))
         alike[k] = _rank_correlation(parts[0].scores, chains.scores)
-        now = _Particles.joined(parts)
+        now = Particles.joined(parts)
     return PopulationFound(log_probability, *seen, evaluations=evaluations)
 
 

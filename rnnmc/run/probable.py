@@ -1,0 +1,131 @@
+"""How probable it is what a search has found networks with, and whether populations have missed where these lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rnnmc.common.errors import UsageError
+from rnnmc.common.quiet import on_the_way
+from rnnmc.common.words import listed
+from rnnmc.engine.draws import stream
+from rnnmc.engine.splitting.descent import descended, settled
+from rnnmc.engine.splitting.population import ByRole
+from rnnmc.engine.splitting.run import plan as plan_of_point
+from rnnmc.engine.splitting.score import Scorer
+from rnnmc.networks.lifting import coordinates_of
+from rnnmc.numerics.threads import one_thread
+from rnnmc.run.rare import RareAnswer, rare_answer
+from rnnmc.run.search import Search, Wanted
+from rnnmc.study.options import in_rows
+from rnnmc.study.point import DesignPoint
+from rnnmc.study.rare import Splitting
+
+MOST_NETWORKS, MOST_TRIED = 4, 8  # from which chains go down
+APART = 4.0  # times outside of the interval of populations, from which on chains do not say the same
+
+
+@dataclass(frozen=True)
+class Probable:
+    """What populations say of the event, and what chains say that go down from networks with it.
+
+    found: start (its place among the networks found), log_norm, and p, the probability of the event that chains down
+    from it give; null where they do not get away from it.
+    """
+
+    rare: RareAnswer
+    found: pl.DataFrame
+
+    @property
+    def told(self) -> list[str]:
+        """In sentences."""
+        row, point = self.rare.statistics.row(-1, named=True), self.rare.point
+        interval = "" if row["p_low"] is None else f" [{row['p_low']:.2g}, {row['p_high']:.2g}]"
+        what = point.rare_event.told if row["reached"] else f"norm past {row['threshold']:.3g}, as far as they came"
+        doubt = f"; DO NOT TRUST: {row['doubt']}" if row["doubt"] else ""
+        said = [
+            f"{row['populations']} populations of {row['particles']:,}: P({what}) = {row['p']:.3g}{interval}{doubt}"
+        ]
+        known, tried = self.found.drop_nulls(), self.found.height
+        if known.is_empty():
+            return [
+                *said,
+                f"Chains do not get away from any of {tried} networks found: they lie in corners too thin to say more",
+            ]
+        chances = listed([f"{p:.2g}" for p in known["p"]])
+        return [
+            *said,
+            f"Chains down from {known.height} of {tried} networks found give {chances}: {self._verdict(known)}",
+        ]
+
+    def _verdict(self, known: pl.DataFrame) -> str:
+        apart = self.missed(known)
+        if apart:
+            return (
+                f"DO NOT TRUST the populations: {apart} of them come from where no population has been, or move too "
+                "slowly; give more particles"
+            )
+        return "populations have not missed where these lie"
+
+    def missed(self, known: pl.DataFrame) -> int:
+        """How many of the networks speak against the populations."""
+        row = self.rare.statistics.row(-1, named=True)
+        low, high = row["p_low"] or row["p"], row["p_high"] or row["p"]
+        return known.filter((pl.col("p") < low / APART) | (pl.col("p") > high * APART)).height
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        return {"told": self.told, "networks": in_rows(self.found), "curve": in_rows(self.rare.statistics)}
+
+
+def probable(wanted: Wanted, found: Search, particles: int, populations: int, smallest: float) -> Probable | None:
+    """Run populations, and chains down from the networks found that have the event; None where none has.
+
+    Raises UsageError where the draws of the point are not made of normal numbers, or its event is certain.
+    """
+    if not found.reached:
+        return None
+    point = _split(wanted, particles, smallest)
+    rare = rare_answer(point, populations)
+    plan, score = plan_of_point(point), Scorer(point, point.rare_event)
+    levels = rare.statistics.filter(pl.col("level").is_not_null()).sort("level")
+    if levels.height < 2:
+        raise UsageError(f"{point.rare_event.told}: P = {levels['p'][-1]:.2g} is not rare; rnnmc measure finds it")
+    ends = found.ends.of(slice(0, found.reached))
+    rows = []
+    with one_thread():
+        for at, top in _nearest(coordinates_of(point, ends)):
+            on_the_way(f"{point.label}: chains go down from a network of log-norm {ends.log_norm[at]:.3g}")
+            rng = stream(point.key, -2 - at, 0, "splitting", point.dtype)
+            now = settled(score, top, plan.levels[-1], levels["p"][-1], rng)
+            p = None if now is None else levels["p"][0] * math.exp(descended(score, now, plan, rng).sum())
+            rows.append({"start": at, "log_norm": float(ends.log_norm[at]), "p": p})
+            if sum(row["p"] is not None for row in rows) == MOST_NETWORKS:
+                break
+    return Probable(rare, pl.DataFrame(rows, schema={"start": pl.Int64, "log_norm": pl.Float64, "p": pl.Float64}))
+
+
+def _nearest(lifted: ByRole) -> Iterator[tuple[int, ByRole]]:
+    """The networks whose coordinates are shortest, which are the nearest to what is drawn: (place, that one alone)."""
+    length = sum(np.square(z).sum(axis=1) for z in lifted.values())
+    for at in np.argsort(length)[:MOST_TRIED].tolist():
+        yield at, {role: z[at : at + 1] for role, z in lifted.items()}
+
+
+def _split(wanted: Wanted, particles: int, smallest: float) -> DesignPoint:
+    """The point with splitting for the event that is searched for, in the precision that `rnnmc measure` has."""
+    limit, point = wanted.threshold, wanted.point
+    vanish, explode = (min(1e-3, limit / 10), limit) if wanted.grow else (limit, max(1e3, 10 * limit))
+    splitting = Splitting.checked(
+        event="explode" if wanted.grow else "vanish",
+        particles=particles,
+        smallest=smallest,
+        vanish=vanish,
+        explode=explode,
+    )
+    return point.model_copy(update={"splitting": splitting, "dtype": "float32"})

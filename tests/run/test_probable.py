@@ -1,0 +1,57 @@
+"""How probable what a search has found is: by populations, held against chains that go down from what was found."""
+
+import dataclasses
+import math
+
+import polars as pl
+import pytest
+
+from rnnmc.common.errors import UsageError
+from rnnmc.run.probable import APART, Probable, probable
+from rnnmc.run.search import Wanted, searched
+from rnnmc.study.point import DesignPoint
+
+LIMIT, STEPS, P = 1.5, 20, 1e-5
+LAWS = {"recurrent": {"uniform": {"limit": LIMIT}}, "input": {"uniform": 1.0}, "bias": {"constant": 0.0}}
+POINT = DesignPoint(cell="linear", width=1, init=LAWS, horizons=(STEPS,), dtype="float64")
+
+
+def wanted(p: float) -> Wanted:
+    """|U|^T, U uniform on [-LIMIT, LIMIT], above what it is with this probability."""
+    return Wanted(POINT, True, (LIMIT * (1 - p)) ** STEPS, starts=6, rounds=60)
+
+
+@pytest.fixture(scope="module")
+def found() -> Probable:
+    asked = wanted(P)
+    one = probable(asked, searched(asked), 500, 8, 1e-12)
+    assert one is not None
+    return one
+
+
+def test_the_exact_probability_of_one_linear_unit_is_found_from_below_and_from_above(found: Probable):
+    event = found.rare.statistics.row(-1, named=True)
+    assert event["reached"]
+    assert event["p"] == pytest.approx(P, rel=0.6)
+    assert found.found["p"].null_count() == 0
+    for p in found.found["p"]:
+        assert math.log(p / P) == pytest.approx(0.0, abs=1.2)
+    assert "have not missed where these lie" in found.told[-1]
+    assert found.missed(found.found) == 0
+
+
+def test_networks_from_where_no_population_was_speak_against_them(found: Probable):
+    apart = dataclasses.replace(found, found=found.found.with_columns(pl.col("p") * 3 * APART))
+    assert apart.missed(apart.found) == apart.found.height
+    assert "DO NOT TRUST the populations" in apart.told[-1]
+    corners = dataclasses.replace(found, found=found.found.with_columns(p=pl.lit(None, pl.Float64)))
+    assert "do not get away from any" in corners.told[-1]
+    assert set(found.document()) == {"told", "networks", "curve"}
+
+
+def test_what_no_search_reaches_and_what_is_not_rare_is_not_split():
+    never = dataclasses.replace(wanted(P), threshold=(LIMIT * 1.01) ** STEPS)
+    assert probable(never, searched(never), 500, 8, 1e-12) is None
+    often = dataclasses.replace(wanted(P), threshold=0.5**STEPS)
+    with pytest.raises(UsageError, match="rnnmc measure finds it"):
+        probable(often, searched(often), 500, 8, 1e-12)
