@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from rnnmc.common.errors import UsageError
+from rnnmc.engine.splitting import descent
+from rnnmc.run import probable as run
 from rnnmc.run.probable import APART, Probable, probable
 from rnnmc.run.search import Wanted, searched
 from rnnmc.study.point import DesignPoint
@@ -24,7 +26,10 @@ def wanted(p: float) -> Wanted:
 @pytest.fixture(scope="module")
 def found() -> Probable:
     asked = wanted(P)
-    one = probable(asked, searched(asked), 500, 8, 1e-12)
+    with pytest.MonkeyPatch.context() as short:
+        short.setattr(descent, "STATES", 60)
+        short.setattr(run, "MOST_NETWORKS", 2)
+        one = probable(asked, searched(asked), 500, 8, 1e-12)
     assert one is not None
     return one
 
