@@ -18,7 +18,6 @@ from rnnmc.study.options import initialisation, parsed
 @app.command(
     epilog=examples(
         "rnnmc search torch.nn.LSTM --width 4 --out found",
-        "rnnmc search gru --event vanish --steps 50 --starts 16",
         "rnnmc search torch.nn.LSTM --threshold 1 --probable",
     )
 )

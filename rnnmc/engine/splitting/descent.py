@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from rnnmc.common.arrays import Floats
-from rnnmc.engine.splitting.population import ACCEPTED, MOVES_A_STATE, ByRole, Particles, Plan, Score, scored
+from rnnmc.engine.splitting.population import MOVES_A_STATE, TAKEN, ByRole, Particles, Plan, Score, scored
 
 CHAINS = 60
 STATES = 200  # of each chain above a level, of which the first half is forgotten
@@ -39,7 +39,7 @@ def settled(score: Score, top: ByRole, level: float, p: float, rng: np.random.Ge
     step, number, enough, at_home = 0.1, 0, MOST_MOVES, False
     while number < enough:
         taken = scored(now.moves(CHAINS, level, dict.fromkeys(top, step), rng), score)
-        step, number = min(1.0, step * math.exp((taken - ACCEPTED) / 10)), number + 1
+        step, number = min(1.0, step * math.exp((taken - TAKEN) / 10)), number + 1
         if not at_home and number % LOOK_EVERY == 0 and _length(now.x) < longest:
             at_home, enough = True, max(LEAST_MOVES, AGAIN * number)
     return now if at_home else None

@@ -33,7 +33,7 @@ Moves = Generator[ByRole, Floats, float]  # yields proposals, is sent their scor
 PopulationRun = Generator[ByRole, Floats, "PopulationFound"]
 
 KEEP = 0.1  # of the particles above the next level
-ACCEPTED = 0.2  # of the moves that is wanted
+TAKEN = 0.2  # of the moves that is wanted
 MOVES_A_STATE = 5  # of a chain from one state that is kept to the next
 BETWEEN = 4  # thresholds for a curve between one level and the next
 MOST_LEVELS = 400
@@ -207,11 +207,11 @@ def _adapted(
 ) -> tuple[Particles, dict[str, float]]:
     """(particles, steps) after chains have gone on with steps that adapt, by a rule that was fixed before.
 
-    First each role moves alone, until as many of its moves are taken as lets all together be ACCEPTED; then all move,
+    First each role moves alone, until as many of its moves are taken as lets all together be TAKEN; then all move,
     and one factor on every step makes that so.
     """
     roles, now = list(steps), dict(steps)
-    alone = ACCEPTED ** (1 / len(roles))
+    alone = TAKEN ** (1 / len(roles))
     parts, count = [chains.of(slice(None))], len(chains.scores)
     rounds = MOVES_A_STATE * max(1, -(-particles // count) - 1)
     apart = rounds // 2 if len(roles) > 1 else 0
@@ -221,7 +221,7 @@ def _adapted(
         taken = scored(chains.moves(count, level, now if together else {one: now[one]}, rng), score)
         gain = 2.0 / (1 + (number - apart if together else number // len(roles))) ** 0.5
         for role in roles if together else [one]:
-            now[role] = min(1.0, now[role] * math.exp(gain * (taken - (ACCEPTED if together else alone))))
+            now[role] = min(1.0, now[role] * math.exp(gain * (taken - (TAKEN if together else alone))))
         if number % MOVES_A_STATE == MOVES_A_STATE - 1:
             parts.append(chains.of(slice(None)))
     whole = Particles.joined(parts)
