@@ -76,6 +76,8 @@ def search(
         for name, content in rendered(search_charts(found.paths, point.label)).items():
             (out / "figures").mkdir(exist_ok=True)
             write_whole(out / "figures" / name, content)
+        if chance is not None:
+            chance.write(out)
     if as_json:
         print(json.dumps(found.document() | ({"probable": chance.document()} if chance else {}), allow_nan=False))
         return

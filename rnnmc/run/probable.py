@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from rnnmc.common.errors import UsageError
+from rnnmc.common.files import write_whole
 from rnnmc.common.quiet import on_the_way
 from rnnmc.common.words import listed
 from rnnmc.engine.draws import stream
@@ -77,6 +80,13 @@ class Probable:
         row = self.rare.statistics.row(-1, named=True)
         low, high = row["p_low"] or row["p"], row["p_high"] or row["p"]
         return known.filter((pl.col("p") < low / APART) | (pl.col("p") > high * APART)).height
+
+    def write(self, folder: Path) -> None:
+        """Leave both tables in the folder of a search. Raises RunError."""
+        for name, table in {"networks": self.found, "curve": self.rare.statistics}.items():
+            content = io.BytesIO()
+            table.write_parquet(content)
+            write_whole(folder / f"{name}.parquet", content.getvalue())
 
     def document(self) -> dict[str, Any]:
         """For programs."""

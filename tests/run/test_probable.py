@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -34,7 +35,7 @@ def found() -> Probable:
     return one
 
 
-def test_the_exact_probability_of_one_linear_unit_is_found_from_below_and_from_above(found: Probable):
+def test_the_exact_probability_of_one_linear_unit_is_found_from_below_and_from_above(found: Probable, tmp_path: Path):
     event = found.rare.statistics.row(-1, named=True)
     assert event["reached"]
     assert event["p"] == pytest.approx(P, rel=0.6)
@@ -43,6 +44,9 @@ def test_the_exact_probability_of_one_linear_unit_is_found_from_below_and_from_a
         assert math.log(p / P) == pytest.approx(0.0, abs=1.2)
     assert "have not missed where these lie" in found.told[-1]
     assert found.missed(found.found) == 0
+    found.write(tmp_path)
+    assert pl.read_parquet(tmp_path / "networks.parquet").equals(found.found)
+    assert pl.read_parquet(tmp_path / "curve.parquet")["p"][-1] == event["p"]
 
 
 def test_networks_from_where_no_population_was_speak_against_them(found: Probable):
