@@ -16,7 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import rnnmc
-from rnnmc.cli import app, main
+from rnnmc.cli import NO_HOME, app, main
 from rnnmc.common.quiet import HUSHED, on_the_way
 from rnnmc.run.aggregate import aggregate
 from rnnmc.run.fanout import Done
@@ -445,3 +445,22 @@ def test_quiet_leaves_out_progress_and_keeps_what_fails(capsys: pytest.CaptureFi
         err = capsys.readouterr().err
         assert [word for word in ("here: 9 of 9", "no room") if word in err] == said
     HUSHED.set(False)
+
+
+def test_who_has_no_home_and_is_on_no_list_has_one_that_is_not_there(monkeypatch):
+    """As of `docker run --user 12345`: libraries that draw ask where it is, and fail where nothing says it."""
+
+    def unknown(uid: int):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setenv("HOME", "to be restored")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("sys.argv", ["rnnmc", "--version"])
+    with pytest.raises(RuntimeError):
+        Path.home()
+    with pytest.raises(SystemExit):
+        main()
+    assert Path.home() == Path(NO_HOME)
+    with pytest.raises(NotADirectoryError):
+        (Path.home() / ".cache").mkdir(parents=True)

@@ -9,6 +9,7 @@ import importlib
 import os
 import pkgutil
 import sys
+from pathlib import Path
 
 import typer
 from typer.exceptions import TyperException
@@ -18,6 +19,7 @@ from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.quiet import say
 
 NO_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP, errno.EINVAL}
+NO_HOME = "/dev/null/home"  # which no user can make
 FIRST = (
     "setup",
     "measure",
@@ -46,6 +48,7 @@ _find_commands()
 
 def main() -> None:
     """Run a command, and turn every foreseen failure into one sentence and an exit code."""
+    _settle_home()
     code: int | None = 0
     try:
         code = app(standalone_mode=False)
@@ -69,6 +72,14 @@ def main() -> None:
     if code == 130:  # what typer itself returns when interrupted
         _fail("interrupted; finished blocks are kept: run again to go on", 130)
     sys.exit(code or 0)
+
+
+def _settle_home() -> None:
+    """Say that there is no home where nobody does: a container's user may be on no list, and Altair asks and fails."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = NO_HOME
 
 
 def _fail(sentence: str, code: int) -> None:

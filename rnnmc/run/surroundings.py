@@ -51,14 +51,17 @@ def private_folder() -> Iterator[Path]:
 
 @contextmanager
 def own_temporary() -> Iterator[dict[str, str]]:
-    """What to add to the environment of a process, so that its temporary files go with this one though it is killed."""
+    """What to add to the environment of a process, so that its temporary files go with this one though it is killed.
+
+    A home too, and a name, where this user has none: Snakemake ends where it cannot write there.
+    """
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(private_folder())
         except RunError:  # it has its own then
             yield {}
         else:
-            yield {"TMPDIR": str(folder)}
+            yield _of_nobody(folder) | {"TMPDIR": str(folder)}
 
 
 def remove_left() -> None:
@@ -110,22 +113,28 @@ def _was_rays(folder: Path) -> bool:
 def surroundings() -> Iterator[None]:
     """Have this process, and what it starts, find all that its own Ray needs, for the duration. Raises RunError."""
     with private_folder() as folder:
-        changed = {"RAY_TMPDIR": str(folder), "TMPDIR": str(folder)}
-        if not _has_home():
-            changed["HOME"] = str(folder)
-        if not {"LOGNAME", "USER"} & os.environ.keys():  # a container's user may be on no list
-            changed["USER"] = f"user{os.getuid()}"
-        before = {name: os.environ.get(name) for name in changed}
+        before = dict(os.environ)
+        changed = {"RAY_TMPDIR": str(folder), "TMPDIR": str(folder)} | _of_nobody(folder)
         os.environ.update(changed)
         tempfile.tempdir = None  # it is found anew
         try:
             yield
         finally:
-            for name, value in before.items():
+            for name in changed:
                 os.environ.pop(name)
-                if value is not None:
-                    os.environ[name] = value
+                if name in before:
+                    os.environ[name] = before[name]
             tempfile.tempdir = None
+
+
+def _of_nobody(folder: Path) -> dict[str, str]:
+    """The home and the name of who has none: a container's user may be on no list. The token stays where it is."""
+    said = {} if {"LOGNAME", "USER"} & os.environ.keys() else {"USER": f"user{os.getuid()}"}
+    if _has_home():
+        return said
+    settle_token()
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return said | {"HOME": str(folder)} | ({"RAY_AUTH_TOKEN_PATH": path} if path else {})
 
 
 def _has_home() -> bool:

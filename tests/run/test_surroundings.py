@@ -132,6 +132,25 @@ def test_what_a_process_was_compiling_when_it_was_killed_goes_with_the_next_run(
     assert not left[0].parent.exists()
 
 
+def test_snakemake_has_a_home_and_the_token_of_the_head_where_the_user_has_no_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/dev/null/home")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("USER", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "")  # to be restored
+    with surroundings.own_temporary() as said:
+        assert said["HOME"] == said["TMPDIR"]
+        assert said["USER"] == f"user{os.getuid()}"
+        token = Path(said["RAY_AUTH_TOKEN_PATH"])
+        assert token.is_relative_to(tmp_path / f"rnnmc-{os.getuid()}"), "where the head looks, with the home of before"
+        assert len(token.read_text()) == 64
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USER", "somebody")
+    with surroundings.own_temporary() as said:
+        assert set(said) == {"TMPDIR"}
+
+
 def test_where_no_folder_can_be_made_one_sentence_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(surroundings, "PLACES", (str(tmp_path / "no"),))
     said = r"no folder for Ray's sockets can be made in .*/no; set RAY_TMPDIR to"
