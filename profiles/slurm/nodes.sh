@@ -7,7 +7,9 @@
 #SBATCH --requeue
 export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
 (umask 077 && ray get-auth-token --generate >/dev/null) || exit  # nobody else may read it
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1):6379
+name=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+number=$(getent ahostsv4 "$name" | awk 'NR == 1 {print $1}')
+head=${number:-$name}:6379  # of a name Ray asks a DNS server, and gives up where none answers, whatever /etc/hosts says
 srun ray symmetric-run --address "$head" --min-nodes "$SLURM_JOB_NUM_NODES" \
     --num-cpus "$SLURM_CPUS_ON_NODE" --object-store-memory 104857600 \
     -- env RAY_ADDRESS="$head" rnnmc run "$@"
