@@ -99,7 +99,7 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
     log.parent.mkdir(parents=True, exist_ok=True)
     told, dashboard = log.stat().st_size if log.exists() else 0, ""
     folder = WatchedFolder(directory)
-    with log.open("ab") as output, _interruptible():
+    with log.open("ab") as output, _interruptible() as told_to_stop:
         process = subprocess.Popen(
             command,
             env=environment,
@@ -113,6 +113,8 @@ def _follow(study: Study, directory: Path, words: list[str], environment: dict[s
         try:
             with shown(line):
                 for now in looks(folder, process):
+                    if told_to_stop:  # and what that raised was lost, as Python loses it while it forks
+                        raise KeyboardInterrupt
                     found = None if head is None or dashboard else head.addresses()
                     if found is not None:
                         dashboard = dashboard_told(found[1], bool(ray_address()))
@@ -149,14 +151,20 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Take the end of the terminal, or of whoever started this, for Ctrl-C."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+def _interruptible() -> Iterator[list[int]]:
+    """Take the end of the terminal, or of whoever started this, for Ctrl-C; the numbers of the signals that came."""
+    came: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for each, handler in before.items():
         if handler != signal.SIG_IGN:  # as nohup wants it
-            signal.signal(each, signal.default_int_handler)
+            signal.signal(each, stop)
     try:
-        yield
+        yield came
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
