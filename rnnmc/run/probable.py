@@ -83,7 +83,7 @@ class Probable:
 
     def write(self, folder: Path) -> None:
         """Leave both tables in the folder of a search. Raises RunError."""
-        for name, table in {"networks": self.found, "curve": self.rare.statistics}.items():
+        for name, table in {"networks": self.found, "curve": self.rare.statistics.drop("point")}.items():
             content = io.BytesIO()
             table.write_parquet(content)
             write_whole(folder / f"{name}.parquet", content.getvalue())
