@@ -68,9 +68,8 @@ def search(
     )  # fmt: skip
     grow = event == "explode"
     above = (1e3 if grow else 1e-3) if threshold is None else threshold
-    wanted = Wanted(point, grow, above, starts, rounds, hold_drive)
-    found = searched(wanted)
-    chance = how_probable(wanted, found, particles, populations, smallest) if probable else None
+    found = searched(Wanted(point, grow, above, starts, rounds, hold_drive))
+    chance = how_probable(found, particles, populations, smallest) if probable else None
     again = None if out is None else found.write(out)
     if out is not None:
         for name, content in rendered(search_charts(found.paths, point.label)).items():

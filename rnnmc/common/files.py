@@ -41,9 +41,14 @@ def remove_unfinished(folder: Path) -> None:
     """Remove files that processes which were killed were writing there, but not one that is being written."""
     with suppress(OSError):
         for path in folder.glob(f".*{UNFINISHED}"):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > WRITTEN:
-                    path.unlink()
+            remove_left_part(path)
+
+
+def remove_left_part(path: Path) -> None:
+    """Remove such a file, unless it is being written."""
+    with suppress(OSError):
+        if time.time() - path.stat().st_mtime > WRITTEN:
+            path.unlink()
 
 
 def is_taken(place: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 import polars as pl
 from rich.table import Table
 
-from rnnmc.common.files import write_whole
 from rnnmc.engine.block import SAMPLES
 from rnnmc.report.terminal import fitting, frame_table, horizon_table
 from rnnmc.run.measure import measure_observed, measure_until, missed
@@ -20,6 +18,7 @@ from rnnmc.statistics.growth import estimator_of
 from rnnmc.statistics.point import point_statistics
 from rnnmc.statistics.stopping import INTERVAL
 from rnnmc.statistics.summaries import Settings, summed_up
+from rnnmc.store.tables import write_parquet
 from rnnmc.study.options import in_rows
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import PlannedPoint, Thresholds
@@ -44,9 +43,8 @@ class Answer:
     def write(self, out: Path) -> None:
         """Leave the samples in `out`, and what an observable saw in a file of its name beside it. Raises RunError."""
         for kind, frame in self.seen.items():
-            content = io.BytesIO()
-            frame.write_parquet(content, metadata={"rnnmc": json.dumps(self.point.written())})
-            write_whole(out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet"), content.getvalue())
+            path = out if kind == SAMPLES else out.with_suffix(f".{kind}.parquet")
+            write_parquet(path, frame, {"rnnmc": json.dumps(self.point.written())})
 
     def as_json(self) -> str:
         """The design point and the rows of every table."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from rnnmc.common.errors import UsageError
-from rnnmc.common.files import write_whole
 from rnnmc.common.quiet import on_the_way
 from rnnmc.common.words import listed
 from rnnmc.engine.draws import stream
@@ -25,6 +23,7 @@ from rnnmc.networks.lifting import coordinates_of
 from rnnmc.numerics.threads import one_thread
 from rnnmc.run.rare import RareAnswer, rare_answer
 from rnnmc.run.search import Search, Wanted
+from rnnmc.store.tables import write_parquet
 from rnnmc.study.options import in_rows
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.rare import Splitting
@@ -54,62 +53,60 @@ class Probable:
         said = [
             f"{row['populations']} populations of {row['particles']:,}: P({what}) = {row['p']:.3g}{interval}{doubt}"
         ]
-        known, tried = self.found.drop_nulls(), self.found.height
+        known, tried = self.found["p"].drop_nulls(), self.found.height
         if known.is_empty():
-            return [
-                *said,
-                f"Chains do not get away from any of {tried} networks found: they lie in corners too thin to say more",
-            ]
-        chances = listed([f"{p:.2g}" for p in known["p"]])
-        return [
-            *said,
-            f"Chains down from {known.height} of {tried} networks found give {chances}: {self._verdict(known)}",
-        ]
-
-    def _verdict(self, known: pl.DataFrame) -> str:
-        apart = self.missed(known)
-        if apart:
-            return (
-                f"DO NOT TRUST the populations: {apart} of them come from where no population has been, or move too "
-                "slowly; give more particles"
+            last = (
+                f"Chains do not get away from any of {tried} networks found: they lie in corners too thin to say more"
             )
-        return "populations have not missed where these lie"
+        else:
+            chances = listed([f"{p:.2g}" for p in known])
+            last = f"Chains down from {len(known)} of {tried} networks found give {chances}: {self._verdict}"
+        return [*said, last]
 
-    def missed(self, known: pl.DataFrame) -> int:
+    @property
+    def _verdict(self) -> str:
+        if not self.missed:
+            return "populations have not missed where these lie"
+        return (
+            f"DO NOT TRUST the populations: {self.missed} of them come from where no population has been, or move too "
+            "slowly; give more particles"
+        )
+
+    @property
+    def missed(self) -> int:
         """How many of the networks speak against the populations."""
         row = self.rare.statistics.row(-1, named=True)
         low, high = row["p_low"] or row["p"], row["p_high"] or row["p"]
-        return known.filter((pl.col("p") < low / APART) | (pl.col("p") > high * APART)).height
+        return self.found.filter((pl.col("p") < low / APART) | (pl.col("p") > high * APART)).height
 
     def write(self, folder: Path) -> None:
         """Leave both tables in the folder of a search. Raises RunError."""
         for name, table in {"networks": self.found, "curve": self.rare.statistics.drop("point")}.items():
-            content = io.BytesIO()
-            table.write_parquet(content)
-            write_whole(folder / f"{name}.parquet", content.getvalue())
+            write_parquet(folder / f"{name}.parquet", table)
 
     def document(self) -> dict[str, Any]:
         """For programs."""
         return {"told": self.told, "networks": in_rows(self.found), "curve": in_rows(self.rare.statistics)}
 
 
-def probable(wanted: Wanted, found: Search, particles: int, populations: int, smallest: float) -> Probable | None:
+def probable(found: Search, particles: int, populations: int, smallest: float) -> Probable | None:
     """Run populations, and chains down from the networks found that have the event; None where none has.
 
-    Raises UsageError where the draws of the point are not made of normal numbers, or its event is certain.
+    Raises UsageError where the draws of the point are not made of normal numbers, or not of numbers that follow from
+    them, and where its event is not rare.
     """
     if not found.reached:
         return None
-    point = _split(wanted, particles, smallest)
+    point, ends = _split(found.wanted, particles, smallest), found.ends.of(slice(0, found.reached))
+    lifted = coordinates_of(point, ends)  # before populations, for it may refuse
     rare = rare_answer(point, populations)
     plan, score = plan_of_point(point), Scorer(point, point.rare_event)
     levels = rare.statistics.filter(pl.col("level").is_not_null()).sort("level")
     if levels.height < 2:
         raise UsageError(f"{point.rare_event.told}: P = {levels['p'][-1]:.2g} is not rare; rnnmc measure finds it")
-    ends = found.ends.of(slice(0, found.reached))
     rows = []
     with one_thread():
-        for at, top in _nearest(coordinates_of(point, ends)):
+        for at, top in _nearest(lifted):
             on_the_way(f"{point.label}: chains go down from a network of log-norm {ends.log_norm[at]:.3g}")
             rng = stream(point.key, -2 - at, 0, "splitting", point.dtype)
             now = settled(score, top, plan.levels[-1], levels["p"][-1], rng)

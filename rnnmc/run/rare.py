@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +10,11 @@ from pathlib import Path
 import polars as pl
 from rich.table import Table
 
-from rnnmc.common.files import write_whole
 from rnnmc.report.terminal import rare_table
 from rnnmc.run.measure import measure_samples
 from rnnmc.run.progress import progress
 from rnnmc.statistics.rare import rare_statistics
+from rnnmc.store.tables import write_parquet
 from rnnmc.study.options import in_rows
 from rnnmc.study.point import DesignPoint
 
@@ -34,9 +33,7 @@ class RareAnswer:
 
     def write(self, out: Path) -> None:
         """Leave the rows of all populations in `out`. Raises RunError."""
-        content = io.BytesIO()
-        self.seen.write_parquet(content, metadata={"rnnmc": json.dumps(self.point.written())})
-        write_whole(out, content.getvalue())
+        write_parquet(out, self.seen, {"rnnmc": json.dumps(self.point.written())})
 
     def as_json(self) -> str:
         """The design point, the probability of the event with its interval and cost, and that of every threshold."""

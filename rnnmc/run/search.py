@@ -26,6 +26,7 @@ from rnnmc.networks.state_dict import PYTORCH_CELLS, in_torch_names
 from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.paths import Paths
 from rnnmc.run.checks.sound import hold_sound
+from rnnmc.store.tables import write_parquet
 from rnnmc.study.options import in_rows
 from rnnmc.study.point import DesignPoint, horizons_up_to
 
@@ -114,9 +115,7 @@ class Search:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "search.json", json.dumps(self.document(), allow_nan=False).encode())
         for name in ("starts", "gates", "paths"):
-            content = io.BytesIO()
-            getattr(self, name).write_parquet(content)
-            write_whole(folder / f"{name}.parquet", content.getvalue())
+            write_parquet(folder / f"{name}.parquet", getattr(self, name))
         content = io.BytesIO()
         np.save(content, self.best.x[:, 0])
         write_whole(folder / DRIVE, content.getvalue())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnmc.common.files import UNFINISHED, WRITTEN
+from rnnmc.common.files import UNFINISHED, remove_left_part
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import Keyed, names, point_folder, shard_path
 
@@ -47,9 +46,7 @@ def remove_parts(directory: Path, point: Keyed, kinds: Iterable[Observable | Non
         for name in names(folder):
             hidden, _, rest = name.removeprefix(".").partition(".parquet.")
             if name.startswith(".") and hidden.isdigit() and rest.endswith(UNFINISHED) and int(hidden) not in busy:
-                with suppress(OSError):
-                    if time.time() - (folder / name).stat().st_mtime > WRITTEN:
-                        (folder / name).unlink()
+                remove_left_part(folder / name)
 
 
 def _is_claimed(path: Path) -> bool:

@@ -21,11 +21,16 @@ def write_table(directory: Path, name: str, table: pl.DataFrame, points: pl.Data
 
     points: the rows of points.parquet. Raises RunError when the disk refuses.
     """
-    buffer = io.BytesIO()
     table = _with_design(table, points)
-    table.write_parquet(buffer)
-    write_whole(directory / f"{name}.parquet", buffer.getvalue())
+    write_parquet(directory / f"{name}.parquet", table)
     write_whole(directory / f"{name}.csv", csv_of(table))
+
+
+def write_parquet(path: Path, table: pl.DataFrame, metadata: dict[str, str] | None = None) -> None:
+    """Write a table as it is, so that it appears whole or not at all. Raises RunError."""
+    content = io.BytesIO()
+    table.write_parquet(content, metadata=metadata)
+    write_whole(path, content.getvalue())
 
 
 def read_table(path: Path) -> pl.DataFrame:

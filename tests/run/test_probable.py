@@ -26,11 +26,10 @@ def wanted(p: float) -> Wanted:
 
 @pytest.fixture(scope="module")
 def found() -> Probable:
-    asked = wanted(P)
     with pytest.MonkeyPatch.context() as short:
         short.setattr(descent, "STATES", 60)
         short.setattr(run, "MOST_NETWORKS", 2)
-        one = probable(asked, searched(asked), 500, 8, 1e-12)
+        one = probable(searched(wanted(P)), 500, 8, 1e-12)
     assert one is not None
     return one
 
@@ -43,7 +42,7 @@ def test_the_exact_probability_of_one_linear_unit_is_found_from_below_and_from_a
     for p in found.found["p"]:
         assert math.log(p / P) == pytest.approx(0.0, abs=1.2)
     assert "have not missed where these lie" in found.told[-1]
-    assert found.missed(found.found) == 0
+    assert found.missed == 0
     found.write(tmp_path)
     assert pl.read_parquet(tmp_path / "networks.parquet").equals(found.found)
     assert pl.read_parquet(tmp_path / "curve.parquet")["p"][-1] == event["p"]
@@ -51,7 +50,7 @@ def test_the_exact_probability_of_one_linear_unit_is_found_from_below_and_from_a
 
 def test_networks_from_where_no_population_was_speak_against_them(found: Probable):
     apart = dataclasses.replace(found, found=found.found.with_columns(pl.col("p") * 3 * APART))
-    assert apart.missed(apart.found) == apart.found.height
+    assert apart.missed == apart.found.height
     assert "DO NOT TRUST the populations" in apart.told[-1]
     corners = dataclasses.replace(found, found=found.found.with_columns(p=pl.lit(None, pl.Float64)))
     assert "do not get away from any" in corners.told[-1]
@@ -60,7 +59,7 @@ def test_networks_from_where_no_population_was_speak_against_them(found: Probabl
 
 def test_what_no_search_reaches_and_what_is_not_rare_is_not_split():
     never = dataclasses.replace(wanted(P), threshold=(LIMIT * 1.01) ** STEPS)
-    assert probable(never, searched(never), 500, 8, 1e-12) is None
+    assert probable(searched(never), 500, 8, 1e-12) is None
     often = dataclasses.replace(wanted(P), threshold=0.5**STEPS)
     with pytest.raises(UsageError, match="rnnmc measure finds it"):
-        probable(often, searched(often), 500, 8, 1e-12)
+        probable(searched(often), 500, 8, 1e-12)
