@@ -1,9 +1,9 @@
 """What a study will cost before it runs: rows, bytes, and time.
 
 Time is measured: the kinds of point that the cost model finds dearest run a few steps each, as many as a moment allows,
-and what they took is kept for the next time. Of the others the model says how they compare, and the measured ones how
-fast this machine is. What counts is the time of the processor, not that of the clock; where others take the processor
-away, nothing is timed, and the model stands in for what is not known from before.
+and what they took is kept for the next time. Of the others the model says how they compare, and the measured ones of
+their kernel how fast this machine is. What counts is the time of the processor, not that of the clock; where others
+take the processor away, nothing is timed, and the model stands in for what is not known from before.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from rnnmc.store.timeline import TIMELINE
 FEWEST_TRIALS, MOST_TRIALS = 3, 24  # kinds of point that are run
 ALL_TRIALS, LOOKING_TRIALS = 0.3, 1.0  # timed seconds after which none is begun, and none that looks on
 TRIAL_SECONDS = 0.02  # nominal, of one trial run
+SWEPT_SECONDS = 0.06  # the same of a few directions, of which some replicates take twice what others do
 FEWEST_STEPS, MOST_STEPS = 16, 512  # of the longer of two trial runs
 LOOKED_AT, LOOKED_AT_BRIEFLY = (8, 32), (2, 6)  # steps of two trial runs of an observable, and of those of a dear one
 MOST_LOOK_SECONDS = 0.1  # of the first, from which it is dear
@@ -117,11 +118,11 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None, tries: bool
     for kind, seconds in zip(kinds, nominal, strict=True):
         weight[kind] = weight.get(kind, 0.0) + seconds
     one_of = dict(zip(kinds, points, strict=True))
-    dearest = sorted(one_of, key=lambda kind: -weight[kind])
+    dearest = _each_first(sorted(one_of, key=lambda kind: -weight[kind]), one_of)
     trials: dict[Kind, _Trial] = {}
     for some, limit in (
         ([kind for kind in dearest if not one_of[kind].observables], ALL_TRIALS),
-        (_each_look_first([kind for kind in dearest if one_of[kind].observables], one_of), LOOKING_TRIALS),
+        ([kind for kind in dearest if one_of[kind].observables], LOOKING_TRIALS),
     ):
         begin, tried = clock.processor, 0
         for kind in some:
@@ -136,13 +137,19 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None, tries: bool
                     trusted.keep(TRIALS, name, json.dumps(asdict(trials[kind])).encode())
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
     known = [(*one, seconds) for one, seconds in zip(found, nominal, strict=True) if one]
-    slower = statistics.median([chain / seconds for chain, _, seconds in known] or [1.0])
+    ratios: dict[str, list[float]] = {}
+    for stored, one, seconds in zip(points, found, nominal, strict=True):
+        if one:
+            ratios.setdefault(stored.cut.kernel, []).append(one[0] / seconds)
+    slower = {kernel: statistics.median(some) for kernel, some in ratios.items()}
+    usual = statistics.median([ratio for some in ratios.values() for ratio in some] or [1.0])
 
     def by_model(stored: StoredPoint, seconds: float) -> tuple[float, dict[str, float]]:
         """Of a point that was not tried: as those that were."""
         names = [one.name for one in stored.observables]
         alike = {name: [seen[name] / model for _, seen, model in known if name in seen] for name in names}
-        return slower * seconds, {name: seconds * statistics.median(some) for name, some in alike.items() if some}
+        looking = {name: seconds * statistics.median(some) for name, some in alike.items() if some}
+        return slower.get(stored.cut.kernel, usual) * seconds, looking
 
     return [
         _cost(stored, *(one or by_model(stored, seconds)), one is not None)
@@ -181,9 +188,15 @@ def forecast_of(directory: Path) -> dict[str, Any]:
     return {}
 
 
-def _each_look_first(kinds: list[Kind], one_of: dict[Kind, StoredPoint]) -> list[Kind]:
-    """The same kinds, one of each set of observables before all others: of what these take the model knows nothing."""
-    first = set({tuple(one.name for one in one_of[kind].observables): kind for kind in reversed(kinds)}.values())
+def _each_first(kinds: list[Kind], one_of: dict[Kind, StoredPoint]) -> list[Kind]:
+    """The same kinds, one of each kernel and set of observables before all others: the model says how points of one
+    kernel compare, less well how kernels do, and of observables nothing.
+    """
+
+    def way(kind: Kind) -> tuple[str, ...]:
+        return (one_of[kind].cut.kernel, *(one.name for one in one_of[kind].observables))
+
+    first = set({way(kind): kind for kind in reversed(kinds)}.values())
     return sorted(kinds, key=lambda kind: kind not in first)
 
 
@@ -265,7 +278,7 @@ def _few_directions(stored: StoredPoint, clock: Clock) -> float:
     of many; so the chain is not cut short, but the tile.
     """
     point, some = stored.design, _some(stored)
-    run_trial(point, some, point.horizons)
+    run_trial(point, replace(some, tile=point.nested.group), point.horizons)
     return clock.timed(lambda: run_trial(point, some, point.horizons)) * stored.cut.tile / some.tile
 
 
@@ -274,7 +287,8 @@ def _some(stored: StoredPoint) -> Partition:
     cut, group = stored.cut, stored.design.nested.group
     if cut.kernel not in FEW_ROWS:
         return cut
-    fit = int(TRIAL_SECONDS / block_seconds(stored.design, group, cut))
+    seconds = TRIAL_SECONDS if stored.observables else SWEPT_SECONDS
+    fit = int(seconds / block_seconds(stored.design, group, cut))
     return replace(cut, tile=min(cut.tile, max(1, fit) * group))
 
 
