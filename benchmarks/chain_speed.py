@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from rnnmc.cells import cells
 from rnnmc.engine.block import partition, run_block
+from rnnmc.engine.choice import work_of
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.point import DesignPoint
@@ -99,6 +100,19 @@ def evaluations(cell: str) -> dict[str, int]:
     return counting.calls
 
 
+def bound_seconds(point: DesignPoint, product_rate: float, function_seconds: float) -> float | None:
+    """What a step of one replicate would take if nothing waited for anything; None where the cell is not traced.
+
+    Each of its multiplications and additions takes the place of one in a product at `product_rate` (flop a second, two
+    for each place), and so do two for each entry of P_t, whose size is looked at; functions take what they take.
+    """
+    work = work_of(point)
+    if work is None:
+        return None
+    places = work.products / 2 + work.entries + 2 * point.state_size * point.width * len(point.cell_object.parts)
+    return 2 * places / product_rate + work.functions * function_seconds
+
+
 def measure(choice: Choice, tell: Callable[[str], None]) -> dict[str, Any]:
     """Every row."""
     rows = []
@@ -113,7 +127,7 @@ def _row(cell: str, width: int) -> dict[str, Any]:
     point = design_point(cell, width)
     kernel = full_kernel(point)
     flop, evaluated = product_flop(cell, width), evaluations(cell)
-    step, of_products, of_functions = _chain(point, kernel, flop, evaluated if width <= SMALL else {})
+    step, shares = _chain(point, kernel, flop, evaluated if width <= SMALL else {})
     against.compare(point, kernel)
     func, loop = against.func(point), against.loop(point)
     return {
@@ -124,8 +138,7 @@ def _row(cell: str, width: int) -> dict[str, Any]:
         "flop": flop,
         "functions": evaluated,
         "seconds": step,
-        "share_of_products": of_products,
-        "share_of_functions": of_functions,
+        **{f"share_of_{of}": share for of, share in shares.items()},
         "func": func,
         "times_func": func["seconds"]["median"] / step["median"],
         "loop": loop,
@@ -137,19 +150,21 @@ def _row(cell: str, width: int) -> dict[str, Any]:
 @torch.no_grad()
 def _chain(
     point: DesignPoint, kernel: str, flop: int, evaluated: dict[str, int]
-) -> tuple[Measured, Measured | None, Measured | None]:
-    """(seconds a sample-step, shares of the rates of products and of functions in the same moments, if it has any)."""
+) -> tuple[Measured, dict[str, Measured | None]]:
+    """(seconds a sample-step, shares of the limits of the same moments; None where there is nothing of the kind)."""
     replicates, begin = starter(point, kernel)
     steps = steps_within(RUN_SECONDS, begin)
-    found, of_products, of_functions = [], [], []
+    found: list[float] = []
+    shares: dict[str, list[float]] = {"products": [], "functions": [], "bound": []}
     for _ in range(RUNS):
-        rate, advance = machine.product_rate(), begin()
-        least = point.width * sum(count * machine.function_seconds(name) for name, count in evaluated.items())
+        rate, seconds_of = machine.product_rate(), {name: machine.function_seconds(name) for name in FUNCTIONS}
+        advance = begin()
         found.append(seconds(lambda: advance(steps)) / (replicates * steps))  # noqa: B023
-        of_products.append(flop / found[-1] / rate)
-        of_functions.append(least / found[-1])
-    products, functions = (measured(shares) if any(shares) else None for shares in (of_products, of_functions))
-    return measured(found), products, functions
+        least = point.width * sum(count * seconds_of[name] for name, count in evaluated.items())
+        bound = bound_seconds(point, rate, min(seconds_of.values())) or 0.0
+        for of, share in (("products", flop / rate), ("functions", least), ("bound", bound)):
+            shares[of].append(share / found[-1])
+    return measured(found), {of: measured(some) if any(some) else None for of, some in shares.items()}
 
 
 def _full(point: DesignPoint) -> Measured:
@@ -163,6 +178,7 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     told: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
         ("chain-time", "Microseconds of a sample-step, the chain alone", lambda row: _microseconds(row, "seconds")),
         ("chain-share", "Share of the rate of matrix products", lambda row: percent(_share(row, "products"))),
+        ("chain-bound", "Share of the bound of all operations", lambda row: percent(_share(row, "bound"))),
         ("chain-functions", "Share of the rate of squashing functions", lambda row: percent(_share(row, "functions"))),
         ("chain-func", "Times faster than batched torch.func", lambda row: number(row["times_func"])),
         ("chain-loop", "Times faster than torch.autograd in a loop", lambda row: number(row["times_loop"])),
@@ -200,7 +216,8 @@ def _spreads(rows: list[dict[str, Any]]) -> Sheet:
 
 
 def _share(row: dict[str, Any], of: str) -> float | None:
-    return row[f"share_of_{of}"] and row[f"share_of_{of}"]["median"]
+    found = row.get(f"share_of_{of}")
+    return found and found["median"]
 
 
 def _microseconds(row: dict[str, Any], name: str) -> str:
@@ -216,6 +233,7 @@ def _every_row(rows: list[dict[str, Any]]) -> Sheet:
         "Gflop/s",
         "of products",
         "of functions",
+        "of the bound",
         "torch.func",
         "in a loop",
         "full us",
@@ -223,7 +241,7 @@ def _every_row(rows: list[dict[str, Any]]) -> Sheet:
     lines = []
     for row in rows:
         rate = number(row["flop"] / row["seconds"]["median"], scale=1e-9) if row["flop"] else number(None)
-        shares = [percent(_share(row, "products")), percent(_share(row, "functions"))]
+        shares = [percent(_share(row, of)) for of in ("products", "functions", "bound")]
         times = [f"{number(row[name])} x" for name in ("times_func", "times_loop")]
         step, full = (with_spread(row[name], scale=1e6) for name in ("seconds", "full"))
         lines.append([row["cell"], str(row["width"]), row["kernel"], step, rate, *shares, *times, full])

@@ -86,7 +86,7 @@ def _compiled(draws: Draws) -> Segment:
     by_replicate = draws.layout.name == "columns"
     run = compiled.kernel(draws.point.cell, draws.width, draws.dtype, by_replicate, apart=draws.apart)
     assert run is not None
-    chain = compiled._Chain(run, draws)
+    chain = compiled._Chain(run, draws, draws.state())
     return lambda x, steps: chain.advance(draws.given.recurrent, x, steps)
 
 

@@ -18,11 +18,13 @@ from rnnmc.engine.choice import (
     CONDITIONAL_BYTES,
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
+    LEAST_UNIT_TILE,
     SWEPT,
+    UNIT_LANES,
+    UNITS,
     cached_tile,
     compiled_or_plain,
     kernel_of,
-    plain_kernel,
     replicate_seconds,
     seen_bytes,
 )
@@ -96,6 +98,8 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
         tile = max(1, few // point.width)
     if kernel == SWEPT:  # what is kept of the steps of a tile must fit the cache
         tile = tile_of(point)
+    if kernel == UNITS:  # a whole number of lanes, whatever the group
+        tile = group * max(LEAST_UNIT_TILE, 1 << (UNIT_LANES // point.width).bit_length() >> 1)
     if kernel == CONDITIONAL:  # what a tile keeps of its matrices must fit together
         tile = min(tile, int(CONDITIONAL_BYTES / seen_bytes(point)))
     tile = max(1, tile // group) * group  # replicates of one weight draw run together
@@ -243,9 +247,9 @@ def _run_chain(
     wanted: int,
 ) -> tuple[Kinds, np.ndarray]:
     """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
-    from rnnmc.engine.run import few_directions
+    from rnnmc.engine.run import few_directions, made_by
 
-    kernel = cut.kernel if device == "cpu" else plain_kernel(point)
+    kernel = made_by(point, device, cut.kernel, dtype)
     few = few_directions(kernel)
     samples, watches = few(point, tiles, cut.tile, device, dtype) if few else {}, {}
     if observables or not few:

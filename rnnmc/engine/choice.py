@@ -12,7 +12,7 @@ from functools import cache
 
 from rnnmc.cells import cell as cell_of
 from rnnmc.engine.compiled.symbols import FUNCTIONS, MATRIX, ROWS, VECTOR, Untraceable
-from rnnmc.engine.compiled.trace import traced
+from rnnmc.engine.compiled.trace import traced, units_are_alone
 from rnnmc.engine.swept.plan import MOST_STORED, MOST_STORED_IF_NARROW, narrows, row_steps, stored_bytes
 from rnnmc.study.point import DesignPoint
 
@@ -20,8 +20,14 @@ TILE_ENTRIES = 1 << 17  # directions of a tile that fit the second-level cache, 
 LARGEST_TILE = 4096
 COMPILED = "compiled "  # before the name of the layout
 FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"
-SWEPT = COMPILED + FEW_DIRECTIONS
-FEW_ROWS = (FEW_DIRECTIONS, SWEPT)  # kernels that carry no whole product
+SWEPT, UNITS = COMPILED + FEW_DIRECTIONS, COMPILED + "units"
+FEW_ROWS = (FEW_DIRECTIONS, SWEPT, UNITS)  # kernels that carry no whole product
+UNIT_LANES, LEAST_UNIT_TILE = 4096, 16  # units of a tile where each is a network of its own; replicates, at least
+UNIT_STEP, UNIT_NORM, UNIT_INPUTS = (
+    1.6e-9,
+    1e-7,
+    3e10,
+)  # seconds of a unit, beside its step, and at a horizon; flop a second
 COMPILING = 0.4  # seconds; a kernel that does not save as much in MANY replicates is not compiled
 MANY = 1 << 17
 COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster
@@ -42,6 +48,7 @@ SWEPT_RATE, SWEPT_AGAIN = 1.15e11, 1.1  # flop a second of the sweeps; all that 
 SWEPT_CALLS = 1.5e-4, 1.5e-5  # seconds of a replicate, and of each horizon, to judge what sweeps have found
 NARROWING = 4e-9  # seconds, times the cube of half the state, of the linear algebra that makes columns fewer
 SWEPT_MARGIN = 1.05  # by which sweeps must be cheaper, as they leave an error of their own
+OF_A_DIRECTION = 1.2e-8  # seconds to find its size among units in lanes, where each has one of its own
 CALLS_A_STEP = 10  # of the engine itself: looking at the size, drives
 NO_WORK = ("input", "number", "identity", "width", "constant")
 
@@ -63,7 +70,7 @@ class Rates:
 KERNELS = {
     "columns": Rates(5e9, 2e-9, 4e-10, 6e-6),
     "rows": Rates(8e10, 2e-9, 3e-10, 6e-6),
-    "compiled columns": Rates(3.3e10, 1e-9, 1e-10, 0.0),
+    "compiled columns": Rates(6.5e10, 8e-10, 6e-11, 0.0),
     "compiled rows": Rates(9.5e10, 1.5e-9, 3e-11, 0.0),
 }
 
@@ -88,6 +95,8 @@ def kernel_of(point: DesignPoint) -> str:
 
     One that leaves an error of its own must save half, and one of compiled sweeps, whose error is small, a little.
     """
+    if _is_of_units(point):
+        return UNITS
     full = full_kernel(point)
     if point.units_apart or work_of(point) is None:
         return full
@@ -98,6 +107,20 @@ def kernel_of(point: DesignPoint) -> str:
     few = SWEPT if _can_be_swept(point) else FEW_DIRECTIONS
     margin = SWEPT_MARGIN if few == SWEPT else 2
     return few if margin * chain_seconds(point, few) < chain_seconds(point, full) else full
+
+
+@cache
+def _has_units_alone(cell: str) -> bool:
+    """Whether each unit of a layer of this cell is a network of its own."""
+    found = cell_of(cell)
+    try:
+        return not found.has_matrices and units_are_alone(traced(found))
+    except Untraceable:
+        return False
+
+
+def _is_of_units(point: DesignPoint) -> bool:
+    return point.layers == 1 and point.width > 1 and _has_units_alone(point.cell)
 
 
 def _can_be_swept(point: DesignPoint) -> bool:
@@ -171,11 +194,21 @@ def chain_seconds(point: DesignPoint, kernel: str) -> float:
         return last * (CONDITIONAL_SWEEPS * 1.1e-8 * seen + 1e-3)
     if kernel == SWEPT:
         return _swept_seconds(point)
+    if kernel == UNITS:
+        return _unit_seconds(point)
     if kernel == FEW_DIRECTIONS:
         recurrent, size = len(point.cell_object.recurrent), 1 if point.dtype == "float32" else 2
         swept = 2.0 * ROWS_SWEPT * recurrent * point.width**2 / FEW_RATE
         return last * size * (swept + FEW_CALLS * (1 + recurrent))
     return last * step_seconds(point, kernel) + logged * (1e-8 + 2.2e-9 * d**2 + 1e-11 * float(d) ** 3)
+
+
+def _unit_seconds(point: DesignPoint) -> float:
+    """Nominal seconds of one replicate whose units are networks of their own: steps, what comes in, norms of each."""
+    one = point.model_copy(update={"width": 1})
+    inputs = 0 if point.drive.is_field else 2.0 * point.drive.dimension * len(point.cell_object.gates)
+    a_step = step_seconds(one, "compiled columns") + UNIT_STEP + inputs / UNIT_INPUTS
+    return point.width * (point.horizons[-1] * a_step + UNIT_NORM * len(point.horizons))
 
 
 def _swept_seconds(point: DesignPoint) -> float:
@@ -198,6 +231,8 @@ def step_seconds(point: DesignPoint, kernel: str) -> float:
     lanes = LANE_BYTES // size if kernel == "compiled rows" else 1
     counted = work_of(point, lanes) or _guessed(point)
     a_replicate = counted.products / rates.product + counted.functions * rates.function + counted.entries * rates.entry
+    if point.units_apart and kernel == "compiled rows":
+        a_replicate += OF_A_DIRECTION * point.state_size
     together = min(4096, max(1, (1 << 17) // (point.state_size * point.width)))  # a tile, as in rnnmc.engine.block
     return a_replicate * size / 4 + rates.call * (CALLS_A_STEP + counted.operations) / together
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnmc.cells.stacked import stack_name
 from rnnmc.common.errors import UsageError
-from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, compiled_kernel
+from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, UNITS, compiled_kernel, kernel_of
 from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.compiled.trace import traced
@@ -14,6 +14,8 @@ from rnnmc.study.point import DesignPoint
 
 def kernel_source(name: str, width: int, dtype: str, layers: int = 1, residual: bool = False) -> str:
     """What the compiler is given for this cell: the layout that is cheaper at this width and dtype, then the C.
+
+    Of a cell whose units are networks of their own it is the chain of one unit.
 
     layers, residual: as of a design point. Raises UsageError for a cell, width or dtype that there is not, or that has
     no compiled kernel.
@@ -25,11 +27,14 @@ def kernel_source(name: str, width: int, dtype: str, layers: int = 1, residual: 
         program = traced(point.cell_object)
     except Untraceable as error:
         raise UsageError(f"{said}: no kernel is made ({error}); write linearise with what has a symbol") from None
-    kernel = compiled_kernel(point)
+    of_units = kernel_of(point) == UNITS
+    kernel = UNITS if of_units else compiled_kernel(point)
     if kernel is None:
         raise UsageError(
             f"width: {width} has no compiled kernel, as wider ones outgrow the caches; give at most "
             f"{COMPILED_ROWS_UP_TO_WIDTH // layers}"
         )
-    code = source(program, width, 32 if dtype == "float32" else 64, kernel.endswith("columns"), point.units_apart)
+    size, by_replicate = (1, True) if of_units else (width, kernel.endswith("columns"))
+    bits, units = 32 if dtype == "float32" else 64, width if of_units else 1
+    code = source(program, size, bits, by_replicate, point.units_apart, units)
     return f"/* {said}, width {width}, {dtype}: {kernel} */\n{code}"

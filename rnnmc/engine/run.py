@@ -15,6 +15,7 @@ from rnnmc.engine.choice import (
     CONDITIONAL,
     FEW_DIRECTIONS,
     SWEPT,
+    UNITS,
     plain_kernel,
 )
 from rnnmc.engine.compiled.emit import source
@@ -46,6 +47,10 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
         from rnnmc.engine.few_directions.norms import wide_norms
 
         return wide_norms
+    if name == UNITS:
+        from rnnmc.engine.units import unit_norms
+
+        return unit_norms
     if name == CONDITIONAL:
         from rnnmc.engine.conditional.norms import conditional_norms
 
@@ -72,19 +77,23 @@ def state_alone(draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch
         pass
 
 
-def made_by(point: DesignPoint, device: str, planned: str) -> str:
+def made_by(point: DesignPoint, device: str, planned: str, said_dtype: str = "") -> str:
     """The name of the kernel that really runs this point here: the plain one on a GPU, or without a compiler.
 
-    planned: the name of the kernel that its partition has.
+    planned: the name of the kernel that its partition has. said_dtype: of the chain, where that is not the point's.
     """
     name = planned if device == "cpu" else plain_kernel(point)
     if not name.startswith(COMPILED):
         return name
-    dtype = getattr(torch, point.chain_dtype)
+    dtype = getattr(torch, said_dtype or point.chain_dtype)
     if name == SWEPT:
         from rnnmc.engine.swept.trust import kernels
 
         run = kernels(point.cell, point.width, dtype, point.layers, point.residual)
+    elif name == UNITS:
+        from rnnmc.engine.units import kernel_of_units
+
+        return plain_kernel(point) if kernel_of_units(point.cell, point.width, dtype) is None else name
     else:
         run = _kernel(point, name, dtype)
     return name.removeprefix(COMPILED) if run is None else name
@@ -117,8 +126,8 @@ def _code(
     if dtype == "float32":
         normal.normals(np.zeros(2, np.uint32))
         sources.append(normal.source())
-    if device == "cpu" and (few_directions(name) is None or name == SWEPT):  # which takes some full products
-        by_replicate = directions <= norms.BY_REPLICATE_UP_TO
+    if device == "cpu" and (few_directions(name) is None or name in (SWEPT, UNITS)):  # which take some full products
+        by_replicate = name == UNITS or directions <= norms.BY_REPLICATE_UP_TO
         norms.kernel(by_replicate)
         sources.append(norms.source(by_replicate))
     if name.startswith(COMPILED):
@@ -130,7 +139,9 @@ def _code(
             narrowing.functions()  # which only many horizons need: of what is not loaded there is no code to tell
             sources += [source_of_sweeps(program, width, bits), narrowing.source()]
         else:
-            sources.append(source(program, width, bits, name.endswith("columns"), apart))
+            of_one = name == UNITS
+            by_replicate, size = of_one or name.endswith("columns"), 1 if of_one else width
+            sources.append(source(program, size, bits, by_replicate, apart, width if of_one else 1))
     return code_of(sources)
 
 

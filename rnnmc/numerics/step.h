@@ -195,11 +195,30 @@ EACH lane identity(int64_t i, int64_t j)
             UNROLL for (int64_t r = 0; r < (count); r++) UNROLL for (int64_t c = 0; c < COLUMNS; c++)                 \
                 (out)[AT(rows, k0 + r, j0 + c)] = sum[r][c];                                                          \
         }
+/* Keeps x in a register: else the compiler reads it from memory again for each product that it is in. */
+#if N < 3
+#define HELD(x) (void)(x)
+#elif defined(__x86_64__)
+#define HELD(x) __asm__("" : "+v"(x))
+#elif defined(__aarch64__)
+#define HELD(x) __asm__("" : "+w"(x))
+#else
+#define HELD(x) (void)(x)
+#endif
 #if BY_REPLICATE
 #define OVER_INNER(rows, a, b, count)                                                                                 \
-    for (int64_t i = 0; i < N; i++)                                                                                   \
-        UNROLL for (int64_t r = 0; r < (count); r++) UNROLL for (int64_t c = 0; c < COLUMNS; c++)                     \
-            sum[r][c] += (a)[AT(rows, k0 + r, i)] * (b)[AT(N, i, j0 + c)];
+    for (int64_t i = 0; i < N; i++) {                                                                                 \
+        lane right[COLUMNS];                                                                                          \
+        UNROLL for (int64_t c = 0; c < COLUMNS; c++) {                                                                \
+            right[c] = (b)[AT(N, i, j0 + c)];                                                                         \
+            HELD(right[c]);                                                                                           \
+        }                                                                                                             \
+        UNROLL for (int64_t r = 0; r < (count); r++) {                                                                \
+            lane left = (a)[AT(rows, k0 + r, i)];                                                                     \
+            HELD(left);                                                                                               \
+            UNROLL for (int64_t c = 0; c < COLUMNS; c++) sum[r][c] += left * right[c];                                \
+        }                                                                                                             \
+    }
 #else
 #define OVER_INNER(rows, a, b, count)                                                                                 \
     for (int64_t p = 0; p < N; p += PANEL * W) {                                                                      \

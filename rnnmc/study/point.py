@@ -30,10 +30,11 @@ from rnnmc.study.replicates import MOST, Nested
 from rnnmc.study.yaml_file import check_nesting
 
 OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under replicates
-ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key. The next is 9
-CHANGED_ABOVE = 1024  # units in all layers; with more it is one more, for they have the few directions of torch again
-CHANGED_APART = 2  # by so many where units are apart: narrow ones had one exponent for all of them
-CHANGED_SPLITTING = 4  # by so many of populations: they had a bias of order 1 / particles, and other thresholds
+ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key. The next is 12
+ENGINE_ABOVE = 1024, 5  # with more units in all layers: they have the few directions of torch again
+ENGINE_UP_TO = 16, 9  # with at most so many: replicates are carried otherwise
+ENGINE_APART = 10  # units of a layer have nothing to do with each other: one is followed, not all of P_t
+ENGINE_SPLITTING = 8, 11  # populations, of more than ENGINE_UP_TO units and of no more
 
 MOST_LAYERS = 64
 LOGGED_TO = 1000
@@ -212,9 +213,7 @@ class DesignPoint(Model):
         by its source and all that this imports.
         """
         laws = self.init.written_laws(self.cell_object, self.width, self.drive.dimension)
-        wide = self.width * self.layers > CHANGED_ABOVE
-        changed = CHANGED_SPLITTING if self.splitting else CHANGED_APART if self.units_apart else wide
-        said = self.written() | {"engine": ENGINE + changed, "init": laws, "drive": self.drive.counted()}
+        said = self.written() | {"engine": self._engine(), "init": laws, "drive": self.drive.counted()}
         if self.nested.group == 1:
             said.pop("nested")  # keys of before nested designs stay
         if self.layers == 1:  # and of before layers
@@ -225,6 +224,15 @@ class DesignPoint(Model):
         sources = {names.get(name, f"source of {name}"): one.digest for name, one in self.sources().items()}
         said |= {name: digest for name, digest in sources.items() if digest}
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+    def _engine(self) -> int:
+        """The `ENGINE` since which points of this kind have their numbers."""
+        units, (above, wide), (up_to, narrow) = self.width * self.layers, ENGINE_ABOVE, ENGINE_UP_TO
+        if self.splitting:
+            return ENGINE_SPLITTING[units <= up_to]
+        if self.units_apart:
+            return ENGINE_APART
+        return narrow if units <= up_to else wide if units > above else ENGINE
 
     @cached_property
     def units_apart(self) -> bool:

@@ -367,6 +367,6 @@ def test_beyond_1024_units_sweeps_give_way_to_the_few_directions_of_torch_under_
 
     assert [partition(point).kernel for point in points()] == [SWEPT, FEW_DIRECTIONS, FEW_DIRECTIONS]
     now = [point.key for point in points()]
-    monkeypatch.setattr("rnnmc.study.point.CHANGED_ABOVE", 10**9)
+    monkeypatch.setattr("rnnmc.study.point.ENGINE_ABOVE", (10**9, 5))
     before = [point.key for point in points()]
     assert [one == other for one, other in zip(before, now, strict=True)] == [True, False, False]

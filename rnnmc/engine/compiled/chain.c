@@ -5,39 +5,78 @@
 #if BY_REPLICATE
 #define IN(rows, names, row, q, j) (((row) * (int64_t)(names) * N + (q) * N + (j)) * R + r)
 #define COUNT(j) (R - r)
+#if UNITS > 1 /* lanes hold units, each of all replicates: no unit reads another, so that each is a network of its own */
+#define REPLICATES (R / UNITS)
+#define AHEAD 4
+#define DEVIATION(q, j) of_units(deviation + (q) * UNITS, r, R)
+#define INPUT(x, i) (even ? fetch((x) + (i) * REPLICATES + first, W) : of_replicates((x) + (i) * REPLICATES, r, R))
+#else
 #define DEVIATION(q, j) splat(deviation[(q) * N + (j)])
 #define INPUT(x, i) fetch((x) + (i) * R + r, R - r)
+#endif
 #else
 #define IN(rows, names, row, q, j) ((r * (int64_t)(rows) + (row)) * (names) * N + (q) * N + (j) * W)
 #define COUNT(j) (N - (j) * W)
 #define DEVIATION(q, j) fetch(deviation + (q) * N + (j) * W, N - (j) * W)
 #define INPUT(x, i) (x)[r * inputs + (i)]
 #endif
+#ifndef REPLICATES
+#define REPLICATES R
+#endif
 
-/* The largest |entry| of each replicate over so many rows, in every lane that holds some of it. */
-EACH lane largest(const lane *rows, int64_t count)
+#if UNITS > 1
+/* What the lanes from r on, of R, are given as units of this replicate, or as this unit of all replicates. */
+EACH lane of_replicates(const real *each, int64_t r, int64_t R)
 {
-    lane size = {0};
-    for (int64_t i = 0; i < count * NJ; i++) size = larger(size, rows[i]);
+    lane value;
+    for (int64_t i = 0; i < W; i++) value[i] = each[(r + i) % REPLICATES];
+    return value;
+}
+EACH lane of_units(const real *each, int64_t r, int64_t R)
+{
+    lane value = {0};
+    for (int64_t i = 0; i < W && r + i < R; i++) value[i] = each[(r + i) / REPLICATES];
+    return value;
+}
+#endif
+
+/* Sizes are compared as whole numbers: they have the order of the numbers that they are the bits of, NaN last. */
+EACH lane as_large(lane size, lane x)
+{
+    const lane a = magnitude(x);
+    return choose((mask)a > (mask)size, a, size);
+}
+
+/* The largest of the lanes of a replicate, in each of them. */
+EACH lane over_lanes(lane size)
+{
 #if !BY_REPLICATE
-    lane of_all = splat(size[0]);
-    for (int64_t i = 1; i < W; i++) of_all = larger(of_all, splat(size[i]));
-    size = of_all;
+    UNROLL for (int half = W / 2; half > 0; half /= 2) {
+        lane turned;
+        UNROLL for (int i = 0; i < W; i++) turned[i] = size[(i + half) % W];
+        size = as_large(size, turned);
+    }
 #endif
     return size;
 }
 
-#if APART
-/* The largest of a replicate's lanes, in each of them. */
-EACH lane over_lanes(lane size)
+#define SIDE_BY_SIDE 4 /* entries that are looked at together: else each waits for the one before */
+
+/* The largest |entry| of each replicate over so many rows, in every lane that holds some of it. */
+EACH lane largest(const lane *rows, int64_t count)
 {
-    lane of_all = size;
-#if !BY_REPLICATE
-    for (int64_t i = 0; i < W; i++) of_all = larger(of_all, splat(size[i]));
-#endif
-    return of_all;
+    const int64_t entries = count * NJ, together = entries < SIDE_BY_SIDE ? entries : SIDE_BY_SIDE;
+    lane size[SIDE_BY_SIDE];
+    UNROLL for (int64_t k = 0; k < together; k++) size[k] = magnitude(rows[k]);
+    int64_t i = together;
+    for (; i + together <= entries; i += together)
+        UNROLL for (int64_t k = 0; k < together; k++) size[k] = as_large(size[k], rows[i + k]);
+    for (; i < entries; i++) size[0] = as_large(size[0], rows[i]);
+    UNROLL for (int64_t k = 1; k < together; k++) size[0] = as_large(size[0], size[k]);
+    return over_lanes(size[0]);
 }
 
+#if APART
 /* The same of each direction alone, `size` (K), and of all of them. */
 EACH lane largest_of_each(const lane *rows, lane *size)
 {
@@ -45,9 +84,9 @@ EACH lane largest_of_each(const lane *rows, lane *size)
     for (int64_t k = 0; k < K; k++) {
         size[k] = splat(0);
         for (int64_t p = 0; p < PARTS; p++)
-            for (int64_t j = 0; j < NJ; j++) size[k] = larger(size[k], rows[p * K * NJ + AT(K, k, j)]);
+            for (int64_t j = 0; j < NJ; j++) size[k] = as_large(size[k], rows[p * K * NJ + AT(K, k, j)]);
         size[k] = over_lanes(size[k]);
-        of_all = larger(of_all, size[k]);
+        of_all = as_large(of_all, size[k]);
     }
     return of_all;
 }
@@ -59,9 +98,14 @@ EACH mask any_lost(const lane *before, const lane *size)
     for (int64_t p = 0; p < PARTS; p++) {
         mask part_zero = ~(mask){0};
         for (int64_t k = p * N; k < (p + 1) * N; k++) part_zero &= size[k] == splat(0);
+#if UNITS > 1 /* a single direction says nothing of its part */
+        const mask unread = UNREAD >> p & 1 ? part_zero : (mask){0};
+#else
+        const mask unread = part_zero;
+#endif
         for (int64_t k = p * N; k < (p + 1) * N; k++) {
             const mask lives = ~(before[k] == splat(0));
-            const mask is_result = CAN_DIE ? size[k] == splat(0) : part_zero;
+            const mask is_result = CAN_DIE ? size[k] == splat(0) : unread;
             lost |= lives & (size[k] < splat(TINY / EPS)) & ~is_result;
             none_before &= ~lives;
         }
@@ -70,6 +114,9 @@ EACH mask any_lost(const lane *before, const lane *size)
     return CAN_DIE ? lost : lost | (all_zero & ~none_before);
 }
 #endif
+
+/* Whether P_t and its images change places after a step; few entries are copied from register to register. */
+#define SWAPPED (!BY_REPLICATE || PARTS * K * NJ > 64)
 
 EACH mask is_unsafe(lane size) { return ~((size > splat(1 / SAFE)) & (size < splat(SAFE))); }
 
@@ -86,8 +133,16 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
             int64_t *exponent, uint8_t *finite, uint8_t *resolved)
 {
 #if BY_REPLICATE
-    lane u[RECURRENT * M * NJ + 1], s[PARTS * NJ], d[PARTS * K * NJ], pushed[PARTS * K * NJ], work[WORK * NJ + 1];
-    lane inner[INNER * NJ + 1], fixed[FIXED * NJ + 1], offset[GATES * NJ], drive[GATES * NJ];
+    lane u[RECURRENT * M * NJ + 1], s[PARTS * NJ], work[WORK * NJ + 1];
+#if SWAPPED
+    lane images[2][PARTS * K * NJ], *d = images[0], *pushed = images[1];
+#else
+    lane d[PARTS * K * NJ], pushed[PARTS * K * NJ];
+#endif
+    lane inner[INNER * NJ + 1], fixed[FIXED * NJ + 1], offset[GATES * NJ];
+#if UNITS <= 1
+    lane drive[GATES * NJ];
+#endif
     lane *v = inputs ? aligned_alloc(128, (inputs * GATES * NJ + 1) * sizeof(lane)) : 0;
 #else
     const int64_t sizes[] = {RECURRENT * M * NJ, PARTS * NJ, PARTS * K * NJ, PARTS * K * NJ, WORK * NJ, INNER * NJ,
@@ -101,6 +156,10 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
     lane *offset = places[6], *drive = places[7], *v = places[8], *fixed = places[9];
 #endif
     for (int64_t r = 0; r < R; r += BY_REPLICATE ? W : 1) {
+#if UNITS > 1
+        const int64_t first = r % REPLICATES;
+        const int even = REPLICATES % W == 0;
+#endif
         const int64_t here = BY_REPLICATE ? (R - r < W ? R - r : W) : 1;
         for (int64_t j = 0; j < NJ; j++) {
             for (int64_t q = 0; q < RECURRENT; q++)
@@ -128,7 +187,30 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
         largest_of_each(d, before);
 #endif
 
+#if UNITS > 1
+        lane ahead[AHEAD][GATES];
+#endif
         for (int64_t t = 0; t < steps; t++) {
+#if UNITS > 1 /* of several steps at once, so that input weights are read less often */
+            if (t % AHEAD == 0) {
+                const real *at[AHEAD];
+                for (int64_t k = 0; k < AHEAD; k++) {
+                    const int64_t there = t + k < steps ? t + k : steps - 1;
+                    at[k] = x + there * (deviation ? R * GATES : REPLICATES * inputs);
+                    for (int64_t q = 0; q < GATES; q++) {
+                        ahead[k][q] = offset[q];
+                        if (deviation) ahead[k][q] += fetch(at[k] + IN(1, GATES, 0, q, 0), COUNT(0)) * DEVIATION(q, 0);
+                    }
+                }
+                for (int64_t i = 0; i < inputs; i++) {
+                    lane given[AHEAD];
+                    UNROLL for (int64_t k = 0; k < AHEAD; k++) given[k] = INPUT(at[k], i);
+                    UNROLL for (int64_t q = 0; q < GATES; q++)
+                        UNROLL for (int64_t k = 0; k < AHEAD; k++) ahead[k][q] += given[k] * v[i * GATES + q];
+                }
+            }
+            const lane *drive = ahead[t % AHEAD];
+#else
             for (int64_t q = 0; q < GATES; q++)
                 for (int64_t j = 0; j < NJ; j++) {
                     lane total = offset[q * NJ + j];
@@ -137,9 +219,10 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
                         total += fetch(field + IN(1, GATES, 0, q, j), COUNT(j)) * DEVIATION(q, j);
                     }
                     for (int64_t i = 0; i < inputs; i++)
-                        total += INPUT(x + t * R * inputs, i) * v[(i * GATES + q) * NJ + j];
+                        total += INPUT(x + t * REPLICATES * inputs, i) * v[(i * GATES + q) * NJ + j];
                     drive[q * NJ + j] = total;
                 }
+#endif
             step(u, inner, fixed, drive, d, s, pushed, work);
             if (!BOUNDED) {
                 const lane size = largest(s, PARTS);
@@ -176,12 +259,12 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
             }
 #endif
             if (!BOUNDED) chain = size;
-#if BY_REPLICATE
-            UNROLL for (int64_t i = 0; i < PARTS * K * NJ; i++) d[i] = pushed[i] * scale;
-#else
+#if SWAPPED
             if (any(unsafe)) for (int64_t i = 0; i < PARTS * K * NJ; i++) pushed[i] *= scale;
             lane *other = d;
             d = pushed, pushed = other;
+#else
+            UNROLL for (int64_t i = 0; i < PARTS * K * NJ; i++) d[i] = pushed[i] * scale;
 #endif
         }
         for (int64_t i = 0; i < here; i++) finite[r + i] = is_finite[i] != 0, resolved[r + i] = is_resolved[i] != 0;

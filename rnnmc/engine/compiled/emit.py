@@ -14,17 +14,25 @@ ROWS_OF = {VECTOR: "1", MATRIX: "N", ROWS: "K"}
 AS_A_WHOLE = ("product", "sum", "transpose")  # of what must be there as a whole before
 
 
-def source(program: Program, width: int, bits: int, by_replicate: bool, apart: bool = False) -> str:
+def source(program: Program, width: int, bits: int, by_replicate: bool, apart: bool = False, units: int = 1) -> str:
     """C source of the chain of this cell. bits: 32 or 64, of a number. by_replicate: see `step.h`.
 
-    apart: as of `rnnmc.chain.product.follow`.
+    apart: as of `rnnmc.chain.product.follow`. units: of so many networks of one unit, which share the drive of a
+    replicate (`rnnmc.engine.units`).
 
     Raises Untraceable for a constant that has no values at this width.
     """
     step = StepSource(program, width)
     chain = (HERE / "chain.c").read_text(encoding="utf-8")
     more = f"{over_units()}\n" if step.needs_more else ""
-    return f"{step.defines(bits, by_replicate, APART=int(apart))}\n{step_header()}\n{more}{step.text()}\n{chain}"
+    said = {"APART": int(apart)} | ({"UNITS": units, "UNREAD": _unread(program)} if units > 1 else {})
+    return f"{step.defines(bits, by_replicate, **said)}\n{step_header()}\n{more}{step.text()}\n{chain}"
+
+
+def _unread(program: Program) -> int:
+    """A bit for each part of the state whose directions a step does not read."""
+    read = {node.name[1] for node in program.nodes() if node.op == "input" and node.name[0] == "direction"}
+    return sum(1 << i for i, part in enumerate(program.cell.parts) if part not in read)
 
 
 def over_units() -> str:

@@ -9,8 +9,9 @@ rescales a replicate, or a direction of it, only when it leaves the safe range.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -24,6 +25,9 @@ from rnnmc.engine.compiled.symbols import Untraceable
 from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws, Given
 from rnnmc.numerics.compiler import compiled, kept_until_forgotten
+
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import State
 
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
 
@@ -39,30 +43,36 @@ def kernel(
     layers: int = 1,
     residual: bool = False,
     apart: bool = False,
+    units: int = 1,
 ) -> Callable[..., None] | None:
     """The compiled chain of the cell of this name in so many layers, or None where it or the machine has none.
 
-    apart: as of `rnnmc.chain.product.follow`.
+    apart: as of `rnnmc.chain.product.follow`. units: as of `rnnmc.engine.compiled.emit.source`.
 
     Nor where it is of a user's own cell and does not do what the plain engine does, which is told and looked at once
     for each kernel: of our own cells, tests have looked.
     """
     cell = cell_of(name, layers, residual)
     try:
-        function, text = made(cell, width, dtype, by_replicate, apart)
+        function, text = made(cell, width, dtype, by_replicate, apart, units)
     except Untraceable:
         return None
     if function is None:
         return None
-    compare = partial(disagreement, cell, function, width, dtype, by_replicate, apart=apart)
+
+    def compare() -> float:
+        """Units of a step do what one of them does."""
+        run = function if units == 1 else made(cell, width, dtype, by_replicate, apart)[0]
+        return math.inf if run is None else disagreement(cell, run, width, dtype, by_replicate, apart=apart)
+
     return function if agrees(name, text, compare) else None
 
 
 def made(
-    cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool, apart: bool = False
+    cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool, apart: bool = False, units: int = 1
 ) -> tuple[Callable[..., None] | None, str]:
     """(the compiled chain of this cell, its C), None where the machine has no compiler. Raises Untraceable."""
-    text = source(traced(cell), width, torch.finfo(dtype).bits, by_replicate, apart)
+    text = source(traced(cell), width, torch.finfo(dtype).bits, by_replicate, apart, units)
     function = compiled(text, "follow")
     if function is not None:
         function.restype = None
@@ -71,14 +81,14 @@ def made(
 
 
 class _Chain:
-    """The arrays that a compiled chain works on, in the layout of the draws.
+    """The arrays that a compiled chain works on, in the layout of the draws, from this state on.
 
     state: (parts, ...) vectors. directions: (parts, ...) of d rows. The others as in `rnnmc.chain.product.Chain`.
     """
 
-    def __init__(self, run: Callable[..., None], draws: Draws):
+    def __init__(self, run: Callable[..., None], draws: Draws, state: State):
         self.run, self.draws = run, draws
-        first = start(draws.cell, draws.layout, draws.state(), apart=draws.apart)
+        first = start(draws.cell, draws.layout, state, apart=draws.apart)
         self.state, self.directions = torch.stack(first.state), torch.stack(first.directions)
         self.exponent, self.finite, self.resolved = first.exponent, first.finite, first.resolved.clone()
 
@@ -99,13 +109,18 @@ class _Chain:
 
 
 def follow_compiled(
-    run: Callable[..., None], draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()
+    run: Callable[..., None],
+    draws: Draws,
+    horizons: tuple[int, ...],
+    watches: Sequence[Watch] = (),
+    state: State | None = None,
 ) -> Iterator[Moment]:
     """As `rnnmc.chain.product.follow` along these draws, through a `kernel` of their cell, width, dtype and layout.
 
-    Watches are shown every step of this very chain; what they ask J_t for is the cell's own push.
+    Watches are shown every step of this very chain; what they ask J_t for is the cell's own push. state: where it
+    starts, unless as drawn.
     """
-    chain, given = _Chain(run, draws), draws.given
+    chain, given = _Chain(run, draws, draws.state() if state is None else state), draws.given
     untied = draws.point.weights == "untied"
     recurrent, done = given.recurrent, 0
     most = 1 if untied or watches else MOST_STEPS

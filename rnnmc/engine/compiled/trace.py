@@ -78,6 +78,14 @@ def traced(cell: Cell) -> Program:
     return program
 
 
+ACROSS_UNITS = ("product", "sum", "transpose", "identity", "constant", "width")
+
+
+def units_are_alone(program: Program) -> bool:
+    """Whether a step does the same in each unit, and reads no other."""
+    return all(node.kind != MATRIX and node.op not in ACROSS_UNITS for node in program.nodes())
+
+
 def _traced_once(cell: Cell) -> Program:
     met: list[Untraceable] = []
     token = refusals.set(met)
