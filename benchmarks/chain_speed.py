@@ -24,8 +24,8 @@ from timing import RUNS, Measured, measured, seconds, timed
 from torch.overrides import TorchFunctionMode
 
 from rnnmc.cells import cells
-from rnnmc.engine.block import partition, run_block
-from rnnmc.engine.choice import work_of
+from rnnmc.engine.block import Partition, partition, run_block
+from rnnmc.engine.choice import UNITS, work_of
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Rows
 from rnnmc.study.point import DesignPoint
@@ -100,17 +100,20 @@ def evaluations(cell: str) -> dict[str, int]:
     return counting.calls
 
 
-def bound_seconds(point: DesignPoint, product_rate: float, function_seconds: float) -> float | None:
+def bound_seconds(point: DesignPoint, kernel: str, product_rate: float, function_seconds: float) -> float | None:
     """What a step of one replicate would take if nothing waited for anything; None where the cell is not traced.
 
     Each of its multiplications and additions takes the place of one in a product at `product_rate` (flop a second, two
-    for each place), and so do two for each entry of P_t, whose size is looked at; functions take what they take.
+    for each place), and so do two for each entry of P_t that is carried, whose size is looked at; functions take what
+    they take.
     """
-    work = work_of(point)
+    times = point.width if kernel == UNITS else 1
+    one = point.model_copy(update={"width": point.width // times})
+    work = work_of(one)
     if work is None:
         return None
-    places = work.products / 2 + work.entries + 2 * point.state_size * point.width * len(point.cell_object.parts)
-    return 2 * places / product_rate + work.functions * function_seconds
+    places = work.products / 2 + work.entries + 2 * one.state_size**2
+    return times * (2 * places / product_rate + work.functions * function_seconds)
 
 
 def measure(choice: Choice, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def _row(cell: str, width: int) -> dict[str, Any]:
         "times_func": func["seconds"]["median"] / step["median"],
         "loop": loop,
         "times_loop": loop["median"] / step["median"],
-        "full": _full(point) if width <= FULL_UP_TO else None,
+        "full": _full(point, kernel) if width <= FULL_UP_TO else None,
     }
 
 
@@ -161,15 +164,16 @@ def _chain(
         advance = begin()
         found.append(seconds(lambda: advance(steps)) / (replicates * steps))  # noqa: B023
         least = point.width * sum(count * seconds_of[name] for name, count in evaluated.items())
-        bound = bound_seconds(point, rate, min(seconds_of.values())) or 0.0
+        bound = bound_seconds(point, kernel, rate, min(seconds_of.values())) or 0.0
         for of, share in (("products", flop / rate), ("functions", least), ("bound", bound)):
             shares[of].append(share / found[-1])
     return measured(found), {of: measured(some) if any(some) else None for of, some in shares.items()}
 
 
-def _full(point: DesignPoint) -> Measured:
+def _full(point: DesignPoint, kernel: str) -> Measured:
     tile = partition(point).tile
-    return timed(lambda: run_block(point, 0, tile), tile * HORIZON, RUNS, FULL_SECONDS)
+    cut = Partition(tile, tile, kernel)
+    return timed(lambda: run_block(point, 0, cut=cut), tile * HORIZON, RUNS, FULL_SECONDS)
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:

@@ -11,11 +11,12 @@ from torch import Tensor
 from rnnmc.chain.product import advanced, start
 from rnnmc.engine import graphed
 from rnnmc.engine.block import partition
-from rnnmc.engine.choice import COMPILED, KERNELS, kernel_of, step_seconds
+from rnnmc.engine.choice import COMPILED, KERNELS, UNITS, kernel_of, step_seconds
 from rnnmc.engine.compiled import follow as compiled
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.run import layout_of, made_by
-from rnnmc.numerics.layout import Rows
+from rnnmc.engine.units import alone, kernel_of_units
+from rnnmc.numerics.layout import Columns, Rows
 from rnnmc.study.point import DesignPoint, horizons_up_to
 
 HORIZON = 1000
@@ -35,7 +36,7 @@ def design_point(
 def full_kernel(point: DesignPoint) -> str:
     """The kernel that carries all of P_T of this point here: the one of a study, unless that carries a part only."""
     kernel = kernel_of(point)
-    if kernel not in KERNELS:
+    if kernel not in (*KERNELS, UNITS):
         kernel = min(("rows", f"{COMPILED}rows"), key=lambda name: step_seconds(point, name))
     return made_by(point, "cpu", kernel)
 
@@ -45,11 +46,20 @@ def starter(point: DesignPoint, kernel: str, tiles: int = 1, device: str = "cpu"
 
     The drive of as many steps as one call of the kernel takes is drawn, and comes again and again.
     """
-    layout, replicates = Rows() if kernel == GRAPHED else layout_of(kernel), partition(point).tile
+    layouts, replicates = {GRAPHED: Rows(), UNITS: Columns()}, partition(point).tile
+    layout = layouts.get(kernel) or layout_of(kernel)
     draws = Draws(point, [(0, tile) for tile in range(tiles)], replicates, layout, device)
     most = graphed.RECORDED if kernel == GRAPHED else compiled.MOST_STEPS
     x = _some_drive(draws, most)
-    of_kernel = _graphed if kernel == GRAPHED else _compiled if kernel.startswith(COMPILED) else _plain
+    of_kernel = (
+        _units
+        if kernel == UNITS
+        else _graphed
+        if kernel == GRAPHED
+        else _compiled
+        if kernel.startswith(COMPILED)
+        else _plain
+    )
 
     def begin() -> Advance:
         advance = of_kernel(draws)
@@ -87,6 +97,13 @@ def _compiled(draws: Draws) -> Segment:
     run = compiled.kernel(draws.point.cell, draws.width, draws.dtype, by_replicate, apart=draws.apart)
     assert run is not None
     chain = compiled._Chain(run, draws, draws.state())
+    return lambda x, steps: chain.advance(draws.given.recurrent, x, steps)
+
+
+def _units(draws: Draws) -> Segment:
+    run = kernel_of_units(draws.point.cell, draws.width, draws.dtype)
+    assert run is not None
+    chain = compiled._Chain(run, draws, alone(draws))
     return lambda x, steps: chain.advance(draws.given.recurrent, x, steps)
 
 

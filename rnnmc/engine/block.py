@@ -18,15 +18,14 @@ from rnnmc.engine.choice import (
     CONDITIONAL_BYTES,
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
-    LEAST_UNIT_TILE,
     SWEPT,
-    UNIT_LANES,
     UNITS,
     cached_tile,
     compiled_or_plain,
     kernel_of,
     replicate_seconds,
     seen_bytes,
+    tile_of_units,
 )
 from rnnmc.engine.splitting.population import MOVES_A_STATE
 from rnnmc.engine.swept.plan import tile_of
@@ -98,8 +97,8 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
         tile = max(1, few // point.width)
     if kernel == SWEPT:  # what is kept of the steps of a tile must fit the cache
         tile = tile_of(point)
-    if kernel == UNITS:  # a whole number of lanes, whatever the group
-        tile = group * max(LEAST_UNIT_TILE, 1 << (UNIT_LANES // point.width).bit_length() >> 1)
+    if kernel == UNITS:
+        tile = tile_of_units(point)
     if kernel == CONDITIONAL:  # what a tile keeps of its matrices must fit together
         tile = min(tile, int(CONDITIONAL_BYTES / seen_bytes(point)))
     tile = max(1, tile // group) * group  # replicates of one weight draw run together

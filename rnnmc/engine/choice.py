@@ -22,7 +22,8 @@ COMPILED = "compiled "  # before the name of the layout
 FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"
 SWEPT, UNITS = COMPILED + FEW_DIRECTIONS, COMPILED + "units"
 FEW_ROWS = (FEW_DIRECTIONS, SWEPT, UNITS)  # kernels that carry no whole product
-UNIT_LANES, LEAST_UNIT_TILE = 4096, 16  # units of a tile where each is a network of its own; replicates, at least
+UNIT_LANES, LEAST_UNIT_TILE = 4096, 16  # units of a tile where each is a network of its own; replicates, if several
+MOST_UNIT_WEIGHTS = 1 << 22  # that LEAST_UNIT_TILE replicates may have; else a tile is one
 UNIT_STEP, UNIT_NORM, UNIT_INPUTS = (
     1.6e-9,
     1e-7,
@@ -121,6 +122,15 @@ def _has_units_alone(cell: str) -> bool:
 
 def _is_of_units(point: DesignPoint) -> bool:
     return point.layers == 1 and point.width > 1 and _has_units_alone(point.cell)
+
+
+def tile_of_units(point: DesignPoint) -> int:
+    """How many replicates run together where each unit is a network of its own: a whole number of lanes, or one."""
+    inputs = 0 if point.drive.is_field else point.drive.dimension
+    weights = LEAST_UNIT_TILE * point.width * (1 + inputs * len(point.cell_object.gates))
+    if weights > MOST_UNIT_WEIGHTS:
+        return 1
+    return max(LEAST_UNIT_TILE, 1 << (UNIT_LANES // point.width).bit_length() >> 1)
 
 
 def _can_be_swept(point: DesignPoint) -> bool:

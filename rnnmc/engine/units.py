@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,12 +21,20 @@ from rnnmc.numerics.layout import Columns
 from rnnmc.numerics.norms import norms_of
 from rnnmc.study.point import DesignPoint
 
+if TYPE_CHECKING:
+    from rnnmc.cells.cell import State
+
 OK, DEAD, OVERFLOW = range(len(STATUS))
 
 
 def kernel_of_units(cell: str, width: int, dtype: torch.dtype) -> Callable[..., None] | None:
     """The compiled chain of so many networks of one unit of this cell, or None where there is none."""
     return kernel(cell, 1, dtype, True, apart=True, units=width)
+
+
+def alone(draws: Draws) -> State:
+    """The initial state of these draws, in columns, as of networks of one unit: (1, 1, n R) for each part."""
+    return tuple(part.reshape(1, 1, -1) for part in draws.state())
 
 
 def unit_norms(
@@ -40,11 +48,10 @@ def unit_norms(
     run = kernel_of_units(point.cell, point.width, draws.dtype)
     assert run is not None
     parts, n, count = len(point.cell_object.parts), point.width, replicates * len(tiles)
-    state = tuple(part.reshape(1, 1, n * count) for part in draws.state())
     tangent = draws.tangent().reshape(count, parts, n).permute(2, 0, 1).reshape(n * count, parts)
     measured = [
         _of_all(log_norms(moment, norms_of, tangent), n)
-        for moment in follow_compiled(run, draws, point.horizons, state=state)
+        for moment in follow_compiled(run, draws, point.horizons, state=alone(draws))
     ]
     return {name: np.stack([part[name] for part in measured], axis=1) for name in measured[0]}
 

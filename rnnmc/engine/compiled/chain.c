@@ -28,6 +28,7 @@
 /* What the lanes from r on, of R, are given as units of this replicate, or as this unit of all replicates. */
 EACH lane of_replicates(const real *each, int64_t r, int64_t R)
 {
+    if (REPLICATES == 1) return splat(each[0]);
     lane value;
     for (int64_t i = 0; i < W; i++) value[i] = each[(r + i) % REPLICATES];
     return value;
