@@ -21,7 +21,7 @@ BASE = {"cell": "lstm", "width": 3, "horizons": [1, 10]}
 
 def test_one_layer_has_the_key_of_none_said_and_each_number_one_of_its_own():
     keys = [DesignPoint(**BASE, **said).key for said in ({}, {"layers": 1}, {"layers": 1, "residual": False})]
-    assert set(keys) == {"5f1cc65430b1"}
+    assert set(keys) == {"d9c69613e3eb"}
     more = [{"layers": 2}, {"layers": 3}, {"layers": 3, "residual": True}]
     assert len({keys[0], *(DesignPoint(**BASE, **said).key for said in more)}) == 4
 
