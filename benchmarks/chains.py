@@ -96,15 +96,16 @@ def _compiled(draws: Draws) -> Segment:
     by_replicate = draws.layout.name == "columns"
     run = compiled.kernel(draws.point.cell, draws.width, draws.dtype, by_replicate, apart=draws.apart)
     assert run is not None
-    chain = compiled._Chain(run, draws, draws.state())
+    chain = compiled.CompiledChain(run, draws, draws.state())
     return lambda x, steps: chain.advance(draws.given.recurrent, x, steps)
 
 
 def _units(draws: Draws) -> Segment:
-    run = kernel_of_units(draws.point.cell, draws.width, draws.dtype)
+    run = kernel_of_units(draws.point.cell, draws.dtype)
     assert run is not None
-    chain = compiled._Chain(run, draws, alone(draws))
-    return lambda x, steps: chain.advance(draws.given.recurrent, x, steps)
+    chain = compiled.CompiledChain(run, draws, alone(draws))
+    died = torch.zeros(len(draws.cell.parts) * chain.finite.numel(), dtype=torch.int64)
+    return lambda x, steps: chain.advance(draws.given.recurrent, x, steps, draws.width, 0, died.data_ptr())
 
 
 def _graphed(draws: Draws) -> Segment:

@@ -19,6 +19,7 @@ from rnnmc.engine.choice import (
     CONDITIONAL_FROM_WIDTH,
     FEW_DIRECTIONS,
     SWEPT,
+    UNIT_BLOCK_SECONDS,
     UNITS,
     cached_tile,
     compiled_or_plain,
@@ -104,7 +105,10 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
     tile = max(1, tile // group) * group  # replicates of one weight draw run together
     a_replicate = replicate_seconds(point, kernel)
     stored = SHARD_BYTES / (BYTES_A_ROW * len(point.horizons))
-    wanted = min(max(BLOCK_SECONDS / a_replicate, min(PATIENT_SECONDS / a_replicate, stored)), LARGEST_BLOCK)
+    wanted = max(BLOCK_SECONDS / a_replicate, min(PATIENT_SECONDS / a_replicate, stored))
+    if kernel == UNITS:
+        wanted = UNIT_BLOCK_SECONDS / a_replicate
+    wanted = min(wanted, LARGEST_BLOCK)
     return Partition(tile, max(1, round(wanted / tile)) * tile, kernel)
 
 

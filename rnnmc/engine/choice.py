@@ -23,7 +23,8 @@ FEW_DIRECTIONS, CONDITIONAL = "few directions", "conditional draw"
 SWEPT, UNITS = COMPILED + FEW_DIRECTIONS, COMPILED + "units"
 FEW_ROWS = (FEW_DIRECTIONS, SWEPT, UNITS)  # kernels that carry no whole product
 UNIT_LANES, LEAST_UNIT_TILE = 4096, 16  # units of a tile where each is a network of its own; replicates, if several
-MOST_UNIT_WEIGHTS = 1 << 22  # that LEAST_UNIT_TILE replicates may have; else a tile is one
+MOST_UNIT_ENTRIES = 1 << 22  # of weights, or of P_t if an observable looks at it, of LEAST_UNIT_TILE replicates
+UNIT_BLOCK_SECONDS = 1.0  # of a block: an observable that looks at all of P_t takes up to as many times that as units
 UNIT_STEP, UNIT_NORM, UNIT_INPUTS = (
     1.6e-9,
     1e-7,
@@ -125,10 +126,10 @@ def _is_of_units(point: DesignPoint) -> bool:
 
 
 def tile_of_units(point: DesignPoint) -> int:
-    """How many replicates run together where each unit is a network of its own: a whole number of lanes, or one."""
+    """How many replicates run together where each unit is a network of its own: whole lanes of them, or one."""
     inputs = 0 if point.drive.is_field else point.drive.dimension
-    weights = LEAST_UNIT_TILE * point.width * (1 + inputs * len(point.cell_object.gates))
-    if weights > MOST_UNIT_WEIGHTS:
+    entries = point.width * max(1 + inputs * len(point.cell_object.gates), point.state_size)
+    if LEAST_UNIT_TILE * entries > MOST_UNIT_ENTRIES:
         return 1
     return max(LEAST_UNIT_TILE, 1 << (UNIT_LANES // point.width).bit_length() >> 1)
 

@@ -163,6 +163,14 @@ class Draws:
                 yield (None if piece is None else piece[at : at + steps]), steps
                 at, done = at + steps, done + steps
 
+    def weighed(self, horizons: tuple[int, ...], most: int) -> Iterator[tuple[Tensor | None, Tensor | None, int]]:
+        """(recurrent matrices, drive, steps) of each of the `segments`, of one step where weights are untied."""
+        untied, recurrent = self.point.weights == "untied", self.given.recurrent
+        for x, steps in self.segments(horizons, 1 if untied else most):
+            yield recurrent, x, steps
+            if untied:
+                recurrent = self.recurrent()
+
     def by_gate(self, total: Tensor) -> dict[str, Tensor]:
         """gate -> its part of what is side by side."""
         return self._by_name(self.cell.gates, total)

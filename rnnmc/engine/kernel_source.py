@@ -7,7 +7,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.engine.choice import COMPILED_ROWS_UP_TO_WIDTH, UNITS, compiled_kernel, kernel_of
 from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.symbols import Untraceable
-from rnnmc.engine.compiled.trace import traced
+from rnnmc.engine.compiled.trace import Program, traced
 from rnnmc.study.options import known_cell
 from rnnmc.study.point import DesignPoint
 
@@ -27,14 +27,18 @@ def kernel_source(name: str, width: int, dtype: str, layers: int = 1, residual: 
         program = traced(point.cell_object)
     except Untraceable as error:
         raise UsageError(f"{said}: no kernel is made ({error}); write linearise with what has a symbol") from None
-    of_units = kernel_of(point) == UNITS
-    kernel = UNITS if of_units else compiled_kernel(point)
+    kernel = UNITS if kernel_of(point) == UNITS else compiled_kernel(point)
     if kernel is None:
         raise UsageError(
             f"width: {width} has no compiled kernel, as wider ones outgrow the caches; give at most "
             f"{COMPILED_ROWS_UP_TO_WIDTH // layers}"
         )
-    size, by_replicate = (1, True) if of_units else (width, kernel.endswith("columns"))
-    bits, units = 32 if dtype == "float32" else 64, width if of_units else 1
-    code = source(program, size, bits, by_replicate, point.units_apart, units)
+    code = source_of(kernel, program, width, 32 if dtype == "float32" else 64, point.units_apart)
     return f"/* {said}, width {width}, {dtype}: {kernel} */\n{code}"
+
+
+def source_of(kernel: str, program: Program, width: int, bits: int, apart: bool) -> str:
+    """The C of the compiled kernel of this name. The others as of `rnnmc.engine.compiled.emit.source`."""
+    if kernel == UNITS:
+        return source(program, 1, bits, by_replicate=True, apart=True, alone=True)
+    return source(program, width, bits, kernel.endswith("columns"), apart)

@@ -18,11 +18,11 @@ from rnnmc.engine.choice import (
     UNITS,
     plain_kernel,
 )
-from rnnmc.engine.compiled.emit import source
 from rnnmc.engine.compiled.follow import follow_compiled, kernel
 from rnnmc.engine.compiled.trace import traced
 from rnnmc.engine.draws import Draws
 from rnnmc.engine.graphed import follow_graphed
+from rnnmc.engine.kernel_source import source_of
 from rnnmc.numerics import normal, norms
 from rnnmc.numerics.compiler import code_of, kept_until_forgotten, toolchain
 from rnnmc.numerics.layout import Columns, Layout, Rows
@@ -35,7 +35,7 @@ def layout_of(name: str) -> Layout:
 
 
 def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
-    """What measures the norms from a few directions, where that is the kernel of this name; else None.
+    """What measures the norms without all of P_t, where that is the kernel of this name; else None.
 
     See `rnnmc.engine.few_directions.norms.wide_norms`.
     """
@@ -47,7 +47,7 @@ def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
         from rnnmc.engine.few_directions.norms import wide_norms
 
         return wide_norms
-    if name == UNITS:
+    if name in (UNITS, UNITS.removeprefix(COMPILED)):
         from rnnmc.engine.units import unit_norms
 
         return unit_norms
@@ -82,7 +82,9 @@ def made_by(point: DesignPoint, device: str, planned: str, said_dtype: str = "")
 
     planned: the name of the kernel that its partition has. said_dtype: of the chain, where that is not the point's.
     """
-    name = planned if device == "cpu" else plain_kernel(point)
+    if device != "cpu":
+        return UNITS.removeprefix(COMPILED) if planned == UNITS else plain_kernel(point)
+    name = planned
     if not name.startswith(COMPILED):
         return name
     dtype = getattr(torch, said_dtype or point.chain_dtype)
@@ -93,7 +95,7 @@ def made_by(point: DesignPoint, device: str, planned: str, said_dtype: str = "")
     elif name == UNITS:
         from rnnmc.engine.units import kernel_of_units
 
-        return plain_kernel(point) if kernel_of_units(point.cell, point.width, dtype) is None else name
+        run = kernel_of_units(point.cell, dtype)
     else:
         run = _kernel(point, name, dtype)
     return name.removeprefix(COMPILED) if run is None else name
@@ -139,9 +141,7 @@ def _code(
             narrowing.functions()  # which only many horizons need: of what is not loaded there is no code to tell
             sources += [source_of_sweeps(program, width, bits), narrowing.source()]
         else:
-            of_one = name == UNITS
-            by_replicate, size = of_one or name.endswith("columns"), 1 if of_one else width
-            sources.append(source(program, size, bits, by_replicate, apart, width if of_one else 1))
+            sources.append(source_of(name, program, width, bits, apart))
     return code_of(sources)
 
 

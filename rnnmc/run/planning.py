@@ -73,7 +73,7 @@ def _how_found(tried: bool, clock: Clock) -> Iterable[str]:
 def _whole_chains(points: list[StoredPoint]) -> Iterable[str]:
     few = (point for point in points if point.cut.kernel in FEW_ROWS)
     if whole := {one.name for point in few for one in point.observables if one.whole_chain}:
-        yield f"looking at whole products, beside norms from a few directions: {', '.join(sorted(whole))}"
+        yield f"looking at whole products, beside norms that need none: {', '.join(sorted(whole))}"
 
 
 def cost_told(said: Document, every: bool = False) -> list[Table | Text]:

@@ -44,7 +44,7 @@ def test_what_is_printed_is_what_the_compiler_is_given_for_such_a_point(width, d
 def test_of_units_that_read_no_other_the_chain_of_one_is_printed(monkeypatch):
     given = []
     monkeypatch.setattr(follow, "compiled", lambda text, name: given.append(text))
-    follow.kernel.__wrapped__("lru", 1, torch.float32, True, apart=True, units=700)
+    follow.kernel.__wrapped__("lru", 1, torch.float32, True, apart=True, alone=True)
     head, _, code = kernel_source("lru", 700, "float32").partition("\n")
     assert head == "/* lru, width 700, float32: compiled units */"
     assert [code] == given

@@ -5,11 +5,12 @@
 #if BY_REPLICATE
 #define IN(rows, names, row, q, j) (((row) * (int64_t)(names) * N + (q) * N + (j)) * R + r)
 #define COUNT(j) (R - r)
-#if UNITS > 1 /* lanes hold units, each of all replicates: no unit reads another, so that each is a network of its own */
-#define REPLICATES (R / UNITS)
+#if UNITS /* lanes hold units, each of all replicates: no unit reads another, so that each is a network of its own */
+#define REPLICATES replicates
 #define AHEAD 4
-#define DEVIATION(q, j) of_units(deviation + (q) * UNITS, r, R)
-#define INPUT(x, i) (even ? fetch((x) + (i) * REPLICATES + first, W) : of_replicates((x) + (i) * REPLICATES, r, R))
+#define MORE , int64_t units, int64_t done, int64_t *died
+#define DEVIATION(q, j) of_units(deviation + (q) * units, r, R, replicates)
+#define INPUT(x, i) (even ? fetch((x) + (i) * replicates + first, W) : of_replicates((x) + (i) * replicates, r, replicates))
 #else
 #define DEVIATION(q, j) splat(deviation[(q) * N + (j)])
 #define INPUT(x, i) fetch((x) + (i) * R + r, R - r)
@@ -22,21 +23,22 @@
 #endif
 #ifndef REPLICATES
 #define REPLICATES R
+#define MORE
 #endif
 
-#if UNITS > 1
+#if UNITS
 /* What the lanes from r on, of R, are given as units of this replicate, or as this unit of all replicates. */
-EACH lane of_replicates(const real *each, int64_t r, int64_t R)
+EACH lane of_replicates(const real *each, int64_t r, int64_t replicates)
 {
-    if (REPLICATES == 1) return splat(each[0]);
+    if (replicates == 1) return splat(each[0]);
     lane value;
-    for (int64_t i = 0; i < W; i++) value[i] = each[(r + i) % REPLICATES];
+    for (int64_t i = 0; i < W; i++) value[i] = each[(r + i) % replicates];
     return value;
 }
-EACH lane of_units(const real *each, int64_t r, int64_t R)
+EACH lane of_units(const real *each, int64_t r, int64_t R, int64_t replicates)
 {
     lane value = {0};
-    for (int64_t i = 0; i < W && r + i < R; i++) value[i] = each[(r + i) / REPLICATES];
+    for (int64_t i = 0; i < W && r + i < R; i++) value[i] = each[(r + i) / replicates];
     return value;
 }
 #endif
@@ -92,27 +94,23 @@ EACH lane largest_of_each(const lane *rows, lane *size)
     return of_all;
 }
 
-/* As `rnnmc.chain.product.any_lost`. before, size (K): of each direction, before and after a step. */
+/* As `rnnmc.chain.product.any_lost`. before, size (K): of each direction, before and after a step. Of a single unit, what
+it says of a direction that is zero is not known here: see `rnnmc.engine.units`. */
 EACH mask any_lost(const lane *before, const lane *size)
 {
     mask lost = {0}, all_zero = ~lost, none_before = ~lost;
     for (int64_t p = 0; p < PARTS; p++) {
         mask part_zero = ~(mask){0};
         for (int64_t k = p * N; k < (p + 1) * N; k++) part_zero &= size[k] == splat(0);
-#if UNITS > 1 /* a single direction says nothing of its part */
-        const mask unread = UNREAD >> p & 1 ? part_zero : (mask){0};
-#else
-        const mask unread = part_zero;
-#endif
         for (int64_t k = p * N; k < (p + 1) * N; k++) {
             const mask lives = ~(before[k] == splat(0));
-            const mask is_result = CAN_DIE ? size[k] == splat(0) : unread;
+            const mask is_result = CAN_DIE || UNITS ? size[k] == splat(0) : part_zero;
             lost |= lives & (size[k] < splat(TINY / EPS)) & ~is_result;
             none_before &= ~lives;
         }
         all_zero &= part_zero;
     }
-    return CAN_DIE ? lost : lost | (all_zero & ~none_before);
+    return CAN_DIE || UNITS ? lost : lost | (all_zero & ~none_before);
 }
 #endif
 
@@ -131,7 +129,7 @@ function the compiler makes other machine code of the same numbers, which would 
 
 void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, const real *inner_bias, const real *bias,
             const real *input_weights, const real *deviation, const real *x, real *state, real *directions,
-            int64_t *exponent, uint8_t *finite, uint8_t *resolved)
+            int64_t *exponent, uint8_t *finite, uint8_t *resolved MORE)
 {
 #if BY_REPLICATE
     lane u[RECURRENT * M * NJ + 1], s[PARTS * NJ], work[WORK * NJ + 1];
@@ -141,10 +139,13 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
     lane d[PARTS * K * NJ], pushed[PARTS * K * NJ];
 #endif
     lane inner[INNER * NJ + 1], fixed[FIXED * NJ + 1], offset[GATES * NJ];
-#if UNITS <= 1
+#if !UNITS
     lane drive[GATES * NJ];
 #endif
-    lane *v = inputs ? aligned_alloc(128, (inputs * GATES * NJ + 1) * sizeof(lane)) : 0;
+    lane *v = inputs ? aligned_alloc(128, ((inputs * GATES * NJ + 1) * sizeof(lane) + 127) / 128 * 128) : 0;
+#if UNITS
+    const int64_t replicates = R / units;
+#endif
 #else
     const int64_t sizes[] = {RECURRENT * M * NJ, PARTS * NJ, PARTS * K * NJ, PARTS * K * NJ, WORK * NJ, INNER * NJ,
                              GATES * NJ, GATES * NJ, inputs * GATES * NJ, FIXED * NJ};
@@ -157,7 +158,7 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
     lane *offset = places[6], *drive = places[7], *v = places[8], *fixed = places[9];
 #endif
     for (int64_t r = 0; r < R; r += BY_REPLICATE ? W : 1) {
-#if UNITS > 1
+#if UNITS
         const int64_t first = r % REPLICATES;
         const int even = REPLICATES % W == 0;
 #endif
@@ -188,11 +189,11 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
         largest_of_each(d, before);
 #endif
 
-#if UNITS > 1
+#if UNITS
         lane ahead[AHEAD][GATES];
 #endif
         for (int64_t t = 0; t < steps; t++) {
-#if UNITS > 1 /* of several steps at once, so that input weights are read less often */
+#if UNITS /* of several steps at once, so that input weights are read less often */
             if (t % AHEAD == 0) {
                 const real *at[AHEAD];
                 for (int64_t k = 0; k < AHEAD; k++) {
@@ -236,6 +237,12 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
             const mask unsafe = {0};
             is_resolved &= ~any_lost(before, of_each);
             for (int64_t k = 0; k < K; k++) {
+#if UNITS
+                const mask dies = ~(before[k] == splat(0)) & (of_each[k] == splat(0));
+                if (any(dies))
+                    for (int64_t i = 0; i < here; i++)
+                        if (dies[i]) died[k * R + r + i] = done + t + 1;
+#endif
                 before[k] = of_each[k];
                 const mask far = is_unsafe(of_each[k]);
                 if (any(far)) {

@@ -14,25 +14,21 @@ ROWS_OF = {VECTOR: "1", MATRIX: "N", ROWS: "K"}
 AS_A_WHOLE = ("product", "sum", "transpose")  # of what must be there as a whole before
 
 
-def source(program: Program, width: int, bits: int, by_replicate: bool, apart: bool = False, units: int = 1) -> str:
+def source(
+    program: Program, width: int, bits: int, by_replicate: bool, apart: bool = False, alone: bool = False
+) -> str:
     """C source of the chain of this cell. bits: 32 or 64, of a number. by_replicate: see `step.h`.
 
-    apart: as of `rnnmc.chain.product.follow`. units: of so many networks of one unit, which share the drive of a
-    replicate (`rnnmc.engine.units`).
+    apart: as of `rnnmc.chain.product.follow`. alone: of the units of networks, each as a network of one unit (width 1),
+    with the drive of its replicate (`rnnmc.engine.units`).
 
     Raises Untraceable for a constant that has no values at this width.
     """
     step = StepSource(program, width)
     chain = (HERE / "chain.c").read_text(encoding="utf-8")
     more = f"{over_units()}\n" if step.needs_more else ""
-    said = {"APART": int(apart)} | ({"UNITS": units, "UNREAD": _unread(program)} if units > 1 else {})
-    return f"{step.defines(bits, by_replicate, **said)}\n{step_header()}\n{more}{step.text()}\n{chain}"
-
-
-def _unread(program: Program) -> int:
-    """A bit for each part of the state whose directions a step does not read."""
-    read = {node.name[1] for node in program.nodes() if node.op == "input" and node.name[0] == "direction"}
-    return sum(1 << i for i, part in enumerate(program.cell.parts) if part not in read)
+    said = step.defines(bits, by_replicate, APART=int(apart), UNITS=int(alone))
+    return f"{said}\n{step_header()}\n{more}{step.text()}\n{chain}"
 
 
 def over_units() -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
 
 ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chain.c
+OF_UNITS = [ctypes.c_int64] * 2 + [ctypes.c_void_p]  # what it is given besides where units are alone
 
 
 @kept_until_forgotten
@@ -43,18 +44,18 @@ def kernel(
     layers: int = 1,
     residual: bool = False,
     apart: bool = False,
-    units: int = 1,
+    alone: bool = False,
 ) -> Callable[..., None] | None:
     """The compiled chain of the cell of this name in so many layers, or None where it or the machine has none.
 
-    apart: as of `rnnmc.chain.product.follow`. units: as of `rnnmc.engine.compiled.emit.source`.
+    apart: as of `rnnmc.chain.product.follow`. alone: as of `rnnmc.engine.compiled.emit.source`.
 
     Nor where it is of a user's own cell and does not do what the plain engine does, which is told and looked at once
     for each kernel: of our own cells, tests have looked.
     """
     cell = cell_of(name, layers, residual)
     try:
-        function, text = made(cell, width, dtype, by_replicate, apart, units)
+        function, text = made(cell, width, dtype, by_replicate, apart, alone)
     except Untraceable:
         return None
     if function is None:
@@ -62,26 +63,26 @@ def kernel(
 
     def compare() -> float:
         """Units of a step do what one of them does."""
-        run = function if units == 1 else made(cell, width, dtype, by_replicate, apart)[0]
+        run = made(cell, width, dtype, by_replicate, apart)[0] if alone else function
         return math.inf if run is None else disagreement(cell, run, width, dtype, by_replicate, apart=apart)
 
     return function if agrees(name, text, compare) else None
 
 
 def made(
-    cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool, apart: bool = False, units: int = 1
+    cell: Cell, width: int, dtype: torch.dtype, by_replicate: bool, apart: bool = False, alone: bool = False
 ) -> tuple[Callable[..., None] | None, str]:
     """(the compiled chain of this cell, its C), None where the machine has no compiler. Raises Untraceable."""
-    text = source(traced(cell), width, torch.finfo(dtype).bits, by_replicate, apart, units)
+    text = source(traced(cell), width, torch.finfo(dtype).bits, by_replicate, apart, alone)
     function = compiled(text, "follow")
     if function is not None:
         function.restype = None
-        function.argtypes = ARGUMENTS
+        function.argtypes = ARGUMENTS + OF_UNITS * alone
     return function, text
 
 
-class _Chain:
-    """The arrays that a compiled chain works on, in the layout of the draws, from this state on.
+class CompiledChain:
+    """The arrays that a compiled chain works on, in the layout of the draws.
 
     state: (parts, ...) vectors. directions: (parts, ...) of d rows. The others as in `rnnmc.chain.product.Chain`.
     """
@@ -92,15 +93,15 @@ class _Chain:
         self.state, self.directions = torch.stack(first.state), torch.stack(first.directions)
         self.exponent, self.finite, self.resolved = first.exponent, first.finite, first.resolved.clone()
 
-    def advance(self, recurrent: Tensor | None, x: Tensor | None, steps: int) -> None:
-        """So many steps with these weights. x: (steps, ...) of the drive, or None."""
+    def advance(self, recurrent: Tensor | None, x: Tensor | None, steps: int, *more: int) -> None:
+        """So many steps with these weights. x: (steps, ...) of the drive, or None. more: arguments, as OF_UNITS."""
         given = self.draws.given
         inputs = given.inputs if given.deviation is None and x is not None else None
         size = 0 if inputs is None else self.draws.point.drive.dimension
         fixed = (recurrent, given.inner, given.bias, inputs, given.deviation, x)
         changed = (self.state, self.directions, self.exponent, self.finite, self.resolved)
         pointers = [None if one is None else one.data_ptr() for one in (*fixed, *changed)]
-        self.run(self.finite.numel(), steps, size, *pointers)
+        self.run(self.finite.numel(), steps, size, *pointers, *more)
 
     def now(self) -> Chain:
         """A copy of it as it is."""
@@ -109,22 +110,14 @@ class _Chain:
 
 
 def follow_compiled(
-    run: Callable[..., None],
-    draws: Draws,
-    horizons: tuple[int, ...],
-    watches: Sequence[Watch] = (),
-    state: State | None = None,
+    run: Callable[..., None], draws: Draws, horizons: tuple[int, ...], watches: Sequence[Watch] = ()
 ) -> Iterator[Moment]:
     """As `rnnmc.chain.product.follow` along these draws, through a `kernel` of their cell, width, dtype and layout.
 
-    Watches are shown every step of this very chain; what they ask J_t for is the cell's own push. state: where it
-    starts, unless as drawn.
+    Watches are shown every step of this very chain; what they ask J_t for is the cell's own push.
     """
-    chain, given = _Chain(run, draws, draws.state() if state is None else state), draws.given
-    untied = draws.point.weights == "untied"
-    recurrent, done = given.recurrent, 0
-    most = 1 if untied or watches else MOST_STEPS
-    for x, steps in draws.segments(horizons, most):
+    chain, given, done = CompiledChain(run, draws, draws.state()), draws.given, 0
+    for recurrent, x, steps in draws.weighed(horizons, 1 if watches else MOST_STEPS):
         before = tuple(chain.state.clone()) if watches else ()
         chain.advance(recurrent, x, steps)
         done += steps
@@ -134,12 +127,15 @@ def follow_compiled(
                 watch.see(step)
         if done in horizons:
             yield chain.now().moment(draws.layout, done)
-        if untied:
-            recurrent = draws.recurrent()
 
 
 def _seen(
-    chain: _Chain, given: Given, recurrent: Tensor | None, x: Tensor | None, before: tuple[Tensor, ...], number: int
+    chain: CompiledChain,
+    given: Given,
+    recurrent: Tensor | None,
+    x: Tensor | None,
+    before: tuple[Tensor, ...],
+    number: int,
 ) -> Step:
     draws = chain.draws
     weights, drive = draws.of_cell(recurrent), draws.by_gate(given.total(draws.layout, None if x is None else x[0]))

@@ -82,8 +82,13 @@ ACROSS_UNITS = ("product", "sum", "transpose", "identity", "constant", "width")
 
 
 def units_are_alone(program: Program) -> bool:
-    """Whether a step does the same in each unit, and reads no other."""
-    return all(node.kind != MATRIX and node.op not in ACROSS_UNITS for node in program.nodes())
+    """Whether a step does the same in each unit, and reads no other.
+
+    Not so where a unit may die and its state overflow: whether that counts is known only of the whole network.
+    """
+    cell = program.cell
+    alike = all(node.kind != MATRIX and node.op not in ACROSS_UNITS for node in program.nodes())
+    return alike and (cell.bounded or not cell.can_die)
 
 
 def _traced_once(cell: Cell) -> Program:
