@@ -6,7 +6,6 @@
 #define IN(rows, names, row, q, j) (((row) * (int64_t)(names) * N + (q) * N + (j)) * R + r)
 #define COUNT(j) (R - r)
 #if UNITS /* lanes hold units, each of all replicates: no unit reads another, so that each is a network of its own */
-#define REPLICATES replicates
 #define AHEAD 4
 #define MORE , int64_t units, int64_t done, int64_t *died
 #define DEVIATION(q, j) of_units(deviation + (q) * units, r, R, replicates)
@@ -21,8 +20,7 @@
 #define DEVIATION(q, j) fetch(deviation + (q) * N + (j) * W, N - (j) * W)
 #define INPUT(x, i) (x)[r * inputs + (i)]
 #endif
-#ifndef REPLICATES
-#define REPLICATES R
+#ifndef MORE
 #define MORE
 #endif
 
@@ -159,8 +157,8 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
 #endif
     for (int64_t r = 0; r < R; r += BY_REPLICATE ? W : 1) {
 #if UNITS
-        const int64_t first = r % REPLICATES;
-        const int even = REPLICATES % W == 0;
+        const int64_t first = r % replicates;
+        const int even = replicates % W == 0;
 #endif
         const int64_t here = BY_REPLICATE ? (R - r < W ? R - r : W) : 1;
         for (int64_t j = 0; j < NJ; j++) {
@@ -198,7 +196,7 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
                 const real *at[AHEAD];
                 for (int64_t k = 0; k < AHEAD; k++) {
                     const int64_t there = t + k < steps ? t + k : steps - 1;
-                    at[k] = x + there * (deviation ? R * GATES : REPLICATES * inputs);
+                    at[k] = x + there * (deviation ? R * GATES : replicates * inputs);
                     for (int64_t q = 0; q < GATES; q++) {
                         ahead[k][q] = offset[q];
                         if (deviation) ahead[k][q] += fetch(at[k] + IN(1, GATES, 0, q, 0), COUNT(0)) * DEVIATION(q, 0);
@@ -221,7 +219,7 @@ void follow(int64_t R, int64_t steps, int64_t inputs, const real *recurrent, con
                         total += fetch(field + IN(1, GATES, 0, q, j), COUNT(j)) * DEVIATION(q, j);
                     }
                     for (int64_t i = 0; i < inputs; i++)
-                        total += INPUT(x + t * REPLICATES * inputs, i) * v[(i * GATES + q) * NJ + j];
+                        total += INPUT(x + t * R * inputs, i) * v[(i * GATES + q) * NJ + j];
                     drive[q * NJ + j] = total;
                 }
 #endif
