@@ -49,7 +49,7 @@ def starter(point: DesignPoint, kernel: str, tiles: int = 1, device: str = "cpu"
     layouts, replicates = {GRAPHED: Rows(), UNITS: Columns()}, partition(point).tile
     layout = layouts.get(kernel) or layout_of(kernel)
     draws = Draws(point, [(0, tile) for tile in range(tiles)], replicates, layout, device)
-    most = graphed.RECORDED if kernel == GRAPHED else compiled.MOST_STEPS
+    most = graphed.RECORDED if kernel == GRAPHED else compiled.STEPS_OF_A_CALL
     x = _some_drive(draws, most)
     of_kernel = (
         _units

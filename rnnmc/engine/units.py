@@ -20,7 +20,7 @@ from torch import Tensor
 
 from rnnmc.chain.norms import RMS, SPECTRAL, STATUS, TANGENT, log_norms
 from rnnmc.chain.product import Moment, advanced, size_of, start
-from rnnmc.engine.compiled.follow import MOST_STEPS, CompiledChain, kernel
+from rnnmc.engine.compiled.follow import STEPS_OF_A_CALL, CompiledChain, kernel
 from rnnmc.engine.draws import Draws
 from rnnmc.numerics.layout import Columns
 from rnnmc.numerics.norms import norms_of
@@ -67,7 +67,7 @@ def _followed_by(run: Callable[..., None], draws: Draws) -> Iterator[tuple[Momen
     """(the units at each horizon, the step after which each direction was zero, (parts, n R)) by a compiled chain."""
     chain, done = CompiledChain(run, draws, alone(draws)), 0
     died = torch.full((len(draws.cell.parts), chain.finite.numel()), NEVER)
-    for recurrent, x, steps in draws.weighed(draws.point.horizons, MOST_STEPS):
+    for recurrent, x, steps in draws.weighed(draws.point.horizons, STEPS_OF_A_CALL):
         chain.advance(recurrent, x, steps, draws.width, done, died.data_ptr())
         done += steps
         if done in draws.point.horizons:

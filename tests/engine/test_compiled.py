@@ -207,7 +207,7 @@ def test_the_length_of_a_segment_changes_no_bit(monkeypatch):
     for width in (2, 20):
         design = point("lstm", width, "float32", horizons=(5, 300))
         whole = run_block(design, 0, 20)
-        monkeypatch.setattr(compiled, "MOST_STEPS", 1)
+        monkeypatch.setattr(compiled, "STEPS_OF_A_CALL", 1)
         assert run_block(design, 0, 20).equals(whole)
         monkeypatch.undo()
 

@@ -29,7 +29,7 @@ from rnnmc.numerics.compiler import compiled, kept_until_forgotten
 if TYPE_CHECKING:
     from rnnmc.cells.cell import State
 
-MOST_STEPS = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
+STEPS_OF_A_CALL = 64  # of one call: the weights are then copied into the cache often enough to cost nothing
 
 ARGUMENTS = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * 11  # of `follow` in chain.c
 OF_UNITS = [ctypes.c_int64] * 2 + [ctypes.c_void_p]  # what it is given besides where units are alone
@@ -117,7 +117,7 @@ def follow_compiled(
     Watches are shown every step of this very chain; what they ask J_t for is the cell's own push.
     """
     chain, given, done = CompiledChain(run, draws, draws.state()), draws.given, 0
-    for recurrent, x, steps in draws.weighed(horizons, 1 if watches else MOST_STEPS):
+    for recurrent, x, steps in draws.weighed(horizons, 1 if watches else STEPS_OF_A_CALL):
         before = tuple(chain.state.clone()) if watches else ()
         chain.advance(recurrent, x, steps)
         done += steps
