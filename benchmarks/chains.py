@@ -51,15 +51,7 @@ def starter(point: DesignPoint, kernel: str, tiles: int = 1, device: str = "cpu"
     draws = Draws(point, [(0, tile) for tile in range(tiles)], replicates, layout, device)
     most = graphed.RECORDED if kernel == GRAPHED else compiled.STEPS_OF_A_CALL
     x = _some_drive(draws, most)
-    of_kernel = (
-        _units
-        if kernel == UNITS
-        else _graphed
-        if kernel == GRAPHED
-        else _compiled
-        if kernel.startswith(COMPILED)
-        else _plain
-    )
+    of_kernel = {UNITS: _units, GRAPHED: _graphed}.get(kernel, _compiled if kernel.startswith(COMPILED) else _plain)
 
     def begin() -> Advance:
         advance = of_kernel(draws)

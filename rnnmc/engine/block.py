@@ -105,11 +105,11 @@ def partition(point: DesignPoint, observables: tuple[Observable, ...] = ()) -> P
     tile = max(1, tile // group) * group  # replicates of one weight draw run together
     a_replicate = replicate_seconds(point, kernel)
     stored = SHARD_BYTES / (BYTES_A_ROW * len(point.horizons))
-    wanted = max(BLOCK_SECONDS / a_replicate, min(PATIENT_SECONDS / a_replicate, stored))
     if kernel == UNITS:
         wanted = UNIT_BLOCK_SECONDS / a_replicate
-    wanted = min(wanted, LARGEST_BLOCK)
-    return Partition(tile, max(1, round(wanted / tile)) * tile, kernel)
+    else:
+        wanted = max(BLOCK_SECONDS / a_replicate, min(PATIENT_SECONDS / a_replicate, stored))
+    return Partition(tile, max(1, round(min(wanted, LARGEST_BLOCK) / tile)) * tile, kernel)
 
 
 def block_seconds(point: DesignPoint, replicates: int, cut: Partition) -> float:

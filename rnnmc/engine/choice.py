@@ -25,11 +25,8 @@ FEW_ROWS = (FEW_DIRECTIONS, SWEPT, UNITS)  # kernels that carry no whole product
 UNIT_LANES, LEAST_UNIT_TILE = 4096, 16  # units of a tile where each is a network of its own; replicates, if several
 MOST_UNIT_ENTRIES = 1 << 22  # of weights, or of P_t if an observable looks at it, of LEAST_UNIT_TILE replicates
 UNIT_BLOCK_SECONDS = 1.0  # of a block: an observable that looks at all of P_t takes up to as many times that as units
-UNIT_STEP, UNIT_NORM, UNIT_INPUTS = (
-    1.6e-9,
-    1e-7,
-    3e10,
-)  # seconds of a unit, beside its step, and at a horizon; flop a second
+UNIT_STEP, UNIT_NORM = 1.6e-9, 1e-7  # seconds of a unit: of a step beside what the cell does, and at a horizon
+UNIT_INPUTS = 3e10  # flop a second of what comes in
 COMPILING = 0.4  # seconds; a kernel that does not save as much in MANY replicates is not compiled
 MANY = 1 << 17
 COLUMNS_UP_TO_WIDTH = 8  # measured on one thread: wider than this, a batched matrix multiply is faster

@@ -84,21 +84,20 @@ def made_by(point: DesignPoint, device: str, planned: str, said_dtype: str = "")
     """
     if device != "cpu":
         return UNITS.removeprefix(COMPILED) if planned == UNITS else plain_kernel(point)
-    name = planned
-    if not name.startswith(COMPILED):
-        return name
+    if not planned.startswith(COMPILED):
+        return planned
     dtype = getattr(torch, said_dtype or point.chain_dtype)
-    if name == SWEPT:
+    if planned == SWEPT:
         from rnnmc.engine.swept.trust import kernels
 
         run = kernels(point.cell, point.width, dtype, point.layers, point.residual)
-    elif name == UNITS:
+    elif planned == UNITS:
         from rnnmc.engine.units import kernel_of_units
 
         run = kernel_of_units(point.cell, dtype)
     else:
-        run = _kernel(point, name, dtype)
-    return name.removeprefix(COMPILED) if run is None else name
+        run = _kernel(point, planned, dtype)
+    return planned.removeprefix(COMPILED) if run is None else planned
 
 
 def route(point: DesignPoint, device: str, planned: str) -> str:

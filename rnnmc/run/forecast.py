@@ -136,18 +136,18 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None, tries: bool
                 with suppress(OSError):
                     trusted.keep(TRIALS, name, json.dumps(asdict(trials[kind])).encode())
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
-    known = [(*one, seconds) for one, seconds in zip(found, nominal, strict=True) if one]
+    every = zip(points, found, nominal, strict=True)
+    known = [(stored.cut.kernel, *one, seconds) for stored, one, seconds in every if one]
     ratios: dict[str, list[float]] = {}
-    for stored, one, seconds in zip(points, found, nominal, strict=True):
-        if one:
-            ratios.setdefault(stored.cut.kernel, []).append(one[0] / seconds)
+    for kernel, chain, _, seconds in known:
+        ratios.setdefault(kernel, []).append(chain / seconds)
     slower = {kernel: statistics.median(some) for kernel, some in ratios.items()}
     usual = statistics.median([ratio for some in ratios.values() for ratio in some] or [1.0])
 
     def by_model(stored: StoredPoint, seconds: float) -> tuple[float, dict[str, float]]:
         """Of a point that was not tried: as those that were."""
         names = [one.name for one in stored.observables]
-        alike = {name: [seen[name] / model for _, seen, model in known if name in seen] for name in names}
+        alike = {name: [seen[name] / model for _, _, seen, model in known if name in seen] for name in names}
         looking = {name: seconds * statistics.median(some) for name, some in alike.items() if some}
         return slower.get(stored.cut.kernel, usual) * seconds, looking
 

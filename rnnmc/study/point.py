@@ -33,9 +33,7 @@ OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under 
 ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key. The next is 12
 ENGINE_ABOVE = 1024, 5  # with more units in all layers: they have the few directions of torch again
 ENGINE_UP_TO = 16, 9  # with at most so many: replicates are carried otherwise
-ENGINE_APART = (
-    10  # units of a layer have nothing to do with each other: cells without matrices are followed unit by unit
-)
+ENGINE_APART = 10  # units of a layer have nothing to do with each other: most are followed unit by unit
 ENGINE_SPLITTING = 8, 11  # populations, of more than ENGINE_UP_TO units and of no more
 
 MOST_LAYERS = 64
