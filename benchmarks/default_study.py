@@ -1,10 +1,10 @@
 """A whole study by Snakemake and Ray, beside the time that its blocks take by themselves.
 
-The study runs in a folder of its own with nothing there, as `make study` runs it, its kernels compiled before, as they
-are on every run but the first. Then, in one process on one core, without Ray or files, a quarter of the replicates of
-every design point (all with --all): what all of them would take, divided by the cores, is what no arrangement could
-fall below. Beside it what compiling its kernels takes, what `rnnmc plan` expects, and what Snakemake takes to find that
-there is nothing to do.
+The study runs in a folder of its own with nothing there, as `make study` runs it, its kernels compiled and the
+populations that stand for laws of large width followed before, as they are on every run but the first. Then, in one
+process on one core, without Ray or files, a quarter of the replicates of every design point (all with --all): what all
+of them would take, divided by the cores, is what no arrangement could fall below. Beside it what compiling its kernels
+takes, what `rnnmc plan` expects, and what Snakemake takes to find that there is nothing to do.
 """
 
 from __future__ import annotations
@@ -65,6 +65,13 @@ for one in wanted.values():
     made_by(one.point, "cpu", one.cut.kernel)
 print(json.dumps({"seconds": time.perf_counter() - begin, "kernels": len(wanted)}))
 """
+THEORY = """
+import json, sys
+from rnnmc.store.plan import cut_up
+from rnnmc.study.study import load_study
+from rnnmc.theory import predictions
+print(json.dumps(sum(len(predictions(one.point)) for one in cut_up(load_study(sys.argv[1])))))
+"""
 FORECAST = """
 import json, sys
 from rnnmc.run.forecast import costs
@@ -82,6 +89,8 @@ def measure(choice: Choice, tell: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="rnnmc-") as folder:
         kernels = told(COMPILE, str(config), XDG_CACHE_HOME=folder)
     told(COMPILE, str(config))
+    tell(f"theory of study {name}")
+    told(THEORY, str(config))
     tell(f"study {name}")
     whole = _study(config, cores)
     tell(f"blocks of study {name}, one after another")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rnnmc.cli.shared import AsJson, Folder, app, examples, wrote
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError, first_line
 
 PICTURES = (".svg", ".png")
 
@@ -50,7 +50,7 @@ def plot(
         checked_tables(directory)
         statistics, points = read_table(directory / "statistics.parquet"), planned_points(directory)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{directory}: has no statistics ({str(error).splitlines()[0]}); run the study first") from None
+        raise RunError(f"{directory}: has no statistics ({first_line(error)}); run the study first") from None
     table = chosen(with_factors(statistics, points), kept, x)
     chart = plotted(table, x, y, [one.strip() for one in by.split(",") if one.strip()])
     chart = chart.properties(title=heading(directory.resolve().name, kept, x, y))

@@ -26,6 +26,12 @@ class RunError(RuntimeError):
         super().__init__(_told(sentence, kept="\n"))
 
 
+def first_line(error: BaseException) -> str:
+    """Of what an error of a library says; its number of the system's error is left out, since the words are there."""
+    said = str(error).strip().splitlines()
+    return re.sub(r"^\[Errno \d+\] | \(os error \d+\)", "", said[0]) if said else type(error).__name__
+
+
 def raised(error: BaseException) -> str:
     """`TypeError: what it says (mine.py, line 6)`: the line of somebody's own code where it arose, if there is one."""
     installed = __file__.rpartition("/common/")[0], traceback.__file__.rpartition("/")[0]

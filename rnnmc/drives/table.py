@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rnnmc.common.errors import first_line
 from rnnmc.common.words import listed
 from rnnmc.drives.content import plain_text
 
@@ -246,8 +247,7 @@ def _refuse_ragged(content: bytes, dialect: Dialect, path: str) -> None:
 
 
 def _no_table(path: str, error: BaseException) -> ValueError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return ValueError(f"{path} is not a table ({reason}); give a CSV or Parquet file")
+    return ValueError(f"{path} is not a table ({first_line(error)}); give a CSV or Parquet file")
 
 
 def complete_rows(columns: list[pl.Series]) -> np.ndarray:

@@ -222,7 +222,8 @@ def first_rows(name: str, table: pl.DataFrame, points: pl.DataFrame) -> PageTabl
     named = with_series(points).select("point", "cell", "width", "series")
     own = table.head(FIRST).drop(*(set(table.columns) & NAMED)).select(pl.exclude(pl.List, pl.Array))
     shown = own.join(named, on="point", maintain_order="left")
-    shown = shown.select("cell", "width", "series", pl.exclude("point", "cell", "width", "series"))
+    front = "cell", "width", pl.col("series").alias("setting")
+    shown = shown.select(*front, pl.exclude("point", "cell", "width", "series"))
     lines = [
         [Entry(number_text(value), value if isinstance(value, int | float) else None) for value in row]
         for row in shown.iter_rows()

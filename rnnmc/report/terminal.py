@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rnnmc.claims import verdict_text
 from rnnmc.common.checks import CheckResult
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import UsageError, first_line
 from rnnmc.common.words import listed
 from rnnmc.report.printing import WordsTable, console, printed
 from rnnmc.report.telling import sentences, telling, telling_events
@@ -96,7 +96,7 @@ def _statistics(directory: Path, horizon: int | None = None) -> pl.DataFrame:
         rows = plain_rows(read_table(directory / "statistics.parquet"))
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UsageError(
-            f"{directory}: has no statistics that can be read ({str(error).splitlines()[0]}); while it is sampled, "
+            f"{directory}: has no statistics that can be read ({first_line(error)}); while it is sampled, "
             f"rnnmc report {directory} --so-far has what is there; once it is, rnnmc statistics {directory} counts it"
         ) from None
     found = rows if horizon is None else rows.filter(pl.col("horizon") == horizon)

@@ -15,7 +15,7 @@ from rnnmc.cells import cell as cell_named
 from rnnmc.cells import cells
 from rnnmc.cells.cell import Cell
 from rnnmc.common.arrays import Flags, Floats
-from rnnmc.common.errors import RunError
+from rnnmc.common.errors import RunError, first_line
 from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import Partition, block_seconds, partition, run_block
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
@@ -153,7 +153,7 @@ class _Bench:
             with self.alone if _by_autodiff(one.point) else nullcontext():
                 table = run_block(one.point, start // BATCH, BATCH, cut=one.cut)
         except (ArithmeticError, RuntimeError, ValueError) as error:  # of a cell of one's own, say
-            raise RunError(f"{one.point.label}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+            raise RunError(f"{one.point.label}: {type(error).__name__}: {first_line(error)}") from error
         if self.tell:
             self.tell(Done(one.point.key, start // BATCH, BATCH, time.monotonic() - begin))
         return table["log_spectral"].to_numpy().reshape(BATCH, -1)

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError, first_line
 from rnnmc.common.granted import own_cpus
 from rnnmc.run.running import LOOPBACK, announced
 from rnnmc.run.surroundings import settle_token, surroundings
@@ -125,7 +125,7 @@ def _started(cpus: int, dashboard: bool, name: str) -> Iterator[Cluster]:
             context = ray.init(**options, include_dashboard=False)
     except Exception as error:
         raise RunError(
-            f"a local Ray could not be started: {_said(error)}; run again when the machine is less busy, or give "
+            f"a local Ray could not be started: {first_line(error)}; run again when the machine is less busy, or give "
             "another folder for its sockets by RAY_TMPDIR"
         ) from error
     try:
@@ -145,7 +145,9 @@ def _joined(address: str, name: str) -> Iterator[Cluster]:
     try:
         context = ray.init(address=address, **_options(name))
     except Exception as error:  # of many kinds
-        raise UsageError(f"RAY_ADDRESS {address}: the Ray there cannot be joined: {_said(error)}; {REMEDY}") from None
+        raise UsageError(
+            f"RAY_ADDRESS {address}: the Ray there cannot be joined: {first_line(error)}; {REMEDY}"
+        ) from None
     try:
         yield _cluster(ray, context, address)
     finally:
@@ -162,8 +164,3 @@ def _cluster(ray: Any, context: Any, address: str) -> Cluster:
     resources = ray.cluster_resources()
     found = context.address_info["address"] or address
     return Cluster(found, context.dashboard_url or "", int(resources.get("CPU", 1)), int(resources.get("GPU", 0)))
-
-
-def _said(error: Exception) -> str:
-    """The first line of what it says."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

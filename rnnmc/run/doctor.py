@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnnmc.common.errors import UsageError
+from rnnmc.common.errors import UsageError, first_line
 
 GOOD, POOR, FATAL = "good", "poor", "fatal"
 NEEDED_DISK, NEEDED_MEMORY = 2**30, 2**31  # bytes
@@ -113,9 +113,8 @@ def _ray(_: Path) -> Iterator[Found]:
             where = f"the cluster at {address}" if address else "starts here"
             yield Found("Ray", GOOD, f"{where}: {cluster.cpus} CPUs, {cluster.gpus} GPUs")
     except Exception as error:  # whatever keeps it from starting is what was asked
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
         remedy = "see the message; `rnnmc measure` of few replicates works without Ray"
-        yield Found("Ray", FATAL, said, "" if isinstance(error, UsageError) else remedy)
+        yield Found("Ray", FATAL, first_line(error), "" if isinstance(error, UsageError) else remedy)
 
 
 def _slurm(_: Path) -> Iterator[Found]:

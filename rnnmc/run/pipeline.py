@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rnnmc.common.errors import RunError
+from rnnmc.common.errors import RunError, first_line
 from rnnmc.common.files import remove_unfinished
 from rnnmc.common.quiet import on_the_way
 from rnnmc.run.aggregate import read_tables
@@ -69,7 +69,7 @@ def report(directory: Path) -> Path:
         tables = read_tables(directory)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise RunError(
-            f"{directory}: statistics.parquet or another table cannot be read ({str(error).splitlines()[0]}); "
+            f"{directory}: statistics.parquet or another table cannot be read ({first_line(error)}); "
             f"run rnnmc statistics {directory} first"
         ) from None
     explain(directory)  # before the page, which links to what is there
@@ -79,7 +79,7 @@ def report(directory: Path) -> Path:
         page = write_report(directory, said, points, tables)
     except pl.exceptions.ColumnNotFoundError as error:
         raise RunError(
-            f"{directory}: its tables are of another release of rnnmc ({str(error).splitlines()[0]}); "
+            f"{directory}: its tables are of another release of rnnmc ({first_line(error)}); "
             f"run rnnmc statistics {directory} first"
         ) from error
     drawn = [path for path in (directory / "figures").iterdir() if path.is_file() and not path.name.startswith(".")]

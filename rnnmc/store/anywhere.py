@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError, first_line
 from rnnmc.engine.block import SAMPLES
 from rnnmc.observables import observables
 from rnnmc.store.outdated import LOOKS
@@ -82,7 +82,7 @@ def _scanned(path: str, rows: pl.LazyFrame) -> pl.LazyFrame | None:
     except (OSError, pl.exceptions.PolarsError) as error:
         if NOT_THERE in str(error):
             return None
-        raise RunError(f"{path}: cannot be read: {str(error).strip().splitlines()[0]}") from None
+        raise RunError(f"{path}: cannot be read: {first_line(error)}") from None
     return rows
 
 

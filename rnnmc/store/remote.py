@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError, first_line
 from rnnmc.store.folder import manifest_path
 from rnnmc.store.plan import POINTS_PARQUET, STUDY_YAML, planned_rows, study_said
 from rnnmc.store.shards import facts_of
@@ -162,5 +162,5 @@ def describe(place: Remote, files: Collection[str], folder: Path) -> None:
 
 def _words(error: Exception) -> str:
     """What went wrong, without the request that it went wrong in."""
-    said = next(iter(str(error).strip().splitlines()), "no word")
+    said = first_line(error)
     return said[max(said.find("AWS Error"), 0) :].partition("; Details")[0]

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnnmc.common.errors import first_line
 from rnnmc.common.files import write_whole
 from rnnmc.store.proofs import Damaged
 
@@ -40,7 +41,7 @@ def read_table(path: Path) -> pl.DataFrame:
     try:
         table = pl.read_parquet(path)
     except pl.exceptions.PolarsError as error:
-        raise Damaged(path, f"cannot be read ({str(error).splitlines()[0]})", "run the study again") from None
+        raise Damaged(path, f"cannot be read ({first_line(error)})", "run the study again") from None
     before = table.columns[: table.columns.index("point")] if "point" in table.columns else []
     return table.drop(before) if set(before) <= set(DESIGN) else table
 

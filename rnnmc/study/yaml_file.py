@@ -12,6 +12,7 @@ import yaml
 from rnnmc.common.errors import UsageError
 
 DEEPEST = 50  # levels of mappings and lists
+ENDS_LATE = ("while scanning a", "while parsing a flow")  # what YAML was at, when a later line told that it was wrong
 LONGEST = 1_000_000  # mappings and lists that anchors may add to what the file says itself
 
 
@@ -32,13 +33,28 @@ def yaml_of(text: str, place: str) -> Any:
     try:
         return yaml.load(text, Loader=StudyLoader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{place}{line} is not YAML: {getattr(error, 'problem', None) or error}") from None
+        raise UsageError(f"{place}{_told(error)}") from None
     except RecursionError:
         raise UsageError(f"{place} is nested more than {DEEPEST} levels deep; write it flatter") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # of a bad date or tag
         raise UsageError(f"{place} is not YAML: a value cannot be read ({error}); put it in quotes") from None
+
+
+def _told(error: yaml.YAMLError) -> str:
+    """Where, and what is wrong. Of what is never closed YAML sees it later, so that its beginning is named."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+    context, began = getattr(error, "context", None) or "", getattr(error, "context_mark", None)
+    if mark and began and began.line < mark.line and context.startswith(ENDS_LATE):
+        mark, problem = began, f"{problem} ({context} that begins here)"
+    elif mark and problem.startswith("mapping values") and ":" not in _before(mark):
+        problem += "; is it indented as the lines around it, and has the line before it a colon"
+    line = f" line {mark.line + 1}" if mark else ""
+    return f"{line} is not YAML: {problem}"
+
+
+def _before(mark: yaml.Mark) -> str:
+    """Of the line of a mark, what stands before it."""
+    return (mark.buffer or "")[: mark.pointer].rpartition("\n")[2]
 
 
 _REMEDY = "give a study file such as config/default.yaml"

@@ -6,9 +6,10 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from rnnmc.common.errors import LONGEST_WORD, RunError, UsageError, raised
+from rnnmc.common.errors import LONGEST_WORD, RunError, UsageError, first_line, raised
 from rnnmc.common.words import listed
 
 
@@ -40,3 +41,14 @@ def test_what_is_raised_is_told_with_the_line_of_somebodys_own_code_not_of_a_lib
     with pytest.raises(TypeError) as ours:
         listed(None)  # pyright: ignore[reportArgumentType]
     assert raised(ours.value.with_traceback(ours.tb.tb_next)) == f"TypeError: {ours.value}"
+
+
+def test_of_a_library_the_first_line_is_told_without_numbers_of_system_errors(tmp_path: Path) -> None:
+    for read in (pl.read_parquet, Path.read_bytes):
+        with pytest.raises(FileNotFoundError) as found:
+            read(tmp_path / "none.parquet")
+        said = first_line(found.value)
+        assert said.startswith("No such file or directory: ")
+        assert "none.parquet" in said
+    assert first_line(ValueError("\n one\ntwo")) == "one"
+    assert first_line(ValueError()) == "ValueError"

@@ -266,6 +266,10 @@ def test_two_equal_points_are_refused_with_both_places(refused):
     ("text", "sentence"),
     [
         ("points: [{cell: tanh, width: 2]", "x.yaml: line 4 is not YAML: "),
+        ("points: [\n{cell: tanh, width: 2}\nunits: 3", "x.yaml: line 4 is not YAML: expected ',' or ']'"),
+        ("title: 'a study\npoints: []", "x.yaml: line 4 is not YAML: found unexpected end of stream (while scanning a"),
+        ("seed: 1\n  scale: 2", "x.yaml: line 5 is not YAML: mapping values are not allowed here; is it ind"),
+        ("points: []\nseed 1\n", "x.yaml: line 5 is not YAML: could not find expected ':' (while scanning"),
         ("points:\n\t- cell: tanh", "is not YAML"),
         ("points: [{cell: tanh, width: 2, width: 3}]", "x.yaml: line 4 is not YAML: the key 'width' is given twice"),
         ("seed: 1\nseed: 2\npoints: []", "is not YAML: the key 'seed' is given twice"),

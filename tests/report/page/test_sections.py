@@ -118,6 +118,7 @@ def test_a_self_validation_that_passes_is_among_the_findings_and_one_that_fails_
 def test_an_observable_without_a_picture_shows_the_first_rows_of_its_table(page):
     rows = entries(page, "table-made_up")
     assert len(rows) == 20
+    assert list(rows[0])[:3] == ["cell", "width", "setting"]
     assert {row["quantity"][0] for row in rows} == {"size"}
     assert "The first 20 of 40 rows of <code>statistics-made_up.parquet</code>" in page
 
