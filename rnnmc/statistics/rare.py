@@ -54,7 +54,7 @@ def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFr
     populations: rows as `rnnmc.engine.splitting.run.population_table` has them, of all populations of one point.
     Columns: point, estimator ("splitting"), horizon, threshold (on the norm), score (nats), level (number, null between
     levels), p, p_low, p_high, relative_error (standard error over p), populations, particles, evaluations (of all
-    together), and at levels the means over populations of acceptance, alike, ancestors, family and of the steps;
+    together), and at levels the means over populations of acceptance, alike, ancestors, family and step;
     reached (whether the last row is the event, and not only as far as populations went); doubt, why not to trust the
     row, empty where nothing speaks against it. Raises ValueError where populations do not belong together.
     """
@@ -74,7 +74,7 @@ def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFr
         relative = (
             away.std(axis=0, ddof=1) / away.mean(axis=0) / math.sqrt(count) if count > 1 else found[:, 1] * np.nan
         )
-    measured = [name for name in ("acceptance", "alike", "ancestors", "family", *_steps(ordered)) if name in ordered]
+    measured = [name for name in ("acceptance", "alike", "ancestors", "family", "step") if name in ordered]
     means = {name: _mean(ordered[name], count) for name in measured}
     within = _mean(1 / ordered["ancestors"], count)
     doubts = [
@@ -127,10 +127,6 @@ def plain_rows(statistics: pl.DataFrame) -> pl.DataFrame:
         return statistics
     plain = statistics.filter(pl.col("estimator") == PLAIN).drop("estimator", "doubt", strict=False)
     return plain.with_columns(pl.col("measure").cast(pl.Enum(MEASURES)))
-
-
-def _steps(populations: pl.DataFrame) -> list[str]:
-    return [name for name in populations.columns if name.startswith("step_")]
 
 
 def _total(populations: pl.DataFrame) -> int:

@@ -30,11 +30,11 @@ from rnnmc.study.replicates import MOST, Nested
 from rnnmc.study.yaml_file import check_nesting
 
 OF_REPLICATES = ("nested", "splitting")  # factors that a study file says under replicates
-ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key. The next is 12
+ENGINE = 4  # raised whenever the same design point would give other numbers; part of every key. The next is 13
 ENGINE_ABOVE = 1024, 5  # with more units in all layers: they have the few directions of torch again
 ENGINE_UP_TO = 16, 9  # with at most so many: replicates are carried otherwise
 ENGINE_APART = 10  # units of a layer have nothing to do with each other: most are followed unit by unit
-ENGINE_SPLITTING = 8, 11  # populations, of more than ENGINE_UP_TO units and of no more
+ENGINE_SPLITTING = 12  # populations
 
 MOST_LAYERS = 64
 LOGGED_TO = 1000
@@ -229,7 +229,7 @@ class DesignPoint(Model):
         """The `ENGINE` since which points of this kind have their numbers."""
         units, (above, wide), (up_to, narrow) = self.width * self.layers, ENGINE_ABOVE, ENGINE_UP_TO
         if self.splitting:
-            return ENGINE_SPLITTING[units <= up_to]
+            return ENGINE_SPLITTING
         if self.units_apart:
             return ENGINE_APART
         return narrow if units <= up_to else wide if units > above else ENGINE

@@ -71,7 +71,7 @@ def test_an_estimate_of_zero_has_no_bounds():
 
 
 def frozen(plan: Plan) -> Plan:
-    return Plan(plan.levels, {role: 0 * of for role, of in plan.steps.items()}, plan.thresholds, plan.reached)
+    return Plan(plan.levels, 0 * plan.steps, plan.thresholds, plan.reached)
 
 
 def test_a_step_of_zero_is_caught():

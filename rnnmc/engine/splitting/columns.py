@@ -6,7 +6,6 @@ import pyarrow as pa
 
 from rnnmc.observables.observable import KEYS
 
-STEPPED = ("weights", "drive", "state")
 POPULATIONS = pa.schema(
     [
         *KEYS.items(),
@@ -19,7 +18,7 @@ POPULATIONS = pa.schema(
         ("alike", pa.float64()),
         ("ancestors", pa.float64()),
         ("family", pa.float64()),
-        *((f"step_{role}", pa.float64()) for role in STEPPED),
+        ("step", pa.float64()),
         ("reached", pa.bool_()),
         ("particles", pa.int32()),
         ("evaluations", pa.int64()),

@@ -38,7 +38,7 @@ def settled(score: Score, top: ByRole, level: float, p: float, rng: np.random.Ge
     longest = chi2.isf(UNLIKELY * p, sum(z.shape[1] for z in top.values()))
     step, number, enough, at_home = 0.1, 0, MOST_MOVES, False
     while number < enough:
-        taken = scored(now.moves(CHAINS, level, dict.fromkeys(top, step), rng), score)
+        taken = scored(now.moves(CHAINS, level, step, rng), score)
         step, number = min(1.0, step * math.exp((taken - TAKEN) / 10)), number + 1
         if not at_home and number % LOOK_EVERY == 0 and _length(now.x) < longest:
             at_home, enough = True, max(LEAST_MOVES, AGAIN * number)
@@ -52,19 +52,18 @@ def descended(score: Score, now: Particles, plan: Plan, rng: np.random.Generator
     """
     found, count = np.empty(len(plan.levels) - 1), len(now.scores)
     for k in reversed(range(len(found))):
-        steps = {role: of[k] for role, of in plan.steps.items()}
-        shares = list(_shares(score, now, plan.levels[k], plan.levels[k + 1], steps, rng))
+        shares = list(_shares(score, now, plan.levels[k], plan.levels[k + 1], plan.steps[k], rng))
         found[k] = math.log(max(np.mean(shares[STATES // 2 :]), 0.5 / count / STATES))
     return found
 
 
 def _shares(
-    score: Score, now: Particles, level: float, above: float, steps: dict[str, float], rng: np.random.Generator
+    score: Score, now: Particles, level: float, above: float, step: float, rng: np.random.Generator
 ) -> Iterator[float]:
     """Of each state of chains above a level the share that is above another."""
     for _ in range(STATES):
         for _ in range(MOVES_A_STATE):
-            scored(now.moves(len(now.scores), level, steps, rng), score)
+            scored(now.moves(len(now.scores), level, step, rng), score)
         yield float((now.scores >= above).mean())
 
 

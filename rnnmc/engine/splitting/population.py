@@ -1,6 +1,6 @@
 """Subset simulation: how probable a high score of standard normal coordinates is, level by level.
 
-One adaptive run finds levels, so that each holds a tenth of what the one before it holds, and sizes of steps
+One adaptive run finds levels, so that each holds a fourth of what the one before it holds, and sizes of steps
 (`plan_of`). With both fixed a population estimates P(score >= level) as the product of its shares above one level among
 those above the one before (`run_population`): of those that survive, as many at every level, each as likely as any
 other, are the first states of chains that go on for as many states and keep the law of the coordinates above a level,
@@ -9,10 +9,14 @@ fewer, which leaves a bias). So the estimate has none, whatever the number of pa
 score that many share, such as that of the dead, is below a level or it is not: nothing more is asked of ties (Walter
 2015 is about levels that adapt).
 
-A move is preconditioned Crank-Nicolson, x' = sqrt(1 - b^2) x + b xi in each role, with a b of its own in each, and is
-taken where the score stays above the level. A state is kept after every MOVES_A_STATE of them: with one, chains forget
-where they began more slowly than levels rise, and the few populations that got further make the mean (at 1e-12, eight
-units of an LRU, the relative variance at equal cost is then 14 times larger). Scores are of any kind; levels likewise.
+A move is preconditioned Crank-Nicolson, x' = sqrt(1 - b^2) x + b xi, and is taken where the score stays above the
+level. The same b serves all roles. What a move changes the score by is in the mean square the sum of b_r^2 s_r^2 over
+roles that the score feels by s_r, and how many moves are taken allows so much of it. Chains forget a role after 1 /
+b_r^2 moves, which matters by its share of the score's variance: the sum of s_r^2 / b_r^2 is least where all b_r are
+equal. (Steps such that of each role by itself as many moves are taken need up to four times the chains.) A state is
+kept after every MOVES_A_STATE moves: with one, chains forget where they began more slowly than levels rise, and the few
+populations that got further make the mean (at 1e-12, eight units of an LRU, the relative variance at equal cost is then
+14 times larger). Scores are of any kind; levels likewise.
 """
 
 from __future__ import annotations
@@ -32,10 +36,10 @@ Score = Callable[[ByRole], Floats]
 Moves = Generator[ByRole, Floats, float]  # yields proposals, is sent their scores, returns the share that were taken
 PopulationRun = Generator[ByRole, Floats, "PopulationFound"]
 
-KEEP = 0.1  # of the particles above the next level
+KEEP = 0.25  # of the particles above the next level
 TAKEN = 0.2  # of the moves that is wanted
 MOVES_A_STATE = 5  # of a chain from one state that is kept to the next
-BETWEEN = 4  # thresholds for a curve between one level and the next
+BETWEEN = 2  # thresholds for a curve between one level and the next
 MOST_LEVELS = 400
 
 
@@ -47,12 +51,12 @@ class CertainEvent(ValueError):
 class Plan:
     """What a population is run with. K levels, rising, the last that of the event unless it was too rare.
 
-    levels: (K,) scores. steps: role -> (K - 1,) b of the moves above each level but the last. thresholds: rising
-    scores at which the probability is estimated, the levels among them. reached: whether the last level is the event's.
+    levels: (K,) scores. steps: (K - 1,) b of the moves above each level but the last. thresholds: rising scores at
+    which the probability is estimated, the levels among them. reached: whether the last level is the event's.
     """
 
     levels: Floats
-    steps: Mapping[str, Floats]
+    steps: Floats
     thresholds: Floats
     reached: bool
 
@@ -82,14 +86,9 @@ def fresh(sizes: Mapping[str, int], count: int, rng: np.random.Generator) -> ByR
     return {role: np.asarray(rng.standard_normal((count, size))) for role, size in sizes.items()}
 
 
-def moved(x: ByRole, steps: Mapping[str, float], rng: np.random.Generator) -> ByRole:
-    """One proposal for each replicate; a role whose step is 0 or that is not named stays."""
-    return {
-        role: now
-        if not (b := steps.get(role, 0.0))
-        else math.sqrt(1 - b * b) * now + b * rng.standard_normal(now.shape)
-        for role, now in x.items()
-    }
+def moved(x: ByRole, b: float, rng: np.random.Generator) -> ByRole:
+    """One proposal for each replicate."""
+    return {role: math.sqrt(1 - b * b) * now + b * rng.standard_normal(now.shape) for role, now in x.items()}
 
 
 @dataclass
@@ -117,9 +116,9 @@ class Particles:
         x = {role: np.concatenate([one.x[role] for one in parts]) for role in parts[0].x}
         return cls(x, np.concatenate([one.scores for one in parts]), np.concatenate([one.ancestor for one in parts]))
 
-    def moves(self, count: int, level: float, steps: Mapping[str, float], rng: np.random.Generator) -> Moves:
+    def moves(self, count: int, level: float, step: float, rng: np.random.Generator) -> Moves:
         """Move the first so many, as far as they stay above the level."""
-        proposed = moved({role: now[:count] for role, now in self.x.items()}, steps, rng)
+        proposed = moved({role: now[:count] for role, now in self.x.items()}, step, rng)
         found = yield proposed
         taken = found >= level
         for role, now in self.x.items():
@@ -156,12 +155,12 @@ def plan_of(
         raise CertainEvent(f"all of {particles} replicates have it; ask for an event that is rarer")
     levels: list[float] = []
     thresholds: list[float] = []
-    steps: dict[str, list[float]] = {role: [] for role in sizes}
-    step, log_left = dict.fromkeys(sizes, 1.0), 0.0
+    steps: list[float] = []
+    step, log_left = 1.0, 0.0
     while True:
         level = _next_level(now.scores, levels[-1] if levels else -math.inf)
         if level is None:  # nothing scores more
-            reached, steps = False, {role: of[:-1] for role, of in steps.items()}
+            reached, steps = False, steps[:-1]
             break
         reached = level >= wanted
         level = min(level, wanted)
@@ -172,10 +171,8 @@ def plan_of(
         if reached or log_left < math.log(smallest) or len(levels) == MOST_LEVELS:
             break
         now, step = _adapted(now.of(now.scores >= level), level, score, step, particles, rng)
-        for role, b in step.items():
-            steps[role].append(b)
-    steps_of = {role: np.array(of) for role, of in steps.items()}
-    return Plan(np.array(levels), steps_of, np.unique([*thresholds, *levels]), reached)
+        steps.append(step)
+    return Plan(np.array(levels), np.array(steps), np.unique([*thresholds, *levels]), reached)
 
 
 def _next_level(scores: Floats, last: float) -> float | None:
@@ -198,34 +195,19 @@ def _between(scores: Floats, level: float) -> list[float]:
 
 
 def _adapted(
-    chains: Particles,
-    level: float,
-    score: Score,
-    steps: Mapping[str, float],
-    particles: int,
-    rng: np.random.Generator,
-) -> tuple[Particles, dict[str, float]]:
-    """(particles, steps) after chains have gone on with steps that adapt, by a rule that was fixed before.
-
-    First each role moves alone, until as many of its moves are taken as lets all together be TAKEN; then all move,
-    and one factor on every step makes that so.
+    chains: Particles, level: float, score: Score, step: float, particles: int, rng: np.random.Generator
+) -> tuple[Particles, float]:
+    """(particles, step) after chains have gone on with a step that adapts, by a rule that was fixed before, such that
+    TAKEN of the moves are taken.
     """
-    roles, now = list(steps), dict(steps)
-    alone = TAKEN ** (1 / len(roles))
     parts, count = [chains.of(slice(None))], len(chains.scores)
-    rounds = MOVES_A_STATE * max(1, -(-particles // count) - 1)
-    apart = rounds // 2 if len(roles) > 1 else 0
-    for number in range(rounds):
-        one = roles[number % len(roles)]
-        together = number >= apart
-        taken = scored(chains.moves(count, level, now if together else {one: now[one]}, rng), score)
-        gain = 2.0 / (1 + (number - apart if together else number // len(roles))) ** 0.5
-        for role in roles if together else [one]:
-            now[role] = min(1.0, now[role] * math.exp(gain * (taken - (TAKEN if together else alone))))
+    for number in range(MOVES_A_STATE * max(1, -(-particles // count) - 1)):
+        taken = scored(chains.moves(count, level, step, rng), score)
+        step = min(1.0, step * math.exp(2.0 / (1 + number) ** 0.5 * (taken - TAKEN)))
         if number % MOVES_A_STATE == MOVES_A_STATE - 1:
             parts.append(chains.of(slice(None)))
     whole = Particles.joined(parts)
-    return whole.of(rng.permutation(len(whole.scores))[:particles]), now
+    return whole.of(rng.permutation(len(whole.scores))[:particles]), step
 
 
 def run_population(
@@ -259,9 +241,8 @@ def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.ran
         parts, taken, left = [chains.of(slice(None))], 0.0, particles - firsts
         while left:
             count = min(left, firsts)
-            steps = {role: of[k] for role, of in plan.steps.items()}
             for _ in range(MOVES_A_STATE):
-                taken += count * (yield from chains.moves(count, level, steps, rng))
+                taken += count * (yield from chains.moves(count, level, plan.steps[k], rng))
             parts.append(chains.of(slice(count)))
             left -= count
         evaluations += MOVES_A_STATE * (particles - firsts)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.draws import stream
-from rnnmc.engine.splitting.columns import POPULATIONS, STEPPED
+from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.engine.splitting.coordinates import ByKey
 from rnnmc.engine.splitting.population import CertainEvent, Plan, PopulationFound, Score, fresh, plan_of, run_population
 from rnnmc.engine.splitting.score import Scorer
@@ -113,9 +113,7 @@ def as_table(point: DesignPoint, number: int, plan: Plan, found: PopulationFound
     }
     for name in ("acceptance", "alike", "ancestors", "family"):
         columns[name] = _at(getattr(found, name), at, rows)
-    for role in STEPPED:
-        if role in plan.steps:
-            columns[f"step_{role}"] = _at(np.append(plan.steps[role], np.nan), at, rows)
+    columns["step"] = _at(np.append(plan.steps, np.nan), at, rows)
     same = {"block": number, "replicate": number, "horizon": event.horizons[-1], "reached": plan.reached}
     same |= {"particles": _splitting(point).particles, "evaluations": found.evaluations}
     return pa.table(

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import chi2
 
-from rnnmc.engine.splitting.population import MOVES_A_STATE, CertainEvent, plan_of, run_population
+from rnnmc.engine.splitting.population import KEEP, MOVES_A_STATE, CertainEvent, plan_of, run_population
 
 
 def felt(x):
@@ -75,7 +75,7 @@ def test_a_curve_falls_and_passes_through_every_level():
 def test_as_many_chains_of_the_same_length_go_on_at_every_level_however_many_are_above_it():
     """Without which the estimate has a bias of order 1 / particles from the third level on."""
     score, sizes, at = CASES["a length"]
-    particles, firsts = 100, 10
+    particles, firsts = 100, round(100 * KEEP)
     plan = plan_of(score, sizes, particles, at(1e-4), 1e-20, np.random.default_rng(1))
     every = [run_population(score, sizes, particles, plan, np.random.default_rng(i)) for i in range(20)]
     each = particles + MOVES_A_STATE * (particles - firsts) * (len(plan.levels) - 1)
@@ -83,10 +83,11 @@ def test_as_many_chains_of_the_same_length_go_on_at_every_level_however_many_are
     assert len({one.log_probability[0] for one in every}) > 5
 
 
-def test_steps_are_small_only_where_the_score_is_felt():
+def test_steps_are_fresh_draws_where_the_score_is_hardly_felt_and_smaller_the_rarer_the_event():
     score, sizes, at = CASES["one number, either sign"]
     plan = plan_of(score, sizes, 2000, at(1e-6), 1e-20, np.random.default_rng(1))
-    assert plan.steps["weights"][-1] < 0.7 < plan.steps["drive"][-1]
+    assert plan.steps.shape == (len(plan.levels) - 1,)
+    assert plan.steps[0] > 0.9 > 0.6 > plan.steps[-1]
 
 
 def test_a_threshold_that_is_asked_for_on_the_way_has_its_own_probability():
