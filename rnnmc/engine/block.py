@@ -28,7 +28,7 @@ from rnnmc.engine.choice import (
     seen_bytes,
     tile_of_units,
 )
-from rnnmc.engine.splitting.population import MOVES_A_STATE
+from rnnmc.engine.splitting.population import KEEP, MOVES_A_STATE
 from rnnmc.engine.swept.plan import tile_of
 from rnnmc.numerics.threads import one_thread
 from rnnmc.observables.observable import KEYS, Observable
@@ -121,7 +121,8 @@ def chains_of(point: DesignPoint) -> int:
     """Chains that stand behind a replicate: of a population as many as the smallest probability takes."""
     if point.splitting is None:
         return 1
-    return round(point.splitting.particles * (1 - 0.9 * MOVES_A_STATE * math.log10(point.splitting.smallest)))
+    levels = math.log(point.splitting.smallest) / math.log(KEEP)
+    return round(point.splitting.particles * (1 + (1 - KEEP) * MOVES_A_STATE * levels))
 
 
 def run_block(
