@@ -84,9 +84,12 @@ def block_name(label: str, block: int, replicates: int, size: int) -> str:
 
 
 def expected_seconds(stored: StoredPoint, replicates: int) -> float:
-    """Nominal seconds on one core to sample and store so many replicates, of which whole tiles are computed."""
+    """Nominal seconds on one core to sample and store so many replicates, of which whole tiles are computed.
+
+    Of a point with splitting a replicate is a population, and a tile as many chains of it.
+    """
     cut = stored.cut
-    computed = -(-replicates // cut.tile) * cut.tile
+    computed = replicates if stored.split else -(-replicates // cut.tile) * cut.tile
     return block_seconds(stored.design, computed, cut) + STORING_SECONDS * -(-replicates // cut.block)
 
 

@@ -229,7 +229,7 @@ def _can_be_tried(stored: StoredPoint) -> bool:
     steps = 3 * (LOOKED_AT[1] if stored.observables else FEWEST_STEPS)
     a_matrix = point.width * (1 if point.cell_object.diagonal else point.width)
     size = 8.0 * cut.tile * (len(point.cell_object.recurrent) * a_matrix + point.state_size * point.width)
-    seconds = steps * block_seconds(point, cut.tile, cut) / point.horizons[-1]
+    seconds = steps * block_seconds(point, cut.tile, cut) / chains_of(point) / point.horizons[-1]
     if cut.kernel in FEW_ROWS:
         seconds = 2 * block_seconds(point, cut.tile, cut)
         if any(one.whole_chain for one in stored.observables):

@@ -17,7 +17,7 @@ from studies import ROOT, command, sample_here, samples_digest, small, study_of
 
 import rnnmc
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.engine.block import partition
+from rnnmc.engine.block import chains_of, partition
 from rnnmc.numerics.compiler import compiler
 from rnnmc.run import dispatcher as dispatcher_module
 from rnnmc.run import fanout, sampling
@@ -427,3 +427,14 @@ def test_of_a_block_that_is_overdue_and_given_a_second_time_the_first_to_be_done
 
 def test_nothing_is_given_a_second_time_while_no_slot_is_idle(monkeypatch):
     assert raced(monkeypatch, {1: "late", 2: "late"}, "", 1)[0] == [0, 1, 2]
+
+
+def test_a_population_is_expected_to_take_its_own_chains_and_no_tile_of_populations() -> None:
+    rare = {"splitting": {"event": "vanish", "particles": 400, "smallest": 1e-6}}
+    every = study_of(small(points=[{"cell": "tanh", "width": 4}, {"cell": "tanh", "width": 4, "replicates": rare}]))
+    plain, split = cut_up(every)
+    assert split.cut.tile == 400
+    assert expected_seconds(split, 8) == pytest.approx(8 * expected_seconds(split, 1))
+    chains = chains_of(split.design)
+    assert 10_000 < chains < 20_000
+    assert expected_seconds(split, 1) < 3 * chains * expected_seconds(plain, 1024) / 1024
