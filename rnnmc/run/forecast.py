@@ -38,6 +38,7 @@ FEWEST_TRIALS, MOST_TRIALS = 3, 24  # kinds of point that are run
 ALL_TRIALS, LOOKING_TRIALS = 0.3, 1.0  # timed seconds after which none is begun, and none that looks on
 TRIAL_SECONDS = 0.02  # nominal, of one trial run
 SWEPT_SECONDS = 0.06  # the same of a few directions, of which some replicates take twice what others do
+WELL_KNOWN = 0.5  # of the work that is forecast, by kinds that were run, from which no others are
 FEWEST_STEPS, MOST_STEPS = 16, 512  # of the longer of two trial runs
 LOOKED_AT, LOOKED_AT_BRIEFLY = (8, 32), (2, 6)  # steps of two trial runs of an observable, and of those of a dear one
 MOST_LOOK_SECONDS = 0.1  # of the first, from which it is dear
@@ -118,23 +119,12 @@ def costs(points: Sequence[StoredPoint], clock: Clock | None = None, tries: bool
     for kind, seconds in zip(kinds, nominal, strict=True):
         weight[kind] = weight.get(kind, 0.0) + seconds
     one_of = dict(zip(kinds, points, strict=True))
-    dearest = _each_first(sorted(one_of, key=lambda kind: -weight[kind]), one_of)
-    trials: dict[Kind, _Trial] = {}
-    for some, limit in (
-        ([kind for kind in dearest if not one_of[kind].observables], ALL_TRIALS),
-        ([kind for kind in dearest if one_of[kind].observables], LOOKING_TRIALS),
-    ):
-        begin, tried = clock.processor, 0
-        for kind in some:
-            late = clock.processor - begin > limit or tried >= MOST_TRIALS
-            name = _name(one_of[kind])
-            if (known := _known(name)) is not None:
-                trials[kind] = known
-            elif tries and (tried < FEWEST_TRIALS or not late) and not clock.busy and _can_be_tried(one_of[kind]):
-                trials[kind] = _trial(one_of[kind], clock)
-                tried += 1
-                with suppress(OSError):
-                    trusted.keep(TRIALS, name, json.dumps(asdict(trials[kind])).encode())
+    trials = {kind: trial for kind, stored in one_of.items() if (trial := _known(_name(stored))) is not None}
+    for looking, limit in ((False, ALL_TRIALS), (True, LOOKING_TRIALS)):
+        some = {kind: stored for kind, stored in one_of.items() if bool(stored.observables) == looking}
+        if tries and not clock.busy and not _well_known(some, set(trials), weight):
+            dearest = _each_first(sorted(some, key=lambda kind: -weight[kind]), some)
+            trials |= _tried([one_of[kind] for kind in dearest if kind not in trials], limit, clock)
     found = [trials[kind].seconds(one) if kind in trials else None for kind, one in zip(kinds, points, strict=True)]
     every = zip(points, found, nominal, strict=True)
     known = [(stored.cut.kernel, *one, seconds) for stored, one, seconds in every if one]
@@ -188,15 +178,36 @@ def forecast_of(directory: Path) -> dict[str, Any]:
     return {}
 
 
-def _each_first(kinds: list[Kind], one_of: dict[Kind, StoredPoint]) -> list[Kind]:
-    """The same kinds, one of each kernel and set of observables before all others: the model says how points of one
-    kernel compare, less well how kernels do, and of observables nothing.
+def _well_known(one_of: dict[Kind, StoredPoint], known: set[Kind], weight: dict[Kind, float]) -> bool:
+    """Whether no further kind needs to be run: one of each way is known, and WELL_KNOWN of the work in all."""
+    ways = {_way(one_of[kind]) for kind in one_of.keys() & known}
+    share = sum(weight[kind] for kind in one_of.keys() & known)
+    return ways == {*map(_way, one_of.values())} and share >= WELL_KNOWN * sum(weight[kind] for kind in one_of)
+
+
+def _tried(dearest: list[StoredPoint], limit: float, clock: Clock) -> dict[Kind, _Trial]:
+    """What runs of these take, in their order, as many as the limit allows; it is kept for this user."""
+    found: dict[Kind, _Trial] = {}
+    begin = clock.processor
+    for stored in dearest:
+        late = clock.processor - begin > limit or len(found) >= MOST_TRIALS
+        if (len(found) < FEWEST_TRIALS or not late) and _can_be_tried(stored):
+            trial = found[_kind(stored)] = _trial(stored, clock)
+            with suppress(OSError):
+                trusted.keep(TRIALS, _name(stored), json.dumps(asdict(trial)).encode())
+    return found
+
+
+def _way(stored: StoredPoint) -> tuple[str, ...]:
+    """Kernel and observables: the model says how points of one kernel compare, less well how kernels do, and of
+    observables nothing.
     """
+    return (stored.cut.kernel, *(one.name for one in stored.observables))
 
-    def way(kind: Kind) -> tuple[str, ...]:
-        return (one_of[kind].cut.kernel, *(one.name for one in one_of[kind].observables))
 
-    first = set({way(kind): kind for kind in reversed(kinds)}.values())
+def _each_first(kinds: list[Kind], one_of: dict[Kind, StoredPoint]) -> list[Kind]:
+    """The same kinds, one of each way before all others."""
+    first = set({_way(one_of[kind]): kind for kind in reversed(kinds)}.values())
     return sorted(kinds, key=lambda kind: kind not in first)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from studies import small, study_of
 from rnnmc.engine import block
 from rnnmc.engine.choice import FEW_ROWS
 from rnnmc.run import forecast, planning
-from rnnmc.run.forecast import Clock, costs
+from rnnmc.run.forecast import Clock, _Trial, costs
 from rnnmc.run.pipeline import plan
 from rnnmc.store.plan import cut_up
+from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.timeline import Timeline
 
 STUDY = study_of(small())
@@ -154,3 +156,22 @@ def test_a_forecast_that_is_not_as_it_was_written_is_none(tmp_path: Path, damage
     path.write_bytes(damage or whole.replace(b'"at_most": false', b'"at_most": true'))
     assert path.read_bytes() != whole
     assert forecast.forecast_of(tmp_path) == {}
+
+
+@pytest.mark.slow
+def test_no_more_is_tried_once_each_kernel_and_half_of_the_work_are_known(
+    tried: list[StoredPoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, object] = {}
+    monkeypatch.setattr(forecast, "_known", kept.get)
+    monkeypatch.setattr(forecast.trusted, "keep", lambda _, name, said: kept.update({name: _Trial(**json.loads(said))}))
+    monkeypatch.setattr(forecast, "FEWEST_TRIALS", 1)
+    monkeypatch.setattr(forecast, "ALL_TRIALS", 0.0)
+    points = cut_up(study_of(small(points=[{"cell": "tanh", "width": [1, 2, 3, 4, 5, 6, 64]}])))
+    for _ in points:
+        costs(points)  # each time one more
+    work = [(one.key, one.cut.kernel, block.block_seconds(one.design, one.replicates, one.cut)) for one in points]
+    known = {one.key for one in tried}
+    assert len(known) == len(tried) < len(points)
+    assert {kernel for key, kernel, _ in work if key in known} == {kernel for _, kernel, _ in work}
+    assert sum(seconds for key, _, seconds in work if key in known) >= sum(seconds for _, _, seconds in work) / 2
