@@ -251,10 +251,10 @@ def _run_chain(
     wanted: int,
 ) -> tuple[Kinds, np.ndarray]:
     """(what was measured, (R,) bool: replicates that the dtype could not resolve)."""
-    from rnnmc.engine.run import few_directions, made_by
+    from rnnmc.engine.run import made_by, norms_without_columns
 
     kernel = made_by(point, device, cut.kernel, dtype)
-    few = few_directions(kernel)
+    few = norms_without_columns(kernel)
     samples, watches = few(point, tiles, cut.tile, device, dtype) if few else {}, {}
     if observables or not few:
         followed, watches = _followed(point, tiles, cut, kernel, device, dtype, observables, wanted)
@@ -283,7 +283,7 @@ def _followed(
     """(norms, watches that have looked on) of these draws; where a few directions give the norms, there are none."""
     from rnnmc.chain.norms import log_norms
     from rnnmc.engine.draws import OWN_STREAMS, Draws
-    from rnnmc.engine.run import few_directions, layout_of, moments, state_alone
+    from rnnmc.engine.run import layout_of, moments, norms_without_columns, state_alone
     from rnnmc.numerics.norms import norms_of
 
     draws = Draws(point, tiles, cut.tile, layout_of(kernel), device, dtype)
@@ -295,7 +295,7 @@ def _followed(
     for watch in watches.values():
         if hasattr(watch, "wanted"):
             watch.wanted = wanted  # pyright: ignore[reportAttributeAccessIssue]
-    looking, few = list(watches.values()), few_directions(kernel)
+    looking, few = list(watches.values()), norms_without_columns(kernel)
     if few and not any(one.whole_chain for one in observables):
         state_alone(draws, point.horizons, looking)
         return {}, watches

@@ -34,7 +34,7 @@ def layout_of(name: str) -> Layout:
     return Columns() if name.endswith("columns") else Rows()
 
 
-def few_directions(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
+def norms_without_columns(name: str) -> Callable[..., dict[str, np.ndarray]] | None:
     """What measures the norms without all of P_t, where that is the kernel of this name; else None.
 
     See `rnnmc.engine.few_directions.norms.wide_norms`.
@@ -127,7 +127,8 @@ def _code(
     if dtype == "float32":
         normal.normals(np.zeros(2, np.uint32))
         sources.append(normal.source())
-    if device == "cpu" and (few_directions(name) is None or name in (SWEPT, UNITS)):  # which take some full products
+    takes_full_products = norms_without_columns(name) is None or name in (SWEPT, UNITS)
+    if device == "cpu" and takes_full_products:
         by_replicate = name == UNITS or directions <= norms.BY_REPLICATE_UP_TO
         norms.kernel(by_replicate)
         sources.append(norms.source(by_replicate))
