@@ -373,6 +373,29 @@ def test_a_table_that_is_none_is_told_of_in_a_sentence(capsys, monkeypatch, tmp_
     assert "points.parquet" in said
 
 
+@pytest.mark.parametrize(
+    ("counted", "code", "said"),
+    [
+        (False, 1, "has no statistics (No such file or directory: "),
+        (True, 2, "points.parquet: No such file or directory; give another file or folder"),
+    ],
+)
+def test_a_table_that_is_missing_is_told_of_without_the_words_of_a_library(
+    counted, code, said, capsys, monkeypatch, tmp_path
+):
+    sample_here(study_of(small(replicates=2, points=[{"cell": "tanh", "width": 1}])), tmp_path)
+    if counted:
+        aggregate(tmp_path, Thresholds(), "wilson")
+        (tmp_path / "points.parquet").unlink()
+    monkeypatch.setattr("sys.argv", ["rnnmc", "cite", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == code
+    assert said in line
+    assert "os error" not in line
+
+
 NO_DOCUMENT = {  # and why
     "kernel": "prints C",
     "cite": "prints BibTeX",

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from rnnmc.cli.shared import app
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError, first_line
 from rnnmc.common.quiet import say
 
 NO_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP, errno.EINVAL}
@@ -67,8 +67,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed the pipe: nothing to tell
     except OSError as error:  # of a file or folder that the words name
-        said = f"{error.filename or 'the system'}: {error.strerror or error}; give another file or folder"
-        _fail(str(UsageError(said)), 2 if error.errno in NO_PATH else 1)
+        said = f"{error.filename}: {error.strerror}" if error.filename else first_line(error)
+        _fail(str(UsageError(f"{said}; give another file or folder")), 2 if error.errno in NO_PATH else 1)
     if code == 130:  # what typer itself returns when interrupted
         _fail("interrupted; finished blocks are kept: run again to go on", 130)
     sys.exit(code or 0)

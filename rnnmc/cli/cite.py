@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnmc.cli.shared import Folder, app, examples
+from rnnmc.common.errors import RunError, first_line
 
 
 @app.command(epilog=examples("rnnmc cite results/default > default.bib"))
@@ -16,4 +17,8 @@ def cite(directory: Folder) -> None:
 
     study_said(directory)
     points = read_table(directory / "points.parquet")
-    print(bibtex(points, read_tables(directory), ", ".join(sampled(directory)["commit"])), end="")
+    try:
+        tables = read_tables(directory)
+    except OSError as error:
+        raise RunError(f"{directory}: has no statistics ({first_line(error)}); run the study first") from None
+    print(bibtex(points, tables, ", ".join(sampled(directory)["commit"])), end="")

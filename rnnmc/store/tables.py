@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,8 @@ def read_table(path: Path) -> pl.DataFrame:
 
     try:
         table = pl.read_parquet(path)
+    except FileNotFoundError:  # of which Polars says the rest in words of its own
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     except pl.exceptions.PolarsError as error:
         raise Damaged(path, f"cannot be read ({first_line(error)})", "run the study again") from None
     before = table.columns[: table.columns.index("point")] if "point" in table.columns else []
