@@ -110,10 +110,10 @@ def as_table(point: DesignPoint, number: int, plan: Plan, found: PopulationFound
         "score": pa.array(plan.thresholds),
         "log_probability": pa.array(found.log_probability),
         "level": _at(np.arange(len(at)), at, rows),
+        "step": _at(np.append(plan.steps, np.nan), at, rows),
     }
     for name in ("acceptance", "alike", "ancestors", "family"):
         columns[name] = _at(getattr(found, name), at, rows)
-    columns["step"] = _at(np.append(plan.steps, np.nan), at, rows)
     same = {"block": number, "replicate": number, "horizon": event.horizons[-1], "reached": plan.reached}
     same |= {"particles": _splitting(point).particles, "evaluations": found.evaluations}
     return pa.table(
