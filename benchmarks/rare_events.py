@@ -273,32 +273,44 @@ def sheet(runs: int = RUNS) -> Sheet:
 
 
 class Beside(NamedTuple):
-    """A network that plain sampling reaches too: with so many replicates."""
+    """A network without a law: with so many plain replicates, and so many populations of 1,000."""
 
     what: str
-    point: dict[str, Any]
+    init: dict[str, Any]
+    width: int
+    horizon: int
     explode: float
     replicates: int
+    populations: int
+
+    def point(self, splitting: Splitting | None = None) -> DesignPoint:
+        """With plain replicates, or with populations."""
+        made_of = {"cell": "lstm", "init": self.init, "width": self.width, "horizons": (self.horizon,)}
+        return DesignPoint(**made_of, splitting=splitting)
 
 
-PYTORCH_4 = {"cell": "lstm", "width": 4, "init": "pytorch", "horizons": (100,)}
-SEEN_PLAINLY = (Beside("LSTM, n = 4, T = 100", PYTORCH_4, 1e-3, 10_000_000),)
+PYTORCH, OPEN = {"preset": "pytorch"}, {"preset": "pytorch", "bias": {"forget": 3.0}}
+LSTMS = (
+    Beside("4 units, T = 100", PYTORCH, 4, 100, 1e-3, 10_000_000, 100),
+    Beside("4 units, T = 100", PYTORCH, 4, 100, 1.0, 10_000_000, 100),
+    Beside("16 units, forget bias 3, T = 1,000", OPEN, 16, 1000, 1e3, 300_000, 20),
+)
 
 
-def counted(point: DesignPoint, explode: float, replicates: int) -> int:
-    """How many plain replicates end above a norm."""
+def counted(one: Beside) -> int:
+    """How many of its plain replicates end above the norm."""
+    point = one.point()
     cut = partition(point)
-    parts = (run_block(point, i, size, cut=cut)["log_spectral"] for i, size in blocks(replicates, cut.block))
-    return sum(int((part.to_numpy() > math.log(explode)).sum()) for part in parts)
+    parts = (run_block(point, i, size, cut=cut)["log_spectral"] for i, size in blocks(one.replicates, cut.block))
+    return sum(int((part.to_numpy() > math.log(one.explode)).sum()) for part in parts)
 
 
 def beside(one: Beside) -> list[str]:
     """What plain sampling and what populations find, each with its 95 % interval."""
-    point = DesignPoint(**one.point)
-    plainly = counted(point, one.explode, one.replicates)
+    plainly = counted(one)
     low, high = (float(end) for end in binomial_interval(plainly, one.replicates))
-    split = Splitting.checked(event="explode", vanish=one.explode * 1e-9, explode=one.explode)
-    found = rare_answer(DesignPoint(**one.point, splitting=split), 20).statistics.row(-1, named=True)
+    split = Splitting.checked(event="explode", vanish=one.explode * 1e-9, explode=one.explode, particles=1000)
+    found = rare_answer(one.point(split), one.populations).statistics.row(-1, named=True)
     plain = f"{plainly / one.replicates:.3g} [{low:.3g}, {high:.3g}]"
     rare = f"{found['p']:.3g} [{found['p_low']:.3g}, {found['p_high']:.3g}]"
     return [one.what, f"{one.explode:g}", plain, f"{one.replicates:,}", rare, f"{found['evaluations']:,}"]
@@ -306,8 +318,8 @@ def beside(one: Beside) -> list[str]:
 
 def sheet_beside() -> Sheet:
     """Networks for which there is no law, by both ways."""
-    head = ["PyTorch's", "norm above", "P by plain replicates", "of them", "P by populations", "chains"]
-    return Sheet("rare-beside", "Rare events beside plain sampling", head, [beside(one) for one in SEEN_PLAINLY])
+    head = ["PyTorch's LSTM", "norm above", "P by plain replicates", "of them", "P by populations", "chains"]
+    return Sheet("rare-beside", "Rare events beside plain sampling", head, [beside(one) for one in LSTMS])
 
 
 def _row(job: tuple[int, float, int]) -> list[str]:

@@ -87,6 +87,13 @@ def _within(count: int, probability: float, total: int) -> None:
             ["measure", "lstm", "--until", "{deviation: 1, of: p_growing}", "--horizons", "5,9"],
             "replicates.of: p_growing is of the last decade; give a horizon of at most 0.9",
         ),
+        (
+            ["measure", "lstm", "--rare", "explode", "--until", "{events: 9}"],
+            "--until: {events: 9} would change nothing",
+        ),
+        (["measure", "lstm", "--rare", "explode", "--replicates", "9"], "give --populations and --particles"),
+        (["measure", "lstm", "--particles", "300"], "--particles: 300 would change nothing"),
+        (["search", "lstm", "--smallest", "1e-9"], "it belongs to --probable"),
         (["measure", "lstm", "--until", "{events: 9}", "--target-half-width", "0.1"], "give one of the two"),
         (["measure", "lstm", "--drive", "pink"], "there are adding, ar1, constant, copy, field, file, none, white"),
         (["measure", "lstm", "--drive", "{file: {path: nowhere.csv}}"], "nowhere.csv cannot be read"),

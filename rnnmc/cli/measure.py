@@ -22,10 +22,14 @@ from rnnmc.cli.shared import (
     Width,
     app,
     examples,
+    hold_unsaid,
 )
 from rnnmc.common.errors import UsageError
 from rnnmc.common.quiet import say
 from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted, steps_of
+
+OF_RARE = ("particles", "populations", "smallest")
+OF_PLAIN = ("replicates", "target_half_width", "until", "observables", "device")
 
 
 @app.command(
@@ -35,6 +39,7 @@ from rnnmc.study.options import initialisation, known_device, parsed, replicates
     )
 )
 def measure(
+    command: typer.Context,
     cell: CellOrLayer,
     width: Width = 16,
     layers: Layers = 1,
@@ -89,6 +94,10 @@ def measure(
     from rnnmc.study.rare import Splitting
     from rnnmc.study.study import PlannedPoint, Thresholds
 
+    if rare is None:
+        hold_unsaid(command, OF_RARE, "it belongs to --rare; give --rare explode too")
+    else:
+        hold_unsaid(command, OF_PLAIN, "--rare runs populations, on the CPU; give --populations and --particles")
     splitting = (
         Splitting.checked(
             event=rare, particles=particles, smallest=smallest, vanish=float(vanish), explode=float(explode)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import AsJson, CellOrLayer, Width, app, examples
+from rnnmc.cli.shared import AsJson, CellOrLayer, Width, app, examples, hold_unsaid
 from rnnmc.common.errors import UsageError
 from rnnmc.common.quiet import say
 from rnnmc.study.options import initialisation, parsed
@@ -22,6 +22,7 @@ from rnnmc.study.options import initialisation, parsed
     )
 )
 def search(
+    command: typer.Context,
     cell: CellOrLayer,
     width: Width = 4,
     init: Annotated[
@@ -58,6 +59,9 @@ def search(
     from rnnmc.run.search import Wanted, searched
     from rnnmc.study.point import DesignPoint
 
+    if not probable:
+        of_populations = ("particles", "populations", "smallest")
+        hold_unsaid(command, of_populations, "it belongs to --probable; give --probable too")
     if event not in ("explode", "vanish"):
         raise UsageError(f"--event: {event} is not known; give explode or vanish")
     if out is not None and out.exists() and not out.is_dir():

@@ -114,6 +114,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, a
 EveryPoint = Annotated[bool, typer.Option("--all", help="every design point, with its key")]
 
 
+def hold_unsaid(command: typer.Context, options: Iterable[str], why: str) -> None:
+    """Raise UsageError where one of these options was given, which would change nothing. why: what more is said."""
+    for name in options:
+        source = command.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"--{name.replace('_', '-')}: {command.params[name]} would change nothing: {why}")
+
+
 def answer(as_json: bool, document: Any, told: Callable[[Any], Iterable[Any]]) -> None:
     """Print what a command has found: the document as JSON, or what `told` makes of it for people, lines and tables."""
     if as_json:

@@ -84,9 +84,10 @@ def held_folder(top: Path | None = None) -> Iterator[Path]:
     """
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=top))
     try:
-        with (folder / LOCK).open("w") as lock:
+        with (folder / f"{LOCK}{UNFINISHED}").open("w") as lock:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            Path(lock.name).rename(folder / LOCK)  # nobody sees it before it is held
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -27,7 +27,7 @@ def check_drive(drive: Drive, seed: int = 0) -> list[CheckResult]:
         described(drive, "name", "formula", "source"),
         written(drive),
         checked("shape", "a piece is float64, (steps, replicates, dimension), and finite", lambda: _shape(drive, seed)),
-        checked("pieces", "how long a piece is changes no value", lambda: _pieces(drive, seed)),
+        checked("pieces", "how long a piece is changes no value, with NumPy's generator", lambda: _pieces(drive, seed)),
         checked(
             "draws", "the generator alone decides, and draws differ where is_random says so", lambda: _draws(drive)
         ),

@@ -39,7 +39,7 @@ class Drive(Described):
         """Raise ValueError where the sequence cannot serve a chain of so many steps."""
 
     def pieces(self, rng: np.random.Generator, shape: tuple[int, int, int]) -> Iterator[np.ndarray]:
-        """Yield float64 arrays of `shape` without end; how long a piece is changes no value.
+        """Yield float64 arrays of `shape` without end; how long a piece is changes no value that the generator gives.
 
         shape: (steps, replicates, dimension), the last being n times the number of gates for a field.
         """

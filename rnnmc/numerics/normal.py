@@ -22,7 +22,10 @@ PIECE = 1 << 14  # words that NumPy takes at a time: they stay in the cache; a m
 
 
 class SinglePrecision(np.random.Generator):
-    """As its base, with normal numbers of single precision (|x| up to 6.7, as float64 arrays hold them)."""
+    """As its base, with normal numbers of single precision (|x| up to 6.7).
+
+    Those of one call are made of words in groups of 32: two calls give other numbers than one for as many together.
+    """
 
     def standard_normal(self, size: Any = None, *_: Any, **__: Any) -> Any:
         """Independent standard normal numbers of this shape, float32."""

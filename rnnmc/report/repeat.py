@@ -42,9 +42,15 @@ def _command(written: str, vanish: float, explode: float, *asked: str) -> str:
             words += [f"--{name.replace('_', '-')}", _word(value)]
     words += ["--residual"] if said.get("residual") else []
     words += ["--horizons", ",".join(map(str, said["horizons"])), *asked]
-    words += ["--vanish", f"{vanish:g}"] if vanish != 1e-3 else []
-    words += ["--explode", f"{explode:g}"] if explode != 1e3 else []
+    words += ["--vanish", _number(vanish)] if vanish != 1e-3 else []
+    words += ["--explode", _number(explode)] if explode != 1e3 else []
     return shlex.join(words)
+
+
+def _number(value: float) -> str:
+    """All its digits, and no more."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
 
 
 def _word(value: Any) -> str:

@@ -271,7 +271,7 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
         raise ValueError(f"horizon_table: statistics of {rows['point'].n_unique()} points; give those of one")
     rare = rare_events(rows)
     last = complete(rows).row(-1, named=True)
-    growth = f"growth rate over the last decade: {rate_text(last)} nats a step" if last["growth_rate"] else ""
+    growth = f"growth rate over the last decade: {told}" if (told := rate_text(last)) != "-" else ""
     most = most_text(last)
     most = "" if most in growth else most
     theory = f"its theory: {theory_text(last)}" if growth and last["theory_growth_rate"] is not None else ""

@@ -299,7 +299,7 @@ def _rows(bench: _Bench, question: Advised, now: Standing, listed: list[int]) ->
             yield Row(
                 seen.point,
                 by,
-                Measurement.of(seen, bench.thresholds, question.steps // 10),
+                Measurement.of(seen, bench.thresholds, max(1, question.steps // 10)),
                 Measurement.of(longer[one], bench.thresholds) if one in longer else None,
                 (float(rate[-1]), float(error[-1])),
                 now.told_apart(one, listed[0]),

@@ -254,7 +254,8 @@ def _kind(stored: StoredPoint) -> Kind:
     point = stored.design
     drawn = (point.weights, point.dtype, point.drive.name, point.drive.dimension, point.drive.period)
     few = point.horizons if stored.cut.kernel in FEW_ROWS else ()
-    return (point.cell, point.width, *drawn, few, stored.observables, stored.cut.tile, stored.cut.kernel)
+    made_of = (point.cell, point.width, point.layers, point.residual, point.nested.group)
+    return (*made_of, *drawn, few, stored.observables, stored.cut.tile, stored.cut.kernel)
 
 
 def _cost(stored: StoredPoint, chain: float, looking: dict[str, float], tried: bool) -> Cost:

@@ -74,6 +74,8 @@ def _bracket(value: Floats, sure: Floats) -> tuple[int | None, int | None]:
         return None, None
     if above[0] == 0 and (sure < 0).any() and not sure[0]:
         above = above[above > np.argmax(sure < 0)]
+        if not len(above):
+            return None, None
     before = slice(0, above[0])
     below = np.flatnonzero(sure[before] < 0) if (sure[before] < 0).any() else np.flatnonzero(value[before] <= 0)
     return (int(below[-1]) if len(below) else None), int(above[0])

@@ -28,12 +28,14 @@ ALARM = 1e-5  # by chance, of populations that are too far apart or too near
 SLACK = 1.5  # of the variance between populations over the one that each expects, where moves are poor
 ONE_FOR_ALL = 0.7  # share of the largest of MANY estimates
 MANY = 8
+INTERVAL_LEVEL = 0.95  # of the intervals
 
 
-def lognormal_mean(log_estimates: Floats, level: float = 0.95) -> tuple[float, float, float]:
+def lognormal_mean(log_estimates: Floats, level: float = INTERVAL_LEVEL) -> tuple[float, float, float]:
     """(estimate, low, high) of a mean from independent estimates of it, (M,) logarithms, -inf where one is 0.
 
-    Bounds are NaN of fewer than FEWEST, or where one is 0.
+    Bounds are NaN of fewer than FEWEST, or where one is 0. Where estimates are so far apart that they follow no
+    lognormal law, Cox's interval may leave out the estimate; it is widened to it.
     """
     largest = float(log_estimates.max())
     if largest == -math.inf:
@@ -45,10 +47,11 @@ def lognormal_mean(log_estimates: Floats, level: float = 0.95) -> tuple[float, f
     variance = float(log_estimates.var(ddof=1))
     centre = float(log_estimates.mean()) + variance / 2
     half = float(stdtrit(count - 1, (1 + level) / 2)) * math.sqrt(variance / count + variance**2 / (2 * (count - 1)))
-    return mean, math.exp(centre - half), min(1.0, math.exp(centre + half))
+    low, high = (math.exp(min(0.0, end)) for end in (centre - half, centre + half))
+    return mean, min(low, mean), max(high, mean)
 
 
-def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFrame:
+def rare_statistics(populations: pl.DataFrame) -> pl.DataFrame:
     """The probability at every threshold of one design point, by rising score; the last row is the event.
 
     populations: rows as `rnnmc.engine.splitting.run.population_table` has them, of all populations of one point.
@@ -68,7 +71,7 @@ def rare_statistics(populations: pl.DataFrame, level: float = 0.95) -> pl.DataFr
     if not (scores == scores[0]).all():
         raise ValueError(f"point {first['point'][0]}: populations of unlike plans; give those of one")
     logs = ordered["log_probability"].to_numpy().reshape(count, rows)
-    found = np.array([lognormal_mean(column, level) for column in logs.T])
+    found = np.array([lognormal_mean(column) for column in logs.T])
     with np.errstate(over="ignore", invalid="ignore"):
         away = np.exp(logs - logs.max(axis=0))
         relative = (
@@ -104,7 +107,7 @@ def event_row(rare: pl.DataFrame, splitting: Splitting | None) -> pl.DataFrame:
     """
     last = rare.tail(1)
     row = last.select("point", "horizon", replicates=pl.col("populations").cast(pl.Int64), estimator=pl.lit(SPLITTING))
-    row = row.with_columns(last["doubt"], interval=pl.lit("lognormal"), level=pl.lit(0.95))
+    row = row.with_columns(last["doubt"], interval=pl.lit("lognormal"), level=pl.lit(INTERVAL_LEVEL))
     if splitting is None:
         return row
     where = {"measure": splitting.norm, "threshold_vanish": splitting.vanish, "threshold_explode": splitting.explode}

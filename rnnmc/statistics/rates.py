@@ -133,7 +133,7 @@ def median_interval(
     if kind == "confidence-sequence":
         draws = -(-number // group)
         first, last = (int(rank[0]) for rank in sequence_ranks([draws], 0.5, level))
-        outer = first * number // draws - 1, -(-last * number // draws) - 1
+        outer = (first - 1) * number // draws, -(-last * number // draws) - 1  # a draw may lie below it in part
         ranks = np.full(values.shape[1], outer[0]), np.full(values.shape[1], outer[1])
     elif group == 1:
         below = bdtr(np.arange(number // 2 + 1), number, 0.5)  # P(no more than so many below the median)

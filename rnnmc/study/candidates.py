@@ -80,9 +80,10 @@ class Advised:
 
 
 def horizons_down_from(last: int) -> tuple[int, ...]:
-    """Horizons (steps) from `last` down to 1, evenly spaced in the logarithm, so that last / 10 is among them."""
+    """Horizons (steps) from `last` down to 1, evenly spaced in the logarithm, and the whole steps of last / 10."""
     count = int(DECADES_BETWEEN * math.log10(last)) + 1
-    return tuple(sorted({max(1, round(last / 10 ** (i / DECADES_BETWEEN))) for i in range(count)}))
+    spaced = {max(1, round(last / 10 ** (i / DECADES_BETWEEN))) for i in range(count) if i != DECADES_BETWEEN}
+    return tuple(sorted(spaced | {1, max(1, last // 10)}))
 
 
 def base_of(cell: Cell, wanted: str | None) -> str | None:

@@ -34,7 +34,7 @@ ENGINE = 4  # raised whenever the same design point would give other numbers; pa
 ENGINE_ABOVE = 1024, 5  # with more units in all layers: they have the few directions of torch again
 ENGINE_UP_TO = 16, 9  # with at most so many: replicates are carried otherwise
 ENGINE_APART = 10  # units of a layer have nothing to do with each other: most are followed unit by unit
-ENGINE_SPLITTING = 12  # populations
+ENGINE_SPLITTING = 13  # populations
 
 MOST_LAYERS = 64
 LOGGED_TO = 1000

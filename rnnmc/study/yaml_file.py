@@ -87,7 +87,7 @@ def check_nesting(value: Any, prefix: str) -> None:
 
 
 class StudyLoader(yaml.SafeLoader):
-    """YAML with two traps closed: 1e-3 is a number, and a key given twice is refused."""
+    """YAML with traps closed: 1e-3 is a number, 1e6 a whole one, and a key given twice is refused."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -108,5 +108,13 @@ class StudyLoader(yaml.SafeLoader):
         super().flatten_mapping(node)
 
 
+def _number(loader: StudyLoader, node: yaml.ScalarNode) -> float:
+    """Whole where it is written without a point, as far as it has all its digits."""
+    found = loader.construct_yaml_float(node)
+    return int(found) if _WHOLE.match(node.value) and abs(found) < 2**53 else found
+
+
 _EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+_WHOLE = re.compile(r"^[-+]?\d+[eE]\+?\d+$")
 StudyLoader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
+StudyLoader.add_constructor("tag:yaml.org,2002:float", _number)

@@ -288,6 +288,14 @@ def test_the_command_of_a_row_asks_for_the_very_design_point(monkeypatch):
     assert len(asked) == 3
 
 
+def test_a_threshold_is_said_with_all_its_digits():
+    written = study_of(CONTENT).points[0].row()["json"]
+    words = shlex.split(command(written, 30, 1.23456789e-3, 1234567.0))
+    assert float(words[words.index("--vanish") + 1]) == 1.23456789e-3
+    assert float(words[words.index("--explode") + 1]) == 1234567.0
+    assert "--explode 100" in command(written, 30, 1e-3, 1e2)
+
+
 def test_a_row_that_the_command_line_cannot_say_has_no_command():
     nested = study_of(
         {"study": "n", "points": [{"cell": "tanh", "width": 2, "replicates": {"weights": 4, "drives": 3}}]}

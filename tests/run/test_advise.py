@@ -192,9 +192,10 @@ def test_other_cells_come_at_every_preset_that_serves_them():
 
 def test_horizons_go_down_from_the_last_and_have_its_tenth():
     assert horizons_down_from(1000) == (1, 2, 3, 6, 10, 18, 32, 56, 100, 178, 316, 562, 1000)
-    for steps in (10, 70, 120, 5000):
-        assert {steps, steps // 10} <= set(horizons_down_from(steps))
-        assert set(horizons_down_from(steps)) >= {steps, round(steps / 10**0.25)}
+    for steps in (*range(1, 200), 1007, 5000):
+        assert {1, max(1, steps // 10), steps} <= set(horizons_down_from(steps))
+        assert {steps} <= set(horizons_down_from(10 * steps)), "by T is known of what was followed to 10 T"
+    assert round(5000 / 10**0.25) in horizons_down_from(5000)
 
 
 @pytest.mark.slow

@@ -175,3 +175,11 @@ def test_no_more_is_tried_once_each_kernel_and_half_of_the_work_are_known(
     assert len(known) == len(tried) < len(points)
     assert {kernel for key, kernel, _ in work if key in known} == {kernel for _, kernel, _ in work}
     assert sum(seconds for key, _, seconds in work if key in known) >= sum(seconds for _, _, seconds in work) / 2
+
+
+def test_points_that_differ_in_layers_or_in_shared_draws_are_tried_each(tried: list[object]) -> None:
+    alike = {"cell": "tanh", "width": 32, "dtype": "float32"}
+    deep = [alike | {"layers": layers} for layers in (1, 2, 3)] + [alike | {"layers": 3, "residual": True}]
+    shared = alike | {"replicates": {"weights": 20, "drives": 4}}
+    points = cut_up(study_of(small(points=[*deep, shared, alike | {"seed": 1}])))
+    assert len({forecast._kind(one) for one in points}) == 5, "another seed is no other kind"

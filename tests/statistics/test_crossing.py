@@ -28,6 +28,7 @@ def curve(value, error: float = 1e-3, freedom: float = 1e9, x: np.ndarray = X) -
         ([-1, -1e-4, 1e-4, -1e-4, 1], 1, 0, 4),
         ([1e-4, -1, 1, 2, 3], 1, 1, 2),
         ([-2, -1, 1e-4], 0, 1, 2),  # none surely above: the first that is above at all
+        ([1e-4, -1, -2], 0, 2, None),  # nor above at all once it was surely below
     ],
 )
 def test_the_bracket_is_where_the_sign_surely_turns(value, turns, below, above):

@@ -70,6 +70,12 @@ def test_an_estimate_of_zero_has_no_bounds():
     assert math.isnan(low)
 
 
+@pytest.mark.parametrize("logs", [[-27.0, -60.0, -60.0], [-1.0, *[-60.0] * 19], [-5.0, -9.0, -14.0]])
+def test_bounds_are_probabilities_about_the_estimate_however_far_populations_are_apart(logs):
+    mean, low, high = lognormal_mean(np.array(logs))
+    assert 0 < low <= mean <= high <= 1
+
+
 def frozen(plan: Plan) -> Plan:
     return Plan(plan.levels, 0 * plan.steps, plan.thresholds, plan.reached)
 

@@ -74,6 +74,14 @@ def test_numbers_with_an_exponent_and_no_dot_are_numbers(load):
     assert study.points[0].point.written()["init"]["recurrent"] == {"gaussian": 0.001}
 
 
+def test_a_number_of_replicates_may_be_written_with_an_exponent(load):
+    assert load(entry("replicates: 2e3")).points[0].replicates == 2000
+    assert load(entry("replicates: {half_width: 0.01, max: 1e5}")).points[0].replicates == 100_000
+    with pytest.raises(UsageError, match=r"replicates: 2000.5 is not possible; give a whole number"):
+        load(entry("replicates: 2.0005e3"))
+    assert load(entry("seed: 1e3")).points[0].point.seed == 1000
+
+
 def test_horizons_up_to_are_even_in_the_logarithm_rise_and_end_where_asked():
     assert horizons_up_to(10, 4) == (1, 2, 3, 6, 10)
     for last in (1, 2, 7, 10, 99, 100, 101, 1000, 12345):

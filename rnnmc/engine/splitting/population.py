@@ -43,8 +43,8 @@ BETWEEN = 2  # thresholds for a curve between one level and the next
 MOST_LEVELS = 400
 
 
-class CertainEvent(ValueError):
-    """Every replicate has it: the rest of a sentence."""
+class NotRare(ValueError):
+    """Every replicate has the event, or none can be nearer to it than another: the rest of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +147,17 @@ def plan_of(
     asked: Sequence[float] = (),
 ) -> Plan:
     """Levels up to the score `wanted`, or as far as a probability of about `smallest` or the scores go, by one adaptive
-    run. asked: scores on the way that are to be thresholds. Raises CertainEvent where every replicate scores as much as
-    is wanted.
+    run. asked: scores on the way that are to be thresholds. Raises NotRare where every replicate scores as much as is
+    wanted, or all score minus infinity.
     """
     now = Particles.first(fresh(sizes, particles, rng), score)
     if now.scores.min() >= wanted:
-        raise CertainEvent(f"all of {particles} replicates have it; ask for an event that is rarer")
+        raise NotRare(f"all of {particles} replicates have it; ask for an event that is rarer")
+    if now.scores.max() == -math.inf:
+        raise NotRare(
+            f"none of {particles} replicates is nearer to it than another (all are dead, or all overflow), so that no "
+            "population can climb; give other weights, or fewer steps"
+        )
     levels: list[float] = []
     thresholds: list[float] = []
     steps: list[float] = []
@@ -253,8 +258,15 @@ def population(sizes: Mapping[str, int], particles: int, plan: Plan, rng: np.ran
 
 
 def _rank_correlation(first: Floats, last: Floats) -> float:
-    """1 where nothing has moved."""
+    """Spearman's, ties at their mean rank; 1 where nothing has moved, 0 where all of either are the same."""
     if np.array_equal(first, last) or len(first) < 3:
         return 1.0
-    one, other = (np.argsort(np.argsort(scores)) for scores in (first, last))
-    return float(np.corrcoef(one, other)[0, 1])
+    one, other = (_mean_ranks(scores) - (len(scores) - 1) / 2 for scores in (first, last))
+    size = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / size if size else 0.0
+
+
+def _mean_ranks(scores: Floats) -> Floats:
+    """From 0 on."""
+    ordered = np.sort(scores)
+    return (np.searchsorted(ordered, scores) + np.searchsorted(ordered, scores, "right") - 1) / 2

@@ -12,7 +12,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.engine.draws import stream
 from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.engine.splitting.coordinates import ByKey
-from rnnmc.engine.splitting.population import CertainEvent, Plan, PopulationFound, Score, fresh, plan_of, run_population
+from rnnmc.engine.splitting.population import NotRare, Plan, PopulationFound, Score, fresh, plan_of, run_population
 from rnnmc.engine.splitting.score import Scorer
 from rnnmc.numerics.threads import one_thread
 from rnnmc.study.point import DesignPoint
@@ -28,7 +28,7 @@ def population_table(point: DesignPoint, number: int) -> pa.Table:
     level: number of the level, null at thresholds between levels. score: that is reached, nats; threshold: on the norm,
     that it belongs to. log_probability: of reaching it, nats. acceptance, alike, ancestors, family: see
     `rnnmc.engine.splitting.population.PopulationFound`. reached: whether the last level is the event. Raises UsageError
-    for a point that cannot be split, or whose event is certain.
+    for a point that cannot be split, or whose event is certain or out of reach for all.
     """
     with one_thread():
         score, plan = _planned(ByKey.of(point))
@@ -52,7 +52,8 @@ def hold_rare(point: DesignPoint) -> None:
     """Raise UsageError where no population of this point could be run, as `population_table` does, in a moment."""
     with one_thread():
         score = _scored(ByKey.of(point))
-        if (score(fresh(score.sizes, LOOKED_AT, np.random.default_rng(0))) >= point.rare_event.level).all():
+        scores = score(fresh(score.sizes, LOOKED_AT, np.random.default_rng(0)))
+        if scores.min() >= point.rare_event.level or scores.max() == -np.inf:
             _planned(ByKey.of(point))
 
 
@@ -63,7 +64,7 @@ def _planned(named: ByKey) -> tuple[Scorer, Plan]:
     rng = generator(point, -1)
     try:
         found = plan_of(score, score.sizes, splitting.particles, event.level, splitting.smallest, rng, event.asked)
-    except CertainEvent as error:
+    except NotRare as error:
         raise UsageError(f"{event.told}: {error}") from None
     return score, found
 

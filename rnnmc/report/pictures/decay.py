@@ -39,7 +39,8 @@ class DecayPicture:
 
 
 def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
-    cells = rows["cell"].unique(maintain_order=True).to_list()[:MOST_PANELS]
+    every = rows["cell"].unique(maintain_order=True).to_list()
+    cells, left_out = every[:MOST_PANELS], len(every) > MOST_PANELS
     rows = with_width_hues(rows)
     widths = rows["hue"].unique(maintain_order=True).to_list()
     y = alt.Y("exponent:Q", title="-d log P / d log T")
@@ -77,7 +78,7 @@ def _chart(rows: pl.DataFrame, mode: str) -> ChartType:
                 f"How steeply P(stable {mode} T) falls",
                 f"Exponent over each decade with its 95 % interval, longer than {WIDEST:g} where there is none; "
                 "dashed: 1/2, an unbiased random walk at T. One that stays is a power law; one that grows tenfold "
-                "with T an exponential",
+                "with T an exponential" + f"; the first {MOST_PANELS} of {len(every)} cells" * left_out,
             )
         )
     )

@@ -90,7 +90,8 @@ def _chart(curves: pl.DataFrame, cell: str, points: pl.DataFrame) -> ChartType:
             title=title(
                 f"{cell}: how probable rare events are",
                 "Probability of a score of at least so much, by splitting, with 95 % intervals. The score of exploding "
-                "is the log-norm, that of vanishing minus it, that of staying how far inside the thresholds it is",
+                "is the log-norm, that of vanishing minus it, that of staying how far inside the thresholds it is. "
+                f"Drawn down to {SMALLEST:g}",
             )
         )
     )

@@ -55,8 +55,9 @@ class FiniteWidth(Analysis):
         limit, slope and curvature (nats a step) of lambda(n) = limit + slope / n + curvature / n^2, with standard
         errors and the 95 % interval of the limit, as far as it reaches for the rates of either estimator: the mean over
         all fits of a line and of a parabola in 1/n from every width on, each as likely as `averaged` says. from_width:
-        where the likeliest of them begins; p_value: of its sum of squares. Where that is below 0.01 no such curve
-        fits, the errors say too little, and the limit has no interval. theory: the growth rate that a law of large
+        where the likeliest of them begins; p_value: of the sum of squares of the likeliest that does not pass through
+        all its rates whatever they are. Where that is below 0.01 no such curve fits, the errors say too little, and the
+        limit has no interval. theory: the growth rate that a law of large
         width predicts, for the largest.
         """
         rows = [

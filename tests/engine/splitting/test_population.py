@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from scipy.special import ndtri
-from scipy.stats import chi2
+from scipy.stats import chi2, spearmanr
 
-from rnnmc.engine.splitting.population import KEEP, MOVES_A_STATE, CertainEvent, plan_of, run_population
+from rnnmc.engine.splitting.population import KEEP, MOVES_A_STATE, NotRare, _rank_correlation, plan_of, run_population
 
 
 def felt(x):
@@ -113,7 +113,7 @@ def test_a_population_gives_up_at_the_smallest_probability():
 
 def test_an_event_that_is_certain_is_told_and_one_out_of_reach_found_as_far_as_scores_go():
     score = lambda x: np.minimum(felt(x), 1.0)  # noqa: E731
-    with pytest.raises(CertainEvent, match="all of 300 replicates have it"):
+    with pytest.raises(NotRare, match="all of 300 replicates have it"):
         plan_of(score, {"weights": 1}, 300, -1.0, 1e-20, np.random.default_rng(1))
     plan = plan_of(score, {"weights": 1}, 300, 5.0, 1e-20, np.random.default_rng(1))
     assert not plan.reached
@@ -122,3 +122,13 @@ def test_an_event_that_is_certain_is_told_and_one_out_of_reach_found_as_far_as_s
     assert math.exp(found.log_probability[-1]) == pytest.approx(
         math.erfc(math.sqrt(0.5)), abs=5 * math.sqrt(0.32 * 0.68 / 300)
     )
+
+
+def test_scores_that_many_share_are_no_more_alike_for_it():
+    """Spearman's, as SciPy has it; by position independent ends would be alike, at .6, where nine of ten tie."""
+    rng = np.random.default_rng(5)
+    first, last = (np.where(rng.random(1000) < 0.9, np.inf, rng.standard_normal(1000)) for _ in range(2))
+    assert _rank_correlation(first, last) == pytest.approx(spearmanr(first, last).statistic)
+    assert abs(_rank_correlation(first, last)) < 5.2 / math.sqrt(1000)
+    assert _rank_correlation(first, first) == 1.0
+    assert _rank_correlation(first, np.full(1000, np.inf)) == 0.0

@@ -20,6 +20,7 @@ from rnnmc.store.reading import as_frame
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.rare import Splitting
 
+DEAD = {"preset": "pytorch", "bias": {"hidden": -100.0}}
 LINEAR = {"cell": "linear", "width": 1, "init": {"recurrent": {"gaussian": 1.0}}, "drive": "none"}
 
 
@@ -79,9 +80,10 @@ def test_what_keeps_a_gradient_is_the_other_side_of_what_loses_it():
     [
         (split("vanish", 5, LINEAR | {"init": {"recurrent": {"gaussian": 0.01}}}), "all of 300 replicates have it"),
         (split(point=LINEAR | {"init": {"recurrent": {"constant": 1.0}}}), "nothing of this point is random"),
+        (split(point={"cell": "relu", "width": 2, "init": DEAD}), "none of 300 replicates is nearer to it"),
         (split(point={"cell": "tanh", "width": 64}, steps=1000, particles=1_000_000), "particles: .* give at most"),
     ],
-    ids=["certain", "nothing is random", "too large"],
+    ids=["certain", "nothing is random", "all are dead", "too large"],
 )
 def test_what_cannot_be_split_for_is_told_in_a_sentence(point, sentence):
     with pytest.raises(UsageError, match=sentence):
