@@ -18,6 +18,7 @@ from rnnmc.common.names import offered_by
 if TYPE_CHECKING:
     from rnnmc import cells
     from rnnmc.cells.cell import Cell
+    from rnnmc.common.errors import RunError, UsageError
     from rnnmc.engine.block import run_block
     from rnnmc.run.advised import advise
     from rnnmc.run.measure import measure
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Cell",
     "DesignPoint",
+    "RunError",
     "Study",
     "Thresholds",
+    "UsageError",
     "advise",
     "cells",
     "load",
@@ -45,8 +48,10 @@ _find = offered_by(
     {
         "Cell": "cells.cell",
         "DesignPoint": "study.point",
+        "RunError": "common.errors",
         "Study": "study.study",
         "Thresholds": "study.study",
+        "UsageError": "common.errors",
         "advise": "run.advised",
         "cells": "cells",
         "load": "store.anywhere",

@@ -116,6 +116,10 @@ def _within(count: int, probability: float, total: int) -> None:
         (["study", "nowhere.yaml", "--cpus", "0"], "--cpus"),
         (["plan", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["status", "nowhere"], "give the folder of a study"),
+        (["plot", "nowhere"], "nowhere: there is no such folder"),
+        (["cite", "/dev/null"], "/dev/null: is a file; give the folder of a study"),
+        (["measure", "lstm", "--rare", "bogus"], "--rare: bogus is not an event"),
+        (["measure", "lstm", "--rare", "explode", "--particles", "2"], "--particles: 2 is not a possible particles"),
         (["verify", "nowhere"], "give the folder of a study"),
         (["statistics", "nowhere"], "give the folder of a study"),
         (["report", "nowhere"], "give the folder of a study"),
@@ -225,6 +229,10 @@ def test_a_cell_of_ones_own_is_checked_measured_and_caught_when_wrong(tmp_path: 
     bad = command("rnnmc", "check-cell", "mine:wrong", cwd=tmp_path)
     assert bad.returncode == 1
     assert "FAILED" in bad.stdout
+    (tmp_path / "loud.py").write_text(USERS_CELL.replace("(h,) = state", "print('hello'); (h,) = state"))
+    alone = command("rnnmc", "measure", "loud:leaky", "--replicates", "20", "--horizons", "5", "--json", cwd=tmp_path)
+    assert json.loads(alone.stdout)["point"]["cell"] == "loud:leaky"
+    assert "hello" in alone.stderr
     kernel = command("rnnmc", "kernel", "mine:leaky", cwd=tmp_path)
     assert kernel.returncode == 2
     assert kernel.stderr.startswith("rnnmc: mine:leaky: no kernel is made (it has no linearise of its own); ")

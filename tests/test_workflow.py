@@ -258,7 +258,7 @@ BAD_FILES = {
     "broken.yaml": (b"study: [", "line 1 is not YAML"),
     "empty.yaml": (b"", "is not a mapping; start from a file in config/"),
     "a list.yaml": (b"- 1", "is not a mapping; start from a file in config/"),
-    "twice.yaml": (b"study: a\nstudy: b\n", "line 2 is not YAML: the key 'study' is given twice"),
+    "twice.yaml": (b"study: a\nstudy: b\n", "line 2: the key 'study' is given twice"),
     "no points.yaml": (b"study: a\n", "points: nothing is given; give a list of entries"),
     "odd key.yaml": (b"study: a\nreplicate: 3\npoints: []\n", "replicate: is an unknown key; did you mean replicates"),
 }

@@ -10,8 +10,9 @@ class LSTMProjected(Cell):
     """dc' = f o dc + K dh, dh' = P (o sech^2(c') o dc' + L dh), with K and L of the LSTM. Without peepholes.
 
     share: of the n units so many are shown, n share, rounded down, and at least one; the others of h stay at zero, and
-    P_T has rows and columns of zeros for them. What is shown feeds as a gain of g sqrt(share) does, for entries
-    N(0, g^2 / n). dh'/dc' is a matrix, so that the cell has no terms. Raises ValueError for a share outside of (0, 1].
+    P_T has rows and columns of zeros for them, which log_rms counts: its d is 2n. What is shown feeds as a gain of
+    g sqrt(share) does, for entries N(0, g^2 / n). dh'/dc' is a matrix, so that the cell has no terms. Raises ValueError
+    for a share outside of (0, 1].
     """
 
     name = "lstm_projected"

@@ -20,6 +20,7 @@ from rnnmc.common.quiet import say
 
 NO_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP, errno.EINVAL}
 NO_HOME = "/dev/null/home"  # which no user can make
+GOES_ON = ("run", "study", "verify")  # commands that keep every block
 FIRST = (
     "setup",
     "measure",
@@ -52,6 +53,7 @@ def main() -> None:
     code: int | None = 0
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()  # here, where a closed pipe is known
     except UsageError as error:
         _fail(str(error), 2)
     except RunError as error:
@@ -70,7 +72,8 @@ def main() -> None:
         said = f"{error.filename}: {error.strerror}" if error.filename else first_line(error)
         _fail(str(UsageError(f"{said}; give another file or folder")), 2 if error.errno in NO_PATH else 1)
     if code == 130:  # what typer itself returns when interrupted
-        _fail("interrupted; finished blocks are kept: run again to go on", 130)
+        kept = sys.argv[1:2] and sys.argv[1] in GOES_ON
+        _fail("interrupted" + ("; finished blocks are kept: run again to go on" if kept else ""), 130)
     sys.exit(code or 0)
 
 

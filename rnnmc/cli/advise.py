@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import AsJson, CellOrLayer, Dtype, ExplodeAbove, Quiet, VanishBelow, Width, app, examples
+from rnnmc.cli.shared import (
+    AsJson,
+    CellOrLayer,
+    Dtype,
+    ExplodeAbove,
+    Quiet,
+    VanishBelow,
+    Width,
+    app,
+    examples,
+    print_document,
+)
 from rnnmc.common.quiet import say
 from rnnmc.study.options import parsed
 
@@ -49,7 +60,7 @@ def advise(
         )  # fmt: skip
     advice, framework = answer.advice, answer.framework
     if as_json:
-        print(in_json(advice, framework))
+        print_document(in_json(advice, framework))
         return
     printed(table(advice, everything))
     for sentence in sentences(advice):

@@ -10,6 +10,7 @@ import typer
 
 from rnnmc.cli.shared import AsJson, Folder, Quiet, answer, app, examples
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.words import number_of
 
 
 @app.command(epilog=examples("rnnmc merge here/mine there/mine --into results/mine"))
@@ -66,5 +67,6 @@ def fetch(
     answer(as_json, {"path": str(into)} | proof.document(into), lambda _: words)
     if proof.damaged:
         raise RunError(
-            f"{into}: {len(proof.damaged)} files are damaged; rnnmc verify --repair {into} mends what it can"
+            f"{into}: {number_of(len(proof.damaged), 'file is', 'files are')} damaged; "
+            f"rnnmc verify --repair {into} mends what it can"
         )

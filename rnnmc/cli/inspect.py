@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rnnmc.cli.shared import AsJson, ExplodeAbove, VanishBelow, app, examples
+from rnnmc.cli.shared import AsJson, ExplodeAbove, VanishBelow, app, examples, print_document
 from rnnmc.common.errors import UsageError
 from rnnmc.common.quiet import say
 from rnnmc.study.options import parsed, steps_of
@@ -76,7 +76,7 @@ def inspect(
     asked = Asked(read, thresholds, steps, sequences, layer, nonlinearity, law, fresh, seed, place, lags)
     found = inspected([what, *(after or ())], asked)
     if as_json:
-        print(found.as_json())
+        print_document(found.as_json())
         return
     say(f"along {found.inputs}, {asked.steps} steps")
     printed(*inspection_tables(found.layers, found.lags, found.paths, asked.steps))

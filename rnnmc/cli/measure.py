@@ -23,10 +23,11 @@ from rnnmc.cli.shared import (
     app,
     examples,
     hold_unsaid,
+    print_document,
 )
 from rnnmc.common.errors import UsageError
 from rnnmc.common.quiet import say
-from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted, steps_of
+from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted, splitting_wanted, steps_of
 
 OF_RARE = ("particles", "populations", "smallest")
 OF_PLAIN = ("replicates", "target_half_width", "until", "observables", "device")
@@ -91,7 +92,6 @@ def measure(
     from rnnmc.run.answer import answered
     from rnnmc.run.rare import rare_answer
     from rnnmc.study.point import DesignPoint
-    from rnnmc.study.rare import Splitting
     from rnnmc.study.study import PlannedPoint, Thresholds
 
     if rare is None:
@@ -99,7 +99,7 @@ def measure(
     else:
         hold_unsaid(command, OF_PLAIN, "--rare runs populations, on the CPU; give --populations and --particles")
     splitting = (
-        Splitting.checked(
+        splitting_wanted(
             event=rare, particles=particles, smallest=smallest, vanish=float(vanish), explode=float(explode)
         )
         if rare is not None
@@ -128,6 +128,6 @@ def measure(
     if out is not None:
         answer.write(out)
     if as_json:
-        print(answer.as_json())
+        print_document(answer.as_json())
     else:
         printed(*answer.tables())

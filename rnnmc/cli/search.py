@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import AsJson, CellOrLayer, Width, app, examples, hold_unsaid
+from rnnmc.cli.shared import AsJson, CellOrLayer, Width, app, examples, hold_unsaid, print_document
 from rnnmc.common.errors import UsageError
 from rnnmc.common.quiet import say
 from rnnmc.study.options import initialisation, parsed
@@ -51,11 +51,12 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search for a network that explodes, or vanishes. Among those that bounded laws can draw at all."""
-    from rnnmc.common.files import write_whole
+    from rnnmc.common.files import is_taken, write_whole
     from rnnmc.report.printing import printed
     from rnnmc.report.rendering import rendered
     from rnnmc.report.search import search_charts, search_tables
     from rnnmc.run.probable import probable as how_probable
+    from rnnmc.run.probable import split_for
     from rnnmc.run.search import Wanted, searched
     from rnnmc.study.point import DesignPoint
 
@@ -64,16 +65,18 @@ def search(
         hold_unsaid(command, of_populations, "it belongs to --probable; give --probable too")
     if event not in ("explode", "vanish"):
         raise UsageError(f"--event: {event} is not known; give explode or vanish")
-    if out is not None and out.exists() and not out.is_dir():
-        raise UsageError(f"--out: {out} is a file; give a folder")
+    if out is not None and is_taken(out) and not (out / "search.json").is_file():
+        raise UsageError(f"--out: {out} is there already and is no earlier search; give a new folder")
     point = DesignPoint(
         cell=cell, width=width, init=initialisation(init, gain, input_std, bias or [], cell), drive=parsed(drive),
         state_std=state_std, horizons=[steps], dtype="float64", seed=seed,
     )  # fmt: skip
     grow = event == "explode"
     above = (1e3 if grow else 1e-3) if threshold is None else threshold
-    found = searched(Wanted(point, grow, above, starts, rounds, hold_drive))
-    chance = how_probable(found, particles, populations, smallest) if probable else None
+    wanted = Wanted(point, grow, above, starts, rounds, hold_drive)
+    split = split_for(wanted, particles, smallest) if probable else None  # before the search, for it may refuse
+    found = searched(wanted)
+    chance = None if split is None else how_probable(found, split, populations)
     again = None if out is None else found.write(out)
     if out is not None:
         for name, content in rendered(search_charts(found.paths, point.label)).items():
@@ -82,7 +85,8 @@ def search(
         if chance is not None:
             chance.write(out)
     if as_json:
-        print(json.dumps(found.document() | ({"probable": chance.document()} if chance else {}), allow_nan=False))
+        more = {"probable": chance.document()} if chance else {}
+        print_document(json.dumps(found.document() | more, allow_nan=False))
         return
     for sentence in [f"{point.label}: {found.verdict()}", *(chance.told if chance else [])]:
         say(sentence)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -70,6 +72,10 @@ def _here(path: Path) -> Path:
     if re.match(r"\w+:/", str(path)) and not path.exists():
         word = str(path).replace(":/", "://", 1)
         raise UsageError(f"{word}: is not on this machine; rnnmc fetch {word} brings it, and rnnmc.scan reads it there")
+    if not path.is_dir():
+        from rnnmc.store.plan import NOT_OURS, NO_FOLDER
+
+        raise UsageError(f"{path}: {f'is a file; {NOT_OURS}' if path.exists() else NO_FOLDER}")
     return path
 
 
@@ -110,7 +116,22 @@ def _be_quiet(command: typer.Context, asked: bool) -> None:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="no progress; what fails is still told")]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, and nothing else")]
+_DOCUMENTS: ContextVar[TextIO | None] = ContextVar("documents", default=None)  # where a document goes; standard output
+
+
+def _one_document(command: typer.Context, asked: bool) -> bool:
+    """Standard output is the document's alone: what a user's own cell prints goes where progress does."""
+    if asked:
+        before = _DOCUMENTS.set(sys.stdout)
+        elsewhere = redirect_stdout(sys.stderr)
+        elsewhere.__enter__()
+        command.call_on_close(lambda: (elsewhere.__exit__(None, None, None), _DOCUMENTS.reset(before)))
+    return asked
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=_one_document, help="print one JSON document, and nothing else")
+]
 EveryPoint = Annotated[bool, typer.Option("--all", help="every design point, with its key")]
 
 
@@ -122,12 +143,17 @@ def hold_unsaid(command: typer.Context, options: Iterable[str], why: str) -> Non
             raise UsageError(f"--{name.replace('_', '-')}: {command.params[name]} would change nothing: {why}")
 
 
+def print_document(text: str) -> None:
+    """Print the one JSON document of a command with --json."""
+    print(text, file=_DOCUMENTS.get())
+
+
 def answer(as_json: bool, document: Any, told: Callable[[Any], Iterable[Any]]) -> None:
     """Print what a command has found: the document as JSON, or what `told` makes of it for people, lines and tables."""
     if as_json:
         import json
 
-        print(json.dumps(document, allow_nan=False, indent=2))
+        print_document(json.dumps(document, allow_nan=False, indent=2))
         return
     from rnnmc.report.printing import printed
 

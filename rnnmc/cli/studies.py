@@ -24,6 +24,7 @@ from rnnmc.cli.shared import (
 )
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.quiet import on_the_way, say
+from rnnmc.common.words import number_of
 from rnnmc.study.options import known_device
 
 RESULTS = "results"  # the folder
@@ -172,7 +173,8 @@ def verify(
     sound = not proof.damaged and bool(proof.read or not proof.missing)
     answer(as_json, proof.document(directory), lambda _: [proof.whole] * sound)
     if proof.damaged:
-        raise RunError(f"{directory}: {len(proof.damaged)} files are damaged; {proof.read} shards were read")
+        wrong = number_of(len(proof.damaged), "file is", "files are")
+        raise RunError(f"{directory}: {wrong} damaged; {proof.read} shards were read")
     if proof.missing and not proof.read:
         raise RunError(f"{directory}: no shard is there")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -57,6 +58,11 @@ def refused(error: PydanticCustomError, place: str) -> UsageError:
     return UsageError(f"{place}{dot}{path}: {shown(context.get('value'))} {context.get('problem')}")
 
 
+def not_number(value: Any) -> str:
+    """The beginning of what is said of a number in quotes, which looks like one in a sentence; else nothing."""
+    return "a text, for its quotes, and " if isinstance(value, str) and re.fullmatch(r"[-+.\deE]+", value) else ""
+
+
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -79,7 +85,8 @@ def explain(error: Any) -> tuple[Any, str]:
     if kind == "value_error":
         return value, str(context["error"])
     if kind.removesuffix("_type") in _KINDS:
-        return value, f"is not {_KINDS[kind.removesuffix('_type')]}; give {_KINDS[kind.removesuffix('_type')]}"
+        wanted = _KINDS[kind.removesuffix("_type")]
+        return value, f"is {not_number(value) if 'number' in wanted else ''}not {wanted}; give {wanted}"
     if kind == "finite_number":
         return value, "is not finite; give a finite number"
     if kind == "string_pattern_mismatch":

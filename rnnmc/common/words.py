@@ -8,3 +8,8 @@ from collections.abc import Sequence
 def listed(parts: Sequence[str], last: str = "and", between: str = ", ") -> str:
     """`a, b and c`; between: where commas stand within parts, something else."""
     return parts[0] if len(parts) == 1 else f"{between.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def number_of(number: int, one: str, several: str) -> str:
+    """`1 gap`, `2 gaps`."""
+    return f"{number:,} {one if number == 1 else several}"

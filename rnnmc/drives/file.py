@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from rnnmc.common.refusals import refuse
+from rnnmc.common.words import number_of
 from rnnmc.drives.content import check_utf_8, content_of, digest_of
 from rnnmc.drives.drive import Drive
 from rnnmc.drives.series import Series, one_hot, standardised
@@ -181,9 +182,10 @@ class FileDrive(Drive):
             if values.null_count() and self.gaps == "refuse":
                 row = int(values.is_null().arg_max() or 0)
                 words = gap_words(table, values.name, values.is_null())
+                gaps = number_of(values.null_count(), "gap", "gaps")
                 raise ValueError(
-                    f"{self.path}: {values.name} has {values.null_count()} gaps ({words}), the first in data row "
-                    f"{row + 1}; fill them or give gaps: interpolate"
+                    f"{self.path}: {values.name} has {gaps} ({words}), the first in data row {row + 1}; "
+                    "fill them or give gaps: interpolate"
                 )
             found.append(values)
         return standardised(complete_rows(found), self.path)

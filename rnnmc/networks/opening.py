@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rnnmc.common.errors import UsageError, raised
 from rnnmc.networks.network import Network
 
@@ -18,8 +20,19 @@ def opened(what: str, layer: str | None = None, nonlinearity: str | None = None)
     """The recurrent layer of a file, or of the module that module:factory makes.
 
     layer: its name, where there are several. nonlinearity: tanh or relu, of an RNN whose file does not say it. Raises
-    UsageError. No file is executed; what `module:factory` names is, as any import.
+    UsageError, also where a weight is not finite. No file is executed; what `module:factory` names is, as any import.
     """
+    network = _opened(what, layer, nonlinearity)
+    for one in network.layers:
+        for kind in ("recurrent", "inputs", "bias", "vectors"):
+            for name, array in getattr(one, kind).items():
+                if wrong := np.count_nonzero(~np.isfinite(array)):
+                    told = f"{wrong} of {array.size} numbers of {kind} {name} are NaN or infinite"
+                    raise UsageError(f"{what}: layer {one.name}: {told}; give a checkpoint from before it diverged")
+    return network
+
+
+def _opened(what: str, layer: str | None, nonlinearity: str | None) -> Network:
     if nonlinearity not in (None, "tanh", "relu"):
         raise UsageError(f"--nonlinearity: {nonlinearity} is not known; give tanh or relu")
     path = Path(what)

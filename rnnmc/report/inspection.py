@@ -55,7 +55,7 @@ def _by_lag(lags: pl.DataFrame) -> pl.DataFrame:
         mark = ": ".join([str(network)] * (networks > 1) + [str(layer)] * (names > 1))
         shown = {mark or "by lag": "by_lag"}
         if len(groups) == 1:
-            alone = {} if (rows["by_lag"] == rows["h_by_lag"]).all() else {"h alone": "h_by_lag"}
+            alone = {} if (rows["by_lag"] == rows["h_by_lag"]).all() else {"h to h": "h_by_lag"}
             shown |= alone | {"from the first step": "from_first_step"}
         columns |= {title: [_spread(row, name) for row in rows.iter_rows(named=True)] for title, name in shown.items()}
     return pl.DataFrame(columns)

@@ -18,12 +18,11 @@ def search_tables(starts: pl.DataFrame, gates: pl.DataFrame, paths: pl.DataFrame
 
     The tables are those of `rnnmc.run.search.Search`.
     """
-    quantiles = [("first", 0), ("half", 0.5), ("last", 1)]
-    shown = {"of the starts": [name for name, _ in quantiles]}
-    for column in ("drawn", "found"):
-        ordered = starts[column].sort(descending=starts["found"][0] >= starts["found"][-1])
-        shown[f"log-norm {column}"] = [ordered[round(share * (len(ordered) - 1))] for _, share in quantiles]
-    yield frame_table(pl.DataFrame(shown), "Where the ascents began and ended, in nats")
+    some = {name: round(share * (starts.height - 1)) for name, share in (("first", 0), ("half", 0.5), ("last", 1))}
+    shown = starts[list(some.values())].select(
+        pl.Series("by where it ended", list(some)), **{"log-norm drawn": "drawn", "log-norm found": "found"}
+    )
+    yield frame_table(shown, "Where these three of the ascents began and ended, in nats")
     yield frame_table(gates, "The network that came furthest: its log-norm without one thing, and its gates")
     last = paths.filter(pl.col("step") == pl.col("step").max()).select("path", "log_norm")
     yield frame_table(last, "Which path carries the gradient, from the first step to the last, in nats")

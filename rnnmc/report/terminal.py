@@ -192,16 +192,18 @@ def main_table(rows: pl.DataFrame, last: bool = True) -> Table:
     return table
 
 
-def rare_table(statistics: pl.DataFrame, title: str) -> Table:
-    """The probability of a rare event at every level of its populations; the last row is the event."""
+def rare_table(statistics: pl.DataFrame, title: str, between: bool = False) -> Table:
+    """The probability of a rare event at every level of its populations; the last row is the event. between: two
+    thresholds, of an event that is no norm beyond one.
+    """
     last = statistics.row(-1, named=True)
     size = f"{last['populations']} populations of {last['particles']:,}, {last['evaluations']:,} chains"
-    table = _table(
-        title, f"{size}; {'DO NOT TRUST: ' + last['doubt'] if last['doubt'] else 'nothing speaks against it'}"
-    )
-    _add_numbers(table, ["threshold", "P", "95 %", "error", "moves taken", "alike", "ancestors", "largest family"])
+    doubt = f"DO NOT TRUST: {last['doubt']}" if last["doubt"] else "nothing speaks against it"
+    inside = "; inside: how far between the thresholds, as a factor to the nearer, 1 at it" if between else ""
+    table = _table(title, f"{size}; {doubt}{inside}", gap=0)
+    _add_numbers(table, ["inside" if between else "norm", "P", "95 %", "error", "taken", "alike", "ancestors", "family"])
     for row in statistics.filter(pl.col("level").is_not_null()).iter_rows(named=True):
-        interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2e}, {row['p_high']:.2e}]"
+        interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2g},{row['p_high']:.2g}]"
         error = "-" if row["relative_error"] is None else f"{100 * row['relative_error']:.0f} %"
         rest = [row[name] for name in ("acceptance", "alike", "ancestors", "family")]
         numbers = ["-" if one is None else f"{one:.3g}" for one in rest]
@@ -346,10 +348,17 @@ def _median_first(shown: pl.DataFrame) -> pl.DataFrame:
     return shown.select(*first, pl.exclude(first))
 
 
+def _more(columns: list[str]) -> str:
+    """In words, those that are left out."""
+    if len(columns) == 1:
+        return f"one more column, {columns[0]}"
+    return f"{len(columns)} more columns, from {columns[0]} to {columns[-1]}"
+
+
 def _framed(shown: pl.DataFrame, title: str, told: list[str], columns: int) -> Table:
     """The first so many columns as a table."""
     left_out = shown.columns[columns:]
-    more = [f"--json has {len(left_out)} more columns, from {left_out[0]} to {left_out[-1]}"] if left_out else []
+    more = [f"--json has {_more(left_out)}"] if left_out else []
     table = _table(title, "; ".join([*told, *more]))
     shown = shown[:, :columns]
     for name, kind in shown.schema.items():

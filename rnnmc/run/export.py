@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
 import re
 import shutil
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,12 @@ import numpy as np
 import polars as pl
 
 from rnnmc.chain.norms import MEASURES, STATUS
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError, first_line
 from rnnmc.engine.block import SAMPLES
 from rnnmc.report.plotting import with_numbers
 from rnnmc.run.aggregate import STATISTICS, read_tables
 from rnnmc.run.dictionary import meaning
-from rnnmc.store.plan import stored_points, study_said
+from rnnmc.store.plan import hold_samples, stored_points, study_said
 from rnnmc.store.reading import planned_points, samples_of
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.store.tables import DESIGN
@@ -48,6 +50,8 @@ def export(directory: Path, form: str, what: str, path: Path) -> Any:
     there already, or the study has no such thing, RunError where it cannot be written.
     """
     study_said(directory)
+    if what != STATISTICS:
+        hold_samples(directory)
     if what != SAMPLES and not (directory / f"{STATISTICS}.parquet").exists():
         raise UsageError(f"{directory}: has no statistics; run the study first, or give --what {SAMPLES}")
     for package in ("xarray", ENGINES[form]):
@@ -56,9 +60,10 @@ def export(directory: Path, form: str, what: str, path: Path) -> Any:
         raise UsageError(f"--out {path}: is there already; give another name, or remove it")
     data = as_dataset(directory, what)
     new = path.with_name(f".{path.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(path.parent).free < data.nbytes:  # HDF5 does not end well where room does
+            raise OSError(errno.ENOSPC, f"{data.nbytes / 1e6:.1f} MB at most are needed, and there is less room")
         if form == "zarr":
             with warnings.catch_warnings():  # of what is in no specification; format 2, which all versions read, is
                 warnings.simplefilter("ignore")
@@ -69,7 +74,11 @@ def export(directory: Path, form: str, what: str, path: Path) -> Any:
             data.to_netcdf(new, engine=ENGINES[form], encoding=dict.fromkeys(numbers, packed))
         new.replace(path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error}; make room or give another place") from None
+        raise RunError(f"{path}: cannot be written: {first_line(error)}; make room or give another place") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
     return data
 
 

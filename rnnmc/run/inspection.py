@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from rnnmc.cells.cell import Cell
-from rnnmc.chain.norms import MEASURES
+from rnnmc.chain.norms import MEASURES, RMS
 from rnnmc.common.arrays import Floats
 from rnnmc.common.errors import UsageError
 from rnnmc.networks.chains import GivenDraws, Reading, chain, chain_norms, readings
@@ -160,7 +160,7 @@ def growth_rates(logs: Floats, horizons: list[int]) -> Floats:
 def lasting(lags: list[int], logs: Floats, thresholds: Thresholds) -> tuple[Floats, Floats]:
     """(R,) lags, in steps, at which the log-norms (R, lags) first fall below and rise above the thresholds; inf: never.
 
-    Between two lags of the grid the log-norm is taken as linear; it is 0 at lag 0.
+    Between two lags of the grid the log-norm is taken as linear; it is 0 at lag 0, which may be beyond a threshold.
     """
     at = np.array([0, *lags], float)
     found = []
@@ -173,7 +173,7 @@ def lasting(lags: list[int], logs: Floats, thresholds: Thresholds) -> tuple[Floa
         with np.errstate(invalid="ignore", divide="ignore"):
             part = np.where(np.isfinite(above), (sign * bound - below) / (above - below), 1.0)
             lag = at[np.maximum(first - 1, 0)] + part * (at[first] - at[np.maximum(first - 1, 0)])
-        found.append(np.where(first > 0, lag, np.inf))
+        found.append(np.where(first > 0, lag, np.where(beyond[:, 0], 0.0, np.inf)))
     return found[0], found[1]
 
 
@@ -211,7 +211,16 @@ class _Found:
         self.horizons = sorted({*self.lags, *self.decade_steps})
         self.decade = [self.horizons.index(at) for at in self.decade_steps]
         self.from_start = {layer: chain_norms(one.layer, one.x, self.horizons) for layer, one in self.readings.items()}
+        for layer, norms in self.from_start.items():
+            norms[RMS] = norms[RMS] + self._of_fewer(layer, network)
         self.by_lag = {layer: self._by_lag(layer) for layer in self.readings}
+
+    def _of_fewer(self, layer: str, network: Network) -> float:
+        """What log_rms is larger by, nats, as the state has no entries where a projection leaves h at zero."""
+        cell, width = self.readings[layer].layer.cell, self.readings[layer].layer.width
+        alone = 0 if network.shown is None else width - network.shown
+        zero = alone * (len(network.layers) if layer == "all layers" else 1)
+        return -math.log1p(-zero / (len(cell.parts) * width)) / 2
 
     def _by_lag(self, layer: str) -> dict[str, Floats]:
         """measure -> (R, lags), of ds_T/ds_(T-k); the last lag is the whole chain."""

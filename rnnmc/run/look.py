@@ -9,7 +9,7 @@ from rnnmc.common.errors import UsageError
 from rnnmc.run.aggregate import STATISTICS, aggregate
 from rnnmc.statistics.intervals import KINDS
 from rnnmc.store.outdated import LOOKS
-from rnnmc.store.plan import points_file, read_head, study_said, write_plan
+from rnnmc.store.plan import OTHERWISE, points_file, read_head, study_said, write_plan
 from rnnmc.study.study import Thresholds
 
 
@@ -52,4 +52,4 @@ def _describe(directory: Path, folder: Path, asked: dict[str, Any]) -> None:
     head, points = read_head(directory)
     head.pop("results", None)  # what is below the folder goes there with it
     text = yaml.safe_dump(head | asked, sort_keys=False, allow_unicode=True)
-    write_plan(folder, f"{text}{points}", points_file(directory), f"{directory.name}, counted otherwise")
+    write_plan(folder, f"{text}{points}", points_file(directory), f"{directory.name}{OTHERWISE}")

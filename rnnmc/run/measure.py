@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rnnmc.common.arrays import plain
 from rnnmc.common.errors import RunError, UsageError, raised
 from rnnmc.common.granted import own_cpus
 from rnnmc.engine.block import SAMPLES, block_seconds, observe_block
@@ -59,6 +60,10 @@ def measure_observed(
     tell: Tell | None = None,
 ) -> dict[str, pl.DataFrame]:
     """As `measure_samples`, the samples under "samples", and what each observable saw under its name."""
+    if not isinstance(point, DesignPoint):
+        said = "give a design point, such as rnnmc.DesignPoint(cell='lstm', width=16)"
+        raise UsageError(f"point: {point!r} is not possible; {said}")
+    replicates = plain(replicates)
     if type(replicates) is not int or replicates < 1:
         raise UsageError(f"replicates: {replicates!r} is not possible; give a whole number of at least 1")
     group = point.nested.group

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnmc.common.errors import RunError, UsageError
 from rnnmc.common.files import appearing, hold_new, write_whole
+from rnnmc.common.words import number_of
 from rnnmc.observables.observable import Observable
 from rnnmc.run.sampling import enough_seen
 from rnnmc.store.folder import shard_path
@@ -32,7 +33,8 @@ def merge(folders: Sequence[Path], into: Path) -> tuple[list[int], Proof]:
     _refuse_several_studies(folders, plans)
     for folder in folders:
         if damaged := verify(folder).damaged:
-            raise RunError(f"{damaged[0]} ({folder}: {len(damaged)} files are damaged, so that nothing was merged)")
+            wrong = number_of(len(damaged), "file is", "files are")
+            raise RunError(f"{damaged[0]} ({folder}: {wrong} damaged, so that nothing was merged)")
     most = max(range(len(folders)), key=lambda i: sum(stored.most for stored in plans[i]))
     taken = [0] * len(folders)
     with appearing(into) as new:

@@ -17,7 +17,7 @@ from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import Clock, by_the_clock, costs
 from rnnmc.store.manifest import enough_said, made_by
 from rnnmc.store.marks import running
-from rnnmc.store.plan import cut_up, stored_points
+from rnnmc.store.plan import cut_up, hold_samples, stored_points
 from rnnmc.store.shards import lacking_files
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.study import Study
@@ -84,7 +84,7 @@ def cost_told(said: Document, every: bool = False) -> list[Table | Text]:
     adds = f" ({', '.join(f'looking at {name} {_time(took)}' for name, took in looking.items())})" if looking else ""
     total = (
         f"study {said['study']}: {len(points):,} design points, {said['blocks']:,} blocks, {said['rows']:,} rows, "
-        f"about {_size(said['bytes'])}; about {_time(said['core_seconds'])} of one core{adds}, "
+        f"about {_size(said['bytes'])}; {_time(said['core_seconds'])} of one core{adds}, "
         f"{_time(said['seconds'])} on the {said['cpus']} CPUs at hand"
     )
     shown = _telling(points, every, lambda point: -point["core_seconds"])
@@ -107,6 +107,7 @@ def status(directory: Path) -> Document:
 
     several: design points that were made in several ways. Looks at names and marks, reads no shard.
     """
+    hold_samples(directory)
     points = stored_points(directory)
     rows = [_progress(directory, one) for one in points]
     return {

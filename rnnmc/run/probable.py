@@ -24,9 +24,8 @@ from rnnmc.numerics.threads import one_thread
 from rnnmc.run.rare import RareAnswer, rare_answer
 from rnnmc.run.search import Search, Wanted
 from rnnmc.store.tables import write_parquet
-from rnnmc.study.options import in_rows
+from rnnmc.study.options import in_rows, splitting_wanted
 from rnnmc.study.point import DesignPoint
-from rnnmc.study.rare import Splitting
 
 MOST_NETWORKS, MOST_TRIED = 4, 8  # from which chains go down
 APART = 4.0  # times outside of the interval of populations, from which on chains do not say the same
@@ -54,7 +53,11 @@ class Probable:
             f"{row['populations']} populations of {row['particles']:,}: P({what}) = {row['p']:.3g}{interval}{doubt}"
         ]
         known, tried = self.found["p"].drop_nulls(), self.found.height
-        if known.is_empty():
+        if not tried:
+            last = (
+                "The search has found no network with it that chains could go down from, to see what populations miss"
+            )
+        elif known.is_empty():
             last = (
                 f"Chains do not get away from any of {tried} networks found: they lie in corners too thin to say more"
             )
@@ -89,16 +92,14 @@ class Probable:
         return {"told": self.told, "networks": in_rows(self.found), "curve": in_rows(self.rare.statistics)}
 
 
-def probable(found: Search, particles: int, populations: int, smallest: float) -> Probable | None:
-    """Run populations, and chains down from the networks found that have the event; None where none has.
+def probable(found: Search, point: DesignPoint, populations: int) -> Probable:
+    """Run populations of a point of `split_for`, and chains down from the networks found that have the event, if any.
 
     Raises UsageError where the draws of the point are not made of normal numbers, or not of numbers that follow from
     them, and where its event is not rare.
     """
-    if not found.reached:
-        return None
-    point, ends = _split(found.wanted, particles, smallest), found.ends.of(slice(0, found.reached))
-    lifted = coordinates_of(point, ends)  # before populations, for it may refuse
+    ends = found.ends.of(slice(0, found.reached))
+    lifted = coordinates_of(point, ends) if found.reached else {}  # before populations, for it may refuse
     rare = rare_answer(point, populations)
     plan, score = plan_of_point(point), Scorer(point, point.rare_event)
     levels = rare.statistics.filter(pl.col("level").is_not_null()).sort("level")
@@ -119,16 +120,18 @@ def probable(found: Search, particles: int, populations: int, smallest: float) -
 
 def _nearest(lifted: ByRole) -> Iterator[tuple[int, ByRole]]:
     """The networks whose coordinates are shortest, which are the nearest to what is drawn: (place, that one alone)."""
-    length = sum(np.square(z).sum(axis=1) for z in lifted.values())
+    length = np.add.reduce([np.square(z).sum(axis=1) for z in lifted.values()]) if lifted else np.zeros(0)
     for at in np.argsort(length)[:MOST_TRIED].tolist():
         yield at, {role: z[at : at + 1] for role, z in lifted.items()}
 
 
-def _split(wanted: Wanted, particles: int, smallest: float) -> DesignPoint:
-    """The point with splitting for the event that is searched for, in the precision that `rnnmc measure` has."""
+def split_for(wanted: Wanted, particles: int, smallest: float) -> DesignPoint:
+    """The point with splitting for the event that is searched for, in the precision that `rnnmc measure` has. Raises
+    UsageError for numbers that cannot be.
+    """
     limit, point = wanted.threshold, wanted.point
     vanish, explode = (min(1e-3, limit / 10), limit) if wanted.grow else (limit, max(1e3, 10 * limit))
-    splitting = Splitting.checked(
+    splitting = splitting_wanted(
         event="explode" if wanted.grow else "vanish",
         particles=particles,
         smallest=smallest,

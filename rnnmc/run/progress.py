@@ -21,15 +21,17 @@ WIDE = 110  # columns, below which a bar says less
 
 
 @contextmanager
-def progress(title: str, replicates: int | None) -> Iterator[Tell]:
-    """Yield what is to be called with each finished block. replicates: in all, or None where that is not known."""
+def progress(title: str, replicates: int | None, what: str = "replicates") -> Iterator[Tell]:
+    """Yield what is to be called with each finished block. replicates: in all, or None where that is not known. what:
+    the word for them.
+    """
     from rich.console import Console
 
     console = Console(stderr=True)
     if HUSHED.get():
         yield _failed
         return
-    with _bar(console, title, replicates) if console.is_terminal else _lines(title, replicates) as tell:
+    with _bar(console, title, replicates, what) if console.is_terminal else _lines(title, replicates, what) as tell:
         yield tell
 
 
@@ -39,7 +41,7 @@ def _failed(done: Done) -> None:
 
 
 @contextmanager
-def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Tell]:
+def _bar(console: Console, title: str, replicates: int | None, what: str) -> Iterator[Tell]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -56,7 +58,7 @@ def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Tell]
         columns = [name, BarColumn(bar_width=8), MofNCompleteColumn(), rate, *left]
     else:
         columns = [TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn()]
-        columns += [TextColumn("replicates"), rate, TimeElapsedColumn(), *left]
+        columns += [TextColumn(what), rate, TimeElapsedColumn(), *left]
     with Progress(*columns, console=console) as bar:
         task, begin = bar.add_task(title, total=replicates, rate=""), time.monotonic()
 
@@ -71,7 +73,7 @@ def _bar(console: Console, title: str, replicates: int | None) -> Iterator[Tell]
 
 
 @contextmanager
-def _lines(title: str, replicates: int | None) -> Iterator[Tell]:
+def _lines(title: str, replicates: int | None, what: str) -> Iterator[Tell]:
     """How fast counts from the first block on: before it Ray starts and kernels are compiled."""
     last = time.monotonic()
     completed, first, since = 0, 0, math.inf
@@ -88,7 +90,7 @@ def _lines(title: str, replicates: int | None) -> Iterator[Tell]:
             rate = (completed - first) / (now - since) if now - since > SECONDS_BETWEEN_LINES else 0.0
             pace = f", {rate:,.0f} a second" if rate else ""
             left = f", {(replicates - completed) / rate:,.0f} s left" if replicates and rate else ""
-            said = done.error or f"{completed:,}{of} replicates{pace}{left}"
+            said = done.error or f"{completed:,}{of} {what}{pace}{left}"
             print(f"{title}: {said}", file=sys.stderr, flush=True)
 
     yield tell

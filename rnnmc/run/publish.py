@@ -61,21 +61,22 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
     _hold_target(target, every)
     place = target.resolve()
     new = place.with_name(f".{place.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    for name, directory in zip(names, every, strict=True):
-        _write_study(directory, new / name, directory in sampled or size == ARCHIVE, size)
-    write_whole(new / AGAIN_FILE, WORKFLOW.encode())
-    write_whole(new / "LICENSE", LICENCE.encode())
-    _write_descriptions(new, dict(zip(names, every, strict=True)))
-    total = sum(path.stat().st_size for path in _files(new))
-    if total > LARGEST and size == RELEASE:
-        shutil.rmtree(new)
-        raise RunError(
-            f"{target}: {total / 1e6:.0f} MB are more than the {LARGEST / 1e6:.0f} MB that a release can carry; "
-            f"give fewer --samples, run those studies with fewer replicates or horizons, or give --for {ARCHIVE}"
-        )
-    shutil.rmtree(place, ignore_errors=True)
-    new.replace(place)
+    try:
+        for name, directory in zip(names, every, strict=True):
+            _write_study(directory, new / name, directory in sampled or size == ARCHIVE, size)
+        write_whole(new / AGAIN_FILE, WORKFLOW.encode())
+        write_whole(new / "LICENSE", LICENCE.encode())
+        _write_descriptions(new, dict(zip(names, every, strict=True)))
+        total = sum(path.stat().st_size for path in _files(new))
+        if total > LARGEST and size == RELEASE:
+            raise RunError(
+                f"{target}: {total / 1e6:.0f} MB are more than the {LARGEST / 1e6:.0f} MB that a release can carry; "
+                f"give fewer --samples, run those studies with fewer replicates or horizons, or give --for {ARCHIVE}"
+            )
+        shutil.rmtree(place, ignore_errors=True)
+        new.replace(place)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
     return total
 
 

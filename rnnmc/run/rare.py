@@ -45,7 +45,8 @@ class RareAnswer:
 
     def tables(self) -> Iterator[Table]:
         """For the terminal."""
-        yield rare_table(self.statistics, f"{self.point.label}: {self.point.rare_event.told}")
+        event = self.point.rare_event
+        yield rare_table(self.statistics, f"{self.point.label}: {event.told}", event.kind == "stable")
 
 
 def rare_answer(point: DesignPoint, populations: int, address: str | None = None) -> RareAnswer:
@@ -53,6 +54,6 @@ def rare_answer(point: DesignPoint, populations: int, address: str | None = None
 
     Raises UsageError where its draws are not made of normal numbers, or its event is certain or out of reach.
     """
-    with progress(point.label, populations) as tell:
+    with progress(point.label, populations, "populations") as tell:
         seen = measure_samples(point, populations, "cpu", address, tell)
     return RareAnswer(point, seen, rare_statistics(seen))

@@ -161,7 +161,7 @@ def _doubt(logs: Floats, means: dict[str, Floats], within: Floats) -> str:
     if len(known) and known[-1] < FEWEST_ANCESTORS:
         found.append(f"populations go back to {known[-1]:.1f} ancestors; give more particles")
     if len(logs) < FEWEST:
-        found.append(f"{len(logs)} populations do not say how far they are apart; give at least {FEWEST}")
+        found.append(f"too few populations ({len(logs)}) to say how far they are apart; give at least {FEWEST}")
     elif not dead:
         found += _disagreement(logs, within[np.isfinite(within)])
     return "; ".join(found)

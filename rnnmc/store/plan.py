@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -35,10 +36,11 @@ from rnnmc.study.yaml_file import yaml_of
 POINTS_PARQUET, STUDY_YAML = "points.parquet", "study.yaml"
 AS_IT_RAN = "The study as it ran, every default written out"  # the first words of study.yaml
 OF_THIS, OF_POINTS = "SHA-256 of this and what is below", f"of {POINTS_PARQUET}"
+OTHERWISE = ", counted otherwise"  # ends the first words of study.yaml of a look at other thresholds
 SEALED = re.compile(rf"# ([^\n]+); {OF_THIS} ([0-9a-f]{{64}}), {re.escape(OF_POINTS)} ([0-9a-f]{{64}})\n")
 BEFORE_SEALS = re.compile(rf"# ({AS_IT_RAN}|[\w.-]+, counted otherwise)\.\n")
 NOT_OURS = "give the folder of a study, such as results/default"
-NOT_THERE = f"there is no such folder; {NOT_OURS}, once `make study` has made it"
+NO_FOLDER = f"there is no such folder; {NOT_OURS}, once `make study` has made it"
 AGAIN = "rnnmc verify --repair DIR mends what it can; else run the study again from its file"
 
 
@@ -83,6 +85,14 @@ def _yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=dumper, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
 
 
+def hold_samples(directory: Path) -> None:
+    """Raise UsageError for a folder that holds a look at a study and none of its samples."""
+    with suppress(OSError), (directory / STUDY_YAML).open(encoding="utf-8", errors="replace") as file:
+        if OTHERWISE in file.readline():
+            own = directory.resolve().parents[1]
+            raise UsageError(f"{directory}: is {own.name}{OTHERWISE}, and holds no samples; give {own}")
+
+
 def points_file(directory: Path) -> bytes:
     """The content of points.parquet, proved by study.yaml. Raises UsageError where it is not there, Damaged."""
     path = directory / POINTS_PARQUET
@@ -90,7 +100,7 @@ def points_file(directory: Path) -> bytes:
         content = path.read_bytes()
     except OSError:
         raise UsageError(
-            f"{path}: cannot be read; {NOT_OURS}" if directory.exists() else f"{directory}: {NOT_THERE}"
+            f"{path}: cannot be read; {NOT_OURS}" if directory.exists() else f"{directory}: {NO_FOLDER}"
         ) from None
     digest = _proved(directory)[1]
     if digest and sha256(content) != digest:

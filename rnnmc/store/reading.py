@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from rnnmc.engine.block import SCHEMA
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import point_folder, shard_path, shards_there
 from rnnmc.store.manifest import named
-from rnnmc.store.plan import points_file, stored_points
+from rnnmc.store.plan import hold_samples, points_file, stored_points
 from rnnmc.store.remote import Remote, describe, is_address, remote
 from rnnmc.store.shards import facts_of, shards
 from rnnmc.store.stored_point import StoredPoint
@@ -33,12 +34,13 @@ def scan(directory: str | Path, observable: str | None = None) -> pl.LazyFrame:
     (nats; null in shards of before there was one), and the factors of points.parquet, of which
     `block` and `horizon` are here replicates_a_block and last_horizon. With the name of an observable, what that one
     saw instead: its labels and columns. Exactly the design points and replicates that the study asks for, or that its
-    goal has decided on, whatever else an earlier form of it has left. Reads no sample until it is collected, and
-    proves no checksum (`rnnmc verify` does). Raises UsageError where there are none. This is for a folder in which a
-    study ran, or the address where its results lie too, such as s3://bucket/prefix/NAME; `rnnmc.load` gives the same
-    rows from wherever they are published, and tables too.
+    goal has decided on, whatever else an earlier form of it has left; warns where some are not there. Reads no sample
+    until it is collected, and proves no checksum (`rnnmc verify` does). Raises UsageError where there are none. This is
+    for a folder in which a study ran, or the address where its results lie too, such as s3://bucket/prefix/NAME;
+    `rnnmc.load` gives the same rows from wherever they are published, and tables too.
     """
     if not is_address(str(directory)):
+        hold_samples(Path(directory))
         return _scan(Path(directory), observable, partial(_shards_here, Path(directory)), str(directory))
     place = remote(str(directory))
     files = sorted(place.files())
@@ -77,7 +79,7 @@ def _scan(
     """`scan` of a study that a folder describes, wherever its shards are; options: those of Polars for that place."""
     import polars as pl
 
-    found, files = [], []
+    found, files, there, every = [], [], 0, 0
     for stored in stored_points(directory):
         kind = next((one for one in stored.observables if one.name == observable), None)
         if kind is None and (observable is not None or stored.split):  # populations have no samples
@@ -85,9 +87,14 @@ def _scan(
         wanted = shards_of(stored, kind)
         found += [stored] if wanted else []
         files += wanted
+        there, every = there + min(len(wanted), len(stored.blocks())), every + len(stored.blocks())
     if not found:
         what = f"saw nothing of {observable}" if observable else "has no samples yet"
         raise UsageError(f"{told}: {what}; {'name it under observables: and ' if observable else ''}run the study")
+    if there < every:
+        warnings.warn(
+            f"{told}: {there:,} of {every:,} blocks are there; run the study again for the rest", stacklevel=3
+        )
     replicates = pl.LazyFrame({"point": [p.key for p in found], "replicates": [p.replicates for p in found]})
     points = (
         planned_points(directory)

@@ -13,7 +13,7 @@ from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import block_of, names, point_folder, shard_name, shard_path, shards_there
 from rnnmc.store.manifest import MADE, Named, enough_said, manifest, named
 from rnnmc.store.outdated import LOOKS
-from rnnmc.store.plan import planned_rows
+from rnnmc.store.plan import hold_samples, planned_rows
 from rnnmc.store.proofs import PAGE, TABLES, Damaged, damaged_files
 from rnnmc.store.routes import counted, kept, of_other_routes
 from rnnmc.store.shards import DamagedShard, is_shard, read_shard
@@ -74,8 +74,9 @@ def verify(directory: Path) -> Proof:
     """Prove every file of a study folder, and compare what is there with what is planned.
 
     No shard is taken at its own word: either its manifest names the very file, or its rows are looked at. Raises
-    UsageError where nothing is planned.
+    UsageError where nothing is planned, or none is to be there.
     """
+    hold_samples(directory)
     try:
         stored = planned_rows(directory)
     except Damaged as error:  # no shard can be judged by it

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
 from rnnmc.common.errors import UsageError
 from rnnmc.common.refusals import refused, shown
+from rnnmc.study.rare import Splitting
 from rnnmc.study.replicates import GOALS, Replicates
 
 if TYPE_CHECKING:
@@ -47,6 +49,14 @@ def replicates_wanted(replicates: int, half_width: float | None, until: str | No
         return Replicates.read({"max": MOST_UNASKED} | said if isinstance(said, dict) else said)
     except PydanticCustomError as error:
         raise refused(error, "--replicates" if until is None else "--until") from None
+
+
+def splitting_wanted(**said: Any) -> Splitting:
+    """What --rare, --particles, --smallest, --vanish and --explode say. Raises UsageError, which names the option."""
+    try:
+        return Splitting.checked(**said)
+    except UsageError as error:
+        raise UsageError(re.sub(r"^splitting\.", "--", str(error)).replace("--event:", "--rare:", 1)) from None
 
 
 def known_device(value: str) -> str:

@@ -14,6 +14,7 @@ from rnnmc.cells import cell as cell_named
 from rnnmc.cells import cell_source
 from rnnmc.cells.cell import Cell
 from rnnmc.cells.stacked import stack_name
+from rnnmc.common.arrays import plain
 from rnnmc.common.refusals import refuse, sentence
 from rnnmc.common.sources import OwnSource, source_of
 from rnnmc.drives import read_drive
@@ -121,7 +122,7 @@ class DesignPoint(Model):
     def __init__(self, **values: Any) -> None:
         check_nesting(values, "")
         try:
-            super().__init__(**values)
+            super().__init__(**plain(values))
         except ValidationError as error:
             raise sentence(error, "") from None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from rnnmc.common.refusals import choose, explain, refuse
+from rnnmc.common.refusals import choose, explain, not_number, refuse
 from rnnmc.study.rare import Splitting
 
 MOST = 2**31 - 1  # horizons and replicates are stored as int32
@@ -146,7 +146,10 @@ class Replicates(BaseModel):
             most = MOST_SHARING if name in ("drives", "states") else MOST
             if type(said[name]) is not int or not 1 <= said[name] <= most:
                 path = name if isinstance(value, dict) else ""
-                raise refuse(path, said[name], f"is not possible; give a whole number of at least 1 and at most {most}")
+                problem = (
+                    f"is {not_number(said[name])}not possible; give a whole number of at least 1 and at most {most}"
+                )
+                raise refuse(path, said[name], problem)
         if isinstance(value, dict):
             for needed in ((goals or ["half_width"])[0], "max") if stops else ("weights",):
                 if said.get(needed) is None:

@@ -49,7 +49,7 @@ def _told(error: yaml.YAMLError) -> str:
     elif mark and problem.startswith("mapping values") and ":" not in _before(mark):
         problem += "; is it indented as the lines around it, and has the line before it a colon"
     line = f" line {mark.line + 1}" if mark else ""
-    return f"{line} is not YAML: {problem}"
+    return f"{line}{': ' if isinstance(error, _Refused) else ' is not YAML: '}{problem}"
 
 
 def _before(mark: yaml.Mark) -> str:
@@ -86,8 +86,12 @@ def check_nesting(value: Any, prefix: str) -> None:
         raise UsageError(f"{prefix.rstrip('. ')} becomes too long when its anchors are written out; use fewer")
 
 
+class _Refused(yaml.MarkedYAMLError):
+    """YAML, but not what anybody means."""
+
+
 class StudyLoader(yaml.SafeLoader):
-    """YAML with traps closed: 1e-3 is a number, 1e6 a whole one, and a key given twice is refused."""
+    """YAML with traps closed: 1e-3 is a number, 1e6 a whole one; 010 and a key given twice are refused."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -103,18 +107,32 @@ class StudyLoader(yaml.SafeLoader):
                 if not isinstance(said, Hashable):
                     continue  # no mapping can have it, as is said when this one is made
                 if said in keys:
-                    raise yaml.MarkedYAMLError(problem=f"the key {said!r} is given twice", problem_mark=key.start_mark)
+                    raise _Refused(problem=f"the key {said!r} is given twice", problem_mark=key.start_mark)
                 keys.add(said)
         super().flatten_mapping(node)
 
 
+def _whole(loader: StudyLoader, node: yaml.ScalarNode) -> int:
+    return _as_written(node, loader.construct_yaml_int(node))
+
+
 def _number(loader: StudyLoader, node: yaml.ScalarNode) -> float:
     """Whole where it is written without a point, as far as it has all its digits."""
-    found = loader.construct_yaml_float(node)
+    found = _as_written(node, loader.construct_yaml_float(node))
     return int(found) if _WHOLE.match(node.value) and abs(found) < 2**53 else found
 
 
+def _as_written(node: yaml.ScalarNode, value: Any) -> Any:
+    """The value, unless YAML 1.1 makes another number of it than people do: 010 is 8, and 1:40 is 100."""
+    if _OTHERWISE.match(node.value):
+        problem = f"{node.value} is {value:g} in YAML; write that, or put it in quotes"
+        raise _Refused(problem=problem, problem_mark=node.start_mark)
+    return value
+
+
+_OTHERWISE = re.compile(r"^[-+]?(0[0-7_]*[1-7]|[^#]*:)")
 _EXPONENT = re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 _WHOLE = re.compile(r"^[-+]?\d+[eE]\+?\d+$")
 StudyLoader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
 StudyLoader.add_constructor("tag:yaml.org,2002:float", _number)
+StudyLoader.add_constructor("tag:yaml.org,2002:int", _whole)

@@ -162,7 +162,7 @@ def test_csv_and_parquet_with_the_same_column_are_the_same_series(tmp_path):
 def test_gaps_are_refused_by_name_and_interpolated_on_request(tmp_path):
     path = write(tmp_path, "gaps.csv", "t,x\n1,1\n2,\n3,3\n4,8\n")
     said = {"path": path, "column": "x"}
-    assert "x has 1 gaps (nothing), the first in data row 2; fill them or give gaps: interpolate" in refused(
+    assert "x has 1 gap (nothing), the first in data row 2; fill them or give gaps: interpolate" in refused(
         {"file": said}
     )
     rows = rows_of(said | {"gaps": "interpolate"})[:, 0]
@@ -192,7 +192,7 @@ def test_a_file_counts_by_its_content_and_not_by_its_path(tmp_path):
         ("  \n \n", {}, "is empty"),
         ("x\n1\ntwo\n3\n", {}, "x: 'two' in data row 2 is not a number; mend the file"),
         ("x\n1\ninf\n3\n", {}, "'inf' in data row 2 is not a number"),
-        ("x\n1\nnan\n3\n", {}, "x has 1 gaps ('nan'), the first in data row 2; fill them"),
+        ("x\n1\nnan\n3\n", {}, "x has 1 gap ('nan'), the first in data row 2; fill them"),
         ("x\n1\n", {}, "has 1 rows; a drive needs at least 2"),
         ("x\n", {}, "has 0 rows; a drive needs at least 2"),
         ("x\n2\n2\n2\n", {}, "is constant; use the drive constant instead"),

@@ -142,7 +142,7 @@ def test_the_files_of_the_cases_that_were_read_wrongly(tmp_path: Path) -> None:
 )
 def test_every_usual_word_for_a_gap_is_one(gap: str, tmp_path: Path) -> None:
     content = f"t,x\n1,1\n2,{gap}\n3,5\n4,4\n"
-    assert "x has 1 gaps" in refused(tmp_path, content, column="x")
+    assert "x has 1 gap" in refused(tmp_path, content, column="x")
     assert read(content.encode(), "x")[:, 0].tolist() == [1, 3, 5, 4]
     quoted = f't,x\n1,1\n2,"{gap}"\n3,5\n4,4\n'
     assert read(quoted.encode(), "x")[:, 0].tolist() == [1, 3, 5, 4]
@@ -161,7 +161,7 @@ def test_words_and_numbers_that_are_told_to_be_gaps_are_gaps(gap: str, missing: 
     found = drive(tmp_path, content, missing=missing, gaps="interpolate")
     assert found.sequence[:, 0] == pytest.approx((wanted - wanted.mean()) / wanted.std(), abs=1e-12)
     assert read_drive(found.written()) == found
-    assert f"1 gaps ({gap!r})" in refused(tmp_path, content, missing=missing)
+    assert f"1 gap ({gap!r})" in refused(tmp_path, content, missing=missing)
 
 
 def test_nan_in_a_float_column_of_a_parquet_file_is_a_gap_and_so_is_a_number_that_is_told(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_nan_in_a_float_column_of_a_parquet_file_is_a_gap_and_so_is_a_number_tha
     ):
         path = tmp_path / "t.parquet"
         pl.DataFrame({"x": values}).write_parquet(path)
-        assert "1 gaps" in refused(tmp_path, path.read_bytes(), **said)
+        assert "1 gap (" in refused(tmp_path, path.read_bytes(), **said)
         wanted = np.array([1, 3, 5, 4.0])
         found = drive(tmp_path, path.read_bytes(), gaps="interpolate", **said).sequence[:, 0]
         assert found == pytest.approx((wanted - wanted.mean()) / wanted.std(), abs=1e-12)

@@ -41,6 +41,39 @@ def test_lags_of_a_linear_decay_are_where_the_line_meets_the_thresholds():
     dead = lasting([1, 2], np.array([[-1.0, -np.inf]]), Thresholds())
     assert dead[0][0] == 2
     assert dead[1][0] == np.inf
+    at_once = lasting([1, 2], np.array([[-1.0, -2.0]]), Thresholds(vanish=2.0, explode=3.0))
+    assert (at_once[0][0], at_once[1][0]) == (0, np.inf), "a norm of one is below two already"
+    at_once = lasting([1, 2], np.array([[-1.0, -2.0]]), Thresholds(vanish=0.3, explode=0.5))
+    assert at_once[0][0] == pytest.approx(-math.log(0.3))
+    assert at_once[1][0] == 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_checkpoint_that_has_diverged_is_refused(tmp_path, value):
+    module = nn.LSTM(1, 3)
+    with torch.no_grad():
+        module.weight_hh_l0[4, 1] = value
+    with pytest.raises(UsageError, match=r"layer l0: 1 of 9 numbers of recurrent forget are NaN or infinite; give"):
+        inspected([saved(tmp_path / "a.pt", module)], asked())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_rms_gain_of_a_projected_layer_is_that_of_the_state_that_torch_has(tmp_path, layers):
+    """h of 4 and c of 8: by torch's own autograd over all of it, P_T of one layer or of two as one chain."""
+    module, steps = nn.LSTM(2, 8, num_layers=layers, proj_size=4, dtype=torch.float64), 6
+    x = np.random.default_rng(1).standard_normal((steps, 2))
+    np.save(tmp_path / "x.npy", x)
+
+    def last(flat: torch.Tensor) -> torch.Tensor:
+        h, c = flat[: 4 * layers].view(layers, 1, 4), flat[4 * layers :].view(layers, 1, 8)
+        return torch.cat([part.flatten() for part in module(torch.from_numpy(x)[:, None], (h, c))[1]])
+
+    product = torch.autograd.functional.jacobian(last, torch.zeros(12 * layers, dtype=torch.float64))
+    log_rms = math.log(float(torch.linalg.matrix_norm(product)) / math.sqrt(12 * layers))
+    found = inspected([saved(tmp_path / "a.pt", module)], asked(tmp_path / "x.npy", steps=steps)).statistics
+    row = found.filter(measure="log_rms", horizon=steps, layer="all layers" if layers > 1 else "l0").row(0, named=True)
+    assert row["q50"] == pytest.approx(log_rms, abs=1e-9)
 
 
 def test_a_scaled_rotation_lasts_as_long_as_its_scale_says(tmp_path):

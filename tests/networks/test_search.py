@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from rich.console import Console
 
+from rnnmc import cli
 from rnnmc.cells import cells
 from rnnmc.cells.lstm import LSTM
 from rnnmc.common.errors import UsageError
@@ -21,6 +23,7 @@ from rnnmc.networks.search import _Ascent, ascended, searched_over  # pyright: i
 from rnnmc.networks.state_dict import in_torch_names, of_arrays
 from rnnmc.networks.support import support_of
 from rnnmc.networks.torch_module import read_module
+from rnnmc.report.search import search_tables
 from rnnmc.run.inspection import Asked, inspected
 from rnnmc.run.search import Wanted, searched
 from rnnmc.study.options import parsed
@@ -181,3 +184,27 @@ def test_what_cannot_be_searched_is_refused(said, sentence):
         searched_over(point(**said), False)
     with pytest.raises(UsageError, match="--starts: 0 is not possible"):
         Wanted(point(), True, 1.0, starts=0).check()
+
+
+def test_a_row_of_the_table_is_one_of_the_ascents():
+    starts = pl.DataFrame({"start": [2, 0, 1], "drawn": [-9.0, -1.0, -5.0], "found": [4.0, 3.0, -6.0]})
+    gates, paths = pl.DataFrame({"gate": ["hidden"]}), pl.DataFrame({"path": ["joint"], "step": [1], "log_norm": [0.0]})
+    console = Console(width=80)
+    with console.capture() as said:
+        console.print(next(search_tables(starts, gates, paths)))
+    rows = [line.split() for line in said.get().splitlines()]
+    assert [row[1:] for row in rows if row and row[0] in ("first", "half", "last")] == [
+        ["-9", "4"],
+        ["-1", "3"],
+        ["-5", "-6"],
+    ]
+
+
+def test_what_is_no_earlier_search_is_not_written_over(tmp_path, monkeypatch, capsys):
+    (tmp_path / "study.yaml").write_text("mine")
+    monkeypatch.setattr("sys.argv", ["rnnmc", "search", "tanh", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert "is there already and is no earlier search; give a new folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]

@@ -184,3 +184,12 @@ def test_measure_prints_and_writes_what_observables_saw(tmp_path):
     assert pl.read_parquet(tmp_path / "x.vector.parquet").height == 100
     said = json.loads(command(*words, "--observables", "[vector]", "--json", cwd=tmp_path).stdout)
     assert {row["horizon"] for row in said["vector"]} == {10, 20}
+
+
+def test_rows_that_are_not_there_are_not_left_out_without_a_word(tmp_path):
+    sample_here(study_of(content("vector", replicates=300)), tmp_path)
+    assert len(list(tmp_path.rglob("samples/**/*.parquet"))) == 2
+    next(tmp_path.rglob("samples/**/000000.parquet")).unlink()
+    with pytest.warns(UserWarning, match=r": 1 of 2 blocks are there; run the study again for the rest"):
+        rnnmc.scan(tmp_path)
+    rnnmc.scan(tmp_path, "vector")  # whose own are all there

@@ -19,7 +19,7 @@ from rnnmc.report.charts import overview as figures
 from rnnmc.report.charts.curves import QUESTIONS
 from rnnmc.report.findings import findings
 from rnnmc.report.rendering import rendered
-from rnnmc.report.terminal import fitting, horizon_table, main_table, narrow_table
+from rnnmc.report.terminal import fitting, horizon_table, main_table, narrow_table, rare_table
 from rnnmc.report.text import (
     log_norm_text,
     main_rows,
@@ -429,3 +429,11 @@ def test_cells_are_compared_where_all_have_been_measured_and_nowhere_else():
 def test_where_all_points_do_the_same_none_is_singled_out():
     text = sentences(("relu", 0.0), ("tanh", 0.05))
     assert "At every design point more than half of the replicates have not once left" in text
+
+
+def test_no_number_of_the_table_of_a_rare_event_is_broken_in_80_columns():
+    columns = {"threshold": 0.000123456, "p": 1.23456e-101, "p_low": 1.1e-101, "p_high": 1.9e-101}
+    columns |= {"relative_error": 0.123, "acceptance": 0.215, "alike": 0.1234, "ancestors": 123.4, "family": 0.0123}
+    columns |= {"level": 3, "populations": 20, "particles": 1000, "evaluations": 123456, "doubt": ""}
+    text = printed(rare_table(pl.DataFrame([columns]), "an event"), 80)
+    assert "0.000123 1.23e-101 [1.1e-101,1.9e-101]  12 % 0.215 0.123       123 0.0123" in text

@@ -16,14 +16,18 @@ from studies import sample_here, small, study_of
 
 import rnnmc
 from rnnmc.common.errors import RunError, UsageError
+from rnnmc.engine.block import SAMPLES
 from rnnmc.report.terminal import show, study_document
 from rnnmc.run.aggregate import aggregate
+from rnnmc.run.export import export
 from rnnmc.run.look import count_again
 from rnnmc.run.pipeline import plan, report
+from rnnmc.run.planning import status
 from rnnmc.statistics.intervals import KINDS
 from rnnmc.store.marks import claimed
 from rnnmc.store.plan import AS_IT_RAN, stored_points, write_plan
 from rnnmc.store.proofs import TABLES, Damaged
+from rnnmc.store.verify import verify
 from rnnmc.study.study import Thresholds
 
 POINTS = [{"cell": ["tanh", "lstm"], "width": 2, "observables": ["vector"]}]
@@ -266,3 +270,12 @@ def test_the_table_can_be_had_at_any_horizon_and_another_is_told_what_there_is(
     assert {row["horizon"] for row in rows} == {horizons[0]}
     with pytest.raises(UsageError, match=rf"--horizon: 10001 is no horizon of .*; the nearest are .*{horizons[-1]}$"):
         show(study, horizon=10001)
+
+
+def test_a_look_says_where_the_samples_are_that_it_has_not(study: Path) -> None:
+    folder = count_again(study, vanish=0.01).parent
+    for asked in (verify, status, rnnmc.scan, lambda one: export(one, "netcdf", SAMPLES, study / "x.nc")):
+        with pytest.raises(
+            UsageError, match=f"is small, counted otherwise, and holds no samples; give {study.resolve()}"
+        ):
+            asked(folder)

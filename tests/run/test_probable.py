@@ -10,7 +10,7 @@ import pytest
 from rnnmc.common.errors import UsageError
 from rnnmc.engine.splitting import descent
 from rnnmc.run import probable as run
-from rnnmc.run.probable import APART, Probable, probable
+from rnnmc.run.probable import APART, Probable, probable, split_for
 from rnnmc.run.search import Wanted, searched
 from rnnmc.study.point import DesignPoint
 
@@ -24,14 +24,16 @@ def wanted(p: float) -> Wanted:
     return Wanted(POINT, True, (LIMIT * (1 - p)) ** STEPS, starts=6, rounds=60)
 
 
+def asked(about: Wanted) -> Probable:
+    return probable(searched(about), split_for(about, 500, 1e-12), 8)
+
+
 @pytest.fixture(scope="module")
 def found() -> Probable:
     with pytest.MonkeyPatch.context() as short:
         short.setattr(descent, "STATES", 60)
         short.setattr(run, "MOST_NETWORKS", 2)
-        one = probable(searched(wanted(P)), 500, 8, 1e-12)
-    assert one is not None
-    return one
+        return asked(wanted(P))
 
 
 def test_the_exact_probability_of_one_linear_unit_is_found_from_below_and_from_above(found: Probable, tmp_path: Path):
@@ -57,9 +59,16 @@ def test_networks_from_where_no_population_was_speak_against_them(found: Probabl
     assert set(found.document()) == {"told", "networks", "curve"}
 
 
-def test_what_no_search_reaches_and_what_is_not_rare_is_not_split():
-    never = dataclasses.replace(wanted(P), threshold=(LIMIT * 1.01) ** STEPS)
-    assert probable(searched(never), 500, 8, 1e-12) is None
-    often = dataclasses.replace(wanted(P), threshold=0.5**STEPS)
+def test_of_what_no_search_reaches_populations_say_how_far_they_came():
+    never = asked(dataclasses.replace(wanted(P), threshold=(LIMIT * 1.01) ** STEPS))
+    assert never.found.is_empty()
+    assert "as far as they came" in never.told[0]
+    assert "no network with it" in never.told[1]
+    assert never.missed == 0
+
+
+def test_what_is_not_rare_is_not_split_and_numbers_that_cannot_be_are_refused_before_the_search():
     with pytest.raises(UsageError, match="rnnmc measure finds it"):
-        probable(searched(often), 500, 8, 1e-12)
+        asked(dataclasses.replace(wanted(P), threshold=0.5**STEPS))
+    with pytest.raises(UsageError, match="--particles: 2 is not a possible particles"):
+        split_for(wanted(P), 2, 1e-12)
