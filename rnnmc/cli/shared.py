@@ -73,7 +73,7 @@ def _here(path: Path) -> Path:
         word = str(path).replace(":/", "://", 1)
         raise UsageError(f"{word}: is not on this machine; rnnmc fetch {word} brings it, and rnnmc.scan reads it there")
     if not path.is_dir():
-        from rnnmc.store.plan import NOT_OURS, NO_FOLDER
+        from rnnmc.store.plan import NO_FOLDER, NOT_OURS
 
         raise UsageError(f"{path}: {f'is a file; {NOT_OURS}' if path.exists() else NO_FOLDER}")
     return path

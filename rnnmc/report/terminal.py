@@ -201,7 +201,8 @@ def rare_table(statistics: pl.DataFrame, title: str, between: bool = False) -> T
     doubt = f"DO NOT TRUST: {last['doubt']}" if last["doubt"] else "nothing speaks against it"
     inside = "; inside: how far between the thresholds, as a factor to the nearer, 1 at it" if between else ""
     table = _table(title, f"{size}; {doubt}{inside}", gap=0)
-    _add_numbers(table, ["inside" if between else "norm", "P", "95 %", "error", "taken", "alike", "ancestors", "family"])
+    told = ("P", "95 %", "error", "taken", "alike", "ancestors", "family")
+    _add_numbers(table, ["inside" if between else "norm", *told])
     for row in statistics.filter(pl.col("level").is_not_null()).iter_rows(named=True):
         interval = "-" if row["p_low"] is None else f"[{row['p_low']:.2g},{row['p_high']:.2g}]"
         error = "-" if row["relative_error"] is None else f"{100 * row['relative_error']:.0f} %"
