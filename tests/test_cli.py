@@ -485,6 +485,17 @@ def test_quiet_leaves_out_progress_and_keeps_what_fails(capsys: pytest.CaptureFi
     HUSHED.set(False)
 
 
+@pytest.mark.process
+def test_a_shell_completes_the_name_of_a_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "_RNNMC_COMPLETE": "complete_bash",
+        "COMP_WORDS": "rnnmc measure lstm_p",
+        "COMP_CWORD": "2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert command("rnnmc", cwd=tmp_path).stdout.split() == ["lstm_peephole", "lstm_projected"]
+
+
 def test_who_has_no_home_and_is_on_no_list_has_one_that_is_not_there(monkeypatch):
     """As of `docker run --user 12345`: libraries that draw ask where it is, and fail where nothing says it."""
 

@@ -93,11 +93,25 @@ StudyFile = Annotated[
     typer.Argument(callback=_study_file, help="study file, or the name of one in config, such as default"),
 ]
 Folder = Annotated[Path, typer.Argument(help="folder of a study, such as results/default", callback=_here)]
-CellName = Annotated[str, typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own")]
+
+
+def _completed(incomplete: str) -> list[str]:
+    """The cells that a shell may complete this to."""
+    from rnnmc.cells import cells
+
+    return [name for name in cells() if name.startswith(incomplete)]
+
+
+CellName = Annotated[
+    str,
+    typer.Argument(help="a cell (see `rnnmc cells`) or module:attribute of your own", autocompletion=_completed),
+]
 CellOrLayer = Annotated[
     str,
     typer.Argument(
-        metavar="CELL", help="a cell (see `rnnmc cells`), a layer (torch.nn.LSTM), or your own module:attribute"
+        metavar="CELL",
+        help="a cell (see `rnnmc cells`), a layer (torch.nn.LSTM), or your own module:attribute",
+        autocompletion=_completed,
     ),
 ]
 Width = Annotated[int, typer.Option(help="n, units")]
