@@ -65,8 +65,9 @@ def conduct(
     leave_plan(directory, study, points)
     form = settled(directory)
     lacking = [stored for stored in points if not is_complete(directory, stored, study.thresholds)]
+    fewer = "" if study.scale == 1 else f" with {study.scale:g} times the replicates of its file"
     on_the_way(
-        f"{study.study}: {len(points):,} design points, {len(lacking):,} to sample, on {_cores(cores)}\n"
+        f"{study.study}: {len(points):,} design points{fewer}, {len(lacking):,} to sample, on {_cores(cores)}\n"
         f"log: {directory / LOG}"
     )
     tell_of_another(directory, lacking)
