@@ -26,9 +26,8 @@ from rnnmc.study.point import DesignPoint
 
 Role = str  # one of OWN_STREAMS, or an observable that needs random directions
 OWN_STREAMS = {"weights", "drive", "state", "tangent", "wide", "conditional", "directions", "splitting"}
-PIECE_ENTRIES = (
-    1 << 18
-)  # numbers drawn at a time for a drive: bounds memory; a float32 point's numbers rest on it (see SinglePrecision)
+# Numbers drawn at a time for a drive. Bounds memory; the numbers of a float32 point rest on it: see SinglePrecision.
+PIECE_ENTRIES = 1 << 18
 
 
 def stream(key: str, block: int, tile: int, role: Role, dtype: str) -> np.random.Generator:

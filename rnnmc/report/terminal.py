@@ -14,7 +14,7 @@ from rich.text import Text
 from rnnmc.claims import verdict_text
 from rnnmc.common.checks import CheckResult
 from rnnmc.common.errors import UsageError, first_line
-from rnnmc.common.words import listed
+from rnnmc.common.words import listed, number_of
 from rnnmc.report.printing import WordsTable, console, printed
 from rnnmc.report.telling import sentences, telling, telling_events
 from rnnmc.report.text import (
@@ -274,7 +274,8 @@ def horizon_table(statistics: pl.DataFrame, title: str, measure: str = "log_spec
         raise ValueError(f"horizon_table: statistics of {rows['point'].n_unique()} points; give those of one")
     rare = rare_events(rows)
     last = complete(rows).row(-1, named=True)
-    growth = f"growth rate over the last decade: {told}" if (told := rate_text(last)) != "-" else ""
+    unit = "" if last["growth_rate"] is None else " nats a step"
+    growth = f"growth rate over the last decade: {told}{unit}" if (told := rate_text(last)) != "-" else ""
     most = most_text(last)
     most = "" if most in growth else most
     theory = f"its theory: {theory_text(last)}" if growth and last["theory_growth_rate"] is not None else ""
@@ -349,17 +350,11 @@ def _median_first(shown: pl.DataFrame) -> pl.DataFrame:
     return shown.select(*first, pl.exclude(first))
 
 
-def _more(columns: list[str]) -> str:
-    """In words, those that are left out."""
-    if len(columns) == 1:
-        return f"one more column, {columns[0]}"
-    return f"{len(columns)} more columns, from {columns[0]} to {columns[-1]}"
-
-
 def _framed(shown: pl.DataFrame, title: str, told: list[str], columns: int) -> Table:
     """The first so many columns as a table."""
     left_out = shown.columns[columns:]
-    more = [f"--json has {_more(left_out)}"] if left_out else []
+    count = number_of(len(left_out), "more column", "more columns")
+    more = [f"--json has {count}, {' to '.join(dict.fromkeys([left_out[0], left_out[-1]]))}"] if left_out else []
     table = _table(title, "; ".join([*told, *more]))
     shown = shown[:, :columns]
     for name, kind in shown.schema.items():

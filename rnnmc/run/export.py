@@ -60,6 +60,7 @@ def export(directory: Path, form: str, what: str, path: Path) -> Any:
         raise UsageError(f"--out {path}: is there already; give another name, or remove it")
     data = as_dataset(directory, what)
     new = path.with_name(f".{path.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # of one that was killed
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(path.parent).free < data.nbytes:  # HDF5 does not end well where room does

@@ -61,6 +61,7 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
     _hold_target(target, every)
     place = target.resolve()
     new = place.with_name(f".{place.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # of one that was killed
     try:
         for name, directory in zip(names, every, strict=True):
             _write_study(directory, new / name, directory in sampled or size == ARCHIVE, size)

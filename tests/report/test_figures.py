@@ -382,7 +382,7 @@ def test_the_horizon_table_has_one_row_a_horizon_and_shows_either_measure():
 
 def test_a_growth_rate_of_zero_is_told_and_so_is_why_there_is_none():
     still, _ = study_of((point_row("linear", 1, "haar", 100, 9), np.zeros((9, 3)), [1, 10, 100]))
-    assert "growth rate over the last decade: 0 +- 0" in printed(horizon_table(still, "still"))
+    assert "growth rate over the last decade: 0 +- 0 nats a step" in printed(horizon_table(still, "still"))
     wild = walks([1, 10, 100], 50, 0.1, 0.1)
     wild[:2, 2] = INF
     overflowed, _ = study_of((point_row("relu", 4, "haar", 100, 50), wild, [1, 10, 100]))

@@ -121,7 +121,7 @@ def test_a_table_of_many_columns_breaks_no_number_on_a_narrow_terminal_and_says_
     shown = len(joint) - 1
     assert joint[1:] == ["-438.5"] * shown
     assert 3 < shown < 20
-    assert f"--json has {20 - shown} more columns, from column_{shown} to column_19" in " ".join(lines)
+    assert f"--json has {20 - shown} more columns, column_{shown} to column_19" in " ".join(lines)
 
 
 def test_where_columns_are_left_out_the_median_is_not():
