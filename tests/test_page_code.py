@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -71,7 +72,8 @@ def mistake(words: list[str], whole: bool = True) -> str | None:
     if rest[0] not in COMMANDS:
         return f"rnnmc: no command {rest[0]}"
     try:
-        COMMANDS[rest[0]].make_context(rest[0], rest[1:])
+        with patch.object(Path, "is_dir", return_value=True):  # of results that a reader has by then
+            COMMANDS[rest[0]].make_context(rest[0], rest[1:])
     except TyperException as error:
         said = error.format_message()
         return said if whole or not re.search("^Missing|requires an argument", said) else None

@@ -13,7 +13,7 @@ from rnnmc.common.errors import RunError, UsageError, first_line
 PICTURES = (".svg", ".png")
 
 
-@app.command(epilog=examples("rnnmc plot results/default --where cell=lstm --where m=1 --where weights=tied"))
+@app.command(epilog=examples("rnnmc plot results/default --where cell=lstm --where m=1"))
 def plot(
     directory: Folder,
     x: Annotated[str, typer.Option(help="a column of numbers: horizon, width, gain, init.bias.forget")] = "horizon",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,49 +12,43 @@ from rnnmc.common.files import UNFINISHED, remove_left_part
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import Keyed, names, point_folder, shard_path
 
-MARK = ".running"  # ends the name of a file beside the shard that is being computed
+MARK = ".running"  # beside the shard that is being computed
 
 
 @contextmanager
 def claimed(directory: Path, point: Keyed, block: int) -> Iterator[None]:
     """Let others see which process computes this block; the kernel takes the lock back if that process dies.
 
-    Each attempt has a mark of its own: a straggler's second begins before the first has ended.
+    A straggler's second attempt shares the mark of the first. It goes with the one that succeeds, for the block is then
+    there, or with the last.
     """
-    path = shard_path(directory, point, block).with_suffix(f".{uuid.uuid4().hex}{MARK}")
-    unseen = path.with_name(f".{path.name}{UNFINISHED}")
+    path = shard_path(directory, point, block).with_suffix(MARK)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with unseen.open("w") as mark:
+    with path.open("a") as mark:
         with suppress(OSError):  # a file system without locks: the mark is a courtesy, not a lock
-            fcntl.flock(mark, fcntl.LOCK_EX)
+            fcntl.flock(mark, fcntl.LOCK_SH)
         mark.write(f"{os.getpid()}\n")
         mark.flush()
-        unseen.rename(path)  # nobody takes it for that of a process that has died
         try:
             yield
-        finally:
-            path.unlink(missing_ok=True)
+        except BaseException:
+            with suppress(OSError):  # another has it, or no locks are there
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
+            raise
+        path.unlink(missing_ok=True)
 
 
 def running(directory: Path, point: Keyed) -> set[int]:
     """The blocks that living processes have claimed."""
-    claims = {path.name.partition(".")[0] for path in _marks(directory, point) if _is_claimed(path)}
-    return {int(block) for block in claims if block.isdigit()}
-
-
-def _marks(directory: Path, point: Keyed) -> list[Path]:
     folder = point_folder(directory, point)
-    return [folder / name for name in names(folder) if name.endswith(MARK)]
+    marked = {name.removesuffix(MARK): folder / name for name in names(folder) if name.endswith(MARK)}
+    return {int(block) for block, path in marked.items() if block.isdigit() and _is_claimed(path)}
 
 
 def remove_parts(directory: Path, point: Keyed, kinds: Iterable[Observable | None]) -> None:
-    """Remove what processes that were killed have left of a point, marks and parts of shards, but not what one is
-    writing now.
-    """
+    """Remove what processes that were killed had written of the shards of a point, but not what one is writing now."""
     busy = running(directory, point)
-    for path in _marks(directory, point):
-        if not _is_claimed(path):
-            path.unlink(missing_ok=True)
     for kind in kinds:
         folder = point_folder(directory, point, kind)
         for name in names(folder):
@@ -67,7 +60,7 @@ def remove_parts(directory: Path, point: Keyed, kinds: Iterable[Observable | Non
 def _is_claimed(path: Path) -> bool:
     try:
         with path.open("r") as mark:
-            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
