@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rnnmc.cli.shared import Folder, app, examples
-from rnnmc.common.errors import RunError, first_line
+from rnnmc.cli.shared import Folder, app, examples, needing_statistics
 
 
 @app.command(epilog=examples("rnnmc cite results/default > default.bib"))
@@ -17,8 +16,6 @@ def cite(directory: Folder) -> None:
 
     study_said(directory)
     points = read_table(directory / "points.parquet")
-    try:
+    with needing_statistics(directory):
         tables = read_tables(directory)
-    except OSError as error:
-        raise RunError(f"{directory}: has no statistics ({first_line(error)}); run the study first") from None
     print(bibtex(points, tables, ", ".join(sampled(directory)["commit"])), end="")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rnnmc.cli.shared import (
+    OF_POPULATIONS,
     Address,
     AsJson,
     CellOrLayer,
@@ -29,7 +30,6 @@ from rnnmc.common.errors import UsageError
 from rnnmc.common.quiet import say
 from rnnmc.study.options import initialisation, known_device, parsed, replicates_wanted, splitting_wanted, steps_of
 
-OF_RARE = ("particles", "populations", "smallest")
 OF_PLAIN = ("replicates", "target_half_width", "until", "observables", "device")
 
 
@@ -95,7 +95,7 @@ def measure(
     from rnnmc.study.study import PlannedPoint, Thresholds
 
     if rare is None:
-        hold_unsaid(command, OF_RARE, "it belongs to --rare; give --rare explode too")
+        hold_unsaid(command, OF_POPULATIONS, "it belongs to --rare; give --rare explode too")
     else:
         hold_unsaid(command, OF_PLAIN, "--rare runs populations, on the CPU; give --populations and --particles")
     splitting = (

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import AsJson, Folder, app, examples, wrote
-from rnnmc.common.errors import RunError, UsageError, first_line
+from rnnmc.cli.shared import AsJson, Folder, app, examples, needing_statistics, wrote
+from rnnmc.common.errors import UsageError
 
 PICTURES = (".svg", ".png")
 
@@ -26,8 +26,6 @@ def plot(
     as_json: AsJson = False,
 ) -> None:
     """Draw one column of the statistics against another."""
-    import polars as pl
-
     from rnnmc.common.files import write_whole
     from rnnmc.report.plotting import chosen, heading, plotted, with_factors
     from rnnmc.report.rendering import rendered
@@ -46,11 +44,9 @@ def plot(
         if not equals:
             raise UsageError(f"--where {said}: says no value; give for example --where width=64")
         kept[column] = value
-    try:
+    with needing_statistics(directory):
         checked_tables(directory)
         statistics, points = read_table(directory / "statistics.parquet"), planned_points(directory)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise RunError(f"{directory}: has no statistics ({first_line(error)}); run the study first") from None
     table = chosen(with_factors(statistics, points), kept, x)
     chart = plotted(table, x, y, [one.strip() for one in by.split(",") if one.strip()])
     chart = chart.properties(title=heading(directory.resolve().name, kept, x, y))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rnnmc.cli.shared import AsJson, CellOrLayer, Width, app, examples, hold_unsaid, print_document
+from rnnmc.cli.shared import OF_POPULATIONS, AsJson, CellOrLayer, Width, app, examples, hold_unsaid, print_document
 from rnnmc.common.errors import UsageError
 from rnnmc.common.quiet import say
 from rnnmc.study.options import initialisation, parsed
@@ -61,8 +61,7 @@ def search(
     from rnnmc.study.point import DesignPoint
 
     if not probable:
-        of_populations = ("particles", "populations", "smallest")
-        hold_unsaid(command, of_populations, "it belongs to --probable; give --probable too")
+        hold_unsaid(command, OF_POPULATIONS, "it belongs to --probable; give --probable too")
     if event not in ("explode", "vanish"):
         raise UsageError(f"--event: {event} is not known; give explode or vanish")
     if out is not None and is_taken(out) and not (out / "search.json").is_file():

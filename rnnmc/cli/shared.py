@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -13,7 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from rnnmc.common.errors import RunError, UsageError
+from rnnmc.common.errors import RunError, UsageError, first_line
 from rnnmc.common.quiet import HUSHED, say
 
 
@@ -147,6 +147,18 @@ AsJson = Annotated[
     bool, typer.Option("--json", callback=_one_document, help="print one JSON document, and nothing else")
 ]
 EveryPoint = Annotated[bool, typer.Option("--all", help="every design point, with its key")]
+
+
+@contextmanager
+def needing_statistics(directory: Path) -> Iterator[None]:
+    """Raise RunError where the body does not find the statistics of a study."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{directory}: has no statistics ({first_line(error)}); run the study first") from None
+
+
+OF_POPULATIONS = ("particles", "populations", "smallest")  # options that say how a rare event is looked for
 
 
 def hold_unsaid(command: typer.Context, options: Iterable[str], why: str) -> None:

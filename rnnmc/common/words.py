@@ -13,3 +13,8 @@ def listed(parts: Sequence[str], last: str = "and", between: str = ", ") -> str:
 def number_of(number: int, one: str, several: str) -> str:
     """`1 gap`, `2 gaps`."""
     return f"{number:,} {one if number == 1 else several}"
+
+
+def in_full(value: float) -> str:
+    """All its digits, and no more: `0.001`, `1000`, `1e-12`."""
+    return repr(float(value)).removesuffix(".0")

@@ -6,6 +6,8 @@ import json
 import shlex
 from typing import Any
 
+from rnnmc.common.words import in_full
+
 OPTION_DEFAULTS = {
     "layers": 1,
     "weights": "tied",
@@ -42,15 +44,9 @@ def _command(written: str, vanish: float, explode: float, *asked: str) -> str:
             words += [f"--{name.replace('_', '-')}", _word(value)]
     words += ["--residual"] if said.get("residual") else []
     words += ["--horizons", ",".join(map(str, said["horizons"])), *asked]
-    words += ["--vanish", _number(vanish)] if vanish != 1e-3 else []
-    words += ["--explode", _number(explode)] if explode != 1e3 else []
+    words += ["--vanish", in_full(vanish)] if vanish != 1e-3 else []
+    words += ["--explode", in_full(explode)] if explode != 1e3 else []
     return shlex.join(words)
-
-
-def _number(value: float) -> str:
-    """All its digits, and no more."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(float(value))
 
 
 def _word(value: Any) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnmc.common.errors import UsageError
+from rnnmc.common.words import in_full
 from rnnmc.run.aggregate import STATISTICS, aggregate
 from rnnmc.statistics.intervals import KINDS
 from rnnmc.store.outdated import LOOKS
@@ -41,7 +42,7 @@ def count_again(
 
 def look_folder(directory: Path, thresholds: Thresholds, interval: str) -> Path:
     """Where a look at these thresholds lies: `what-if/vanish-0.01-explode-1000-wilson`."""
-    vanish, explode = (repr(value).removesuffix(".0") for value in (thresholds.vanish, thresholds.explode))
+    vanish, explode = (in_full(value) for value in (thresholds.vanish, thresholds.explode))
     return directory / LOOKS / f"vanish-{vanish}-explode-{explode}-{interval}"
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from rnnmc.chain.norms import MEASURES
 from rnnmc.common.errors import RunError, UsageError
-from rnnmc.common.files import is_taken, write_whole
+from rnnmc.common.files import appearing, is_taken, write_whole
 from rnnmc.engine.block import SCHEMA
 from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.run.aggregate import read_tables
@@ -59,10 +59,7 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
     if len(set(names)) < len(names):
         raise UsageError(f"{', '.join(map(str, every))}: two folders have one name; rename one of them")
     _hold_target(target, every)
-    place = target.resolve()
-    new = place.with_name(f".{place.name}.new")
-    shutil.rmtree(new, ignore_errors=True)  # of one that was killed
-    try:
+    with appearing(target) as new:
         for name, directory in zip(names, every, strict=True):
             _write_study(directory, new / name, directory in sampled or size == ARCHIVE, size)
         write_whole(new / AGAIN_FILE, WORKFLOW.encode())
@@ -74,10 +71,7 @@ def write_dataset(target: Path, studies: Sequence[Path], sampled: Sequence[Path]
                 f"{target}: {total / 1e6:.0f} MB are more than the {LARGEST / 1e6:.0f} MB that a release can carry; "
                 f"give fewer --samples, run those studies with fewer replicates or horizons, or give --for {ARCHIVE}"
             )
-        shutil.rmtree(place, ignore_errors=True)
-        new.replace(place)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(target.resolve(), ignore_errors=True)
     return total
 
 
