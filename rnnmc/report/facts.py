@@ -10,7 +10,7 @@ import polars as pl
 
 from rnnmc.report.how_it_ran import forecast_and_fact, how_it_ran
 from rnnmc.report.making import making
-from rnnmc.report.text import interval_names
+from rnnmc.report.text import interval_names, of_its_file
 
 LIBRARIES = ("rnnmc", "torch", "numpy", "scipy", "polars", "pyarrow", "ray", "snakemake", "altair")
 
@@ -33,7 +33,7 @@ def facts_of(
         ),
         ("Widths", ", ".join(str(width) for width in sorted(set(rows["width"].to_list())))),
         *((label, _values(points, name)) for label, name in FACTOR_FACTS.items() if name in points.columns),
-        ("Replicates", _replicates(rows)),
+        ("Replicates", _replicates(rows) + (f"; {than}" if (than := of_its_file(study)) else "")),
         ("Horizons", f"{listed} steps"),
         (
             "Thresholds",

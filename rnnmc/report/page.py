@@ -29,7 +29,7 @@ from rnnmc.report.findings import findings, of_claims, verdict
 from rnnmc.report.leads import lead
 from rnnmc.report.pictures import picture_of
 from rnnmc.report.rendering import drawing
-from rnnmc.report.text import interval_names, main_rows, plain_points, study_points
+from rnnmc.report.text import interval_names, main_rows, of_its_file, plain_points, study_points
 from rnnmc.statistics.analyses import analyses
 from rnnmc.statistics.point import PERCENTS
 from rnnmc.statistics.rates import GROWTH_ROUNDING
@@ -196,6 +196,7 @@ def _page(
     seen = study.get("sampled") or {}
     return environment.get_template("page.html.j2").render(
         study=study["study"],
+        of_its_file=of_its_file(study),
         findings=[
             *([of_claims(tables["verdicts"])] if "verdicts" in tables else []),
             general[0],

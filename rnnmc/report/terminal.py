@@ -29,6 +29,7 @@ from rnnmc.report.text import (
     most_text,
     nats_text,
     number_text,
+    of_its_file,
     plain_points,
     points_of,
     rare_events,
@@ -42,6 +43,7 @@ from rnnmc.report.text import (
 from rnnmc.statistics.oracles import passed
 from rnnmc.statistics.rare import plain_rows
 from rnnmc.store.outdated import checked_tables
+from rnnmc.store.plan import study_said
 from rnnmc.store.reading import planned_points
 from rnnmc.store.tables import read_table
 from rnnmc.study.options import in_rows
@@ -78,6 +80,8 @@ def show(directory: Path, every: bool = False, horizon: int | None = None) -> No
         shown = f"{few.height} of {rows.height} design points are shown, {alike}"
         at = "" if horizon is None else f" --horizon {horizon}"
         printed(Text(f"{shown}; all of them: rnnmc show {directory} --all{at}"))
+    if than := of_its_file(study_said(directory)):
+        printed(Text(than))
     print(directory / "report.html")
 
 

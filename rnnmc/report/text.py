@@ -272,7 +272,9 @@ def most_text(row: dict) -> str:
 
 
 def _digits(error: float) -> int:
-    """Decimals that show two digits of an error."""
+    """Decimals that show two digits of an error; the fewest where there are too few replicates to bound it."""
+    if not math.isfinite(error):
+        return 2
     return min(max(1 - math.floor(math.log10(max(error, 1e-9))), 2), 8)
 
 
@@ -361,3 +363,8 @@ def number_text(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def of_its_file(study: Mapping[str, Any]) -> str:
+    """How many replicates a study has beside those that its file says, where they are not the same; else empty."""
+    return f"{by:g} times as many replicates as its file says" if (by := study.get("scaled")) else ""

@@ -117,7 +117,8 @@ class PlannedPoint(Model):
 class Study(Model):
     """A validated study: what to sample, and how to look at it.
 
-    scale: what the numbers of replicates of the file were multiplied with. oracles: also sample the points of
+    scale: what the numbers of replicates of the file are multiplied with. scaled: by how much they have been multiplied
+    already, a record that changes nothing. oracles: also sample the points of
     `rnnmc.study.oracle_points`, and check every exact law of the study. claims: decide what the article claims.
     question: what the page asks at its head, in place of words of its own. results: an address where a copy of all that
     the study leaves is to lie, below its name.
@@ -134,6 +135,7 @@ class Study(Model):
     question: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     results: ResultsAddress | None = None
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    scaled: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     points: tuple[PlannedPoint, ...]
 
     def written(self) -> dict[str, Any]:
@@ -157,6 +159,7 @@ class Study(Model):
             entry["replicates"] = wanted.written()
             entries.append({key: value for key, value in entry.items() if shared.get(key, ...) != value})
         head = self.model_dump(exclude={"points", "horizons", "replicates", "scale"})  # the numbers below are scaled
+        head["scaled"] = by if (by := self.scale * (self.scaled or 1.0)) != 1.0 else None
         head = {name: value for name, value in head.items() if value is not None}
         return head | shared | {"points": entries}
 

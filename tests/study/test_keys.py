@@ -199,6 +199,9 @@ def test_a_scale_multiplies_every_number_of_replicates_and_changes_no_key():
     assert [one.point.key for one in scaled.points] == [one.point.key for one in whole.points]
     again = read_study(scaled.written(), "again")
     assert [one.replicates for one in again.points] == [20, 12, 50, 1]
+    assert "scaled" not in whole.written()
+    assert [one.written()["scaled"] for one in (scaled, again)] == [0.1, 0.1]
+    assert read_study(scaled.written() | {"scale": 2}, "twice").written()["scaled"] == 0.2
 
 
 @pytest.mark.parametrize("scale", [0, -1, "many"])

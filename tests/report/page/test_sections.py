@@ -44,6 +44,16 @@ def test_theory_stands_next_to_the_growth_rate_with_its_law_under_the_pointer(pa
 
 
 @pytest.mark.process
+def test_a_look_at_a_study_says_at_its_head_that_it_has_fewer_replicates(page, tmp_path):
+    said, points, tables = study()
+    told = "0.01 times as many replicates as its file says"
+    text = write_report(tmp_path, said | {"scaled": 0.01}, points, tables).read_text(encoding="utf-8")
+    assert f"random networks ({told}) \u00b7 rnnmc" in text
+    assert text.count(told) == 2  # and among the facts
+    assert "as its file says" not in page
+
+
+@pytest.mark.process
 def test_a_law_of_rnnmc_is_named_with_its_formula(tmp_path):
     said, points, tables = study()
     known = tables["statistics"].with_columns(theory_growth_law=pl.lit("lru"))
