@@ -20,6 +20,7 @@ from rnnmc.store.stored_point import StoredPoint
 SAMPLING, COUNTING, DRAWING, FINISHED = "sampling", "counting statistics", "drawing the page", "finished"
 WINDOW = 120.0  # seconds over which a rate is taken: long beside a block
 GRANTED, WELL_SEEN = 60.0, 300.0  # seconds for which the nominal rate counts at first, and after which no more
+REFUTED = 2.0  # times as long as all was to take, after which it does not count either
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,9 @@ class Pace:
     """How fast a study goes, from where it was when.
 
     nominal: seconds that all of it may take, before anything is known. It counts the less the longer the study has
-    been seen, whose first blocks are few, and may be of any size. What comes before the first of them does not count:
-    Ray starts, and kernels are compiled.
+    been seen, whose first blocks are few, and may be of any size, and not at all once it is refuted, for it knows
+    nothing of what observables take. What comes before the first of them does not count: Ray starts, and kernels are
+    compiled.
     """
 
     def __init__(self, nominal: float):
@@ -165,5 +167,6 @@ class Pace:
         (begin, before, _), (end, share, _) = self.seen[0], self.seen[-1]
         if self.begun is None or not share > before:
             return max(0.0, 1 - share) * self.nominal
-        taken = GRANTED * max(0.0, 1 - (end - self.begun) / WELL_SEEN)  # seconds, as if so long it had gone as expected
+        known = min(WELL_SEEN, REFUTED * self.nominal)
+        taken = GRANTED * max(0.0, 1 - (end - self.begun) / known)  # seconds, as if so long it had gone as expected
         return max(0.0, 1 - share) * (end - begin + taken) / (share - before + taken / self.nominal)

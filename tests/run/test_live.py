@@ -105,6 +105,14 @@ def test_the_first_blocks_do_not_make_hours_of_a_study_that_takes_minutes() -> N
     assert told[-1] == pytest.approx(960 - 509, rel=0.01)
 
 
+def test_a_study_that_takes_far_longer_than_was_expected_is_not_said_to_end_in_seconds() -> None:
+    """One whose networks are trained was told to end in 10 s for five minutes: what training takes was in no model."""
+    found = Pace(12.0)
+    for second in range(0, 200, 5):
+        found.note(second, second / 1000, second)
+    assert found.seconds_left == pytest.approx(1000 - 195, rel=0.01)
+
+
 @pytest.mark.process
 def test_a_folder_tells_how_far_its_study_is_from_the_first_block_to_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
