@@ -3,8 +3,10 @@
 The study runs in a folder of its own with nothing there, as `make study` runs it, its kernels compiled and the
 populations that stand for laws of large width followed before, as they are on every run but the first. Then, in one
 process on one core, without Ray or files, a quarter of the replicates of every design point (all with --all): what all
-of them would take, divided by the cores, is what no arrangement could fall below. Beside it what compiling its kernels
-takes, what `rnnmc plan` expects, and what Snakemake takes to find that there is nothing to do.
+of them would take, divided by the cores, is what no arrangement could fall below. The same once more in a process for
+each core at once: what cores take from each other of caches, memory and the clock, no arrangement gives back. Beside it
+what compiling its kernels takes, what `rnnmc plan` expects, and what Snakemake takes to find that there is nothing to
+do.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +97,11 @@ def measure(choice: Choice, tell: Callable[[str], None]) -> dict[str, Any]:
     tell(f"study {name}")
     whole = _study(config, cores)
     tell(f"blocks of study {name}, one after another")
-    blocks = told(BLOCKS, str(config), str(1.0 if choice.every else SHARE))
+    words = str(config), str(1.0 if choice.every else SHARE)
+    blocks = told(BLOCKS, *words)
+    tell(f"blocks of study {name}, on all cores at once")
+    with ThreadPoolExecutor(cores) as pool:
+        beside = list(pool.map(lambda _: told(BLOCKS, *words)["seconds"], range(cores)))
     tell(f"forecast of study {name}")
     forecast = told(FORECAST, str(config))
     return {
@@ -104,6 +111,7 @@ def measure(choice: Choice, tell: Callable[[str], None]) -> dict[str, Any]:
         "compile_seconds": kernels["seconds"],
         "blocks": blocks["blocks"],
         "core_seconds": blocks["seconds"],
+        "core_seconds_beside": sum(beside) / cores,
         "over_least": whole["seconds"] * cores / blocks["seconds"],
         "forecast_core_seconds": forecast,
         "forecast_over_truth": forecast / blocks["seconds"],
@@ -141,9 +149,14 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     rows = [
         [f"all blocks, one after another on one core ({found['blocks']:,})", number(found["core_seconds"], "s")],
         [f"the same over {cores} cores", number(found["core_seconds"] / cores, "s")],
+        ["the same where every core is at work", number(found["core_seconds_beside"] / cores, "s")],
         [f"study {found['study']} end to end, Snakemake and Ray on {cores} cores", number(found["seconds"], "s")],
         *([f"- {stage}", number(value, "s")] for stage, value in found["stages"].items()),
         ["ratio of end to end to the least", number(found["over_least"])],
+        [
+            "the same to the least where every core is at work",
+            number(found["seconds"] * cores / found["core_seconds_beside"]),
+        ],
         [f"compiling its {found['kernels']} kernels, once on a machine", number(found["compile_seconds"], "s")],
         ["again, with nothing to do", number(found["seconds_again"], "s")],
         ["core time that `rnnmc plan` expects", number(found["forecast_core_seconds"], "s")],
