@@ -13,7 +13,7 @@ from rich.table import Table
 from scipy.stats import binom, norm
 from studies import command, sample_here, small, study_of
 from typer.main import get_command
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import rnnmc
 from rnnmc.cli import NO_HOME, app, main
@@ -104,6 +104,8 @@ def _within(count: int, probability: float, total: int) -> None:
         (["measure", "lstm", "--device", "tpu"], "give auto, cpu or cuda"),
         (["measure", "lstm", "--device", "cuda", "--horizons", "2", "--replicates", "2"], "no CUDA device"),
         (["measure", "lstm", "--out", "nowhere/x.parquet"], "nowhere is not a folder"),
+        (["measure", "lstm", "--out", "x.csv"], "x.csv would hold Parquet; give a name that ends in .parquet"),
+        (["measure", "lstm", "--width"], "requires an argument; see rnnmc measure --help"),
         (["measure", "lstm", "--seed", "-1"], "seed: -1"),
         (["measure", "lru", "--init", "pytorch"], "give init: published"),
         (["measure"], "Missing"),
@@ -513,3 +515,27 @@ def test_who_has_no_home_and_is_on_no_list_has_one_that_is_not_there(monkeypatch
     assert Path.home() == Path(NO_HOME)
     with pytest.raises(NotADirectoryError):
         (Path.home() / ".cache").mkdir(parents=True)
+
+
+def test_what_is_there_is_written_over_by_another_measurement_alone(finished: Path, tmp_path: Path) -> None:
+    def measure(seed: int, out: Path) -> Result:
+        words = f"measure tanh --width 2 --replicates 9 --horizons 1 --quiet --seed {seed}"
+        return CliRunner().invoke(app, [*words.split(), "--out", str(out)])
+
+    assert measure(1, tmp_path / "x.parquet").exception is None
+    first = (tmp_path / "x.parquet").read_bytes()
+    assert measure(2, tmp_path / "x.parquet").exception is None
+    assert (tmp_path / "x.parquet").read_bytes() != first
+    (tmp_path / "mine.parquet").write_text("something else")
+    for path in (tmp_path / "mine.parquet", next(finished.glob("samples/*/*/*.parquet"))):
+        before = path.read_bytes()
+        assert "is of no earlier measurement" in str(measure(1, path).exception)
+        assert path.read_bytes() == before
+
+
+def test_a_look_at_a_study_is_said_to_be_one_where_its_table_is_shown(tmp_path: Path) -> None:
+    study = study_of(small(replicates=20, scale=0.1, horizons=[1], points=[{"cell": "tanh", "width": 1}]))
+    plan(study, tmp_path)
+    sample_all(tmp_path, cut_up(study), study.thresholds, None, "cpu")
+    aggregate(tmp_path, Thresholds(), "wilson")
+    assert "0.1 times as many replicates as its file says" in CliRunner().invoke(app, ["show", str(tmp_path)]).stdout

@@ -61,7 +61,7 @@ def main() -> None:
     except TyperException as error:  # every mistake in options and arguments
         context = getattr(error, "ctx", None)
         said = getattr(error, "format_message", error.__str__)()
-        _fail(str(UsageError(f"{said.rstrip('.')}; see {context.command_path if context else 'rnnmc'} --help")), 2)
+        _fail(str(UsageError(f"{said.rstrip('.')}; see {context.command_path if context else _asked()} --help")), 2)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except MemoryError as error:
@@ -75,6 +75,12 @@ def main() -> None:
         kept = sys.argv[1:2] and sys.argv[1] in GOES_ON
         _fail("interrupted" + ("; finished blocks are kept: run again to go on" if kept else ""), 130)
     sys.exit(code or 0)
+
+
+def _asked() -> str:
+    """The command that the words begin with, where an error does not say it."""
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    return " ".join(["rnnmc", *(word for word in sys.argv[1:2] if word in known)])
 
 
 def _settle_home() -> None:

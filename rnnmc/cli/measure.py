@@ -115,10 +115,8 @@ def measure(
     plainly = {"until": many.until, "observables": looked_at} if rare is None else {}
     wanted = PlannedPoint.checked(point=point, replicates=many.most, **plainly)
     thresholds = Thresholds.checked(vanish=vanish, explode=explode)
-    if out is not None and out.is_dir():
-        raise UsageError(f"--out: {out} is a folder; give a file")
-    if out is not None and not out.parent.is_dir():
-        raise UsageError(f"--out: {out.parent} is not a folder; make it first")
+    if out is not None:
+        _hold_out(out)
     if rare is not None:
         answer = rare_answer(point, populations, address)
     else:
@@ -131,3 +129,17 @@ def measure(
         print_document(answer.as_json())
     else:
         printed(*answer.tables())
+
+
+def _hold_out(out: Path) -> None:
+    """Refuse a file that samples are not to be written to: one that is none, or that no `measure` has written."""
+    from rnnmc.store.shards import metadata_of
+
+    if out.is_dir():
+        raise UsageError(f"--out: {out} is a folder; give a file")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out: {out.parent} is not a folder; make it first")
+    if out.suffix != ".parquet":
+        raise UsageError(f"--out: {out} would hold Parquet; give a name that ends in .parquet")
+    if out.exists() and metadata_of(out).keys() & {b"rnnmc", b"checksum"} != {b"rnnmc"}:  # of a study's: both
+        raise UsageError(f"--out: {out} is there already and is of no earlier measurement; give another name")

@@ -103,6 +103,9 @@ def _layer(at: tuple[int, bool], parts: Arrays, where: str, nonlinearity: str | 
         raise UsageError(f"{where}: layer {name} has only {', '.join(parts)}; it needs weight_ih and weight_hh")
     hidden, given, projection = parts["weight_hh"], parts["weight_ih"], parts.get("weight_hr")
     gates = _gates(parts, f"{where}: layer {name}")
+    if ("bias_ih" in parts) != ("bias_hh" in parts):
+        there, lacks = sorted(("bias_ih", "bias_hh"), key=parts.__contains__, reverse=True)
+        raise UsageError(f"{where}: layer {name} has {there} and no {lacks}; a layer of PyTorch has both or none")
     width = len(hidden) // len(gates)
     bias = [blocks_of(parts.get(kind, np.zeros(len(hidden))), gates) for kind in ("bias_ih", "bias_hh")]
     cell, inner = _cell(gates, projection is not None, nonlinearity), {}

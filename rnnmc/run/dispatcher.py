@@ -208,7 +208,7 @@ class Dispatcher:
                 race.cancel(but=number)
         left = list(race.left) if failure else []
         if failure and last:
-            lost = [(task, task.failed(why_it_failed(failure, task.name), one.before)) for task in left]
+            lost = [(task, task.failed(why_it_failed(failure, task.name, race.directory), one.before)) for task in left]
             self._tell(race, lost, done)
             left = []
         self.meters.again(race.directory, again + left)

@@ -26,6 +26,7 @@ from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.run.provenance import device_name, source_facts
 from rnnmc.store.marks import claimed
+from rnnmc.store.proofs import repairing
 from rnnmc.store.routes import OtherRoute, check_compiler, check_route
 from rnnmc.store.shards import DamagedShard, found_shard, write_shard
 from rnnmc.store.stored_point import StoredPoint
@@ -198,7 +199,7 @@ def make_blocks(
                 job = one
             tables, size = _make_block(job, directory, device, source)
         except Exception as error:  # every failure of a block is reported
-            cause, other = why_it_failed(error, one.name), isinstance(error, OtherRoute)
+            cause, other = why_it_failed(error, one.name, directory), isinstance(error, OtherRoute)
             wrong = isinstance(error, UsageError)
             every.append(Done(key, one.block, 0, 0.0, cause, None, wrong, other, began, worker))
             if other:  # a compiler that is not there, or that failed, may be there the next time
@@ -269,8 +270,8 @@ def in_process(jobs: Sequence[Job], directory: Path | None, device: str = "auto"
             yield done
 
 
-def why_it_failed(error: Exception, name: str) -> str:
-    """In a sentence, of the task or block of this name."""
+def why_it_failed(error: Exception, name: str, directory: str) -> str:
+    """In a sentence, of the task or block of this name. directory: of its study, "" where nothing is stored."""
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, (RunError, UsageError)):
         return str(cause)
@@ -280,9 +281,7 @@ def why_it_failed(error: Exception, name: str) -> str:
     if kind in ("NodeDiedError", "LocalRayletDiedError"):
         return f"{name}: its machine went away {RETRIES + 1} times ({kind}); run again to go on"
     if kind == "WorkerCrashedError":
-        return (
-            f"{name}: its worker died {RETRIES + 1} times, and not because Ray saw memory run out; "
-            "rnnmc verify --repair DIR computes it in the foreground, where its last words are seen"
-        )
+        remedy = f"{repairing(directory)} computes it in the foreground" if directory else "see its log in Ray"
+        return f"{name}: its worker died {RETRIES + 1} times, and not because Ray saw memory run out; {remedy}"
     words = str(cause).strip().splitlines() or ["no word"]
     return f"{name}: {type(cause).__name__}: {words[-1]}"

@@ -186,6 +186,6 @@ def write_manifest(directory: Path, stored: StoredPoint, thresholds: Thresholds)
     said = {"point": stored.key, "replicates": stored.replicates, "half_width": None}  # a goal is said by its own name
     said |= {} if stored.until is None else stored.until.written()
     said |= {"wanted": promised(stored, thresholds), MADE: summed_up(made)}
-    check_routes(stored.label, made)
+    check_routes(directory, stored.label, made)
     write_sealed(path, json.loads(json.dumps(said | {CHECKSUMS: checksums} | digests)))
     return path

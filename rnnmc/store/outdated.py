@@ -59,5 +59,5 @@ def mark_outdated(directory: Path) -> None:
         write_whole(
             directory / OUTDATED, f"{text}They give way to new ones when a run of the study has ended.\n".encode()
         )
-    else:
+    elif (directory / OUTDATED).exists():  # a folder that is only to be read is not touched
         (directory / OUTDATED).unlink(missing_ok=True)

@@ -26,14 +26,14 @@ from rnnmc.engine.block import Partition
 from rnnmc.observables import read_observables
 from rnnmc.observables.observable import Observable
 from rnnmc.store.manifest import enough_said
-from rnnmc.store.proofs import Damaged, sha256
+from rnnmc.store.proofs import STUDY_YAML, Damaged, repairing, sha256
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.replicates import Until
 from rnnmc.study.study import PlannedPoint, Study
 from rnnmc.study.yaml_file import yaml_of
 
-POINTS_PARQUET, STUDY_YAML = "points.parquet", "study.yaml"
+POINTS_PARQUET = "points.parquet"
 AS_IT_RAN = "The study as it ran, every default written out"  # the first words of study.yaml
 OF_THIS, OF_POINTS = "SHA-256 of this and what is below", f"of {POINTS_PARQUET}"
 OTHERWISE = ", counted otherwise"  # ends the first words of study.yaml of a look at other thresholds
@@ -41,7 +41,7 @@ SEALED = re.compile(rf"# ([^\n]+); {OF_THIS} ([0-9a-f]{{64}}), {re.escape(OF_POI
 BEFORE_SEALS = re.compile(rf"# ({AS_IT_RAN}|[\w.-]+, counted otherwise)\.\n")
 NOT_OURS = "give the folder of a study, such as results/default"
 NO_FOLDER = f"there is no such folder; {NOT_OURS}, once `make study` has made it"
-AGAIN = "rnnmc verify --repair DIR mends what it can; else run the study again from its file"
+AGAIN = "mends what it can; else run the study again from its file"
 
 
 def cut_up(study: Study) -> list[StoredPoint]:
@@ -104,7 +104,7 @@ def points_file(directory: Path) -> bytes:
         ) from None
     digest = _proved(directory)[1]
     if digest and sha256(content) != digest:
-        raise Damaged(path, f"is not the one that {STUDY_YAML} was written with", AGAIN)
+        raise Damaged(path, f"is not the one that {STUDY_YAML} was written with", f"{repairing(directory)} {AGAIN}")
     return content
 
 
@@ -127,14 +127,14 @@ def _proved(directory: Path) -> tuple[str, str]:
         _unproved(path, "is not there")
         return "", ""
     except (OSError, UnicodeDecodeError):
-        raise Damaged(path, "cannot be read", AGAIN) from None
+        raise Damaged(path, "cannot be read", f"{repairing(directory)} {AGAIN}") from None
     head, below = text[: text.find("\n") + 1], text[text.find("\n") + 1 :]
     if found := SEALED.fullmatch(head):
         if sha256(f"{found[1]}\n{below}".encode()) != found[2]:
-            raise Damaged(path, "is not as it was written", AGAIN)
+            raise Damaged(path, "is not as it was written", f"{repairing(directory)} {AGAIN}")
         return text, found[3]
     if not BEFORE_SEALS.fullmatch(head):
-        raise Damaged(path, "is not as it was written", AGAIN)
+        raise Damaged(path, "is not as it was written", f"{repairing(directory)} {AGAIN}")
     _unproved(path, "is of an earlier release of rnnmc")
     return text, ""
 
@@ -271,9 +271,9 @@ def read_head(directory: Path) -> tuple[dict[str, Any], str]:
     try:
         said = yaml_of(head, f"{path}:")
     except UsageError:
-        raise Damaged(path, "cannot be read", AGAIN) from None
+        raise Damaged(path, "cannot be read", f"{repairing(directory)} {AGAIN}") from None
     if not isinstance(said, dict) or not {"study", "thresholds", "interval"} <= said.keys():
-        raise Damaged(path, "is not a study as it ran", AGAIN)
+        raise Damaged(path, "is not a study as it ran", f"{repairing(directory)} {AGAIN}")
     return said, f"{key}{points}".lstrip()
 
 

@@ -12,19 +12,29 @@ from rnnmc.common.errors import RunError
 from rnnmc.common.files import write_whole
 
 SEAL = "sha256"  # of all else that a sealed file says
-REMEDY = "rnnmc verify --repair DIR mends what it can"
+STUDY_YAML = "study.yaml"
 TABLES, PAGE = "tables.json", "page.json"  # what a study has counted, and what it has drawn of that
 
 
 class Damaged(RunError):
-    """A file of a study folder that is not as it was written. `path` names it."""
+    """A file of a study folder that is not as it was written. `path` names it. remedy: in place of what mends it."""
 
-    def __init__(self, path: Path, problem: str, remedy: str = REMEDY):
-        super().__init__(f"{path}: {problem}; {remedy}")
+    def __init__(self, path: Path, problem: str, remedy: str = ""):
+        super().__init__(f"{path}: {problem}; {remedy or f'{repairing(study_around(path))} mends what it can'}")
         self.path = path
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RunError, (str(self),)
+
+
+def study_around(path: Path) -> Path | None:
+    """The folder of the study that this path lies in: the nearest above it with a study.yaml; None where none has."""
+    return next((folder for folder in path.parents if (folder / STUDY_YAML).exists()), None)
+
+
+def repairing(directory: Path | str | None) -> str:
+    """The command that mends a study folder."""
+    return f"rnnmc verify --repair {directory or 'DIR'}"
 
 
 def sha256(content: bytes) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from rnnmc.common.errors import RunError
 from rnnmc.numerics.compiler import toolchain
 from rnnmc.store.folder import block_of, names, point_folder
+from rnnmc.store.proofs import repairing
 from rnnmc.store.shards import facts_of
 from rnnmc.store.stored_point import StoredPoint
 
@@ -94,12 +95,14 @@ def of_other_routes(made: Sequence[dict[str, Any]]) -> list[int]:
     return [i for i, (device, way) in enumerate(ways) if way != most[device]]
 
 
-def check_routes(label: str, made: Sequence[dict[str, Any]]) -> None:
-    """Raise OtherRoute where the shards of a point, with these facts, are of several routes, and nobody wanted that."""
+def check_routes(directory: Path, label: str, made: Sequence[dict[str, Any]]) -> None:
+    """Raise OtherRoute where the shards of a point of this study, with these facts, are of several routes, and nobody
+    wanted that.
+    """
     if mixed_are_wanted() or any(facts.get("mixed") for facts in made) or not of_other_routes(made):
         return
     ways = "; ".join(f"{count} by {way}" for way, count in counted(made).items())
     raise OtherRoute(
-        f"{label}: its shards were made in several ways ({ways}); rnnmc verify --repair DIR makes the fewer again, "
-        f"and {SETTING}=mixed takes them as they are"
+        f"{label}: its shards were made in several ways ({ways}); {repairing(directory)} makes the fewer again, and "
+        f" {SETTING}=mixed takes them as they are"
     )

@@ -25,7 +25,7 @@ from rnnmc.engine.block import SCHEMA
 from rnnmc.engine.splitting.columns import POPULATIONS
 from rnnmc.observables.observable import Observable
 from rnnmc.store.folder import Keyed, shard_path, shards_there
-from rnnmc.store.proofs import Damaged
+from rnnmc.store.proofs import Damaged, repairing, study_around
 from rnnmc.store.stored_point import StoredPoint
 from rnnmc.study.point import DesignPoint
 
@@ -38,7 +38,7 @@ class DamagedShard(Damaged):
     """A shard that is truncated, altered or foreign."""
 
     def __init__(self, path: Path, problem: str):
-        super().__init__(path, problem, "rnnmc verify --repair will compute it again")
+        super().__init__(path, problem, f"{repairing(study_around(path))} computes it again")
 
 
 @dataclass(frozen=True)
@@ -162,11 +162,19 @@ def facts_of(path: Path | pa.NativeFile) -> dict[str, Any]:
 
 def said_by(path: Path | pa.NativeFile) -> tuple[dict[str, Any], str]:
     """(facts, checksum) of a shard by its own word; nothing where it cannot be read."""
+    metadata = metadata_of(path)
     try:
-        metadata = pq.read_metadata(path).metadata or {}
         return json.loads(metadata[b"rnnmc"]), metadata[b"checksum"].decode()
-    except (pa.ArrowException, OSError, KeyError, ValueError):
+    except (KeyError, ValueError):
         return {}, ""
+
+
+def metadata_of(path: Path | pa.NativeFile) -> dict[bytes, bytes]:
+    """What a Parquet file says of itself; nothing where it is none."""
+    try:
+        return pq.read_metadata(path).metadata or {}
+    except (pa.ArrowException, OSError):
+        return {}
 
 
 def read_shard(path: Path, key: str, observable: Observable | None = None) -> Shard:

@@ -159,6 +159,9 @@ def test_what_fits_no_layer_is_refused_with_what_would_be_right(tmp_path):
         "not square": ({"weight_ih_l0": a((9, 1)), "weight_hh_l0": a((9, 4))}, "weight_hh has 4n, 3n or n rows"),
         "biases too long": (
             {"weight_ih_l0": a((4, 1)), "weight_hh_l0": a((4, 4)), "bias_ih_l0": a(5)}, "both biases have as many"),
+        "one bias of two": (
+            {"weight_ih_l0": a((4, 1)), "weight_hh_l0": a((4, 4)), "bias_hh_l0": a(4)},
+            "layer l0 has bias_hh and no bias_ih; a layer of PyTorch has both or none"),
         "half of a layer": ({"weight_hh_l0": a((4, 4))}, "it needs weight_ih and weight_hh"),
         "a layer is missing": (
             {f"weight_{kind}_l{at}": a((4, 4)) for at in (0, 2) for kind in ("ih", "hh")}, "has no whole layer 1"),
