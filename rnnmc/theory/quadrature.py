@@ -69,7 +69,8 @@ def settled(step: Callable[[float], float], start: float) -> float:
     """The fixed point that iterating the variance map `step` from `start` >= 0 leads to, to 1e-13 of itself.
 
     `step` rises, so an orbit moves one way and stops at the next fixed point on it: a march in factors of 1.2 brackets
-    it, as iterating itself hardly moves near an onset. What falls below 1e-13 counts as zero.
+    it, as iterating itself hardly moves near an onset. What falls below 1e-13 counts as zero. Raises OverflowError
+    beyond e^50.
     """
 
     def excess(log_q: float) -> float:
@@ -86,5 +87,5 @@ def settled(step: Callable[[float], float], start: float) -> float:
         if here < math.log(1e-13):
             return 0.0
         if here > 50:
-            raise ValueError("the variance of the state grows without end")
+            raise OverflowError("the variance of the state leaves what can be followed")
     return math.exp(root(excess, here, here + stride))

@@ -301,6 +301,8 @@ def test_a_rate_has_its_interval_and_most_networks_stand_beside_where_they_do_th
     assert most_text(row) == "median -0.0352 [-0.0410, -0.0310], 0.10 [0.05, 0.18] grow"
     turned = row | {"growth_median": 0.0352, "growth_median_low": 0.031, "growth_median_high": 0.041}
     assert rate_text(turned).startswith("-0.042 [-0.068, -0.016]; median 0.0352 [0.0310, 0.0410]")
+    unbounded = row | {"growth_rate_low": -math.inf, "growth_rate_high": math.inf}  # a confidence sequence of three
+    assert rate_text(unbounded) == "-0.04 [-inf, inf]"
     open_ended = row | {"growth_median": -math.inf, "growth_median_low": None, "growth_median_high": None}
     assert most_text(open_ended) == "median -inf, 0.10 [0.05, 0.18] grow"
     assert most_text(row | {"growth_median": None}) == ""

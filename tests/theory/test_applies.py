@@ -312,3 +312,12 @@ def test_theory_imports_neither_torch_nor_ray():
     code = "import sys, rnnmc.theory; rnnmc.theory.laws(); print({'torch', 'ray'} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "set()"
+
+
+@pytest.mark.parametrize("gain", [1e-20, 1e20])
+@pytest.mark.parametrize("cell", ["tanh", "relu", "lstm", "gru", "gru_tied", "linear"])
+def test_a_gain_beyond_what_a_law_can_follow_leaves_the_point_without_it(cell: str, gain: float) -> None:
+    for weights, drive in (("untied", "field"), ("tied", "none")):
+        init = {"recurrent": {"gaussian": gain}}
+        for _, found in predictions(DesignPoint(cell=cell, width=3, weights=weights, drive=drive, init=init)):
+            assert found.growth_rate is None or math.isfinite(found.growth_rate)
