@@ -89,3 +89,10 @@ def settled(step: Callable[[float], float], start: float) -> float:
         if here > 50:
             raise OverflowError("the variance of the state leaves what can be followed")
     return math.exp(root(excess, here, here + stride))
+
+
+def half_log(square: float) -> float:
+    """Half the logarithm of a mean square. Raises FloatingPointError where it is too small for float64."""
+    if not square > 0:
+        raise FloatingPointError("a mean square is too small for float64")
+    return math.log(square) / 2

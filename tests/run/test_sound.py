@@ -399,14 +399,14 @@ def refused_before_any_work(folder, said):
 
 
 @pytest.mark.parametrize(
-    "words", ["measure own:cell --width 3 --replicates 4 --out out", "run mine.yaml", "plan mine.yaml"]
+    "words", ["measure own:cell --width 3 --replicates 4 --out out.parquet", "run mine.yaml", "plan mine.yaml"]
 )
 def test_the_command_line_refuses_with_exit_code_2_before_any_work(words, desk, capsys):
     desk.write({"own.py": WRONG})
     write(desk.folder, study())
     assert ended(*words.split()) == 2
     refused_before_any_work(desk.folder, capsys.readouterr().err)
-    assert not (desk.folder / "out").exists()
+    assert not (desk.folder / "out.parquet").exists()
 
 
 @pytest.mark.slow

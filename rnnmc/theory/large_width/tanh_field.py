@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from rnnmc.theory.quadrature import nodes, normal_mean, root, sech2, tanh_moments
+from rnnmc.theory.quadrature import half_log, nodes, normal_mean, root, sech2, tanh_moments
 from rnnmc.theory.spectrum import Spectrum
 
 POINTS = 2000  # of the spectrum's curve
@@ -27,7 +27,7 @@ def variance(gain: float, noise: float) -> float:
 
 def growth(gain: float, q: float) -> float:
     """lambda_1 = log g + log E sech(sqrt(q) z)^4 / 2, nats a step."""
-    return math.log(gain) + math.log(normal_mean(lambda a: sech2(a) ** 2, math.sqrt(q))) / 2
+    return math.log(gain) + half_log(normal_mean(lambda a: sech2(a) ** 2, math.sqrt(q)))
 
 
 def spectrum(gain: float, q: float) -> Spectrum:

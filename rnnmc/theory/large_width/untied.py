@@ -6,7 +6,6 @@ the rate (log chi)/2 is annealed, and at large width every replicate's. Biases o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,7 @@ from typing import ClassVar
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import constant, constant_biases, field_variances, no_bias, spread_gain
 from rnnmc.theory.law import Law, Prediction
-from rnnmc.theory.quadrature import root
+from rnnmc.theory.quadrature import half_log, root
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class UntiedLaw(Law):
 
     def at(self, settings: UntiedSettings, onset: float | None, onset_error: float) -> Prediction:
         """The growth rate at these settings beside the onset gain."""
-        return Prediction(growth_rate=math.log(self.chi(settings)) / 2, onset_gain=onset, onset_error=onset_error)
+        return Prediction(growth_rate=half_log(self.chi(settings)), onset_gain=onset, onset_error=onset_error)
 
     @lru_cache(maxsize=256)  # noqa: B019  a law lives as long as the process; all gains of a study share this
     def onset(self, settings: UntiedSettings) -> tuple[float | None, float]:

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.law import Prediction
-from rnnmc.theory.quadrature import root, sech2
+from rnnmc.theory.quadrature import half_log, root, sech2
 
 SITES, STEPS, BURN_IN, BATCHES = 4096, 600, 200, 20
 ROUGH = 1024, 300  # sites and steps with which an onset is first looked for
@@ -48,7 +48,7 @@ def growth(settings: UntiedSettings, sites: int = SITES, steps: int = STEPS, see
         b = float(np.mean(o**2 * sech2(c) ** 2 * a) + squared[2] * b * np.mean((shown * o * (1 - o)) ** 2))
         q = float(np.mean((o * shown) ** 2))
         length = float(np.mean(a)) + b
-        rates[t] = math.log(length / 2) / 2
+        rates[t] = half_log(length / 2)
         a, b = a * (2 / length), b * (2 / length)
     late = rates[BURN_IN:]
     means = late[: len(late) // BATCHES * BATCHES].reshape(BATCHES, -1).mean(axis=1)

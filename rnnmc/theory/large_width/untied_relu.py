@@ -7,6 +7,7 @@ import math
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import cannot_overflow, cannot_underflow
 from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings, settings_of
+from rnnmc.theory.quadrature import half_log
 
 
 class UntiedReLU(UntiedLaw):
@@ -20,7 +21,7 @@ class UntiedReLU(UntiedLaw):
         settings = settings_of(point) if point.cell == self.cell else None
         if settings is None or not (settings.start > 0 or settings.noise["hidden"] > 0):
             return False
-        rate, spread = math.log(self.chi(settings)) / 2, math.sqrt(5 / (4 * point.width))
+        rate, spread = half_log(self.chi(settings)), math.sqrt(5 / (4 * point.width))
         return cannot_overflow(point, rate, spread) and cannot_underflow(point, rate, spread)
 
     def chi(self, settings: UntiedSettings) -> float:
