@@ -3,7 +3,7 @@
 Every run is what a user runs: levels and steps found by one adaptive run, populations of chains through the kernels,
 and the interval of `rnnmc.statistics.rare`. Truths are closed forms, or inverted from the moment generating functions
 of sums of independent steps by Bromwich's integral through the saddle point. `python benchmarks/rare_events.py [RUNS]`
-prints the table; benchmarks/validate.py puts it into docs/validation.md. CPUS=1 for one process.
+prints the tables; benchmarks/validate.py puts them into docs/validation.md. CPUS=1 for one process.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from rnnmc.statistics.rare import rare_statistics
 from rnnmc.store.reading import as_frame
 from rnnmc.study.rare import Splitting
 
-RUNS, SIDE_BY_SIDE, POPULATIONS, PARTICLES, STEPS = 200, 10, 8, 300, 4
+RUNS, SIDE_BY_SIDE, STEPS = 200, 10, 4
 SMALLEST = 1e-300  # never reached: a run ends at its event
-PROBABILITIES = (1e-3, 1e-6, 1e-9, 1e-12, 1e-30)
+PROBABILITIES, FARTHEST = (1e-3, 1e-6, 1e-9, 1e-12, 1e-30), (1e-30,)
 HEAD = ["law", "P", "mean estimate / P", "errors from 1", "hold", "doubted", "of the others hold", "chains for 10 %"]
 HELD, FEW = 4, 3
 LogTail = Callable[[float], float]  # of a log-norm, nats: log P beyond it
@@ -102,6 +102,16 @@ def kept(deviation: float, s: Any) -> Any:
     return mixed(-(z**2) / 2 + math.log((z[1] - z[0]) / math.sqrt(2 * math.pi)), gate * s)
 
 
+class Size(NamedTuple):
+    """Of a run: independent populations of so many particles."""
+
+    populations: int
+    particles: int
+
+
+FEW_POPULATIONS, AS_BY_DEFAULT = Size(8, 300), Size(20, 500)
+
+
 class Case(NamedTuple):
     """A law: its design point, the event, and log P of a log-norm beyond x, nats, falling or rising in x."""
 
@@ -125,13 +135,13 @@ class Case(NamedTuple):
         grid = [-sign * k / 4 for k in range(-20, 100)]
         return next(x for x in grid if self.log_tail(x) > math.log(0.02))
 
-    def design(self, p: float) -> DesignPoint:
+    def design(self, p: float, particles: int) -> DesignPoint:
         """With the threshold that this probability belongs to."""
         at = math.exp(self.level(p))
         limits = (
             {"vanish": at * 1e-9, "explode": at} if self.event == "explode" else {"vanish": at, "explode": 1e9 * at}
         )
-        said = {"event": self.event, "norm": self.norm, "smallest": SMALLEST, "particles": PARTICLES} | limits
+        said = {"event": self.event, "norm": self.norm, "smallest": SMALLEST, "particles": particles} | limits
         return DesignPoint(horizons=(STEPS,), splitting=Splitting.checked(**said), **self.point)
 
 
@@ -203,9 +213,9 @@ CASES = (
 )
 
 
-def together(score: Scorer, plan: Any, generators: list[np.random.Generator]) -> list[PopulationFound]:
+def together(score: Scorer, particles: int, plan: Any, generators: list[np.random.Generator]) -> list[PopulationFound]:
     """Populations side by side, so that a call of the kernel has the proposals of all of them."""
-    runs = [population(score.sizes, PARTICLES, plan, rng) for rng in generators]
+    runs = [population(score.sizes, particles, plan, rng) for rng in generators]
     asked, ended = {i: next(run) for i, run in enumerate(runs)}, {}
     while asked:
         scores = score({role: np.concatenate([x[role] for x in asked.values()]) for role in score.sizes})
@@ -219,18 +229,18 @@ def together(score: Scorer, plan: Any, generators: list[np.random.Generator]) ->
     return [ended[i] for i in range(len(runs))]
 
 
-def row(case: Case, p: float, runs: int) -> list[str]:
+def row(case: Case, p: float, runs: int, size: Size) -> list[str]:
     """Of one law at one probability. SIDE_BY_SIDE runs share an adaptive run, given which they are independent."""
-    point = case.design(p)
+    point, (populations, particles) = case.design(p, size.particles), size
     score, wanted = Scorer(point, point.rare_event), point.rare_event.level
     ends, variance, evaluations = [], [], []
     with one_thread():
         for first in range(0, runs, SIDE_BY_SIDE):
             some = range(first, min(first + SIDE_BY_SIDE, runs))
-            plan = plan_of(score, score.sizes, PARTICLES, wanted, SMALLEST, np.random.default_rng(first))
-            seeds = [np.random.default_rng([run, i]) for run in some for i in range(POPULATIONS)]
-            found = together(score, plan, seeds)
-            for of_run in (found[i : i + POPULATIONS] for i in range(0, len(found), POPULATIONS)):
+            plan = plan_of(score, score.sizes, particles, wanted, SMALLEST, np.random.default_rng(first))
+            seeds = [np.random.default_rng([run, i]) for run in some for i in range(populations)]
+            found = together(score, particles, plan, seeds)
+            for of_run in (found[i : i + populations] for i in range(0, len(found), populations)):
                 tables = [as_table(point, number, plan, one) for number, one in enumerate(of_run)]
                 ends.append(rare_statistics(pl.concat(map(as_frame, tables))).row(-1, named=True))
                 variance.append(np.exp([one.log_probability[-1] - math.log(p) for one in of_run]).var(ddof=1))
@@ -260,16 +270,26 @@ def held(ends: list[dict[str, Any]], p: float) -> str:
 
 
 def sheet(runs: int = RUNS) -> Sheet:
-    """The table; cases side by side in as many processes as there are cores, each row told as it is known."""
-    jobs = [(case, p, runs) for case, p in product(range(len(CASES)), PROBABILITIES)]
+    """Of small runs, at every probability."""
+    return _sheet("rare-events", runs, FEW_POPULATIONS, PROBABILITIES)
+
+
+def sheet_by_default(runs: int = RUNS) -> Sheet:
+    """Of runs as large as a user's, where small ones are too small."""
+    return _sheet("rare-events-default", runs, AS_BY_DEFAULT, FARTHEST)
+
+
+def _sheet(name: str, runs: int, size: Size, probabilities: tuple[float, ...]) -> Sheet:
+    """Cases side by side in as many processes as there are cores, each row told as it is known."""
+    jobs = [(case, p, runs, size) for case, p in product(range(len(CASES)), probabilities)]
     rows = []
     # Not forked: what has threads by now, as after `sheet_beside`, would wait for them for ever.
     with ProcessPoolExecutor(int(os.environ.get("CPUS", os.cpu_count() or 1)), get_context("spawn")) as pool:
         for found in pool.map(_row, jobs):
             print(*found, sep="  ", file=sys.stderr, flush=True)
             rows.append(found)
-    title = f"Rare events: {runs} runs of {POPULATIONS} populations of {PARTICLES} particles each"
-    return Sheet("rare-events", title, HEAD, rows)
+    title = f"Rare events: {runs} runs of {size.populations} populations of {size.particles} particles each"
+    return Sheet(name, title, HEAD, rows)
 
 
 class Beside(NamedTuple):
@@ -322,11 +342,12 @@ def sheet_beside() -> Sheet:
     return Sheet("rare-beside", "Rare events beside plain sampling", head, [beside(one) for one in LSTMS])
 
 
-def _row(job: tuple[int, float, int]) -> list[str]:
-    case, p, runs = job
-    return row(CASES[case], p, runs)
+def _row(job: tuple[int, float, int, Size]) -> list[str]:
+    case, p, runs, size = job
+    return row(CASES[case], p, runs, size)
 
 
 if __name__ == "__main__":
-    for table in (sheet_beside(), sheet(int(sys.argv[1]) if len(sys.argv) > 1 else RUNS)):
+    many = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    for table in (sheet_beside(), sheet(many), sheet_by_default(many)):
         Console().print(table.for_terminal())

@@ -110,6 +110,7 @@ def main() -> None:
     tables = {"growth-rates": growth_rates, "spectrum": spectrum, "paths": paths, "coverage": coverage}
     tables["intervals"] = lambda: covering.sheet().for_page()
     tables["rare-events"] = lambda: rare_events.sheet().for_page()
+    tables["rare-events-default"] = lambda: rare_events.sheet_by_default().for_page()
     tables["rare-beside"] = lambda: rare_events.sheet_beside().for_page()
     for name, make in tables.items():
         page = filled(page, name, make(), PAGE)

@@ -21,10 +21,12 @@ def nodes(deviation: float) -> tuple[Floats, Floats]:
     The trapezoidal rule with step h. For f analytic in a strip of half width w its error falls as
     exp(-2 pi w / (deviation h)). tanh, the logistic function and their derivatives have w >= pi / 2, and
     1 / (1 + theta sech^4) has w >= pi / 4: below 1e-18 with deviation * h <= 0.1. The normal density itself asks for
-    h <= 0.5.
+    h <= 0.5. Raises OverflowError for a deviation above 10^4, which so many nodes would not resolve.
     """
     step = min(0.25, 0.1 / deviation) if deviation > 0 else 0.25
-    count = min(2 * int(np.ceil(REACH / step)) + 1, FINEST)
+    count = 2 * math.ceil(REACH / step) + 1
+    if count > FINEST:
+        raise OverflowError(f"a deviation of {deviation:g} asks for {count:,} nodes")
     z = np.linspace(-REACH, REACH, count)
     weights = np.exp(-(z**2) / 2)
     return z, weights / weights.sum()

@@ -315,7 +315,7 @@ def test_theory_imports_neither_torch_nor_ray():
 
 
 @pytest.mark.parametrize("gain", [1e-20, 1e20])
-@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru", "linear"])
+@pytest.mark.parametrize("cell", ["tanh", "lstm", "gru", "gru_reset_after", "linear"])
 def test_a_gain_beyond_what_a_law_can_follow_leaves_the_point_without_it(cell: str, gain: float) -> None:
     for weights, drive in (("untied", "field"), ("tied", "none")):
         init = {"recurrent": {"gaussian": gain}}

@@ -8,6 +8,8 @@ from scipy.special import expit
 from rnnmc.theory.large_width.untied import UntiedLaw, UntiedSettings
 from rnnmc.theory.quadrature import gate_moments, nodes, sech2, settled
 
+MOST_NODES = 10_000_000  # of the double mean: 80 MB an array; enough up to gains of 100
+
 
 class UntiedGRUResetAfter(UntiedLaw):
     """The candidate a = x + r v is normal only given r: x the field, v = U_h h of variance g_h^2 Q.
@@ -47,6 +49,8 @@ def _candidate(settings: UntiedSettings, q: float) -> tuple[float, float]:
     a_gate = gate * outer + settings.bias["reset"]
     r, slope = expit(a_gate)[:, None], (expit(a_gate) * expit(-a_gate))[:, None]
     inner, inner_weight = nodes(float(np.sqrt(squared * q + noise)) / 2)
+    if len(outer) * len(inner) > MOST_NODES:
+        raise OverflowError(f"a double mean asks for {len(outer):,} times {len(inner):,} nodes")
     spread = r**2 * squared * q + noise
     a = np.sqrt(spread) * inner
     safe = np.where(spread > 0, spread, 1.0)
