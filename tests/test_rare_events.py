@@ -19,15 +19,16 @@ def test_levels_have_the_probability_that_theory_finds_by_another_route(case):
     """By inverting characteristic functions and by convolution, which end near 1e-12."""
     measure = "log_vector" if case.norm == "log_tangent" else "log_spectral"
     for p in (1e-3, 1e-6):
-        said = [found for law, found in predictions(case.design(p)) if law.exact and measure in (found.log_norm or {})]
+        point = case.design(p, particles=100)
+        said = [found for law, found in predictions(point) if law.exact and measure in (found.log_norm or {})]
         law = said[0].log_norm[measure]
         tail = law.above if case.event == "explode" else law.below
         assert tail(case.level(p), rare_events.STEPS) == pytest.approx(p, rel=1e-3)
 
 
 def test_runs_hold_the_truth_and_not_twice_the_truth():
-    case, runs = rare_events.CASES[1], 3
-    right = rare_events.row(case, 1e-3, runs)
-    wrong = rare_events.row(case._replace(log_tail=lambda x: case.log_tail(x) - 1.5), 1e-3, runs)
+    case, runs, size = rare_events.CASES[1], 3, rare_events.FEW_POPULATIONS
+    right = rare_events.row(case, 1e-3, runs, size)
+    wrong = rare_events.row(case._replace(log_tail=lambda x: case.log_tail(x) - 1.5), 1e-3, runs, size)
     held = [float(row[rare_events.HELD]) for row in (right, wrong)]
     assert held[0] > held[1]
