@@ -69,7 +69,7 @@ def described() -> dict[str, Any]:
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "processor": _processor(),
+        "processor": f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}",  # a name alone may be of several
         "cores": own_cpus(),
         "memory": memory,
         "gpu": gpu,
