@@ -93,6 +93,11 @@ def _told(slot: Slot, gate: str) -> str:
     return f"  # {gate}" + (", which is one minus that of rnnmc" if slot.sign < 0 else "")
 
 
+def _exact(value: float) -> str:
+    """In the fewest digits that mean this float64 and no other."""
+    return repr(float(value)).removesuffix(".0")
+
+
 class _Writer:
     """Laws as expressions, and what they need."""
 
@@ -103,7 +108,7 @@ class _Writer:
 
     def chrono(self, law: WeightLaw) -> str:
         """The line that draws the time scales, one for each unit."""
-        most = f"{law.model_dump()['t_max'] - 1:g}"
+        most = _exact(law.model_dump()["t_max"] - 1)
         if self.in_torch:
             return f"u = torch.empty(n).uniform_(1, {most}).log()"
         self.draws = True
@@ -116,16 +121,16 @@ class _Writer:
         fan_in = {"recurrent": self.n, "input": self.m, "bias": 1}[role]
         keeps = self.memory.get(gate, 1) if law.name == "chrono" else 1
         said = self._said(law, slot, fan_in, slot.sign * keeps)
-        return f"{said} {'-' if slot.offset < 0 else '+'} {abs(slot.offset):g}" if slot.offset else said
+        return f"{said} {'-' if slot.offset < 0 else '+'} {_exact(abs(slot.offset))}" if slot.offset else said
 
     def _said(self, law: WeightLaw, slot: Slot, fan_in: int, sign: int) -> str:
         values: dict[str, Any] = law.model_dump()
         if law.name == "constant":
-            return f"{sign * values['value'] + 0.0:g}"
+            return _exact(sign * values["value"] + 0.0)
         if law.name == "chrono":
             return "u" if sign > 0 else "-u"
         if law.name == "identity":
-            return f"{sign * values['factor'] + 0.0:g} * {'torch' if self.in_torch else 'np'}.eye(n)"
+            return f"{_exact(sign * values['factor'] + 0.0)} * {'torch' if self.in_torch else 'np'}.eye(n)"
         if law.name == "orthogonal":
             return self._orthogonal(values["gain"], slot.shape)
         if law.name in ENTRY_BY_ENTRY:
@@ -134,13 +139,14 @@ class _Writer:
 
     def _orthogonal(self, gain: float, shape: str) -> str:
         if self.in_torch:
-            return f"torch.nn.init.orthogonal_(torch.empty({shape}), {gain:g})"
+            return f"torch.nn.init.orthogonal_(torch.empty({shape}), {_exact(gain)})"
         self.draws = True
         self.imports.append("from scipy.stats import ortho_group")
         if shape == "n, n":
-            return f"{gain:g} * ortho_group.rvs(n, random_state=rng)"
+            return f"{_exact(gain)} * ortho_group.rvs(n, random_state=rng)"
         longer = shape.removeprefix("n, ").removesuffix(", n")  # n rows, or columns, of a Haar matrix for all gates
-        return f"{gain:g} * ortho_group.rvs({longer}, random_state=rng)[{':n' if shape.startswith('n,') else ':, :n'}]"
+        part = ":n" if shape.startswith("n,") else ":, :n"
+        return f"{_exact(gain)} * ortho_group.rvs({longer}, random_state=rng)[{part}]"
 
     def _entries(self, law: WeightLaw, values: dict[str, Any], shape: str, fan_in: int) -> str:
         moments = law.moments(fan_in, self.n)
@@ -148,15 +154,17 @@ class _Writer:
         size = f"({shape})" if "," in shape else shape
         self.draws = self.draws or not self.in_torch
         if law.name == "gaussian":
-            return f"{deviation:.6g} * " + (f"torch.randn({shape})" if self.in_torch else f"rng.normal(size={size})")
+            return f"{_exact(deviation)} * " + (
+                f"torch.randn({shape})" if self.in_torch else f"rng.normal(size={size})"
+            )
         if law.name == "truncated_gaussian":
-            scale = f"{deviation / DEVIATION_WITHIN_TWO:.6g}"
+            scale = _exact(deviation / DEVIATION_WITHIN_TWO)
             if self.in_torch:
-                edge = f"{2 * deviation / DEVIATION_WITHIN_TWO:.6g}"
+                edge = _exact(2 * deviation / DEVIATION_WITHIN_TWO)
                 return f"torch.nn.init.trunc_normal_(torch.empty({shape}), std={scale}, a=-{edge}, b={edge})"
             self.imports.append("from scipy.stats import truncnorm")
             return f"truncnorm.rvs(-2, 2, scale={scale}, size={size}, random_state=rng)"
         limit, terms = (3 / values["terms"]) ** 0.5 * deviation, values["terms"]
         if self.in_torch:
-            return " + ".join([f"torch.empty({shape}).uniform_(-{limit:.6g}, {limit:.6g})"] * terms)
-        return " + ".join([f"rng.uniform(-{limit:.6g}, {limit:.6g}, {size})"] * terms)
+            return " + ".join([f"torch.empty({shape}).uniform_(-{_exact(limit)}, {_exact(limit)})"] * terms)
+        return " + ".join([f"rng.uniform(-{_exact(limit)}, {_exact(limit)}, {size})"] * terms)

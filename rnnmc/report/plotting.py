@@ -92,7 +92,10 @@ def plotted(table: pl.DataFrame, x: str, y: str, by: Sequence[str] = ()) -> alt.
     if table.select(together).is_duplicated().any():
         others = [*_factors(table), "replicates"]  # by which alone the points of nested designs may differ
         left = [name for name in others if name not in together and table[name].n_unique() > 1]
-        raise UsageError(f"--by: a line would join points that differ in {', '.join(left)}; give it to --by or --where")
+        them = "it" if len(left) == 1 else "each"
+        raise UsageError(
+            f"--by: a line would join points that differ in {', '.join(left)}; give {them} to --by or --where"
+        )
     named = [name for name in together[1:] if table[name].n_unique() > 1]
     if (lines := table.select(named).n_unique() if named else 1) > MOST_LINES:
         few = " ".join(f"--where '{name}={table[name].drop_nulls()[-1]}'" for name in named)

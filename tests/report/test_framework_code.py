@@ -113,6 +113,14 @@ def test_nothing_but_what_differs_from_the_default_is_set():
     assert (np.abs(np.delete(both, slice(64, 128))) <= 2 / 8).all()
 
 
+@pytest.mark.parametrize("framework", ["torch", "flax.nnx"])
+def test_every_digit_that_was_given_is_in_the_line(framework):
+    init = {"preset": "pytorch", "recurrent": {"orthogonal": 5 / 3}, "bias": 1.23456789012}
+    said = code(of("tanh", init), framework)
+    assert str(5 / 3) in said
+    assert "1.23456789012" in said
+
+
 def test_chrono_gives_one_time_scale_to_both_gates_of_a_unit():
     remembering = {gate: {"chrono": 1000.0} for gate in ("forget", "input")}
     layer = made(of("lstm", {"preset": "pytorch", "bias": remembering}, 2000))
