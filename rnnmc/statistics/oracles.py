@@ -229,7 +229,10 @@ def _cut(
     mean, deviation = (moments[0], math.sqrt(moments[1])) if moments else (-0.5 * horizon, math.sqrt(horizon))
     x, low, high, stride = mean + float(ndtri(target)) * deviation, -math.inf, math.inf, deviation
     for _ in range(80):
-        p = norm.below(x, horizon)
+        try:
+            p = norm.below(x, horizon)
+        except ArithmeticError:  # beyond the floating-point range
+            p = None
         if p is None:
             return None
         if 0 < p < 1 and abs(math.log(p / (1 - p)) - math.log(target / (1 - target))) < 0.3:

@@ -4,7 +4,8 @@ Each population estimates P(score >= threshold) without bias (`rnnmc.engine.spli
 shares, so that its logarithm is nearly normal and its mean lies below log P by half its variance. The estimate is the
 mean of the estimates; the interval is Cox's for the mean of a lognormal law, m + s^2/2 +- t sqrt(s^2/M + s^4/(2 (M-1)))
 with Student's t of M - 1 degrees of freedom (Zhou and Gao 1997; Olsson 2005), M populations of mean m and variance s^2
-of the logarithm. How often it holds the truth is simulated in tests/statistics/test_rare.py.
+of the logarithm. How often it holds the truth is simulated in tests/statistics/test_rare.py. Up to the first level the
+particles of all populations are independent replicates, and the interval is Clopper and Pearson's of all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy.special import chdtri, stdtrit
 
 from rnnmc.chain.norms import MEASURES
 from rnnmc.common.arrays import Floats
+from rnnmc.statistics.intervals import binomial_interval
 from rnnmc.study.rare import Splitting
 
 PLAIN, SPLITTING = "plain", "splitting"  # estimators
@@ -72,6 +74,9 @@ def rare_statistics(populations: pl.DataFrame) -> pl.DataFrame:
         raise ValueError(f"point {first['point'][0]}: populations of unlike plans; give those of one")
     logs = ordered["log_probability"].to_numpy().reshape(count, rows)
     found = np.array([lognormal_mean(column) for column in logs.T])
+    drawn = _drawn_rows(first["level"])
+    if count >= FEWEST:
+        found[:drawn, 1:] = _of_fresh_particles(found[:drawn, 0], int(first["particles"][0]) * count)
     with np.errstate(over="ignore", invalid="ignore"):
         away = np.exp(logs - logs.max(axis=0))
         relative = (
@@ -79,7 +84,7 @@ def rare_statistics(populations: pl.DataFrame) -> pl.DataFrame:
         )
     measured = [name for name in ("acceptance", "alike", "ancestors", "family", "step") if name in ordered]
     means = {name: _mean(ordered[name], count) for name in measured}
-    within = _mean(1 / ordered["ancestors"], count)
+    within = _mean(1 / ordered["ancestors"] - 1 / ordered["particles"], count)
     doubts = [
         _doubt(logs[:, row], {name: of[: row + 1] for name, of in means.items()}, within[: row + 1])
         for row in range(rows)
@@ -100,6 +105,16 @@ def rare_statistics(populations: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _drawn_rows(level: pl.Series) -> int:
+    """How many rows, the first level the last of them, are of fresh particles, which nothing has selected or moved."""
+    return int(level.is_not_null().to_numpy().argmax()) + 1
+
+
+def _of_fresh_particles(p: Floats, particles: int) -> Floats:
+    """(rows, 2): Clopper and Pearson's bounds, for so many particles are independent, be it that all have it."""
+    return np.column_stack(binomial_interval(np.rint(p * particles), particles, INTERVAL_LEVEL, "clopper-pearson"))
+
+
 def event_row(rare: pl.DataFrame, splitting: Splitting | None) -> pl.DataFrame:
     """The event of one design point as a row of its statistics; no probability where populations gave up before it.
 
@@ -107,7 +122,8 @@ def event_row(rare: pl.DataFrame, splitting: Splitting | None) -> pl.DataFrame:
     """
     last = rare.tail(1)
     row = last.select("point", "horizon", replicates=pl.col("populations").cast(pl.Int64), estimator=pl.lit(SPLITTING))
-    row = row.with_columns(last["doubt"], interval=pl.lit("lognormal"), level=pl.lit(INTERVAL_LEVEL))
+    interval = "clopper-pearson" if _drawn_rows(rare["level"]) == rare.height else "lognormal"
+    row = row.with_columns(last["doubt"], interval=pl.lit(interval), level=pl.lit(INTERVAL_LEVEL))
     if splitting is None:
         return row
     where = {"measure": splitting.norm, "threshold_vanish": splitting.vanish, "threshold_explode": splitting.explode}
@@ -169,7 +185,7 @@ def _doubt(logs: Floats, means: dict[str, Floats], within: Floats) -> str:
 
 def _disagreement(logs: Floats, expected: Floats) -> list[str]:
     """Where populations are further apart, or nearer to each other, than each of them should be from the truth."""
-    if len(expected) and expected[-1] < 1 / FEWEST_ANCESTORS:
+    if len(expected) and 0 < expected[-1] < 1 / FEWEST_ANCESTORS:
         ratio, freedom = float(logs.var(ddof=1)) / expected[-1], len(logs) - 1
         if ratio > SLACK * chdtri(freedom, ALARM) / freedom:
             return [f"populations disagree: {ratio:.1f} times the variance that each expects"]

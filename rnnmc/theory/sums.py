@@ -15,6 +15,8 @@ from rnnmc.common.arrays import Floats
 from rnnmc.theory.law import LogNorm
 
 Complex = NDArray[np.complex128]
+SMOOTH = 1000.0  # mean of a Poisson law that is taken for a density
+NARROW = 3e5  # degrees of freedom of a step, beyond which it is not inverted
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class ChiSteps(LogNorm):
             weight = binom.pmf(k, self.n, 0.5)
             return k, weight / weight.sum()
         half = self.centre**2 * self.n / (2 * self.gain**2)
+        if half > SMOOTH:  # a sum over each whole number is one over quarters of a deviation, to far below rounding
+            j = half + np.linspace(-9, 9, 73) * math.sqrt(half)
+            log_weight = j - half - j * np.log1p((j - half) / half) - np.log(j) / 2 - 1 / (12 * j)
+            weight = np.exp(log_weight - log_weight.max())
+            return self.n + 2 * j, weight / weight.sum()
         j = np.arange(max(0.0, half - 9 * math.sqrt(half) - 9) // 1, half + 9 * math.sqrt(half) + 40)
         weight = poisson.pmf(j, half)
         return self.n + 2 * j[weight > 1e-18], weight[weight > 1e-18]
@@ -114,11 +121,22 @@ class ChiSteps(LogNorm):
         return 1 - self.below(level, horizon)
 
     def log_characteristic(self, s: Floats) -> Complex:
-        """Of one step less its mean: E (chi2_K / 2)^(is/2) = Gamma((K + is) / 2) / Gamma(K / 2)."""
+        """Of one step less its mean: E (chi2_K / 2)^(is/2) = Gamma((K + is) / 2) / Gamma(K / 2).
+
+        Raises ArithmeticError for a step that hardly varies, whose law would take too long to invert.
+        """
         k, weight = self._live
+        if weight @ k > NARROW:
+            raise ArithmeticError(f"a step of gain {self.gain:g} beside {self.centre:g} hardly varies")
         shift = math.log(2 * self.gain**2 / self.n) / 2 - self.step[0]
-        of_k = np.exp(loggamma((k + 1j * s[:, None]) / 2) - loggamma(k / 2))
+        ratio = _log_gamma_ratio if k[0] > SMOOTH else lambda z, w: loggamma(z + w) - loggamma(z)
+        of_k = np.exp(ratio(k / 2, 1j * s[:, None] / 2))
         return np.log(of_k @ weight + 0j) + 1j * s * shift
+
+
+def _log_gamma_ratio(z: Floats, w: Complex) -> Complex:
+    """log Gamma(z + w) / Gamma(z) by Stirling's series, for large z without the cancellation of two logarithms."""
+    return (z + w - 0.5) * np.log1p(w / z) + w * np.log(z) - w + (1 / (z + w) - 1 / z) / 12
 
 
 @dataclass(frozen=True)

@@ -137,3 +137,9 @@ def test_a_cell_state_that_counts_steps_has_doubled_since_a_tenth_of_them(forget
     summary = SUMMARY.summarise(extremes.OBSERVABLE(), table_of(point, 20), Settings(1e-3, 1e3))
     of_c = summary.filter(pl.col("part") == "c")
     assert of_c["doubled_count"].to_list() == [None, wanted, None], "a tenth of 30 and of 450 steps are not stored"
+
+
+def test_a_state_that_stays_zero_has_not_doubled():
+    point = point_of("tanh", 2, drive="none", state_std=0.0, horizons=(1, 10))
+    summary = SUMMARY.summarise(extremes.OBSERVABLE(), table_of(point, 20), Settings(1e-3, 1e3))
+    assert summary["doubled_count"].to_list() == [None, 0]

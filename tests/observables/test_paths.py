@@ -20,6 +20,7 @@ from rnnmc.report.pictures import picture_of
 from rnnmc.report.pictures.paths import MISTAKE
 from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings, summary_of
+from rnnmc.statistics.summaries.paths import _more
 from rnnmc.study.point import DesignPoint
 
 TWO_PARTS = ["lstm", "gru_output_gated"]
@@ -322,6 +323,16 @@ def test_every_number_of_the_summary_is_numpy_s(three_gains):
                 apart = slope - (ends[0] - ends[1]) / (row["horizon"] - earlier)
                 assert row["less_joint"] == pytest.approx(apart.mean(), abs=1e-14)
                 assert row["less_joint_error"] == pytest.approx(apart.std(ddof=1) / np.sqrt(40), abs=1e-14)
+
+
+def test_a_replicate_that_dies_along_one_chain_is_left_out_of_what_lies_between_two():
+    path = np.array([[-1.0, -9.0], [-2.0, -11.0], [-1.0, -10.0], [-1.0, -np.inf]])
+    joint = np.array([[0.0, 1.0], [0.0, 2.0], [-1.0, -np.inf], [-1.0, -20.0]])
+    values = np.stack([joint, path], axis=2).reshape(4, -1)  # at horizons 1 and 10, the joint chain first
+    found = _more(values, np.array([1, 1, 10, 10]), Settings(1e-3, 1e3))
+    assert found["less_joint"][3] == pytest.approx(np.mean([-9 / 9, -11 / 9]))
+    values[0, 2] = np.inf  # overflowed: not known
+    assert _more(values, np.array([1, 1, 10, 10]), Settings(1e-3, 1e3))["less_joint"][3] is None
 
 
 @pytest.mark.process

@@ -19,7 +19,8 @@ from rnnmc.observables import spectrum
 from rnnmc.report.pictures.spectrum import PICTURE
 from rnnmc.report.rendering import rendered
 from rnnmc.statistics.summaries import Settings
-from rnnmc.statistics.summaries.spectrum import SUMMARY, derived
+from rnnmc.statistics.summaries.spectrum import SUMMARY, _errors, derived
+from rnnmc.statistics.summaries.summary import moments
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory.exact.linear_untied import exponents as newman
 from rnnmc.theory.large_width import tanh_field
@@ -285,6 +286,21 @@ def test_more_exponents_than_the_state_has_are_refused_in_one_sentence():
 
 
 # ------------------------------------------------------------------------------------------------------ the summary
+
+
+def test_the_error_of_a_mean_is_of_the_weight_draws_that_know_it():
+    values = np.array([[1.0, 1.0], [2.0, 3.0], [np.nan, 4.0], [np.nan, 8.0], [-np.inf, -np.inf], [-np.inf, -np.inf]])
+    found = moments(np.where(np.isnan(values), -np.inf, values), 2)
+    assert found["finite"].to_list() == [2, 4]
+    assert found["error"][0] is None, "of one weight draw"
+    # ratio of sums, by hand: mean 4, sums of the deviations of the two weight draws -4 and 4, over four replicates
+    assert found["error"][1] == pytest.approx(math.sqrt((16 + 16) * 2) / 4)
+
+
+def test_a_dimension_that_is_full_does_not_move_with_time():
+    exponents = np.array([[0.5, 0.4], [0.5, -0.7]])
+    _, dimension, _ = _errors(exponents, np.full((2, 2), 0.01), np.full((2, 2), 0.02), 2)
+    np.testing.assert_allclose(dimension, [0.0, 0.02 / 0.7 / 2])
 
 
 @pytest.mark.slow

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import ndtri
+from scipy.stats import binomtest
 
 from rnnmc.engine.splitting.population import Plan, plan_of, run_population
 from rnnmc.statistics.rare import lognormal_mean, rare_statistics
@@ -22,7 +24,9 @@ def table(found, plan: Plan, particles: int) -> pl.DataFrame:
         }
         for name, values in columns.items():
             values[at] = getattr(one, name)
-        same = {"point": "p", "block": number, "horizon": 10, "level": 0, "particles": particles, "reached": True}
+        columns["level"] = np.full(len(plan.thresholds), np.nan)
+        columns["level"][at] = np.arange(len(at))
+        same = {"point": "p", "block": number, "horizon": 10, "particles": particles, "reached": True}
         same |= {"evaluations": one.evaluations}
         columns |= {"score": plan.thresholds, "threshold": plan.thresholds, "log_probability": one.log_probability}
         frames.append(pl.DataFrame(columns, nan_to_null=True).with_columns(pl.lit(v).alias(k) for k, v in same.items()))
@@ -50,6 +54,33 @@ def test_an_honest_run_is_trusted_and_holds_the_truth():
     assert row["p_low"] < 1e-6 < row["p_high"] < 4 * row["p_low"]
     assert row["populations"] == COUNT
     assert 0.03 < row["relative_error"] < 0.4
+
+
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.99, 0.998])
+def test_an_event_that_is_hardly_rare_is_trusted_too(p):
+    """Populations know their share as well as independent replicates do, not as ancestors alone would have it."""
+    found = [
+        event(lambda x: x["weights"][:, 0], {"weights": 1}, -ndtri(p), seed=lambda i, turn=turn: [turn, i])
+        for turn in range(8)
+    ]
+    assert [row["doubt"] for row in found] == [""] * 8
+    assert all(row["p_low"] < row["p"] < row["p_high"] or row["p"] == row["p_high"] == 1 for row in found)
+    assert sum(row["p_low"] < p < row["p_high"] for row in found) >= 4  # fewer of 8: once in a million
+
+
+def test_up_to_the_first_level_the_interval_is_that_of_all_particles():
+    score, sizes = length, {"weights": 2}
+    plan = plan_of(score, sizes, 100, AT, 1e-20, np.random.default_rng(3))
+    found = [run_population(score, sizes, 100, plan, np.random.default_rng([9, i])) for i in range(3)]
+    rows = rare_statistics(table(found, plan, 100))
+    level = int(np.searchsorted(plan.thresholds, plan.levels[0]))
+    for row in rows.head(level + 1).iter_rows(named=True):
+        count = sum(round(100 * math.exp(one.log_probability[row["score"] == plan.thresholds][0])) for one in found)
+        interval = binomtest(count, 300).proportion_ci(0.95, "exact")
+        assert (row["p_low"], row["p_high"]) == pytest.approx((interval.low, interval.high), abs=1e-12)
+    below = rows.row(level + 1, named=True)
+    logs = np.array([one.log_probability[level + 1] for one in found])
+    assert (below["p"], below["p_low"], below["p_high"]) == pytest.approx(lognormal_mean(logs), rel=1e-12)
 
 
 def test_the_interval_of_a_lognormal_mean_holds_it():

@@ -7,6 +7,7 @@ alarm below 1e-6 for all together.
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from reference import chain_of, first_direction
@@ -17,6 +18,7 @@ from scipy.special import expit, log_expit, ndtr
 from rnnmc.study.point import DesignPoint
 from rnnmc.theory import predictions
 from rnnmc.theory.assumptions import quantile
+from rnnmc.theory.beside import beside
 from rnnmc.theory.exact.independent_units import LAW as INDEPENDENT
 from rnnmc.theory.exact.min_gru import LargestEntry, LogKept
 from rnnmc.theory.exact.white_gates import MixedSum
@@ -59,10 +61,30 @@ def test_chi_that_is_not_central_is_a_sum_of_logs_of_shifted_normal_vectors(n, c
 
 
 def test_chi_of_one_unit_and_one_step_has_the_normal_s_own_distribution_function():
-    law = ChiSteps(1, 0.6, centre=0.9)
-    for level in (-4.0, -0.5, 0.5):
-        size = math.exp(level)
-        assert law.below(level, 1) == pytest.approx(ndtr((size - 0.9) / 0.6) - ndtr((-size - 0.9) / 0.6), abs=1e-10)
+    for gain in (0.6, 0.05, 0.01, 0.002):  # up to a Poisson law of mean 100,000, which is taken for a density
+        law = ChiSteps(1, gain, centre=0.9)
+        for size in (0.02, 0.9 - gain, 0.9 + gain / 2, 1.6):
+            wanted = ndtr((size - 0.9) / gain) - ndtr((-size - 0.9) / gain)
+            assert law.below(math.log(size), 1) == pytest.approx(wanted, abs=1e-10)
+
+
+@pytest.mark.parametrize("gain", [1e-3, 1e-6, 1e-9])
+def test_a_step_that_hardly_varies_has_its_moments_and_no_probability(gain):
+    law = ChiSteps(4, gain, centre=0.9)
+    mean, variance = law.step
+    small = (gain / 0.9) ** 2 / 4  # log |a e + x| is log a + x_1/a + (|x|^2 / 2 - x_1^2)/a^2 + ...
+    assert mean == pytest.approx(math.log(0.9) + small, abs=10 * small**2 + 1e-12)
+    assert variance == pytest.approx(small, rel=10 * small + 1e-5)
+    with pytest.raises(ArithmeticError, match="hardly varies"):
+        law.below(math.log(0.9), 1)
+    assert beside(*_seen(gain))["theory_p_vanish_at"].null_count() == 2
+
+
+def _seen(gain):
+    """A design point of a GRU with fresh weights of this gain, and statistics of two horizons."""
+    point = DesignPoint(cell="gru", width=16, weights="untied", drive="none", init={"recurrent": {"gaussian": gain}})
+    rows = {"horizon": [1, 10], "measure": ["log_vector"] * 2, "threshold_vanish": [0.4] * 2}
+    return point, pl.DataFrame(rows | {"threshold_explode": [2.0] * 2})
 
 
 def test_a_first_step_of_another_kind_is_added():

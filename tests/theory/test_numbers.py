@@ -137,6 +137,15 @@ def test_he_relu_has_mean_minus_5_over_4n_and_variance_5_over_4n_up_to_the_next_
     assert variance == pytest.approx(5 / (4 * n), rel=5 / n)
 
 
+def test_units_that_are_saturated_beyond_float64_add_nothing_to_a_spectrum(monkeypatch):
+    q = tanh_field.variance(200.0, 0.0)
+    found = tanh_field.spectrum(200.0, q)
+    monkeypatch.setattr(tanh_field, "FAINT", -1.0)
+    whole = tanh_field.spectrum(200.0, q)
+    np.testing.assert_allclose(found.share, whole.share, rtol=1e-12)
+    np.testing.assert_allclose(found.exponents, whole.exponents, rtol=1e-12)
+
+
 # --- quadrature -----------------------------------------------------------------------------------
 
 

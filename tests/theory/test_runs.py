@@ -12,10 +12,12 @@ import pytest
 import torch
 from reference import chain_of, first_direction, measured
 from scipy import stats
+from scipy.special import ndtri
 
 from rnnmc.study.point import DesignPoint
 from rnnmc.study.study import Thresholds
 from rnnmc.theory import laws, predictions
+from rnnmc.theory.exact import tanh_one_unit
 from rnnmc.theory.large_width.untied import settings_of
 from rnnmc.theory.quadrature import gate_moments, normal_mean, sech2, settled, tanh_moments
 
@@ -138,6 +140,25 @@ def test_one_tanh_unit_keeps_its_bound_and_its_mean_rate():
     rate = (spectral[:, 2] - spectral[:, 1]) / 390
     # |u| within 0.01 of 1 has not settled: such replicates are 1 % and off by less than 0.01 each
     assert abs(rate.mean() - found.growth_rate) < SIGMAS * rate.std() / count**0.5 + 1e-3
+
+
+@pytest.mark.parametrize("gain", [1e-30, 1e-15, 0.3, 1.0, 100.0, 1000.0])
+def test_the_mean_rate_of_one_tanh_unit_is_that_of_its_fixed_points(gain):
+    """Newton's fixed points at evenly spaced quantiles of |u|, whose mean is off by the quantiles' own step."""
+    u = gain * ndtri((1 + (np.arange(200_000) + 0.5) / 200_000) / 2)
+    h = np.ones(len(u))  # above every fixed point, and tanh(u h) concave: Newton's method falls towards it
+    for _ in range(60):
+        t = np.tanh(u * h)
+        h = h - np.where(u > 1, (t - h) / (u * (1 - t * t) - 1), h)
+    at = u * h
+    rate = np.log(u) - 2 * (at + np.log1p(np.exp(-2 * at)) - np.log(2))
+    assert tanh_one_unit.mean_rate(gain) == pytest.approx(rate.mean(), rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("start", [1e-100, 1.0])
+def test_the_bound_of_one_tanh_unit_is_known_at_every_threshold(start):
+    found = prediction_of("tanh_one_unit", gaussian("tanh", 1, 1.5, state_std=start, horizons=(1,)))
+    assert [found.explode_at_most(level, 1) for level in (-713.0, -1e4, 1e4)] == [1, 1, 0]
 
 
 def test_orthogonal_weights_bound_a_tanh_chain():

@@ -69,7 +69,8 @@ class PopulationFound:
     acceptance: (K,) share of the moves above each level that were taken; NaN at the last, above which none are made.
     alike: (K,) correlation of the first and the last score of the chains above each level, NaN at the last.
     ancestors: (K,) 1 / the sum of squares of the shares of the initial particles in those above each level; the
-    relative variance of the estimate is about its inverse. family: (K,) the largest such share.
+    relative variance of the estimate is about its inverse, less that of the number of particles. family: (K,) the
+    largest such share.
     evaluations: scores that were computed.
     """
 
@@ -148,15 +149,15 @@ def plan_of(
 ) -> Plan:
     """Levels up to the score `wanted`, or as far as a probability of about `smallest` or the scores go, by one adaptive
     run. asked: scores on the way that are to be thresholds. Raises NotRare where every replicate scores as much as is
-    wanted, or all score minus infinity.
+    wanted, or all score the same.
     """
     now = Particles.first(fresh(sizes, particles, rng), score)
     if now.scores.min() >= wanted:
         raise NotRare(f"all of {particles} replicates have it; ask for an event that is rarer")
-    if now.scores.max() == -math.inf:
+    if now.scores.max() == now.scores.min():
         raise NotRare(
-            f"none of {particles} replicates is nearer to it than another (all are dead, or all overflow), so that no "
-            "population can climb; give other weights, or fewer steps"
+            f"none of {particles} replicates is nearer to it than another (all are dead, all overflow, or all have one "
+            "norm), so that no population can climb; give other weights or fewer steps, or count plain replicates"
         )
     levels: list[float] = []
     thresholds: list[float] = []

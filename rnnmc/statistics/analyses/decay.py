@@ -8,6 +8,7 @@ import polars as pl
 
 from rnnmc.statistics.analyses.analysis import Analysis, spectral_rows
 from rnnmc.statistics.intervals import binomial_interval
+from rnnmc.statistics.stopping import INTERVAL
 
 FEWEST = 20  # replicates that are still stable a decade before
 RISK = 0.05
@@ -41,8 +42,9 @@ class Decay(Analysis):
         exponent = -log10(share / share_since), 1/2 for an unbiased random walk at T, T / (scale) for an exponential;
         low to high: its 95 % interval. By T the stable are among those by T/10, so that the ratio of the shares is a
         binomial proportion (Clopper-Pearson); at T the intervals of both shares are combined, each with half the risk.
-        Where replicates share weight draws those of the statistics are, as of independent shares (Zou and Donner,
-        Statistics in Medicine 27 (2008) 1693); what stays is alike at both ends, which makes them no narrower.
+        Where replicates share weight draws, or were sampled until enough was known, those of the statistics are, as of
+        independent shares (Zou and Donner, Statistics in Medicine 27 (2008) 1693); what stays is alike at both ends,
+        which makes them no narrower.
         Left out where fewer than 20 replicates are stable at the beginning. high is infinite where none is at the end.
         """
         rows = []
@@ -69,7 +71,7 @@ def _row(point: str, mode: str, before: dict, after: dict) -> dict | None:
     count, left, total = before[f"stable_{mode}_count"], after[f"stable_{mode}_count"], after["replicates"]
     if count < FEWEST:
         return None
-    if after.get("weight_draws", total) < total:
+    if after.get("weight_draws", total) < total or after.get("interval") == INTERVAL:
         low, high = _of_draws(mode, before, after)
     elif mode == "by":
         low, high = (float(bound) for bound in binomial_interval(left, count, 1 - RISK, "clopper-pearson"))

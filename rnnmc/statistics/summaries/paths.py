@@ -24,7 +24,8 @@ class PathsSummary(Summary):
         The columns of `Summary.summarise`, `quantity` being called `measure`; then growth_rate and growth_rate_error,
         in nats a step, over the last decade before the horizon (see `rnnmc.statistics.point.growth_rate`), with
         Student's interval growth_rate_low to growth_rate_high; less_joint, less_joint_error, less_joint_low and
-        less_joint_high, the same for the path less the joint chain of the same replicate; and for the events
+        less_joint_high, the same for the path less the joint chain of the same replicate, of those that live along
+        both; and for the events
         vanish_at and explode_at, the norm being below or above its threshold at the horizon, `<event>_count`,
         `p_<event>`, `p_<event>_low` and `p_<event>_high`; and close_count, the replicates whose growth rate along the
         path is within CLOSE of that of the joint chain, or that are dead along both. From the first horizon on at which
@@ -41,8 +42,7 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
     """values: (replicates, rows), horizons: (rows,), with all paths of a horizon next to each other."""
     paths = np.count_nonzero(horizons == horizons[0])
     rates = [_rates(values[:, path::paths], horizons[::paths], settings) for path in range(paths)]
-    with np.errstate(invalid="ignore"):  # infinities, which take part in no rate
-        apart = [values[:, path::paths] - values[:, ::paths] for path in range(paths)]  # the joint chain comes first
+    apart = [_apart(values[:, path::paths], values[:, ::paths]) for path in range(paths)]  # the joint chain comes first
     rates_apart = [_rates(one, horizons[::paths], settings) for one in apart]
     columns = {
         f"{name}{end}": pl.Series(np.stack(some, axis=1).ravel(), nan_to_null=True)
@@ -59,6 +59,13 @@ def _more(values: Floats, horizons: np.ndarray, settings: Settings) -> pl.DataFr
     )
     known = pl.Series(np.all(~np.isnan(values), axis=0))
     return found.select(pl.when(known).then(pl.col(name)).alias(name) for name in found.columns)
+
+
+def _apart(path: Floats, joint: Floats) -> Floats:
+    """Log-norms of a path less those of the joint chain; NaN where either is dead, else infinite where not known."""
+    with np.errstate(invalid="ignore"):
+        known = np.where((path == np.inf) | (joint == np.inf), np.inf, path - joint)
+    return np.where((path == -np.inf) | (joint == -np.inf), np.nan, known)
 
 
 def _rates(values: Floats, horizons: np.ndarray, settings: Settings) -> tuple[Floats, Floats, Floats, Floats]:

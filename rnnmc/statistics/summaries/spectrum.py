@@ -127,14 +127,15 @@ def _errors(exponents: Floats, error: Floats, error_of_sum: Floats, d: int) -> t
     """Standard errors in time of what `derived` gives, to first order.
 
     The share moves by the exponents that are within their error of zero; the entropy as the sum of those above zero;
-    the dimension as the sum before it returns to zero, over the exponent there.
+    the dimension as the sum before it returns to zero, over the exponent there, and not at all where it never does.
     """
     each = np.arange(len(exponents))
     share = (np.abs(exponents) < error).sum(axis=1) / 2
     above = (exponents > 0).sum(axis=1)
     entropy = np.where(above > 0, error_of_sum[each, above - 1], 0.0)
-    at = (exponents.cumsum(axis=1) < 0).argmax(axis=1)
-    dimension = np.where(exponents[:, 0] > 0, error_of_sum[each, at - 1] / np.abs(exponents[each, at]), 0.0)
+    below = exponents.cumsum(axis=1) < 0
+    at, returns = below.argmax(axis=1), below.any(axis=1) & (exponents[:, 0] > 0)
+    dimension = np.where(returns, error_of_sum[each, at - 1] / np.abs(exponents[each, at]), 0.0)
     too_short = np.where(np.isnan(error[:, 0]), np.nan, 0.0)
     return share / d + too_short, dimension / d + too_short, entropy / d + too_short
 

@@ -76,7 +76,7 @@ def moments(values: Floats, group: int = 1) -> dict[str, pl.Series]:
     """finite, mean, deviation and error of the mean over the finite values, each (rows,); null where undefined.
 
     values: (replicates, rows), NaN where not known. error: from weight draws of `group` replicates each, which are
-    independent.
+    independent; of those with a finite value, of which there must be two.
     """
     finite, unknown = np.isfinite(values), (np.isnan(values) | (values == np.inf)).any(axis=0)
     number = finite.sum(axis=0)
@@ -86,8 +86,8 @@ def moments(values: Floats, group: int = 1) -> dict[str, pl.Series]:
         away = np.where(finite, values - mean, 0.0)
         deviation = np.where(number > 1, np.sqrt((away**2).sum(axis=0) / (number - 1)), np.nan)
         by_draw = sums_by_draw(away, group)
-        draws = len(by_draw)
-        error = np.sqrt((by_draw**2).sum(axis=0) * draws / (draws - 1)) / number
+        draws = np.count_nonzero(sums_by_draw(finite, group), axis=0)
+        error = np.where(draws > 1, np.sqrt((by_draw**2).sum(axis=0) * draws / (draws - 1)) / number, np.nan)
     numbers = {"mean": mean, "deviation": deviation, "error": error}
     known = {
         name: pl.Series(np.where(np.isfinite(found) & ~unknown, found, np.nan), nan_to_null=True)

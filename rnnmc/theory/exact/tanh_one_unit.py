@@ -13,6 +13,8 @@ from rnnmc.study.point import DesignPoint
 from rnnmc.theory.assumptions import autonomous, gaussian_gain, no_bias
 from rnnmc.theory.law import Law, Prediction
 
+GONE = 40.0  # deviations beyond which a normal law has no density
+
 
 def fixed_point_rate(a: float) -> float:
     """log(|u| (1 - h*^2)) at the fixed point whose pre-activation is a = |u| h* > 0, so that |u| = a / tanh a."""
@@ -22,17 +24,22 @@ def fixed_point_rate(a: float) -> float:
 def mean_rate(gain: float) -> float:
     """E over u ~ N(0, gain^2) of the long-run growth rate: log|u| below 1, the rate of the fixed point above."""
 
-    def density(u: float) -> float:
-        return math.sqrt(2 / math.pi) / gain * math.exp(-((u / gain) ** 2) / 2)
+    def density(v: float) -> float:
+        return math.sqrt(2 / math.pi) * math.exp(-(v**2) / 2)  # of |u| / gain
 
     def above(a: float) -> float:
-        slope = 1 / math.tanh(a) - a / math.sinh(a) ** 2  # d|u| / da
-        return fixed_point_rate(a) * density(a / math.tanh(a)) * slope
+        fading = math.exp(-2 * a)
+        slope = 1 / math.tanh(a) - 4 * a * fading / (1 - fading) ** 2  # d|u| / da
+        return fixed_point_rate(a) * density(a / math.tanh(a) / gain) / gain * slope
 
-    below = quad(lambda y: -y * math.exp(-y) * density(math.exp(-y)), 0, np.inf, epsabs=1e-13)[0]
-    last = 1 + 40 * gain  # the density of |u| is gone there
-    edges = np.linspace(1e-9, min(last, 300.0), 40)
-    return below + math.fsum(quad(above, a, b, epsabs=1e-13)[0] for a, b in itertools.pairwise(edges))
+    one = min(1 / gain, GONE)  # of |u| / gain where |u| is 1
+    edges = [0.0, *(edge for edge in (1.0, 8.0) if edge < one), one]
+    below = math.log(gain) * float(erf(one / math.sqrt(2)))
+    below += math.fsum(quad(lambda v: math.log(v) * density(v), *ends)[0] for ends in itertools.pairwise(edges))
+    if 1 / gain > GONE:
+        return below
+    edges = [1e-9, *np.geomspace(0.1, 1 + GONE * gain, 60)]
+    return below + math.fsum(quad(above, *ends, epsabs=1e-13)[0] for ends in itertools.pairwise(edges))
 
 
 class TanhOneUnit(Law):
@@ -51,10 +58,10 @@ class TanhOneUnit(Law):
         return point.state_std > 0 and no_bias(point, "hidden")
 
     def predict(self, point: DesignPoint) -> Prediction:
-        start = point.state_std
+        start = math.log(point.state_std)
         return Prediction(
             growth_rate=mean_rate(gaussian_gain(point, "hidden") or 0.0),
-            explode_at_most=lambda level, horizon: float(erf(math.exp(-level) / start / math.sqrt(2))),
+            explode_at_most=lambda level, horizon: float(erf(math.exp(min(-level - start, 700.0)) / math.sqrt(2))),
         )
 
 

@@ -10,6 +10,7 @@ from rnnmc.theory.quadrature import half_log, nodes, normal_mean, root, sech2, t
 from rnnmc.theory.spectrum import Spectrum
 
 POINTS = 2000  # of the spectrum's curve
+FAINT = 1e-300  # a squared derivative that adds nothing at any theta
 
 
 def variance(gain: float, noise: float) -> float:
@@ -37,6 +38,7 @@ def spectrum(gain: float, q: float) -> Spectrum:
     """
     z, weights = nodes(math.sqrt(q))
     squared = sech2(math.sqrt(q) * z) ** 2
+    weights, squared = weights[squared > FAINT], squared[squared > FAINT]
     last = min(6 + 20 * math.sqrt(q) / math.log(10), 280.0)
     thetas = np.concatenate([[0.0], np.logspace(-6, last, POINTS)])
     share, exponents = np.empty(len(thetas)), np.empty(len(thetas))

@@ -115,6 +115,11 @@ def test_an_event_that_is_certain_is_told_and_one_out_of_reach_found_as_far_as_s
     score = lambda x: np.minimum(felt(x), 1.0)  # noqa: E731
     with pytest.raises(NotRare, match="all of 300 replicates have it"):
         plan_of(score, {"weights": 1}, 300, -1.0, 1e-20, np.random.default_rng(1))
+    for alike in (0.5, -np.inf):
+        with pytest.raises(NotRare, match="none of 300 replicates is nearer to it than another"):
+            plan_of(
+                lambda x, alike=alike: np.full(300, alike), {"weights": 1}, 300, 1.0, 1e-20, np.random.default_rng(1)
+            )
     plan = plan_of(score, {"weights": 1}, 300, 5.0, 1e-20, np.random.default_rng(1))
     assert not plan.reached
     assert plan.levels[-1] == 1.0

@@ -235,6 +235,18 @@ def test_the_exponent_of_shared_weight_draws_holds_and_one_from_rows_does_not(mo
         assert hits[1] < least
 
 
+@pytest.mark.parametrize("mode", ["at", "by"])
+def test_the_exponent_of_replicates_that_were_stopped_by_looking_is_as_uncertain_as_their_shares(mode):
+    log_norm = np.where(np.array([10, 100]) < np.random.default_rng(3).exponential(90, (200, 1)), 0.0, -20.0)
+    row, width = point_row("tanh", 16, "x", 100, 200), {}
+    for kind in ("wilson", "confidence-sequence"):
+        statistics = point_statistics(samples_of(log_norm, [10, 100], row["point"]), VANISH, EXPLODE, interval=kind)
+        found = analyses()["decay"].table(pl.DataFrame([row]), statistics).filter(mode=mode).row(0, named=True)
+        width[kind] = found["high"] - found["low"]
+        assert found["low"] < found["exponent"] < found["high"]
+    assert width["confidence-sequence"] > 1.1 * width["wilson"]
+
+
 def test_an_exponential_has_an_exponent_that_grows_tenfold_in_a_decade_and_no_survivor_gives_infinity():
     rng = np.random.default_rng(4)
     horizons, total = [10, 100, 1000, 10000], 60000
