@@ -129,9 +129,9 @@ class ChiSteps(LogNorm):
         if weight @ k > NARROW:
             raise ArithmeticError(f"a step of gain {self.gain:g} beside {self.centre:g} hardly varies")
         shift = math.log(2 * self.gain**2 / self.n) / 2 - self.step[0]
-        ratio = _log_gamma_ratio if k[0] > SMOOTH else lambda z, w: loggamma(z + w) - loggamma(z)
-        of_k = np.exp(ratio(k / 2, 1j * s[:, None] / 2))
-        return np.log(of_k @ weight + 0j) + 1j * s * shift
+        z, w = k / 2, np.asarray(1j * s[:, None] / 2, np.complex128)
+        ratio = _log_gamma_ratio(z, w) if k[0] > SMOOTH else loggamma(z + w) - loggamma(z)
+        return np.asarray(np.log(np.exp(ratio) @ weight + 0j) + 1j * s * shift, np.complex128)
 
 
 def _log_gamma_ratio(z: Floats, w: Complex) -> Complex:
