@@ -23,6 +23,10 @@ MODULES := rnnmc/common/modules.txt
 SCHEMA := workflow/schemas/study.schema.json
 STUDY_SCHEMA := import json; from rnnmc.study.schema import study_schema; print(json.dumps(study_schema(), indent=2))
 
+ifneq ($(filter %.yaml %.yml,$(MAKECMDGOALS)),)
+$(error $(filter %.yaml %.yml,$(MAKECMDGOALS)) is no target; give a study as CONFIG=$(firstword $(filter %.yaml %.yml,$(MAKECMDGOALS))))
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help install study test quick fuzz soak bench validate findings dataset frameworks elsewhere readme sbom lint format docs schema modules lock clean
 .DELETE_ON_ERROR:

@@ -98,6 +98,8 @@ def measure(
         hold_unsaid(command, OF_POPULATIONS, "it belongs to --rare; give --rare explode too")
     else:
         hold_unsaid(command, OF_PLAIN, "--rare runs populations, on the CPU; give --populations and --particles")
+    if target_half_width is not None or until is not None:
+        hold_unsaid(command, ["replicates"], "a goal decides on them; give --until '{half_width: 0.1, max: 500}'")
     splitting = (
         splitting_wanted(
             event=rare, particles=particles, smallest=smallest, vanish=float(vanish), explode=float(explode)

@@ -50,7 +50,7 @@ class WatchedFolder:
         self.work = {stored.key: _seconds(stored) for stored in self.planned}  # nominal seconds of one core
         self.replicates = {stored.key: 0 for stored in self.planned}  # that are there
         self.open = list(self.planned)  # what was not done when last looked at
-        self.begun = {stored.key: _begun(directory, stored) for stored in self.planned}
+        self.begun = {stored.key: begun(directory, stored) for stored in self.planned}
 
     def how_far(self) -> HowFar:
         """Where it is now. Looks at the names of files that were not all there before, and reads no shard."""
@@ -86,16 +86,9 @@ class WatchedFolder:
             return 0, []
         wanted = ((block, count) for block, count in stored.blocks())
         done = sum(count for block, count in wanted if all(shard_name(block) in there for there in folders))
-        begun = self.begun[stored.key][0]
-        short = self._short(stored) if all(shard_name(begun) in there for there in folders) else 0
-        return done - short, sorted(running(self.directory, stored))
-
-    def _short(self, stored: StoredPoint) -> int:
-        """Replicates that a block of a smaller study lacks still, where the study has grown."""
-        block, held, since = self.begun[stored.key]
-        if not held or shard_path(self.directory, stored, block).stat().st_mtime_ns > since:
-            return 0
-        return min(stored.cut.block, stored.replicates - block * stored.cut.block) - held
+        begun = self.begun[stored.key]
+        is_short = all(shard_name(begun.block) in there for there in folders) and begun.lasts(self.directory, stored)
+        return done - begun.lacking(stored) * is_short, sorted(running(self.directory, stored))
 
     def _is_done(self, stored: StoredPoint, done: int) -> bool:
         if stored.until is None:
@@ -111,14 +104,31 @@ class WatchedFolder:
         return FINISHED if page else DRAWING if tables else COUNTING
 
 
-def _begun(directory: Path, stored: StoredPoint) -> tuple[int, int, int]:
-    """(block that was the last of a smaller study and not a full one, replicates it held, when that was: ns)."""
+@dataclass(frozen=True)
+class Begun:
+    """The last block of a smaller study, where it was no full one: its replicates, and when that was (ns)."""
+
+    block: int = 0
+    held: int = 0
+    since: int = 0
+
+    def lasts(self, directory: Path, stored: StoredPoint) -> bool:
+        """Whether the file that is there is still that of the smaller study."""
+        return bool(self.held) and shard_path(directory, stored, self.block).stat().st_mtime_ns <= self.since
+
+    def lacking(self, stored: StoredPoint) -> int:
+        """Replicates that the study wants of this block and the smaller one has not."""
+        return min(stored.cut.block, stored.replicates - self.block * stored.cut.block) - self.held
+
+
+def begun(directory: Path, stored: StoredPoint) -> Begun:
+    """What a smaller study has left of one design point."""
     with suppress(Damaged):
         before = manifest(directory, stored).get("replicates", stored.replicates)
         block, held = divmod(before, stored.cut.block)
         if stored.until is None and before < stored.replicates and held:
-            return block, held, manifest_path(directory, stored).stat().st_mtime_ns
-    return 0, 0, 0
+            return Begun(block, held, manifest_path(directory, stored).stat().st_mtime_ns)
+    return Begun()
 
 
 def _seconds(stored: StoredPoint) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rnnmc.common.errors import RunError, first_line
 from rnnmc.common.files import remove_unfinished
 from rnnmc.common.quiet import on_the_way
+from rnnmc.common.words import number_of
 from rnnmc.run.aggregate import read_tables
 from rnnmc.run.checks.sound import hold_sound, warn_unseen
 from rnnmc.run.elsewhere import Elsewhere, put_results
@@ -16,7 +17,7 @@ from rnnmc.run.readme import EXPLAINED, explain
 from rnnmc.run.so_far import forget_so_far
 from rnnmc.store.marks import running
 from rnnmc.store.outdated import mark_outdated
-from rnnmc.store.plan import cut_up, study_said, write_study
+from rnnmc.store.plan import cut_up, keys_before, study_said, write_study
 from rnnmc.store.proofs import PAGE, TABLES, read_list, sha256, write_list
 from rnnmc.store.reading import planned_points
 from rnnmc.store.sampled import sampled
@@ -49,6 +50,11 @@ def leave_plan(directory: Path, study: Study, stored: Sequence[StoredPoint]) -> 
     be used.
     """
     there = Elsewhere.of(study)  # before anything is written
+    if (before := keys_before(directory)) and before.isdisjoint(one.key for one in stored):
+        on_the_way(
+            f"{directory}: held another study, of {number_of(len(before), 'design point', 'design points')}, which no "
+            f"table has from now on; another name under `study:` than {study.study} leaves it as it is"
+        )
     write_study(directory, study, stored)
     leave_forecast(directory, stored)
     if there is not None:

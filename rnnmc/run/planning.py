@@ -15,6 +15,7 @@ from rnnmc.report.terminal import plain_table
 from rnnmc.run.checks.sound import unseen
 from rnnmc.run.cluster import connected, ray_address
 from rnnmc.run.forecast import Clock, by_the_clock, costs
+from rnnmc.run.how_far import begun
 from rnnmc.store.manifest import enough_said, made_by
 from rnnmc.store.marks import running
 from rnnmc.store.plan import cut_up, hold_samples, stored_points
@@ -123,6 +124,9 @@ def status(directory: Path) -> Document:
 def _progress(directory: Path, stored: StoredPoint) -> Document:
     """Of one design point."""
     lost, number = lacking_files(directory, stored), len(stored.blocks())
+    left = begun(directory, stored)
+    if left.block not in lost and left.lasts(directory, stored):  # there, but of a study with fewer replicates
+        lost.append(left.block)
     busy = len(running(directory, stored).intersection(lost)) if lost else 0
     counts = {"done": number - len(lost), "running": busy, "missing": len(lost) - busy, "blocks": number}
     decided = stored.until is None or enough_said(directory, stored) is not None

@@ -115,6 +115,13 @@ def _rows(directory: Path) -> list[dict[str, Any]]:
         raise UsageError(f"{directory / POINTS_PARQUET}: cannot be read; {NOT_OURS}") from None
 
 
+def keys_before(directory: Path) -> set[str]:
+    """The design points that were planned here; none where no plan can be read."""
+    with suppress(UsageError, Damaged):
+        return {row["point"] for row in _rows(directory)}
+    return set()
+
+
 def _proved(directory: Path) -> tuple[str, str]:
     """(study.yaml, the digest of points.parquet that it names); "" each where there is none. Raises Damaged.
 

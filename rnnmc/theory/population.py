@@ -224,7 +224,9 @@ def _drives(
         for gates, law in laws[role]:
             signs = tuple(cell.memory.get(gate, 1) for gate in gates)
             matrix = law.draw(rng, (extent.populations, rows, len(gates) * extent.sites), signs)
-            parts |= dict(zip(gates, torch.from_numpy(matrix.astype(np.float32)).split(extent.sites, 2), strict=True))
+            with np.errstate(over="ignore"):  # infinite in float32, where the population then leaves the range
+                whole = torch.from_numpy(matrix.astype(np.float32))
+            parts |= dict(zip(gates, whole.split(extent.sites, 2), strict=True))
         return parts
 
     bias = drawn("bias", 1)

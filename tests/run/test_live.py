@@ -19,6 +19,7 @@ from rnnmc.run.fanout import Done
 from rnnmc.run.how_far import COUNTING, DRAWING, FINISHED, SAMPLING, HowFar, Pace, WatchedFolder
 from rnnmc.run.live import LiveLine, duration, ends, line, looks, short, watch
 from rnnmc.run.pipeline import plan, report, tell_of_another
+from rnnmc.run.planning import status
 from rnnmc.run.progress import progress
 from rnnmc.run.sampling import jobs_missing, sample, sample_all
 from rnnmc.run.settled import hold_form, is_settled, settle
@@ -155,10 +156,20 @@ def test_a_study_that_grows_is_sampling_until_its_half_full_block_is_full(tmp_pa
     now = folder.how_far()
     assert (now.points_done, now.replicates, now.replicates_done, now.stage) == (0, 2000, 1200, SAMPLING)
     assert now.share == pytest.approx(0.6)
+    assert [status(tmp_path)[name] for name in ("design_points_done", "done", "missing", "blocks")] == [0, 0, 4, 4]
     sample(tmp_path, jobs_missing(tmp_path, points[:1]), None, "cpu")
+    assert [status(tmp_path)[name] for name in ("design_points_done", "done", "missing", "blocks")] == [1, 1, 3, 4]
     assert [folder.how_far().replicates_done, WatchedFolder(tmp_path).how_far().replicates_done] == [1400, 1400]
     sample_all(tmp_path, points, larger.thresholds, None, "cpu")
     assert (folder.how_far().stage, WatchedFolder(tmp_path).how_far().stage) == (COUNTING, COUNTING)
+
+
+def test_a_study_that_takes_the_place_of_another_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan(STUDY, tmp_path)
+    plan(study_of(small(replicates=500)), tmp_path)  # more replicates of the same design points
+    assert "another study" not in capsys.readouterr().err
+    plan(study_of(small(seed=STUDY.seed + 1)), tmp_path)
+    assert f"{tmp_path}: held another study, of 4 design points" in capsys.readouterr().err
 
 
 def test_a_log_gets_whole_lines_now_and_then_and_a_terminal_one_that_is_written_over(
