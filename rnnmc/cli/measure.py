@@ -69,7 +69,9 @@ def measure(
     ] = None,
     rare: Annotated[
         str | None,
-        typer.Option(help="a rare event to find the probability of, at the last horizon: explode, vanish_by"),
+        typer.Option(
+            help="a rare event to find the probability of, at the last step: explode, vanish, stable, vanish_by, ..."
+        ),
     ] = None,
     particles: Annotated[int, typer.Option(help="of a population, for --rare")] = 500,
     populations: Annotated[int, typer.Option(help="independent estimates of a rare event")] = 20,
